@@ -1,0 +1,97 @@
+"""What a plug-in is: the base of methods, of tasks and of models, and the rows of a task."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from trainers.plugins import Plugin
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled text, or pair of texts."""
+
+    id: str
+    text: str
+    pair: str | None
+    label: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A task's rows as its files hold them. `None`: the files have no such split."""
+
+    labels: tuple[str, ...]
+    train: tuple[Example, ...]
+    validation: tuple[Example, ...] | None
+    test: tuple[Example, ...]
+
+
+class Method(Plugin):
+    """What is trained. Its knobs live in its own file and nowhere else."""
+
+    @abstractmethod
+    def apply(self, model: PreTrainedModel) -> nn.Module:
+        """Freeze, add or wrap: return the module to train, its head trainable.
+
+        Random weights come from torch's global generator, which the caller has seeded.
+        """
+
+    @abstractmethod
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write what was trained, and no frozen weight, into `folder`."""
+
+    @abstractmethod
+    def load(self, model: nn.Module, folder: Path) -> None:
+        """Read into `model`, the result of `apply` on a fresh base, what `save` wrote."""
+
+
+class Task(Plugin):
+    """Labelled texts with a train and a test split, perhaps a validation split."""
+
+    name: str = Field(default_factory=lambda data: data.get("kind", ""), min_length=1)
+    """Name in tables and tags; the kind unless given."""
+
+    @abstractmethod
+    def read(self, data_dir: Path) -> Corpus:
+        """Read the rows from the files under `data_dir`.
+
+        Raises:
+            DataError: A file is missing (the message names how to get it) or unreadable.
+        """
+
+
+class ModelSource(Plugin):
+    """Makes a tokenizer and a sequence classifier."""
+
+    name: str = Field(default_factory=lambda data: data.get("kind", ""), min_length=1)
+    """Name in tables and tags; the kind unless given."""
+
+    @abstractmethod
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Load the tokenizer, with a pad token.
+
+        Raises:
+            ModelError: Not found, or not loadable under the study's safety settings.
+        """
+
+    @abstractmethod
+    def model(self, labels: tuple[str, ...], attention: str) -> PreTrainedModel:
+        """Load the classifier in float32 with a fresh head of `len(labels)` outputs.
+
+        Args:
+            labels: Class names, in the order of the outputs.
+            attention: `sdpa` or `eager`.
+
+        Raises:
+            ModelError: Not found, or not loadable under the study's safety settings.
+        """

@@ -1,0 +1,210 @@
+"""The nouns of a run: what is asked for (RunSpec), what comes up (RunEvent), what is returned."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SerializeAsAny
+
+from trainers.bases import Method, ModelSource, Task
+from trainers.plugins import Frozen, resolve
+
+
+def _method(value: object) -> Method:
+    return resolve(Method, "trainers.methods", value)  # type: ignore[type-abstract]  # a base
+
+
+def _task(value: object) -> Task:
+    return resolve(Task, "trainers.tasks", value)  # type: ignore[type-abstract]  # a base
+
+
+def _model(value: object) -> ModelSource:
+    return resolve(ModelSource, "trainers.models", value)  # type: ignore[type-abstract]  # a base
+
+
+AnyMethod = Annotated[SerializeAsAny[Method], BeforeValidator(_method)]
+AnyTask = Annotated[SerializeAsAny[Task], BeforeValidator(_task)]
+AnyModel = Annotated[SerializeAsAny[ModelSource], BeforeValidator(_model)]
+
+
+class Seeds(Frozen):
+    """Where a run's randomness comes from, each source apart."""
+
+    init: int = Field(ge=0, lt=2**32)
+    """New weights and dropout."""
+    order: int = Field(ge=0, lt=2**32)
+    """Order of the training rows."""
+    data: int = Field(default=2022, ge=0, lt=2**32)
+    """Few-shot draw and the validation split carved from train."""
+
+
+class TrainSettings(Frozen):
+    """How a run is trained. Every field may be fixed in a study or named in a search space."""
+
+    epochs: int = Field(default=3, ge=1)
+    """Passes over the training rows."""
+    batch_size: int = Field(default=32, ge=1)
+    """Rows a device sees in one forward pass (the micro-batch)."""
+    gradient_accumulation: int = Field(default=1, ge=1)
+    """Micro-batches an optimizer step sums."""
+    eval_batch_size: int = Field(default=64, ge=1)
+    """Rows in one forward pass of an evaluation."""
+    max_length: int = Field(default=128, ge=4)
+    """Tokens kept of a text."""
+    learning_rate: float = Field(default=2e-5, gt=0)
+    """Peak learning rate."""
+    schedule: Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial"] = (
+        "linear"
+    )
+    """Learning rate over the steps, after warm-up."""
+    warmup: float = Field(default=0.0, ge=0)
+    """Warm-up steps; below 1, their share of all steps."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """AdamW's decoupled decay."""
+    optimizer: Literal["adamw_torch_fused", "adamw_torch", "adafactor", "sgd"] = (
+        "adamw_torch_fused"
+    )
+    """transformers' name of the optimizer."""
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Decay of AdamW's first moment."""
+    adam_beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of AdamW's second moment."""
+    adam_epsilon: float = Field(default=1e-8, gt=0)
+    """AdamW's denominator term."""
+    max_grad_norm: float = Field(default=1.0, ge=0)
+    """Clip the gradient's norm here; 0 leaves it."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target spread evenly over the classes."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Autocast type; auto: bf16 where the device computes it fast, else fp32."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass, to save memory."""
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    """Attention implementation."""
+    group_by_length: bool = True
+    """Batch rows of like length; each batch is padded to its longest row either way."""
+    early_stopping: int | None = Field(default=None, ge=1)
+    """Stop after this many epochs without a better validation metric."""
+    keep: Literal["best", "last"] = "best"
+    """Epoch whose weights are scored: best on validation, or the last."""
+
+
+class RunSpec(Frozen):
+    """One training under one set of seeds, described fully."""
+
+    task: AnyTask
+    """Data and labels."""
+    model: AnyModel
+    """Pretrained model and tokenizer."""
+    method: AnyMethod
+    """What is trained."""
+    train: TrainSettings = TrainSettings()
+    """How it is trained."""
+    seeds: Seeds
+    """Where randomness comes from."""
+    metric: str = "macro_f1"
+    """Validation metric that picks the epoch; `loss` is minimised, all others maximised."""
+    read_test: bool = False
+    """Score the test split once, at the end. Only confirm runs do."""
+    save: bool = False
+    """Keep the trained weights in the run's folder."""
+
+    def digest(self) -> str:
+        """Return the run's identity: 16 hex digits of the SHA-256 of its canonical JSON."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def flat(self) -> dict[str, str]:
+        """Flatten to dotted names and text, as MLflow's params want it."""
+        return {key: str(value) for key, value in _flatten(self.model_dump(mode="json"))}
+
+
+class RunEvent(Frozen):
+    """Something that happened in a run."""
+
+    kind: Literal["start", "step", "epoch"]
+    """start: the model is built; step: a training step was logged; epoch: one was evaluated."""
+    time: float
+    """Seconds since 1970."""
+    step: int = 0
+    """Optimizer steps done."""
+    epoch: float = 0.0
+    """Epochs done."""
+    metrics: dict[str, float] = {}
+    """Named values, such as train/loss or validation/macro_f1."""
+    facts: dict[str, str] = {}
+    """Named texts, such as precision or device."""
+
+
+class ParameterCounts(Frozen):
+    """Numbers of scalar parameters."""
+
+    total: int
+    """All, frozen ones included."""
+    trained: int
+    """Those that receive a gradient."""
+    head: int
+    """Of the trained ones, those in the classification head."""
+
+
+class RunResult(Frozen):
+    """What a finished run returns. Every value is a metric of its MLflow run."""
+
+    validation: dict[str, float]
+    """Metrics of the kept epoch on the validation split."""
+    test: dict[str, float] | None
+    """Metrics on the test split; None where the spec forbids to read it."""
+    epoch: float
+    """Epoch whose weights were kept."""
+    parameters: ParameterCounts
+    """How much was trained."""
+    memory: dict[str, int]
+    """Peak bytes by phase and source, such as load/peak_bytes and train/cuda_reserved_bytes."""
+    seconds: dict[str, float]
+    """Wall seconds by phase: load, train, eval."""
+    facts: dict[str, str]
+    """Environment, data digests, device and precision."""
+
+    def metrics(self) -> dict[str, float]:
+        """Return all numbers under the names that the tracker uses."""
+        values: dict[str, float] = {f"validation/{k}": v for k, v in self.validation.items()}
+        values |= {f"test/{k}": v for k, v in (self.test or {}).items()}
+        values |= {f"memory/{k}": float(v) for k, v in self.memory.items()}
+        values |= {f"seconds/{k}": v for k, v in self.seconds.items()}
+        counts = self.parameters
+        values |= {f"parameters/{k}": float(v) for k, v in counts.model_dump().items()}
+        return values | {"parameters/adapter": float(counts.trained - counts.head)}
+
+
+class Workspace(Frozen):
+    """Where a run finds and leaves its files. No part of its identity."""
+
+    data_dir: Path
+    """Task files."""
+    cache_dir: Path
+    """Tokenised data, shared by runs."""
+    run_dir: Path
+    """This run's own folder."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads it may use."""
+
+
+Emit = Callable[[RunEvent], None]
+
+
+class StopRun(Exception):  # noqa: N818  # a request, not an error
+    """Raised by the receiver of events to end a run early; `train` lets it pass."""
+
+
+def _flatten(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return [(prefix, value)]
+    return [
+        leaf
+        for key, inner in value.items()
+        for leaf in _flatten(inner, f"{prefix}.{key}" if prefix else key)
+    ]

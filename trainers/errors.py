@@ -1,0 +1,42 @@
+"""Errors that are the user's to mend, and the failure of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class TunerError(Exception):
+    """Anything the user can mend. The command line prints it in one line, without a traceback."""
+
+
+class ConfigError(TunerError):
+    """A study, a spec or an argument that cannot be meant."""
+
+
+class DataError(TunerError):
+    """Task data that is missing, damaged or unusable."""
+
+
+class ModelError(TunerError):
+    """A pretrained model that cannot be found or loaded."""
+
+
+class RunFailed(TunerError):
+    """One run that ended without a result: an exception, a signal, an exit code.
+
+    Args:
+        reason: One line that says why.
+        detail: The last lines of the run's standard error, or its traceback.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+def known(values: Iterable[str], most: int = 30) -> str:
+    """List the allowed values at the end of an error message, in order and bounded in length."""
+    ordered = sorted(values)
+    shown = ", ".join(ordered[:most])
+    return f"{shown}, ... ({len(ordered)} in all)" if len(ordered) > most else shown

@@ -1,0 +1,1 @@
+"""Ways of training, one file each; the file name is the method's kind."""
