@@ -36,6 +36,19 @@ class Corpus:
     test: tuple[Example, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file of a task, pinned by its checksum."""
+
+    path: str
+    """Where it stands under the data folder, with forward slashes; the first part is the name
+    of the task that `tuner fetch-data` takes."""
+    url: str
+    """Where it is downloaded from: an address whose content does not change."""
+    sha256: str
+    """Checksum of its bytes, in hex."""
+
+
 class Method(Plugin):
     """What is trained. Its knobs live in its own file and nowhere else."""
 
@@ -69,12 +82,35 @@ class Task(Plugin):
             DataError: A file is missing (the message names how to get it) or unreadable.
         """
 
+    def splits(self, data_dir: Path, seed: int) -> Corpus:
+        """Read the rows and cut them into the splits of a run.
+
+        Args:
+            data_dir: Where the task's files stand.
+            seed: Decides every draw; a task that draws nothing ignores it.
+
+        Raises:
+            DataError: As `read`, or too few rows for what the settings ask.
+        """
+        return self.read(data_dir)
+
+    def sources(self) -> tuple[SourceFile, ...]:
+        """List the files to download; none where the user or a package brings the data."""
+        return ()
+
 
 class ModelSource(Plugin):
     """Makes a tokenizer and a sequence classifier."""
 
     name: str = Field(default_factory=lambda data: data.get("kind", ""), min_length=1)
     """Name in tables and tags; the kind unless given."""
+
+    def check(self) -> None:  # noqa: B027  # a source may have nothing to look for
+        """Look whether the model is there, as far as that goes without loading it.
+
+        Raises:
+            ModelError: It is not; the message says what to do.
+        """
 
     @abstractmethod
     def tokenizer(self) -> PreTrainedTokenizerBase:

@@ -1,0 +1,137 @@
+"""Tokenise a task's splits once, and share the result between runs and processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainers.bases import Example
+from trainers.tasks import arrow_cache
+from trainers.tasks.load import TaskData
+
+if TYPE_CHECKING:
+    import pyarrow
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+_MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+# Counts up whenever the stored columns or their meaning change.
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class EncodedTask:
+    """A task's splits as token ids, not padded.
+
+    Columns: input_ids, attention_mask and, where the tokenizer makes them, token_type_ids; labels
+    (places in `TaskData.labels`); length in tokens.
+    """
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+
+
+def encode(
+    data: TaskData, tokenizer: PreTrainedTokenizerBase, *, max_length: int, cache_dir: Path
+) -> EncodedTask:
+    """Tokenise the splits, or map them into memory where some run has done so before.
+
+    Args:
+        data: The rows.
+        tokenizer: Pads nothing; cuts the longer text of a pair first.
+        max_length: Tokens kept of a row, special tokens included.
+        cache_dir: Holds one folder for each data, tokenizer and length.
+    """
+    folder = cache_dir / "encoded" / _key(data, tokenizer, max_length)
+    splits = arrow_cache.load(folder)
+    if splits is None:
+        rows = {"train": data.train, "validation": data.validation, "test": data.test}
+        tables = {
+            split: _table(examples, data.labels, tokenizer, max_length)
+            for split, examples in rows.items()
+        }
+        splits = arrow_cache.store(folder, tables)
+    return EncodedTask(**splits)
+
+
+def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return a digest of all that decides the tokenizer's output, whatever it was called with."""
+    state: dict[str, Any] = {
+        "class": type(tokenizer).__name__,
+        "settings": {
+            name: getattr(tokenizer, name)
+            for name in ("truncation_side", "padding_side", "model_input_names")
+        },
+        "special": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
+    }
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        # Calls leave their truncation and padding behind in the backend.
+        serialised = json.loads(backend.to_str())
+        state["backend"] = serialised | {"truncation": None, "padding": None}
+    else:
+        state["vocabulary"] = tokenizer.get_vocab()
+        state["arguments"] = {k: str(v) for k, v in tokenizer.init_kwargs.items()}
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def _key(data: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: int) -> str:
+    import tokenizers
+    import transformers
+
+    parts = {
+        "format": _FORMAT,
+        "labels": data.labels,
+        "digests": dict(data.digests),
+        "tokenizer": tokenizer_fingerprint(tokenizer),
+        "versions": [tokenizers.__version__, transformers.__version__],
+        "max_length": max_length,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _table(
+    rows: Sequence[Example],
+    labels: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+) -> pyarrow.Table:
+    import pyarrow
+
+    encoded = _tokenise(rows, tokenizer, max_length)
+    numbers = {label: number for number, label in enumerate(labels)}
+    token = pyarrow.list_(pyarrow.int32())
+    columns = {name: pyarrow.array(values, token) for name, values in encoded.items()}
+    columns["labels"] = pyarrow.array([numbers[row.label] for row in rows], pyarrow.int64())
+    lengths = [len(ids) for ids in encoded["input_ids"]]
+    columns["length"] = pyarrow.array(lengths, pyarrow.int32())
+    return pyarrow.table(columns)
+
+
+def _tokenise(
+    rows: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> dict[str, list[list[int]]]:
+    """Encode single texts and pairs apart, as one call takes either; keep the rows' order."""
+    place: dict[str, list[Any]] = {}
+    singles = [number for number, row in enumerate(rows) if row.pair is None]
+    pairs = [number for number, row in enumerate(rows) if row.pair is not None]
+    for numbers in (singles, pairs):
+        if not numbers:
+            continue
+        encoded = tokenizer(
+            [rows[number].text for number in numbers],
+            [rows[number].pair or "" for number in numbers] if numbers is pairs else None,
+            truncation="longest_first",
+            max_length=max_length,
+        )
+        for name in _MODEL_INPUTS:
+            if name in encoded:
+                column = place.setdefault(name, [None] * len(rows))
+                for number, values in zip(numbers, encoded[name], strict=True):
+                    column[number] = values
+    return place
