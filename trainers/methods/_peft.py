@@ -1,0 +1,145 @@
+"""Wrap a classifier with any peft type, and keep the result in peft's own format."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from trainers.bases import Method
+from trainers.errors import ConfigError, ModelError, known
+from trainers.methods._head import head_names
+from trainers.methods._prompt import adapt_prompt
+from trainers.methods._tensors import check_fit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from peft import PeftConfig, PeftModel
+    from torch import nn
+    from transformers import PreTrainedModel
+
+_ADAPTER_FILE = "adapter_model.safetensors"
+# Names of the attention projections, for architectures that peft has no default for.
+_QUERY_VALUE = (
+    ("query", "value"),
+    ("q_proj", "v_proj"),
+    ("q_lin", "v_lin"),
+    ("query_proj", "value_proj"),
+    ("q", "v"),
+    ("query_key_value",),
+    ("qkv_proj",),
+    ("Wqkv",),
+    ("c_attn",),
+)
+
+
+class PeftMethod(Method):
+    """A method that peft implements, kept in peft's own format with the head."""
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write `adapter_config.json` and `adapter_model.safetensors`."""
+        # Left to decide by itself whether embeddings were resized, peft asks the Hub.
+        model.save_pretrained(str(folder), save_embedding_layers=False)  # type: ignore[operator]
+        # A model card of blanks.
+        (folder / "README.md").unlink(missing_ok=True)
+
+    def load(self, model: nn.Module, folder: Path) -> None:
+        """Read what `save` wrote into a freshly wrapped model.
+
+        Raises:
+            ModelError: The file is missing, or does not hold exactly this method's tensors.
+        """
+        from peft import get_peft_model_state_dict, set_peft_model_state_dict
+        from safetensors.torch import load_file
+
+        path = folder / _ADAPTER_FILE
+        if not path.is_file():
+            raise ModelError(f"{path}: no such file; expected weights saved by the same method")
+        stored = load_file(path)
+        check_fit(path, stored, get_peft_model_state_dict(model, save_embedding_layers=False))
+        set_peft_model_state_dict(model, stored)
+        configs: Any = model.peft_config
+        config = configs["default"]
+        if config.is_prompt_learning:
+            # The file holds the finished prompt, not the network that made it.
+            config.inference_mode = True
+
+
+def wrap(model: PreTrainedModel, peft_type: str, settings: Mapping[str, Any]) -> PeftModel:
+    """Freeze the body, add the adapter and keep the head trainable.
+
+    Adapter weights are float32 whatever the base is.
+
+    Args:
+        model: The classifier; changed in place.
+        peft_type: A name of `peft.PeftType`, in any case.
+        settings: Fields of that type's config.
+
+    Raises:
+        ConfigError: Unknown type or field, or peft refuses the settings or the architecture.
+    """
+    from peft import get_peft_model
+
+    config = _config(model, peft_type, settings)
+    try:
+        with warnings.catch_warnings():
+            # peft 0.21 asks transformers 5 by a name that it deprecates.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            wrapped = get_peft_model(model, config)
+    except (ValueError, TypeError, KeyError, NotImplementedError, AttributeError) as error:
+        raise ConfigError(
+            f"method: peft type {peft_type.upper()} cannot wrap {type(model).__name__}: "
+            f"{_first_line(error)}"
+        ) from error
+    if config.is_prompt_learning:
+        adapt_prompt(wrapped)
+    return wrapped
+
+
+def _config(model: PreTrainedModel, peft_type: str, settings: Mapping[str, Any]) -> PeftConfig:
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
+
+    types = {member.name: member for member in PEFT_TYPE_TO_CONFIG_MAPPING}
+    name = peft_type.upper()
+    if name not in types:
+        raise ConfigError(f"method.type: no such type {peft_type!r}; known: {known(types, 60)}")
+    config_class = PEFT_TYPE_TO_CONFIG_MAPPING[types[name]]
+    allowed = {field.name for field in fields(config_class) if field.init}
+    if unknown := sorted(set(settings) - allowed):
+        raise ConfigError(
+            f"method.config.{unknown[0]}: no such field; known: {known(allowed, 99)}"
+        )
+    tuner = PEFT_TYPE_TO_TUNER_MAPPING[types[name]]
+    values = {"task_type": "SEQ_CLS", **_defaults(model, tuner, allowed), **settings}
+    try:
+        return config_class(**values)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            f"method.config: peft refuses it for {name}: {_first_line(error)}"
+        ) from error
+
+
+def _defaults(model: PreTrainedModel, tuner: type, allowed: set[str]) -> dict[str, Any]:
+    """Fill in what peft does not know of this architecture."""
+    found: dict[str, Any] = {}
+    # peft keeps `classifier` and `score` trainable by itself.
+    heads = [head for head in head_names(model) if head not in ("classifier", "score")]
+    if heads and "modules_to_save" in allowed:
+        found["modules_to_save"] = heads
+    mapping = getattr(tuner, "target_module_mapping", None) or {}
+    # Where peft's own choice is query and value, the same is meant for other architectures.
+    if model.config.model_type not in mapping and mapping.get("llama") == ["q_proj", "v_proj"]:
+        found["target_modules"] = _query_value(model)
+    return found
+
+
+def _query_value(model: PreTrainedModel) -> list[str] | None:
+    leaves = {name.rpartition(".")[2] for name, _ in model.base_model.named_modules()}
+    found = next((names for names in _QUERY_VALUE if leaves.issuperset(names)), None)
+    return list(found) if found else None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

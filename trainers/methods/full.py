@@ -1,0 +1,36 @@
+"""Full fine-tuning: train every weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from trainers.bases import Method
+from trainers.methods._head import classifier_in
+from trainers.methods._tensors import load_trained, save_trained
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+_FILE = "model.safetensors"
+
+
+class Full(Method):
+    """Train every weight of body and head."""
+
+    kind: Literal["full"] = "full"
+    """File name of the plug-in."""
+
+    def apply(self, model: PreTrainedModel) -> nn.Module:
+        """Let every weight receive gradients."""
+        return model.requires_grad_(True)
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write the model as `from_pretrained` reads it: weights and config."""
+        save_trained(model, folder / _FILE)
+        classifier_in(model).config.save_pretrained(folder)
+
+    def load(self, model: nn.Module, folder: Path) -> None:
+        """Read every weight back."""
+        load_trained(model, folder / _FILE)

@@ -1,0 +1,29 @@
+"""Prefix tuning: train keys and values put before every layer's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from trainers.methods._peft import PeftMethod, wrap
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+
+class Prefix(PeftMethod):
+    """Prepend trained keys and values in every attention layer (Li and Liang 2021).
+
+    It does not work under gradient checkpointing: the first training step says so.
+    """
+
+    kind: Literal["prefix"] = "prefix"
+    """File name of the plug-in."""
+    virtual_tokens: int = Field(default=20, ge=1)
+    """Trained keys and values of a layer; they take positions that the text can then not have."""
+
+    def apply(self, model: PreTrainedModel) -> nn.Module:
+        """Freeze the body and add the prefixes."""
+        return wrap(model, "PREFIX_TUNING", {"num_virtual_tokens": self.virtual_tokens})

