@@ -9,8 +9,19 @@ class TunerError(Exception):
     """Anything the user can mend. The command line prints it in one line, without a traceback."""
 
 
-class ConfigError(TunerError):
-    """A study, a spec or an argument that cannot be meant."""
+class ConfigError(TunerError, ValueError):
+    """A study, a spec or an argument that cannot be meant.
+
+    It is a ValueError too, so that pydantic adds the place in the document where it rose.
+    """
+
+
+class UnknownField(ConfigError):
+    """A key that a model does not have."""
+
+    def __init__(self, key: str, fields: Iterable[str]) -> None:
+        super().__init__(f"no such field; known: {known(fields)}")
+        self.key = key
 
 
 class DataError(TunerError):

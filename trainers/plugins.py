@@ -8,9 +8,9 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from trainers.errors import ConfigError, known
+from trainers.errors import ConfigError, UnknownField, known
 
 
 class Frozen(BaseModel):
@@ -19,6 +19,16 @@ class Frozen(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields(cls, value: object) -> object:
+        """Name the known fields when one is misspelt; pydantic's own message does not."""
+        names = {field.alias or name for name, field in cls.model_fields.items()}
+        for key in value if isinstance(value, Mapping) else ():
+            if key not in names:
+                raise UnknownField(str(key), names)
+        return value
 
 
 class Plugin(Frozen):

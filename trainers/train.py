@@ -1,0 +1,161 @@
+"""Train one RunSpec: the only training story, one loop for every method."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainers.arguments import training_arguments
+from trainers.contract import Emit, RunEvent, RunResult, RunSpec, Workspace
+from trainers.errors import ConfigError
+from trainers.measure import Meter, environment, resolve_precision
+from trainers.methods.count import count_parameters
+from trainers.tasks.encode import EncodedTask, encode
+from trainers.tasks.load import TaskData, load_task
+from trainers.tasks.metrics import score
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import (
+        EvalPrediction,
+        PreTrainedTokenizerBase,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a training needs, loaded."""
+
+    data: TaskData
+    encoded: EncodedTask
+    tokenizer: PreTrainedTokenizerBase
+    model: nn.Module
+
+
+def train(spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
+    """Train as the spec says and return what came out.
+
+    Args:
+        spec: The run.
+        emit: Called with every event, in order. It may raise StopRun, which ends the training
+            and passes through.
+        workspace: Folders and threads.
+
+    Raises:
+        TunerError: Data or model that cannot be used; a loss that is not finite.
+    """
+    import torch
+    from transformers import set_seed
+
+    from trainers.callback import RunCallback
+
+    torch.set_num_threads(workspace.threads)
+    workspace.run_dir.mkdir(parents=True, exist_ok=True)
+    meter = Meter("load")
+    precision = resolve_precision(spec.train.precision)
+    cpu = not torch.cuda.is_available()
+    if cpu and precision == "fp16":
+        raise ConfigError("train.precision: fp16 needs a CUDA device; use auto, bf16 or fp32")
+    set_seed(spec.seeds.init)
+    parts = _load(spec, workspace)
+    facts = environment() | {"precision": precision} | _data_facts(parts)
+    emit(RunEvent(kind="start", time=time.time(), facts=facts))
+    meter.switch("train")
+    callback = RunCallback(spec, emit, meter, run_dir=workspace.run_dir)
+    arguments = training_arguments(
+        spec, workspace.run_dir, precision=precision, rows=len(parts.encoded.train), cpu=cpu
+    )
+    trainer = _trainer(parts, arguments, callback)
+    trainer.train()
+    meter.switch("eval")
+    callback.restore(parts.model)
+    test = _score_test(trainer, parts, workspace.run_dir) if spec.read_test else None
+    if spec.save:
+        _save(spec, parts, workspace.run_dir / "model")
+    meter.switch("end")
+    return RunResult(
+        validation=callback.kept,
+        test=test,
+        epoch=callback.kept_epoch,
+        parameters=count_parameters(parts.model),
+        memory=meter.memory,
+        seconds=meter.seconds,
+        facts=facts,
+    )
+
+
+def _load(spec: RunSpec, workspace: Workspace) -> _Parts:
+    data = load_task(spec.task, workspace.data_dir, spec.seeds.data)
+    tokenizer = spec.model.tokenizer()
+    encoded = encode(
+        data, tokenizer, max_length=spec.train.max_length, cache_dir=workspace.cache_dir
+    )
+    model = spec.method.apply(spec.model.model(data.labels, spec.train.attention))
+    return _Parts(data, encoded, tokenizer, model)
+
+
+def _trainer(parts: _Parts, arguments: TrainingArguments, callback: TrainerCallback) -> Trainer:
+    from transformers import DataCollatorWithPadding, PrinterCallback, Trainer
+
+    def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
+        chosen = _logits(prediction.predictions).argmax(axis=-1)
+        return score(parts.data.labels, prediction.label_ids, chosen)
+
+    trainer = Trainer(
+        model=parts.model,
+        args=arguments,
+        train_dataset=parts.encoded.train,
+        eval_dataset=parts.encoded.validation,
+        data_collator=DataCollatorWithPadding(parts.tokenizer),
+        processing_class=parts.tokenizer,
+        compute_metrics=compute_metrics,
+        callbacks=[callback],
+    )
+    trainer.remove_callback(PrinterCallback)  # the Trainer adds it where tqdm is off
+    return trainer
+
+
+def _score_test(trainer: Trainer, parts: _Parts, run_dir: Path) -> dict[str, float]:
+    """Score the test split and leave every prediction in `predictions.parquet`."""
+    import pandas
+    from scipy.special import softmax
+
+    from trainers.callback import validation_scores
+
+    output = trainer.predict(parts.encoded.test, metric_key_prefix="test")
+    probabilities = softmax(_logits(output.predictions).astype("float64"), axis=-1)
+    labels = parts.data.labels
+    frame = pandas.DataFrame(
+        {
+            "id": [example.id for example in parts.data.test],
+            "label": [example.label for example in parts.data.test],
+            "prediction": [labels[index] for index in probabilities.argmax(axis=-1)],
+        }
+    )
+    for index, label in enumerate(labels):
+        frame[f"probability/{label}"] = probabilities[:, index]
+    frame.to_parquet(run_dir / "predictions.parquet", index=False)
+    return validation_scores(output.metrics or {})
+
+
+def _logits(predictions: Any) -> Any:
+    """Return the logits, the first array where a model gives several (decoders, caches)."""
+    return predictions[0] if isinstance(predictions, tuple) else predictions
+
+
+def _data_facts(parts: _Parts) -> dict[str, str]:
+    data = parts.data
+    facts = {f"data.{split}": digest for split, digest in data.digests.items()}
+    sizes = {"train": data.train, "validation": data.validation, "test": data.test}
+    return facts | {f"rows.{split}": str(len(rows)) for split, rows in sizes.items()}
+
+
+def _save(spec: RunSpec, parts: _Parts, folder: Path) -> None:
+    from trainers.saved import save_trained
+
+    save_trained(spec, parts.model, folder, labels=parts.data.labels)

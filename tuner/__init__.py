@@ -1,0 +1,1 @@
+"""Choose, record, compare: studies of ways to fine-tune."""

@@ -1,0 +1,251 @@
+"""What a study says: tasks, models, arms, budget, seeds. Every field of the YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
+
+from trainers.contract import AnyMethod, AnyModel, AnyTask, RunSpec, Seeds, TrainSettings
+from trainers.errors import ConfigError, known
+from trainers.plugins import Frozen
+from tuner.algorithms import Pruner, Sampler
+from tuner.space import Choice, FloatRange, IntRange, Point, parse_dimension
+
+AnyDimension = Annotated[
+    SerializeAsAny[FloatRange | IntRange | Choice], BeforeValidator(parse_dimension)
+]
+_SEARCHABLE = ("train", "method")
+_MINIMISED = ("loss", "memory/", "seconds/", "parameters/")
+
+
+def _seeds(value: object) -> object:
+    return {"init": value, "order": value} if isinstance(value, int) else value
+
+
+SeedSet = Annotated[Seeds, BeforeValidator(_seeds)]
+
+
+class Objective(Frozen):
+    """A number that the search makes large or small."""
+
+    metric: str
+    """A validation metric such as macro_f1, or a cost such as memory/train/peak_bytes."""
+    direction: Literal["maximize", "minimize"] | None = None
+    """Which way is better; known for the metrics that the tool logs."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: object) -> object:
+        return {"metric": value} if isinstance(value, str) else value
+
+    def way(self) -> Literal["maximize", "minimize"]:
+        """Return the direction: as given, or small for losses and costs, large for the rest."""
+        return self.direction or (
+            "minimize" if self.metric.startswith(_MINIMISED) else "maximize"
+        )
+
+    def of(self, metrics: Mapping[str, float]) -> float:
+        """Pick this objective's value out of a run's metrics.
+
+        Raises:
+            ConfigError: The run has no such metric.
+        """
+        name = self.metric if "/" in self.metric else f"validation/{self.metric}"
+        for candidate in (name, f"validation/{self.metric}"):
+            if candidate in metrics:
+                return metrics[candidate]
+        raise ConfigError(f"metric: no such metric {self.metric!r}; known: {known(metrics)}")
+
+
+class SearchSettings(Frozen):
+    """The budget of every arm that has a space, the same for all."""
+
+    trials: int = Field(default=12, ge=1)
+    """Configurations tried in each cell."""
+    seeds: tuple[SeedSet, ...] = (Seeds(init=7, order=7),)
+    """Seeds of each trial; with several, its value is their mean."""
+    sampler: Sampler = Sampler(kind="tpe")
+    """How points are chosen."""
+    sampler_seed: int = Field(default=0, ge=0)
+    """Seed of the sampler's own randomness."""
+    pruner: Pruner = Pruner(kind="hyperband")
+    """When a bad trial is stopped; wilcoxon needs several seeds."""
+    objectives: tuple[Objective, ...] = ()
+    """Several aims at once; by default the study's metric alone."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _differ(cls, seeds: tuple[Seeds, ...]) -> tuple[Seeds, ...]:
+        return _distinct(seeds)
+
+
+class ConfirmSettings(Frozen):
+    """The runs that are compared."""
+
+    seeds: tuple[SeedSet, ...] = tuple(Seeds(init=n, order=n) for n in (1, 2, 3, 4, 5))
+    """Fresh seeds, none of them used in search."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _differ(cls, seeds: tuple[Seeds, ...]) -> tuple[Seeds, ...]:
+        return _distinct(seeds)
+
+
+class ExecutorSettings(Frozen):
+    """Where runs are done."""
+
+    kind: Literal["process", "inprocess"] = "process"
+    """process: each run in a process of its own; inprocess: in the launcher, for debugging."""
+    workers: int = Field(default=1, ge=1)
+    """Runs at once; the machine's threads are shared out among them."""
+
+    @model_validator(mode="after")
+    def _one_inside(self) -> ExecutorSettings:
+        if self.kind == "inprocess" and self.workers > 1:
+            raise ConfigError(f"workers: inprocess does one run at a time, got {self.workers}")
+        return self
+
+
+class Arm(Frozen):
+    """One way of training: a method, fixed settings, and what is searched."""
+
+    method: AnyMethod
+    """What is trained."""
+    train: Mapping[str, Any] = {}
+    """Settings that differ from the study's `train`."""
+    space: Mapping[str, AnyDimension] = {}
+    """Fields that the search varies; none: the arm is trained as it is."""
+
+    @field_validator("space")
+    @classmethod
+    def _roots(cls, space: Mapping[str, AnyDimension]) -> Mapping[str, AnyDimension]:
+        for name in space:
+            if name.partition(".")[0] not in _SEARCHABLE or "." not in name:
+                raise ConfigError(f"{name}: a space may vary train.* and method.*")
+        return space
+
+
+class StudyConfig(Frozen):
+    """A study: its arms are compared on every task with every model."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    """Name of the study and of its MLflow experiment: letters, digits, dots, dashes."""
+    description: str = ""
+    """What the study asks, in a sentence."""
+    tasks: tuple[AnyTask, ...] = Field(min_length=1)
+    """Task names, or mappings with `kind`."""
+    models: tuple[AnyModel, ...] = Field(min_length=1)
+    """Model names, or mappings with `kind`."""
+    metric: str = "macro_f1"
+    """Validation metric that picks epochs and configurations."""
+    train: TrainSettings = TrainSettings()
+    """How every arm is trained, unless the arm says otherwise."""
+    search: SearchSettings = SearchSettings()
+    """Budget of the search."""
+    confirm: ConfirmSettings = ConfirmSettings()
+    """Runs that are compared."""
+    executor: ExecutorSettings = ExecutorSettings()
+    """Where runs are done."""
+    arms: Mapping[str, Arm] = Field(min_length=1)
+    """Ways of training, by name."""
+    save: Literal["none", "best", "confirm"] = "none"
+    """Trained models kept: none, the best confirm run of a cell on validation, or all of them."""
+    max_failures: int = Field(default=5, ge=0)
+    """Failed runs that the study bears before it stops."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StudyConfig:
+        _unique("tasks", [task.name for task in self.tasks])
+        _unique("models", [model.name for model in self.models])
+        for arm in self.arms:
+            if not arm.strip() or not arm.isprintable() or len(arm) > 100:
+                raise ConfigError(f"arms: a name is 1 to 100 printable characters, got {arm!r}")
+        if any(arm.space for arm in self.arms.values()):
+            _check_search(self)
+        return self
+
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return what the search aims at; the study's metric unless `search` says otherwise."""
+        return self.search.objectives or (Objective(metric=self.metric),)
+
+    def spec(
+        self, *, task: str, model: str, arm: str, seeds: Seeds, point: Point | None = None
+    ) -> RunSpec:
+        """Describe one search run. A confirm run is the same with `read_test`.
+
+        Raises:
+            ConfigError: The point names a field that does not exist.
+            pydantic.ValidationError: A value is outside what its field allows.
+        """
+        chosen = self.arms[arm]
+        tree: dict[str, Any] = {
+            "task": next(t for t in self.tasks if t.name == task),
+            "model": next(m for m in self.models if m.name == model),
+            "method": chosen.method.model_dump(),
+            "train": self.train.model_dump() | dict(chosen.train),
+            "seeds": seeds,
+            "metric": self.metric,
+        }
+        for name, value in (point or {}).items():
+            _put(tree, name, value)
+        return RunSpec.model_validate(tree)
+
+
+def _put(tree: dict[str, Any], dotted: str, value: object) -> None:
+    *parents, leaf = dotted.split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+    tree[leaf] = value
+
+
+def _distinct(seeds: tuple[Seeds, ...]) -> tuple[Seeds, ...]:
+    if not seeds:
+        raise ConfigError("at least one seed is needed, got none")
+    if len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds must differ, got {[s.init for s in seeds]}")
+    return seeds
+
+
+def _unique(key: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{key}: the name {name!r} stands twice; set `name` on one of them")
+        if not name.isprintable() or len(name) > 100:
+            raise ConfigError(f"{key}: a name is 1 to 100 printable characters, got {name!r}")
+
+
+def _check_search(config: StudyConfig) -> None:
+    search = config.search
+    used = set(search.seeds) & set(config.confirm.seeds)
+    if used:
+        seeds = sorted(s.init for s in used)
+        raise ConfigError(f"confirm.seeds: search has used {seeds}; confirm needs fresh ones")
+    if len(search.objectives) > 1 and search.pruner.kind != "none":
+        raise ConfigError(
+            f"search.pruner: with several objectives it must be none, got {search.pruner.kind}"
+        )
+    if len(search.seeds) == 1 and search.pruner.kind == "wilcoxon":
+        raise ConfigError("search.pruner: wilcoxon compares seeds and needs 2 or more, got 1")
+    if len(search.seeds) > 1 and search.pruner.kind not in ("wilcoxon", "none"):
+        raise ConfigError(
+            f"search.pruner: with several seeds it is wilcoxon or none, got {search.pruner.kind}"
+        )
+    if search.sampler.kind == "grid":
+        _check_grid(config)
+
+
+def _check_grid(config: StudyConfig) -> None:
+    for name, arm in config.arms.items():
+        size = 1
+        for field, dimension in arm.space.items():
+            values = dimension.grid()
+            if values is None:
+                raise ConfigError(f"arms.{name}.space.{field}: the grid sampler needs a step")
+            size *= len(values)
+        if arm.space and size < config.search.trials:
+            raise ConfigError(
+                f"arms.{name}.space: the grid has {size} points, search.trials wants "
+                f"{config.search.trials}; every arm gets an equal budget"
+            )

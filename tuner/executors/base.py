@@ -1,0 +1,34 @@
+"""The contract of executors: run a spec somewhere, bring its events and its result back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from trainers.contract import Emit, RunResult, RunSpec, Workspace
+
+
+class RunInterrupted(Exception):  # noqa: N818  # a state, not an error
+    """The executor was closed while the run was going on."""
+
+
+class Executor(ABC):
+    """Runs specs. `run` may be called from several threads at once."""
+
+    @abstractmethod
+    def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
+        """Do one run.
+
+        Args:
+            spec: The run.
+            emit: Called in the caller's thread with each event, in order.
+            workspace: The run's folders and threads.
+
+        Raises:
+            StopRun: `emit` raised it; the run has ended.
+            RunFailed: The run ended without a result.
+            RunInterrupted: `close` was called; the run has ended.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End every run that is going on; `run` raises RunInterrupted in their threads."""

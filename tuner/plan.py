@@ -1,0 +1,68 @@
+"""Lay a study out: its cells, and the spec of every run in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from trainers.contract import RunSpec, Seeds
+from tuner.config import StudyConfig
+from tuner.space import Point
+
+Phase = Literal["search", "confirm"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One task, model and arm of a study."""
+
+    study: StudyConfig
+    task: str
+    model: str
+    arm: str
+
+    @property
+    def label(self) -> str:
+        """Name for people."""
+        return f"{self.task} / {self.model} / {self.arm}"
+
+    @property
+    def searched(self) -> bool:
+        """Whether the arm has a space."""
+        return bool(self.study.arms[self.arm].space)
+
+    def fingerprint(self) -> str:
+        """Return 12 hex digits that change with anything that would change the search.
+
+        A cell whose definition has changed starts a new search; one that has only been given
+        more trials or more confirm seeds goes on.
+        """
+        search = self.study.search
+        arm = self.study.arms[self.arm]
+        definition = {
+            "spec": self.spec(Seeds(init=0, order=0)).model_dump(mode="json"),
+            "space": {k: v.model_dump(mode="json", by_alias=True) for k, v in arm.space.items()},
+            "search": search.model_dump(mode="json", exclude={"trials"}) if arm.space else None,
+        }
+        text = json.dumps(definition, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def spec(self, seeds: Seeds, point: Point | None = None, *, confirm: bool = False) -> RunSpec:
+        """Describe one run of this cell; only confirm runs read the test split."""
+        spec = self.study.spec(
+            task=self.task, model=self.model, arm=self.arm, seeds=seeds, point=point
+        )
+        save = confirm and self.study.save != "none"
+        return spec.model_copy(update={"read_test": confirm, "save": save})
+
+
+def plan(study: StudyConfig) -> tuple[Cell, ...]:
+    """List the cells of a study, task by task, model by model, in the order of the YAML."""
+    return tuple(
+        Cell(study, task.name, model.name, arm)
+        for task in study.tasks
+        for model in study.models
+        for arm in study.arms
+    )

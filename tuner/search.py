@@ -1,0 +1,299 @@
+"""Search a cell: one Optuna study, each trial a configuration run on the search seeds."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import fmean
+
+import optuna
+import psutil
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+
+from trainers.contract import Emit, RunEvent, RunSpec, StopRun
+from tuner.algorithms import STATEFUL
+from tuner.executors import RunInterrupted
+from tuner.plan import Cell
+from tuner.session import Session
+from tuner.space import Value, suggest
+from tuner.threads import map_threads
+from tuner.trackers import RunState, aggregate
+
+_HEARTBEAT_SECONDS = 60
+_LAUNCHER = "launcher"
+_REASON = "reason"
+
+
+@dataclass(frozen=True)
+class Best:
+    """The configuration that a search chose."""
+
+    trial: int
+    point: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class _Claimed:
+    """A trial that this launcher works on, with its point."""
+
+    trial: optuna.Trial
+    point: Mapping[str, Value]
+
+
+def open_storage(url: str) -> RDBStorage:
+    """Open Optuna's storage, with a heartbeat, so that trials of a dead launcher are found."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return RDBStorage(
+            url,
+            heartbeat_interval=_HEARTBEAT_SECONDS,
+            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+        )
+
+
+def study_name(cell: Cell) -> str:
+    """Name a cell's Optuna study; a cell whose definition changes gets a new one."""
+    return f"{cell.study.name} / {cell.label} @ {cell.fingerprint()}"
+
+
+def search(cell: Cell, session: Session, storage: RDBStorage, *, parallel: int) -> Best | None:
+    """Spend what is left of a cell's budget and return its best configuration.
+
+    Args:
+        cell: The cell; its arm has a space.
+        session: The study's session.
+        storage: Optuna's storage.
+        parallel: Trials at once.
+
+    Returns:
+        The best completed trial: on several objectives, the Pareto-optimal one that is best in
+        the first. None if the time is up before the budget is spent, or no trial completed.
+    """
+    study = _open(cell, storage)
+    lock = threading.Lock()
+
+    def work(_: int) -> None:
+        while not session.time_is_up():
+            claimed = _claim(study, cell, lock)
+            if claimed is None:
+                return
+            with _heartbeat(storage, claimed.trial):
+                _evaluate(study, cell, claimed, session)
+            session.bear_failures()
+
+    map_threads(work, range(parallel), parallel, on_error=session.recorder.executor.close)
+    spent = len(_counted(study)) >= cell.study.search.trials
+    return _best(study) if spent else None
+
+
+def _open(cell: Cell, storage: RDBStorage) -> optuna.Study:
+    config = cell.study
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.create_study(
+            study_name=study_name(cell),
+            storage=storage,
+            directions=[objective.way() for objective in config.objectives()],
+            pruner=config.search.pruner.build(cell.spec(config.search.seeds[0]).train.epochs),
+            load_if_exists=True,
+        )
+
+
+def _claim(study: optuna.Study, cell: Cell, lock: threading.Lock) -> _Claimed | None:
+    """Take over an abandoned trial, or ask for a new one; None when the budget is spent."""
+    space = cell.study.arms[cell.arm].space
+    with lock:
+        trial = _adopt(study)
+        if trial is None:
+            _fail_stale(study)
+            if len(_counted(study)) >= cell.study.search.trials and not _waiting(study):
+                return None
+            study.sampler = _sampler(cell, len(study.get_trials(deepcopy=False)))
+            trial = _ask(study)
+        trial.set_user_attr(_LAUNCHER, _launcher())
+        return _Claimed(trial, suggest(trial, space))
+
+
+def _fail_stale(study: optuna.Study) -> None:
+    """Let Optuna fail the trials whose heartbeat has stopped, and queue them again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)
+
+
+def _ask(study: optuna.Study) -> optuna.Trial:
+    """Ask for a trial; the heartbeat, which Optuna leaves to `optimize`, is kept by `search`."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
+        return study.ask()
+
+
+def _sampler(cell: Cell, number: int) -> optuna.samplers.BaseSampler:
+    """Make the sampler of one trial, seeded by cell and trial.
+
+    A fresh seed for every trial makes a resumed search equal to an uninterrupted one; samplers
+    that keep their place in the storage want the same seed throughout.
+    """
+    search = cell.study.search
+    seed = zlib.crc32(f"{search.sampler_seed} {cell.label}".encode())
+    seed += 0 if search.sampler.kind in STATEFUL else number
+    grid = {k: v.grid() or [] for k, v in cell.study.arms[cell.arm].space.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return search.sampler.build(
+            seed % 2**32, grid=grid, parallel=cell.study.executor.workers > 1
+        )
+
+
+def _evaluate(study: optuna.Study, cell: Cell, claimed: _Claimed, session: Session) -> None:
+    """Run a trial on every search seed, tell Optuna and the tracker how it ended."""
+    trial = claimed.trial
+    specs = [cell.spec(seeds, claimed.point) for seeds in cell.study.search.seeds]
+    epochs_count = len(specs) == 1 and len(cell.study.objectives()) == 1
+    group_id = session.open_group(cell, specs[0], phase="search", trial=trial.number)
+    metrics: list[Mapping[str, float]] = []
+    state: RunState = "finished"
+    reason = ""
+    try:
+        for spec in specs:
+            sink = _sink(trial, cell, spec) if epochs_count else _no_sink
+            outcome = session.run(cell, spec, group_id, trial=trial.number, sink=sink)
+            if outcome.result is None:
+                state, reason = outcome.state, outcome.reason
+                break
+            metrics.append(outcome.result.metrics())
+            if len(metrics) < len(specs) and _behind(trial, cell, metrics):
+                state, reason = "pruned", f"pruned after {len(metrics)} seeds"
+                break
+    except (KeyboardInterrupt, RunInterrupted):
+        trial.set_user_attr(_LAUNCHER, "")
+        session.recorder.tracker.close_group(
+            group_id, state="killed", reason="interrupted", metrics={}
+        )
+        raise
+    session.recorder.tracker.close_group(
+        group_id, state=state, reason=reason, metrics=aggregate(metrics)
+    )
+    _tell(study, cell, claimed, state=state, reason=reason, metrics=metrics)
+
+
+def _tell(
+    study: optuna.Study,
+    cell: Cell,
+    claimed: _Claimed,
+    *,
+    state: RunState,
+    reason: str,
+    metrics: Sequence[Mapping[str, float]],
+) -> None:
+    if state == "finished":
+        values = [
+            fmean(objective.of(row) for row in metrics) for objective in cell.study.objectives()
+        ]
+        study.tell(claimed.trial, values)
+        return
+    claimed.trial.set_user_attr(_REASON, reason)
+    study.tell(
+        claimed.trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL
+    )
+
+
+def _sink(trial: optuna.Trial, cell: Cell, spec: RunSpec) -> Emit:
+    """Report each epoch's metric to Optuna; stop the run when the pruner says so."""
+    (objective,) = cell.study.objectives()
+    name = f"validation/{objective.metric}"
+
+    def sink(event: RunEvent) -> None:
+        if event.kind != "epoch" or name not in event.metrics:
+            return
+        epoch = round(event.epoch)
+        trial.report(event.metrics[name], epoch)
+        if epoch < spec.train.epochs and trial.should_prune():
+            raise StopRun(f"pruned at epoch {epoch}: {name} {event.metrics[name]:.4f}")
+
+    return sink
+
+
+def _no_sink(event: RunEvent) -> None:
+    """Take an event and report nothing: with several seeds or aims, epochs are not compared."""
+
+
+def _behind(trial: optuna.Trial, cell: Cell, metrics: Sequence[Mapping[str, float]]) -> bool:
+    """Report the newest seed's value and ask the pruner, which pairs trials seed by seed."""
+    if len(cell.study.objectives()) > 1:
+        return False
+    (objective,) = cell.study.objectives()
+    trial.report(objective.of(metrics[-1]), len(metrics) - 1)
+    return trial.should_prune()
+
+
+def _best(study: optuna.Study) -> Best | None:
+    done = [t for t in study.get_trials(deepcopy=False) if t.state is TrialState.COMPLETE]
+    if not done:
+        return None
+    chosen = study.best_trials if len(study.directions) > 1 else [study.best_trial]
+    up = study.directions[0] is optuna.study.StudyDirection.MAXIMIZE
+    best = min(chosen, key=lambda t: (-t.values[0] if up else t.values[0], t.number))
+    return Best(best.number, best.params)
+
+
+def _counted(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that the budget counts: all but those that died with their launcher."""
+    return [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state is not TrialState.FAIL or _REASON in trial.user_attrs
+    ]
+
+
+def _adopt(study: optuna.Study) -> optuna.Trial | None:
+    """Take up a trial whose launcher on this machine is gone, with the point it has chosen."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        host, _, process = trial.user_attrs.get(_LAUNCHER, "").partition(":")
+        if not host or (host == platform.node() and not _alive(process)):
+            return optuna.Trial(study, trial._trial_id)
+    return None
+
+
+def _waiting(study: optuna.Study) -> bool:
+    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
+
+def _launcher() -> str:
+    """Name this process: host, process id and start time, since ids are used again."""
+    return f"{platform.node()}:{os.getpid()},{psutil.Process().create_time()}"
+
+
+def _alive(process: str) -> bool:
+    pid, _, created = process.partition(",")
+    try:
+        return str(psutil.Process(int(pid)).create_time()) == created
+    except (psutil.NoSuchProcess, ValueError):
+        return False
+
+
+@contextmanager
+def _heartbeat(storage: RDBStorage, trial: optuna.Trial) -> Iterator[None]:
+    """Tell the storage once a minute that the trial is alive."""
+    done = threading.Event()
+    storage.record_heartbeat(trial._trial_id)
+
+    def beat() -> None:
+        while not done.wait(_HEARTBEAT_SECONDS):
+            storage.record_heartbeat(trial._trial_id)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

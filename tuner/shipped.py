@@ -1,0 +1,44 @@
+"""Find the files that come with the package: studies, references, DeepSpeed presets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from trainers.errors import ConfigError, known
+
+_PACKAGE = Path(__file__).parent
+
+
+def shipped_folder(name: str) -> Path:
+    """Return the folder `configs` or `ds_configs`, from the wheel or else from the checkout."""
+    packed = _PACKAGE / "_shipped" / name
+    return packed if packed.is_dir() else _PACKAGE.parent / name
+
+
+def study_names() -> list[str]:
+    """List the shipped studies."""
+    return sorted(path.stem for path in shipped_folder("configs").glob("*.yaml"))
+
+
+def study_path(name: str) -> Path:
+    """Return the file of a study: anything with a suffix or a slash is a path, else a name.
+
+    Raises:
+        ConfigError: No such shipped study, or no such file.
+    """
+    if "/" in name or Path(name).suffix:
+        path = Path(name)
+        if not path.is_file():
+            raise ConfigError(f"{name}: no such file; a name without a suffix is a shipped study")
+        return path
+    if name not in study_names():
+        raise ConfigError(f"no such study {name!r}; known studies: {known(study_names())}")
+    return shipped_folder("configs") / f"{name}.yaml"
+
+
+def ds_configs() -> dict[str, dict[str, Any]]:
+    """Map every DeepSpeed preset's name to its content."""
+    folder = shipped_folder("ds_configs")
+    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}

@@ -1,0 +1,144 @@
+"""Search spaces: which fields of a RunSpec vary, over what range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic import Field, model_validator
+
+from trainers.errors import ConfigError
+from trainers.plugins import Frozen
+
+if TYPE_CHECKING:
+    import optuna
+
+Value: TypeAlias = bool | int | float | str | None
+
+
+class FloatRange(Frozen):
+    """Real numbers between two ends, both included."""
+
+    float_: tuple[float, float] = Field(alias="float")
+    """Lower and upper end."""
+    log: bool = False
+    """Sample the logarithm evenly."""
+    step: float | None = Field(default=None, gt=0)
+    """Distance between allowed values; not with `log`."""
+
+    @model_validator(mode="after")
+    def _ends_in_order(self) -> FloatRange:
+        _check_ends(self.float_, log=self.log, step=self.step)
+        return self
+
+    def ends(self) -> tuple[Value, ...]:
+        """Return the values to try a spec with."""
+        return self.float_
+
+    def suggest(self, trial: optuna.Trial, name: str) -> Value:
+        """Let the trial choose."""
+        low, high = self.float_
+        return trial.suggest_float(name, low, high, log=self.log, step=self.step)
+
+    def grid(self) -> list[Value] | None:
+        """Return every value, or None where there are infinitely many."""
+        if self.step is None:
+            return None
+        low, high = self.float_
+        count = int((high - low) / self.step + 1e-9) + 1
+        return [low + index * self.step for index in range(count)]
+
+
+class IntRange(Frozen):
+    """Whole numbers between two ends, both included."""
+
+    int_: tuple[int, int] = Field(alias="int")
+    """Lower and upper end."""
+    log: bool = False
+    """Sample the logarithm evenly."""
+    step: int = Field(default=1, ge=1)
+    """Distance between allowed values; not with `log`."""
+
+    @model_validator(mode="after")
+    def _ends_in_order(self) -> IntRange:
+        _check_ends(self.int_, log=self.log, step=self.step if self.step > 1 else None)
+        return self
+
+    def ends(self) -> tuple[Value, ...]:
+        """Return the values to try a spec with."""
+        return self.int_
+
+    def suggest(self, trial: optuna.Trial, name: str) -> Value:
+        """Let the trial choose."""
+        low, high = self.int_
+        return trial.suggest_int(name, low, high, log=self.log, step=self.step)
+
+    def grid(self) -> list[Value] | None:
+        """Return every value."""
+        low, high = self.int_
+        return list(range(low, high + 1, self.step))
+
+
+class Choice(Frozen):
+    """A list of values."""
+
+    choice: tuple[Value, ...] = Field(min_length=1)
+    """The values, all different."""
+
+    @model_validator(mode="after")
+    def _different(self) -> Choice:
+        if len({(type(v), v) for v in self.choice}) < len(self.choice):
+            raise ConfigError(f"choice: values must differ, got {list(self.choice)}")
+        return self
+
+    def ends(self) -> tuple[Value, ...]:
+        """Return the values to try a spec with: all of them."""
+        return self.choice
+
+    def suggest(self, trial: optuna.Trial, name: str) -> Value:
+        """Let the trial choose."""
+        chosen: Value = trial.suggest_categorical(name, self.choice)
+        return chosen
+
+    def grid(self) -> list[Value] | None:
+        """Return every value."""
+        return list(self.choice)
+
+
+Dimension: TypeAlias = FloatRange | IntRange | Choice
+Space: TypeAlias = Mapping[str, Dimension]
+Point: TypeAlias = Mapping[str, Value]
+
+_KINDS: dict[str, type[Dimension]] = {"float": FloatRange, "int": IntRange, "choice": Choice}
+
+
+def parse_dimension(value: object) -> Dimension:
+    """Read `{float: [a, b]}`, `{int: [a, b]}` or `{choice: [...]}`.
+
+    Raises:
+        ConfigError: None or several of the three.
+        pydantic.ValidationError: The chosen one does not hold.
+    """
+    if isinstance(value, FloatRange | IntRange | Choice):
+        return value
+    kinds = [kind for kind in _KINDS if isinstance(value, Mapping) and kind in value]
+    if len(kinds) != 1:
+        raise ConfigError(f"expected one of float, int, choice with its values, got {value!r}")
+    return _KINDS[kinds[0]].model_validate(value)
+
+
+def suggest(trial: optuna.Trial, space: Space) -> dict[str, Value]:
+    """Let a trial choose a point, in the order of the names, so that the order in YAML is free."""
+    return {name: space[name].suggest(trial, name) for name in sorted(space)}
+
+
+def _check_ends(ends: tuple[float, float], *, log: bool, step: float | None) -> None:
+    low, high = ends
+    if low >= high:
+        raise ConfigError(f"the lower end must be below the upper end, got [{low}, {high}]")
+    if log and low <= 0:
+        raise ConfigError(f"log needs a lower end above 0, got {low}")
+    if log and step is not None:
+        raise ConfigError("log and step exclude each other")
+    if step is not None and step > high - low:
+        raise ConfigError(f"step {step} is wider than the range [{low}, {high}]")

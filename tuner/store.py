@@ -1,0 +1,27 @@
+"""Name the files of a store: one folder that holds everything a study leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Store:
+    """A local store, by default `./mlruns`."""
+
+    root: Path
+
+    @property
+    def optuna_url(self) -> str:
+        """URL of Optuna's storage."""
+        return f"sqlite:///{(self.root / 'optuna.db').resolve()}"
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder of tokenised data."""
+        return self.root / "cache"
+
+    def run_dir(self, digest: str) -> Path:
+        """Folder of one run: its journal, its outcome, what it keeps."""
+        return self.root / "runs" / digest

@@ -1,0 +1,129 @@
+"""Run a study: check its data, search every cell, confirm the best of each."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainers.tasks.load import load_task
+from tuner.config import StudyConfig
+from tuner.confirm import confirm
+from tuner.executors import make_executor
+from tuner.load import dump_study
+from tuner.plan import Cell, plan
+from tuner.progress import Watch, unwatched
+from tuner.record import Recorder
+from tuner.search import open_storage, search
+from tuner.session import Session
+from tuner.store import Store
+from tuner.threads import map_threads
+from tuner.trackers import Tracker
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+DATA_DIR = Path.home() / ".cache" / "tuner" / "data"
+"""Where task files are kept unless the user says otherwise."""
+
+
+@dataclass(frozen=True)
+class StudyOutcome:
+    """How a call of `run_study` ended."""
+
+    failures: tuple[str, ...]
+    """A line for every run that failed."""
+    unfinished: tuple[str, ...]
+    """Cells that have no complete set of confirm runs."""
+
+
+def run_study(
+    config: StudyConfig,
+    tracker: Tracker,
+    *,
+    store: Store,
+    data_dir: Path = DATA_DIR,
+    watch: Watch = unwatched,
+    timeout_seconds: float | None = None,
+) -> StudyOutcome:
+    """Run a study, or go on with it: whatever has finished before is not done again.
+
+    Args:
+        config: The study.
+        tracker: Where its runs are recorded.
+        store: Folder for Optuna's storage, journals and the cache.
+        data_dir: Folder of the task files.
+        watch: Called with every notice, from several threads.
+        timeout_seconds: Begin nothing new after this many seconds.
+
+    Raises:
+        DataError, ModelError: Found before anything is written.
+        TooManyFailures: More runs failed than `max_failures`.
+        KeyboardInterrupt: Passed on once every run has been ended and tracked as killed.
+    """
+    check_inputs(config, data_dir)
+    store.root.mkdir(parents=True, exist_ok=True)
+    tracker.open_study(config.name, dump_study(config))
+    workers = config.executor.workers
+    session = Session(
+        recorder=Recorder(
+            executor=make_executor(config.executor),
+            tracker=tracker,
+            store=store,
+            data_dir=data_dir,
+            threads=max(1, (os.cpu_count() or 1) // workers),
+        ),
+        watch=watch,
+        max_failures=config.max_failures,
+        deadline=None if timeout_seconds is None else time.monotonic() + timeout_seconds,
+    )
+    cells = plan(config)
+    complete = _run_cells(cells, session, workers=workers)
+    unfinished = tuple(c.label for c, done in zip(cells, complete, strict=True) if not done)
+    return StudyOutcome(tuple(session.failures), unfinished)
+
+
+def check_inputs(config: StudyConfig, data_dir: Path) -> None:
+    """Read every task and look for every model that can be looked for without loading it.
+
+    Raises:
+        DataError, ModelError: What cannot be used, in one line.
+    """
+    for model in config.models:
+        model.check()
+    seeds = {s.data for s in (*config.search.seeds, *config.confirm.seeds)}
+    for task in config.tasks:
+        for seed in sorted(seeds):
+            load_task(task, data_dir, seed)
+
+
+def _run_cells(cells: Sequence[Cell], session: Session, *, workers: int) -> list[bool]:
+    """Run cells side by side, as many as there are workers; say of each if it is complete.
+
+    Within a cell, trials follow each other unless there are more workers than cells: so a search
+    learns from every trial before the next, and its course does not depend on timing.
+    """
+    at_once = min(workers, len(cells))
+    storage = open_storage(session.recorder.store.optuna_url)
+
+    def run_cell(cell: Cell) -> bool:
+        return _run_cell(cell, session, storage, parallel=workers // at_once)
+
+    executor = session.recorder.executor
+    try:
+        return map_threads(run_cell, cells, at_once, on_error=executor.close)
+    finally:
+        executor.close()
+        storage.engine.dispose()
+
+
+def _run_cell(cell: Cell, session: Session, storage: RDBStorage, *, parallel: int) -> bool:
+    if not cell.searched:
+        return confirm(cell, session, {}, trial=None, parallel=parallel)
+    best = search(cell, session, storage, parallel=parallel)
+    if best is None:
+        return False
+    return confirm(cell, session, best.point, trial=best.trial, parallel=parallel)
