@@ -1,0 +1,345 @@
+"""What every tracker promises; each tracker's tests inherit it."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from trainers.contract import ParameterCounts, RunEvent, RunResult, RunSpec, Seeds
+from tuner.trackers import Group, Tracker, aggregate
+
+STUDY = "toy study"
+YAML = "name: toy study\ntasks: [toy]\nmodels: [tiny-bert]\n"
+
+
+@dataclass(frozen=True)
+class LoggedValue:
+    """One stored value of a metric."""
+
+    step: int
+    seconds: float
+    value: float
+
+
+class Place(ABC):
+    """Where a tracker keeps its runs; survives the tracker."""
+
+    @abstractmethod
+    def open(self) -> Tracker:
+        """Return a new tracker on this place, as a new launcher would."""
+
+    @abstractmethod
+    def history(self, run_id: str, name: str) -> list[LoggedValue]:
+        """Return all values of a metric, in any order."""
+
+
+def make_spec(seed: int = 7, **train: object) -> RunSpec:
+    """Return a small run."""
+    return RunSpec.model_validate(
+        {
+            "task": "toy",
+            "model": "tiny-bert",
+            "method": "full",
+            "train": train,
+            "seeds": Seeds(init=seed, order=seed),
+        }
+    )
+
+
+def make_group(arm: str = "full", *, trial: int | None = 0, cell: str = "c0ffee") -> Group:
+    """Return a configuration of the test's study."""
+    phase = "confirm" if trial is None else "search"
+    return Group(
+        study=STUDY, task="toy", model="tiny-bert", arm=arm, phase=phase, trial=trial, cell=cell
+    )
+
+
+def make_events(steps: int = 3) -> list[RunEvent]:
+    """Return a short run's events: a start, steps, an epoch."""
+    start = RunEvent(kind="start", time=1_000.0, facts={"torch": "2", "data.train": "ab" * 32})
+    curve = [
+        RunEvent(kind="step", time=1_000.5 + step, step=step, metrics={"train/loss": 1 / step})
+        for step in range(1, steps + 1)
+    ]
+    scores = {"validation/macro_f1": 0.5, "validation/f1/A & B": 0.25}
+    return [start, *curve, RunEvent(kind="epoch", time=2_000.0, step=steps, metrics=scores)]
+
+
+def make_result(macro_f1: float = 0.5) -> RunResult:
+    """Return a finished run's result."""
+    return RunResult(
+        validation={"macro_f1": macro_f1},
+        test={"macro_f1": 0.4, "accuracy": 0.6},
+        epoch=1.0,
+        parameters=ParameterCounts(total=100, trained=30, head=10),
+        memory={"train/peak_bytes": 2**20},
+        seconds={"load": 1.0, "train": 2.0},
+        facts={"torch": "2", "git_commit": "f00d", "data.test": "cd" * 32, "rows.test": "9"},
+    )
+
+
+class TrackerContract:
+    """Run on every tracker."""
+
+    @pytest.fixture
+    def place(self) -> Place:
+        """Override: an empty place."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def tracker(self, place: Place) -> Tracker:
+        """Return a tracker with an open study."""
+        return self.relaunch(place)
+
+    def relaunch(self, place: Place) -> Tracker:
+        """Open the place with a second tracker, as after the first launcher's death."""
+        tracker = place.open()
+        tracker.open_study(STUDY, YAML)
+        return tracker
+
+    def test_a_finished_run_is_read_back_whole(self, tracker: Tracker) -> None:
+        """Group, seeds, params, last values, facts and state come back as they went in."""
+        spec, group = make_spec(), make_group("löra <script>alert(1)</script> | 🦙", trial=3)
+        parent_id = tracker.open_group(group, {"train.epochs": "3"})
+        run_id = tracker.open_run(parent_id, spec, adopt=False)
+        tracker.log(run_id, make_events())
+        tracker.close_run(run_id, state="finished", result=make_result())
+        (record,) = tracker.runs(STUDY)
+        assert (record.run_id, record.parent_id, record.group) == (run_id, parent_id, group)
+        assert (record.digest, record.seeds) == (spec.digest(), spec.seeds)
+        assert (record.state, record.reason) == ("finished", "")
+        assert record.params == spec.flat()
+        assert record.facts == {
+            "torch": "2",
+            "git_commit": "f00d",
+            "data.train": "ab" * 32,
+            "data.test": "cd" * 32,
+            "rows.test": "9",
+        }
+        assert record.metrics == make_result().metrics() | {
+            "train/loss": 1 / 3,
+            "validation/f1/A _x26 B": 0.25,
+            "epoch": 1.0,
+        }
+        assert record.end is not None
+        assert record.end >= record.start
+
+    def test_a_running_run_has_no_end(self, tracker: Tracker) -> None:
+        """A record of an open run says running, and gives what was logged so far."""
+        parent_id = tracker.open_group(make_group(), {})
+        run_id = tracker.open_run(parent_id, make_spec(), adopt=False)
+        tracker.log(run_id, make_events())
+        (record,) = tracker.runs(STUDY)
+        assert (record.state, record.end) == ("running", None)
+        assert record.metrics["train/loss"] == 1 / 3
+
+    @pytest.mark.parametrize("state", ["pruned", "failed", "killed"])
+    def test_state_and_reason_of_an_unfinished_run_are_kept(
+        self, tracker: Tracker, state: str
+    ) -> None:
+        """Pruned, failed and killed are told apart."""
+        parent_id = tracker.open_group(make_group(), {})
+        run_id = tracker.open_run(parent_id, make_spec(), adopt=False)
+        tracker.close_run(run_id, state=state, reason="because")  # type: ignore[arg-type]
+        (record,) = tracker.runs(STUDY)
+        assert (record.state, record.reason) == (state, "because")
+        assert record.end is not None
+
+    def test_the_kept_epochs_score_is_the_last_value(self, tracker: Tracker, place: Place) -> None:
+        """The result's validation score outlives that of a later, worse epoch."""
+        run_id = tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
+        tracker.log(run_id, make_events())
+        tracker.close_run(run_id, state="finished", result=make_result(macro_f1=0.75))
+        (record,) = tracker.runs(STUDY)
+        assert record.metrics["validation/macro_f1"] == 0.75
+        assert len(place.history(run_id, "validation/macro_f1")) == 2
+
+    def test_points_keep_their_step_and_time(self, tracker: Tracker, place: Place) -> None:
+        """A curve is stored by the optimizer's steps and the events' own times."""
+        run_id = tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
+        tracker.log(run_id, make_events())
+        found = sorted(place.history(run_id, "train/loss"), key=lambda logged: logged.step)
+        assert found == [
+            LoggedValue(1, 1_001.5, 1.0),
+            LoggedValue(2, 1_002.5, 0.5),
+            LoggedValue(3, 1_003.5, 1 / 3),
+        ]
+
+    def test_a_killed_launchers_run_is_continued_without_doubling(
+        self, tracker: Tracker, place: Place
+    ) -> None:
+        """A second tracker adopts group and run; replayed events are kept once."""
+        group, spec = make_group(), make_spec()
+        parent_id = tracker.open_group(group, {"a": "b"})
+        run_id = tracker.open_run(parent_id, spec, adopt=False)
+        tracker.log(run_id, make_events(steps=2)[:3])
+        second = self.relaunch(place)
+        assert second.open_group(group, {"a": "b"}) == parent_id
+        assert second.open_run(parent_id, spec, adopt=True) == run_id
+        second.log(run_id, make_events(steps=2))
+        second.close_run(run_id, state="finished", result=make_result())
+        (record,) = second.runs(STUDY)
+        assert (record.state, record.reason) == ("finished", "")
+        assert len(place.history(run_id, "train/loss")) == 2
+        assert len(place.history(run_id, "validation/macro_f1")) == 1
+
+    def test_a_replay_of_a_closed_run_changes_nothing(
+        self, tracker: Tracker, place: Place
+    ) -> None:
+        """A pruned run whose launcher died before telling anyone is adopted, not doubled."""
+        group, spec = make_group(), make_spec()
+        run_id = tracker.open_run(tracker.open_group(group, {}), spec, adopt=False)
+        tracker.log(run_id, make_events())
+        tracker.close_run(run_id, state="pruned", reason="worse")
+        before = tracker.runs(STUDY)
+        second = self.relaunch(place)
+        parent_id = second.open_group(group, {})
+        assert second.open_run(parent_id, spec, adopt=True) == run_id
+        second.log(run_id, make_events())
+        second.close_run(run_id, state="pruned", reason="worse")
+        without_end = [r.model_copy(update={"end": None}) for r in second.runs(STUDY)]
+        assert without_end == [r.model_copy(update={"end": None}) for r in before]
+        assert len(place.history(run_id, "train/loss")) == 3
+
+    def test_a_stale_run_is_closed_as_killed(self, tracker: Tracker, place: Place) -> None:
+        """Without adoption the dead launcher's run is killed and a new one made."""
+        group, spec = make_group(), make_spec()
+        stale = tracker.open_run(tracker.open_group(group, {}), spec, adopt=False)
+        second = self.relaunch(place)
+        run_id = second.open_run(second.open_group(group, {}), spec, adopt=False)
+        states = {record.run_id: (record.state, record.reason) for record in second.runs(STUDY)}
+        assert states == {stale: ("killed", "launcher died"), run_id: ("running", "")}
+
+    def test_opening_a_group_again_leaves_its_live_runs_alone(self, tracker: Tracker) -> None:
+        """Two workers may open one confirm group; neither kills the other's run."""
+        group = make_group(trial=None)
+        first = tracker.open_run(tracker.open_group(group, {}), make_spec(1), adopt=False)
+        second = tracker.open_run(tracker.open_group(group, {}), make_spec(2), adopt=False)
+        assert {record.run_id: record.state for record in tracker.runs(STUDY)} == {
+            first: "running",
+            second: "running",
+        }
+
+    def test_a_finished_run_is_returned_and_stays_closed(
+        self, tracker: Tracker, place: Place
+    ) -> None:
+        """Asking for it again makes no run, and later calls on it do nothing."""
+        group, spec = make_group(), make_spec()
+        run_id = tracker.open_run(tracker.open_group(group, {}), spec, adopt=False)
+        tracker.close_run(run_id, state="finished", result=make_result())
+        before = tracker.runs(STUDY)
+        second = self.relaunch(place)
+        for adopt in (False, True):
+            assert second.open_run(second.open_group(group, {}), spec, adopt=adopt) == run_id
+            second.log(run_id, make_events())
+            second.close_run(run_id, state="failed", reason="late")
+        assert second.runs(STUDY) == before
+
+    def test_late_events_of_a_closed_run_are_dropped(self, tracker: Tracker, place: Place) -> None:
+        """A killed training's last words cannot touch its closed run."""
+        run_id = tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
+        tracker.close_run(run_id, state="pruned", reason="worse")
+        tracker.log(run_id, make_events())
+        tracker.close_run(run_id, state="failed", reason="exit code 1")
+        (record,) = tracker.runs(STUDY)
+        assert (record.state, record.reason, record.metrics) == ("pruned", "worse", {})
+
+    def test_a_reopened_group_takes_its_metrics_once(self, tracker: Tracker, place: Place) -> None:
+        """Closing a group again with the same summary adds no point; a new value does."""
+        group, summary = make_group(), aggregate([{"loss": 1.0}, {"loss": 2.0}])
+        parent_id = tracker.open_group(group, {})
+        tracker.close_group(parent_id, state="finished", metrics=summary)
+        second = self.relaunch(place)
+        second.open_group(group, {})
+        second.close_group(parent_id, state="finished", metrics=summary | {"loss_mean": 9.0})
+        assert len(place.history(parent_id, "loss_std")) == 1
+        assert {logged.value for logged in place.history(parent_id, "loss_mean")} == {1.5, 9.0}
+
+    def test_groups_that_differ_in_a_field_are_apart(self, tracker: Tracker) -> None:
+        """Another trial, phase, arm or cell definition is another parent."""
+        groups = [
+            make_group(),
+            make_group(trial=1),
+            make_group(trial=None),
+            make_group("lora"),
+            make_group(cell="beef"),
+        ]
+        assert len({tracker.open_group(group, {}) for group in groups}) == len(groups)
+
+    def test_a_call_takes_many_values(self, tracker: Tracker, place: Place) -> None:
+        """2,500 values in one call, over every limit of one request, are all stored."""
+        run_id = tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
+        tracker.log(run_id, make_events(steps=2_500))
+        history = place.history(run_id, "train/loss")
+        assert sum(logged.step for logged in history) == 2_500 * 2_501 // 2
+
+    def test_threads_may_log_at_once(self, tracker: Tracker, place: Place) -> None:
+        """Four workers open, log and close their runs, and nothing is lost or mixed up."""
+        parent_id = tracker.open_group(make_group(), {})
+        found: dict[int, str] = {}
+
+        def work(seed: int) -> None:
+            run_id = tracker.open_run(parent_id, make_spec(seed), adopt=False)
+            for step in range(5):
+                metrics = {"train/loss": float(seed)}
+                event = RunEvent(kind="step", time=float(step), step=step, metrics=metrics)
+                tracker.log(run_id, [event])
+            tracker.close_run(run_id, state="finished", result=make_result())
+            found[seed] = run_id
+
+        threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(found) == [0, 1, 2, 3]
+        for seed, run_id in found.items():
+            values = [logged.value for logged in place.history(run_id, "train/loss")]
+            assert values == [float(seed)] * 5
+        assert {record.state for record in tracker.runs(STUDY)} == {"finished"}
+
+    def test_runs_come_in_the_order_they_were_started(
+        self, tracker: Tracker, place: Place
+    ) -> None:
+        """The order is the same on every reading and by every tracker; phases can be chosen."""
+        search, confirm = make_group(), make_group(trial=None)
+        started = [
+            tracker.open_run(tracker.open_group(group, {}), make_spec(seed), adopt=False)
+            for seed in (5, 3, 4)
+            for group in (confirm, search)
+        ]
+        read = [record.run_id for record in tracker.runs(STUDY)]
+        assert sorted(read) == sorted(started)
+        assert [record.start for record in tracker.runs(STUDY)] == sorted(
+            record.start for record in tracker.runs(STUDY)
+        )
+        assert [record.run_id for record in place.open().runs(STUDY)] == read
+        chosen = {record.run_id for record in tracker.runs(STUDY, phase="confirm")}
+        assert chosen == set(started[::2])
+
+    def test_studies_are_listed_and_kept_apart(self, tracker: Tracker) -> None:
+        """A run belongs to its study alone; an unknown study has no runs."""
+        tracker.open_study("another", YAML)
+        tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
+        assert tracker.studies() == ["another", STUDY]
+        assert len(tracker.runs(STUDY)) == 1
+        assert tracker.runs("another") == []
+        assert tracker.runs("unknown") == []
+
+    def test_a_model_may_be_kept_after_the_run_is_closed(
+        self, tracker: Tracker, tmp_path: Path
+    ) -> None:
+        """Keeping a model, twice even, leaves the run's record as it was."""
+        run_id = tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
+        tracker.close_run(run_id, state="finished", result=make_result())
+        before = tracker.runs(STUDY)
+        folder = tmp_path / "model"
+        folder.mkdir()
+        (folder / "weights").write_text("w")
+        tracker.log_model(run_id, folder)
+        tracker.log_model(run_id, folder)
+        assert tracker.runs(STUDY) == before

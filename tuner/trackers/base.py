@@ -1,0 +1,149 @@
+"""The tracker's contract: what a study writes about its runs, and reads back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from trainers.contract import RunEvent, RunResult, RunSpec, Seeds
+from trainers.plugins import Frozen
+
+RunState = Literal["running", "finished", "pruned", "failed", "killed"]
+Phase = Literal["search", "confirm"]
+
+LAUNCHER_DIED = "launcher died"
+"""Reason of a run that was still running when its launcher was found dead."""
+
+
+class Group(Frozen):
+    """One configuration of a study: a trial, or a cell's confirm runs. Its children are runs."""
+
+    study: str
+    """The study's name."""
+    task: str
+    """The task's name."""
+    model: str
+    """The pretrained model's name."""
+    arm: str
+    """The arm's name."""
+    phase: Phase
+    """search: scored on validation; confirm: fresh seeds, scored on test."""
+    trial: int | None = None
+    """Number of the search trial; for confirm, of the trial that found the configuration."""
+    cell: str
+    """Fingerprint of the cell's definition, in hex digits."""
+
+
+class RunRecord(Frozen):
+    """A run as the tracker knows it."""
+
+    run_id: str
+    """The tracker's own identifier."""
+    parent_id: str
+    """Identifier of the group's parent run."""
+    group: Group
+    """The configuration that the run belongs to."""
+    digest: str
+    """Digest of its RunSpec."""
+    seeds: Seeds
+    """Its seeds."""
+    state: RunState
+    """How it stands."""
+    reason: str = ""
+    """Why it was pruned, failed or was killed."""
+    params: dict[str, str] = Field(default_factory=dict)
+    """Its flattened RunSpec."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """The last value of every metric."""
+    facts: dict[str, str] = Field(default_factory=dict)
+    """Environment, data digests, device and precision."""
+    start: float
+    """Seconds since 1970."""
+    end: float | None = None
+    """Seconds since 1970; None while it runs."""
+
+
+class Tracker(ABC):
+    """Writes the runs of studies and reads them back. Safe to call from several threads.
+
+    One launcher at a time writes to a study: whatever it finds running there on opening a group
+    is taken for the remains of a dead launcher. A run takes events from `open_run` to
+    `close_run`; what comes later is dropped, so that a killed training's last event cannot
+    touch a closed run. Names of metrics and facts are stored as `entity_name` writes them.
+    """
+
+    @abstractmethod
+    def open_study(self, name: str, resolved_yaml: str) -> None:
+        """Make the study, or open it again and read what it holds.
+
+        Raises:
+            ConfigError: The store cannot hold a study of this name.
+        """
+
+    @abstractmethod
+    def open_group(self, group: Group, params: Mapping[str, str]) -> str:
+        """Make the group's parent run, or adopt the one that is there; return its identifier.
+
+        Children of an adopted parent that are still running, unless this tracker opened them,
+        are closed as killed; `open_run` with `adopt` may open them again.
+        """
+
+    @abstractmethod
+    def open_run(self, group_id: str, spec: RunSpec, *, adopt: bool) -> str:
+        """Make a run of an open group and return its identifier.
+
+        A finished run of the same digest in the group is returned as it is, and stays closed.
+
+        Args:
+            group_id: What `open_group` returned.
+            spec: The run.
+            adopt: Continue the group's last run of the same digest, however it ended, if there
+                is one. Its events may be logged again: each is kept once. Without it such a
+                run, if still running, is closed as killed, and a new one is made.
+        """
+
+    @abstractmethod
+    def log(self, run_id: str, events: Sequence[RunEvent]) -> None:
+        """Write the metrics and facts of events."""
+
+    @abstractmethod
+    def close_run(
+        self,
+        run_id: str,
+        *,
+        state: RunState,
+        reason: str = "",
+        result: RunResult | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """End a run: its state and reason, its result, the files it left in `folder`."""
+
+    @abstractmethod
+    def close_group(
+        self, group_id: str, *, state: RunState, reason: str = "", metrics: Mapping[str, float]
+    ) -> None:
+        """End a group's parent run, with metrics over its runs (see `aggregate`)."""
+
+    @abstractmethod
+    def log_model(self, run_id: str, folder: Path) -> None:
+        """Keep what `trainers.saved.save_trained` wrote into `folder` as the run's model.
+
+        The run may be closed. A run that has a model keeps it.
+        """
+
+    @abstractmethod
+    def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
+        """Read a study's runs, in the order they were started; an unknown study has none.
+
+        Args:
+            study: The study's name.
+            phase: Only the runs of this phase, which costs less than reading all.
+        """
+
+    @abstractmethod
+    def studies(self) -> list[str]:
+        """List the studies in the store, by name."""

@@ -1,0 +1,106 @@
+"""Keep in memory which runs a tracker has, so that finding one to adopt costs no query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tuner.trackers.base import Group, RunState
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """One value of a metric."""
+
+    name: str
+    value: float
+    step: int
+    milliseconds: int
+    """Since 1970, the store's resolution; equal points are kept once."""
+
+
+@dataclass
+class Line:
+    """What the ledger knows of a run, a group's parent included."""
+
+    run_id: str
+    group: Group
+    parent_id: str | None = None
+    digest: str = ""
+    state: RunState = "running"
+    name: str = ""
+    live: bool = False
+    """Opened by this tracker and not closed since."""
+    step: int = 0
+    """Last step logged."""
+    latest: dict[str, MetricValue] = field(default_factory=dict)
+    """Last point of each metric."""
+    facts: dict[str, str] = field(default_factory=dict)
+
+    def note(self, points: Iterable[MetricValue]) -> None:
+        """Remember the last point of each metric, in the order of steps, then of time."""
+        for point in points:
+            self.step = max(self.step, point.step)
+            held = self.latest.get(point.name, point)
+            if (point.step, point.milliseconds) >= (held.step, held.milliseconds):
+                self.latest[point.name] = point
+
+    def changed(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Return the metrics whose last value is another, so that no point is logged twice."""
+        return {
+            name: value
+            for name, value in metrics.items()
+            if name not in self.latest or self.latest[name].value != value
+        }
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is to happen when a run is asked for."""
+
+    finished: Line | None = None
+    """The run is done already."""
+    adopted: Line | None = None
+    """Continue this one."""
+    stale: tuple[Line, ...] = ()
+    """Close these as killed."""
+
+
+class Ledger:
+    """The runs of the open studies. Not locked: the tracker that owns it does that."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, Line] = {}
+        self._parents: dict[Group, Line] = {}
+        self._children: dict[str, list[Line]] = {}
+
+    def __getitem__(self, run_id: str) -> Line:
+        return self._lines[run_id]
+
+    def add(self, line: Line) -> Line:
+        """Enter a run. Runs are entered in the order they were started."""
+        self._lines[line.run_id] = line
+        if line.parent_id is None:
+            self._parents[line.group] = line
+        else:
+            self._children.setdefault(line.parent_id, []).append(line)
+        return line
+
+    def parent(self, group: Group) -> Line | None:
+        """Return the group's parent run; the newest, should there be several."""
+        return self._parents.get(group)
+
+    def orphans(self, parent_id: str) -> list[Line]:
+        """Return the children that some other launcher left running."""
+        children = self._children.get(parent_id, [])
+        return [line for line in children if line.state == "running" and not line.live]
+
+    def claim(self, parent_id: str, digest: str, *, adopt: bool) -> Claim:
+        """Decide how a run of this digest in this group begins."""
+        twins = [line for line in self._children.get(parent_id, []) if line.digest == digest]
+        for line in twins:
+            if line.state == "finished":
+                return Claim(finished=line)
+        adopted = twins[-1] if adopt and twins else None
+        running = (line for line in twins if line.state == "running" and line is not adopted)
+        return Claim(adopted=adopted, stale=tuple(running))

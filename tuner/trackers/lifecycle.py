@@ -1,0 +1,166 @@
+"""The life of runs, the same in every store: adoption, late events, final values."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from trainers.contract import RunEvent, RunResult, RunSpec
+from tuner.trackers.base import LAUNCHER_DIED, Group, RunState, Tracker
+from tuner.trackers.ledger import Ledger, Line, MetricValue
+from tuner.trackers.names import entity_name, final_metrics
+
+_FILES = ("spec.json", "environment.json", "predictions.parquet")
+_FILES_OF_FAILED = (*_FILES, "stderr.log")
+
+
+class LifecycleTracker(Tracker):
+    """Base of trackers: it decides what is written, a subclass writes it.
+
+    A subclass's methods are called under one lock, but for `_keep_file`.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._ledger = Ledger()
+        self._read: set[str] = set()
+
+    def open_study(self, name: str, resolved_yaml: str) -> None:
+        """Make the study, and the first time enter what it holds into the ledger."""
+        with self._lock:
+            self._make_study(name, resolved_yaml)
+            if name not in self._read:
+                for line in self._read_lines(name):
+                    self._ledger.add(line)
+                self._read.add(name)
+
+    def open_group(self, group: Group, params: Mapping[str, str]) -> str:
+        """Make or adopt the group's parent run."""
+        with self._lock:
+            line = self._ledger.parent(group)
+            if line is None:
+                return self._create(Line("", group), None, params)
+            if not line.live:
+                for orphan in self._ledger.orphans(line.run_id):
+                    self._end(orphan, "killed", LAUNCHER_DIED)
+                self._revive(line, params)
+            return line.run_id
+
+    def open_run(self, group_id: str, spec: RunSpec, *, adopt: bool) -> str:
+        """Make, adopt or find a run."""
+        with self._lock:
+            digest = spec.digest()
+            claim = self._ledger.claim(group_id, digest, adopt=adopt)
+            for line in claim.stale:
+                self._end(line, "killed", LAUNCHER_DIED)
+            if claim.finished:
+                return claim.finished.run_id
+            if claim.adopted:
+                self._revive(claim.adopted, spec.flat())
+                return claim.adopted.run_id
+            line = Line("", self._ledger[group_id].group, parent_id=group_id, digest=digest)
+            return self._create(line, spec, spec.flat())
+
+    def log(self, run_id: str, events: Sequence[RunEvent]) -> None:
+        """Write the events' points and new facts in one go."""
+        points = [
+            MetricValue(entity_name(name), value, event.step, int(event.time * 1000))
+            for event in events
+            for name, value in event.metrics.items()
+        ]
+        facts = {name: value for event in events for name, value in event.facts.items()}
+        with self._lock:
+            line = self._ledger[run_id]
+            if line.live:
+                self._put(line, points, facts)
+
+    def close_run(
+        self,
+        run_id: str,
+        *,
+        state: RunState,
+        reason: str = "",
+        result: RunResult | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """End a run; its state comes last, so that a crash on the way leaves it unfinished."""
+        line = self._ledger[run_id]
+        if not line.live:
+            return
+        names = _FILES_OF_FAILED if state == "failed" else _FILES
+        for path in (folder / name for name in names if folder):
+            if path.is_file():
+                self._keep_file(line, path)
+        with self._lock:
+            if line.live and result:
+                self._put_final(line, final_metrics(result), result.facts)
+            if line.live:
+                self._end(line, state, reason)
+
+    def close_group(
+        self, group_id: str, *, state: RunState, reason: str = "", metrics: Mapping[str, float]
+    ) -> None:
+        """End a group's parent run."""
+        with self._lock:
+            line = self._ledger[group_id]
+            if line.live:
+                self._put_final(line, {entity_name(k): v for k, v in metrics.items()}, {})
+                self._end(line, state, reason)
+
+    def _create(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> str:
+        line.run_id, line.live = self._make_run(line, spec, params), True
+        return self._ledger.add(line).run_id
+
+    def _revive(self, line: Line, params: Mapping[str, str]) -> None:
+        self._reopen(line, params)
+        line.state, line.live = "running", True
+
+    def _put(self, line: Line, points: Sequence[MetricValue], facts: Mapping[str, str]) -> None:
+        named = {entity_name(name): value for name, value in facts.items()}
+        new = {name: value for name, value in named.items() if line.facts.get(name) != value}
+        self._write(line, points, new)
+        line.note(points)
+        line.facts |= new
+
+    def _put_final(
+        self, line: Line, metrics: Mapping[str, float], facts: Mapping[str, str]
+    ) -> None:
+        # At the last step, so that the kept epoch's validation scores outlive the last epoch's.
+        now = int(time.time() * 1000)
+        changed = line.changed(metrics).items()
+        self._put(
+            line, [MetricValue(name, value, line.step, now) for name, value in changed], facts
+        )
+
+    def _end(self, line: Line, state: RunState, reason: str) -> None:
+        self._close(line, state, reason)
+        line.state, line.live = state, False
+
+    @abstractmethod
+    def _make_study(self, name: str, resolved_yaml: str) -> None: ...
+
+    @abstractmethod
+    def _read_lines(self, study: str) -> Iterable[Line]:
+        """Read a study's runs and parents, in the order they were started."""
+
+    @abstractmethod
+    def _make_run(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> str:
+        """Store a new run, a parent if there is no spec; return its identifier."""
+
+    @abstractmethod
+    def _reopen(self, line: Line, params: Mapping[str, str]) -> None:
+        """Set a run running again, and note the points that it holds."""
+
+    @abstractmethod
+    def _write(
+        self, line: Line, points: Sequence[MetricValue], facts: Mapping[str, str]
+    ) -> None: ...
+
+    @abstractmethod
+    def _keep_file(self, line: Line, path: Path) -> None: ...
+
+    @abstractmethod
+    def _close(self, line: Line, state: RunState, reason: str) -> None: ...

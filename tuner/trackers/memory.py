@@ -1,0 +1,117 @@
+"""Track in memory: for tests, for `--no-tracking`, and the contract's null object."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trainers.contract import RunSpec
+from tuner.trackers.base import Group, Phase, RunRecord, RunState
+from tuner.trackers.ledger import Line, MetricValue
+from tuner.trackers.lifecycle import LifecycleTracker
+
+
+@dataclass
+class StoredRun:
+    """A run, or a group's parent, as it is held."""
+
+    group: Group
+    start: float
+    params: dict[str, str]
+    parent_id: str | None = None
+    spec: RunSpec | None = None
+    points: dict[MetricValue, None] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+    state: RunState = "running"
+    reason: str = ""
+    end: float | None = None
+    files: dict[str, Path] = field(default_factory=dict)
+
+
+@dataclass
+class MemoryStore:
+    """What outlives a tracker: a second one may be given the same store."""
+
+    studies: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, StoredRun] = field(default_factory=dict)
+
+
+class MemoryTracker(LifecycleTracker):
+    """Holds everything in dicts and forgets it with the process. Files stay where they are."""
+
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        super().__init__()
+        self.store = store if store is not None else MemoryStore()
+
+    def log_model(self, run_id: str, folder: Path) -> None:
+        """Remember where the model is."""
+        with self._lock:
+            self.store.runs[run_id].files.setdefault("model", folder)
+
+    def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
+        """Return the runs, groups' parents left out."""
+        with self._lock:
+            found = [
+                _record(run_id, run, run.spec)
+                for run_id, run in self.store.runs.items()
+                if run.spec and run.group.study == study and phase in (None, run.group.phase)
+            ]
+        return sorted(found, key=lambda record: (record.start, record.run_id))
+
+    def studies(self) -> list[str]:
+        """List the names."""
+        with self._lock:
+            return sorted(self.store.studies)
+
+    def _make_study(self, name: str, resolved_yaml: str) -> None:
+        self.store.studies[name] = resolved_yaml
+
+    def _read_lines(self, study: str) -> Iterable[Line]:
+        for run_id, run in self.store.runs.items():
+            if run.group.study == study:
+                digest = run.spec.digest() if run.spec else ""
+                yield Line(run_id, run.group, run.parent_id, digest, run.state)
+
+    def _make_run(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> str:
+        run_id = uuid.uuid4().hex
+        run = StoredRun(line.group, time.time(), dict(params), line.parent_id, spec)
+        self.store.runs[run_id] = run
+        return run_id
+
+    def _reopen(self, line: Line, params: Mapping[str, str]) -> None:
+        run = self.store.runs[line.run_id]
+        run.state, run.reason, run.end = "running", "", None
+        line.note(run.points)
+
+    def _write(self, line: Line, points: Sequence[MetricValue], facts: Mapping[str, str]) -> None:
+        run = self.store.runs[line.run_id]
+        run.points |= dict.fromkeys(points)
+        run.facts |= facts
+
+    def _keep_file(self, line: Line, path: Path) -> None:
+        self.store.runs[line.run_id].files[path.name] = path
+
+    def _close(self, line: Line, state: RunState, reason: str) -> None:
+        run = self.store.runs[line.run_id]
+        run.state, run.reason, run.end = state, reason, time.time()
+
+
+def _record(run_id: str, run: StoredRun, spec: RunSpec) -> RunRecord:
+    ordered = sorted(run.points, key=lambda point: (point.step, point.milliseconds))
+    return RunRecord(
+        run_id=run_id,
+        parent_id=run.parent_id or "",
+        group=run.group,
+        digest=spec.digest(),
+        seeds=spec.seeds,
+        state=run.state,
+        reason=run.reason,
+        params=run.params,
+        metrics={point.name: point.value for point in ordered},
+        facts=run.facts,
+        start=run.start,
+        end=run.end,
+    )

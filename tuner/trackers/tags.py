@@ -1,0 +1,100 @@
+"""Turn a run into tags, and a stored run's tags, params and metrics back into a record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trainers.contract import RunSpec, Seeds
+from tuner.trackers.base import Group, RunRecord, RunState
+from tuner.trackers.names import entity_name, seed_text
+
+PARENT = "mlflow.parentRunId"
+"""MLflow's own tag for a parent run."""
+DIGEST = "tuner.digest"
+STATE, REASON = "tuner.state", "tuner.reason"
+STATUS: Mapping[RunState, str] = {
+    "running": "RUNNING",
+    "finished": "FINISHED",
+    "failed": "FAILED",
+    "pruned": "KILLED",
+    "killed": "KILLED",
+}
+"""MLflow's status of a run in each state."""
+
+_FACT = "tuner.fact."
+_SEEDS = "tuner.seeds"
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as MLflow returns it."""
+
+    run_id: str
+    status: str
+    start: int
+    end: int | None
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+def group_tags(group: Group) -> dict[str, str]:
+    """Return the tags of a configuration, which its runs carry too."""
+    fields = group.model_dump(exclude={"study"}, exclude_none=True)
+    tags = {f"tuner.{name}": str(value) for name, value in fields.items()}
+    return tags | {STATE: "running", REASON: "", "mlflow.source.name": "tuner"}
+
+
+def run_tags(group: Group, spec: RunSpec, parent_id: str) -> dict[str, str]:
+    """Return the tags of one run of a configuration."""
+    # tuner.seed is for people, tuner.seeds holds all three.
+    seeds = {"tuner.seed": seed_text(spec.seeds), _SEEDS: spec.seeds.model_dump_json()}
+    return group_tags(group) | {DIGEST: spec.digest(), PARENT: parent_id} | seeds
+
+
+def fact_tags(facts: Mapping[str, str]) -> dict[str, str]:
+    """Return facts as tags; the source revision also under the name that MLflow's table shows."""
+    tags = {_FACT + entity_name(name): value for name, value in facts.items()}
+    commit = facts.get("git_commit")
+    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+
+def group_of(study: str, tags: Mapping[str, str]) -> Group | None:
+    """Read a configuration from a run's tags; None where the run is not tuner's."""
+    if "tuner.cell" not in tags:
+        return None
+    names = [name for name in Group.model_fields if f"tuner.{name}" in tags]
+    fields = {name: tags[f"tuner.{name}"] for name in names}
+    return Group.model_validate(fields | {"study": study})
+
+
+def state_of(run: StoredRun) -> RunState:
+    """Return a run's state: MLflow's status decides, the tag tells pruned from killed."""
+    if run.status in ("RUNNING", "SCHEDULED"):
+        return "running"
+    states = [state for state, status in STATUS.items() if status == run.status]
+    tagged = [state for state in states if state == run.tags.get(STATE)]
+    return (tagged or states)[-1]
+
+
+def record_of(study: str, run: StoredRun) -> RunRecord | None:
+    """Return the record of a stored run; None for a parent, or a run that is not tuner's."""
+    group = group_of(study, run.tags)
+    if group is None or _SEEDS not in run.tags:
+        return None
+    state, tags = state_of(run), run.tags
+    return RunRecord(
+        run_id=run.run_id,
+        parent_id=tags[PARENT],
+        group=group,
+        digest=tags[DIGEST],
+        seeds=Seeds.model_validate_json(tags[_SEEDS]),
+        state=state,
+        reason=tags.get(REASON, ""),
+        params=dict(run.params),
+        metrics=dict(run.metrics),
+        facts={k.removeprefix(_FACT): v for k, v in tags.items() if k.startswith(_FACT)},
+        start=run.start / 1000,
+        end=None if state == "running" or run.end is None else run.end / 1000,
+    )
