@@ -166,10 +166,13 @@ def _read_parquet(path: Path) -> list[Row]:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(path)
-    except (OSError, pyarrow.ArrowInvalid) as error:
-        raise DataError(f"{path}: {str(error).splitlines()[0]}") from None
-    rows: list[Row] = table.to_pylist()
+        with path.open("rb") as file:
+            rows: list[Row] = pyarrow.parquet.read_table(file).to_pylist()
+    except (OSError, pyarrow.ArrowException) as error:
+        # Arrow's own words start with a name for the open file that means nothing to a user.
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = reason.partition("'<Buffer>': ")[2] or reason
+        raise DataError(f"{path}: {reason.splitlines()[0]}") from None
     return rows
 
 

@@ -1,0 +1,98 @@
+"""Hub data sets, read by the real library from a folder in the Hub's own layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainers.errors import DataError
+from trainers.tasks.hub import Hub
+from trainers.tasks.load import load_task
+
+CARD = """---
+dataset_info:
+  features:
+  - name: text
+    dtype: string
+  - name: label
+    dtype:
+      class_label:
+        names:
+          '0': worst
+          '1': best
+---
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a data set of 40 training and 8 test rows, and keep its cache here."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    write(tmp_path / "set" / "train.jsonl", [{"text": f"t{n}", "label": n % 2} for n in range(40)])
+    write(tmp_path / "set" / "test.jsonl", [{"text": f"s{n}", "label": n % 2} for n in range(8)])
+    return tmp_path / "set"
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write JSON lines."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_declared_class_names_are_the_labels(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Class numbers get the data set's own names, in its order; nothing is printed."""
+    (folder / "README.md").write_text(CARD)
+    data = load_task(Hub(id=str(folder)), tmp_path, 2022)
+    assert data.labels == ("worst", "best")
+    assert [(row.text, row.label) for row in data.test[:2]] == [("s0", "worst"), ("s1", "best")]
+    assert (len(data.train), len(data.validation)) == (36, 4)
+    assert capfd.readouterr().err == ""
+
+
+def test_columns_and_splits_are_named_by_the_user(folder: Path, tmp_path: Path) -> None:
+    """Any text columns, any class column, any splits."""
+    rows = [{"q": f"q{n}", "a": f"a{n}", "gold": ["no", "yes"][n % 2]} for n in range(6)]
+    for split in ("train", "validation", "test"):
+        write(folder / f"{split}.jsonl", rows)
+    columns = {"text": "q", "text_pair": "a", "label": "gold", "validation": "validation"}
+    data = load_task(Hub.model_validate({"id": str(folder), **columns}), tmp_path, 2022)
+    assert data.labels == ("no", "yes")
+    assert [(row.text, row.pair, row.label) for row in data.train[:1]] == [("q0", "a0", "no")]
+    assert len(data.validation) == 6
+
+
+def test_the_same_split_may_not_serve_twice(folder: Path, tmp_path: Path) -> None:
+    """Validation that is test would be selection on test."""
+    with pytest.raises(DataError, match="already in"):
+        load_task(Hub(id=str(folder), validation="test"), tmp_path, 2022)
+
+
+def test_hidden_test_labels_are_refused(folder: Path, tmp_path: Path) -> None:
+    """Benchmarks with secret labels write -1."""
+    (folder / "README.md").write_text(CARD)
+    write(folder / "test.jsonl", [{"text": "x", "label": -1}])
+    with pytest.raises(DataError, match=r"^hub: test: row 1: label: got None; allowed: "):
+        load_task(Hub(id=str(folder)), tmp_path, 2022)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"test": "tset"}, r"^hub: tset: .* has no such split; known: test, train$"),
+        ({"text": "txt"}, r"^hub: train: row 1: no column 'txt'; known: label, text$"),
+        ({"config": "other"}, r"^hub: cannot load data set .*other"),
+        ({"id": "/nowhere/at/all"}, r"^hub: cannot load data set '/nowhere/at/all': "),
+    ],
+)
+def test_a_wrong_setting_is_one_line(
+    settings: dict[str, str], message: str, folder: Path, tmp_path: Path
+) -> None:
+    """The error names what was asked, and what there is."""
+    with pytest.raises(DataError, match=message) as caught:
+        load_task(Hub.model_validate({"id": str(folder), **settings}), tmp_path, 2022)
+    assert "\n" not in str(caught.value)
