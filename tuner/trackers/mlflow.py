@@ -85,7 +85,8 @@ class MlflowTracker(LifecycleTracker):
         line = self._ledger[run_id]
         experiment_id = self._studies[line.group.study].experiment_id
         with self._lock:
-            if self._client.get_run(run_id).outputs.model_outputs:
+            outputs = self._client.get_run(run_id).outputs
+            if outputs is not None and outputs.model_outputs:
                 return
             model_id = self._client.create_logged_model(
                 experiment_id, name=MODEL_NAME, source_run_id=run_id
