@@ -91,7 +91,7 @@ def wrap(model: PreTrainedModel, peft_type: str, settings: Mapping[str, Any]) ->
     except (ValueError, TypeError, KeyError, NotImplementedError, AttributeError) as error:
         raise ConfigError(
             f"method: peft type {peft_type.upper()} cannot wrap {type(model).__name__}: "
-            f"{_first_line(error)}"
+            f"{_first_line(error)}{_targets(model, config)}"
         ) from error
     if config.is_prompt_learning:
         adapt_prompt(wrapped)
@@ -141,5 +141,20 @@ def _query_value(model: PreTrainedModel) -> list[str] | None:
     return list(found) if found else None
 
 
+def _targets(model: PreTrainedModel, config: PeftConfig) -> str:
+    """Say which modules were asked for and which there are, where that may be the trouble."""
+    asked = getattr(config, "target_modules", None)
+    if not asked:
+        return ""
+    leaves = {
+        name.rpartition(".")[2]
+        for name, module in model.base_model.named_modules()
+        if hasattr(module, "weight")
+    }
+    shown = asked if isinstance(asked, str) else ", ".join(sorted(asked))
+    return f"; got targets {shown}; this model has {known(leaves)}"
+
+
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    """Return the first sentence: peft's messages go on to advise its programmers."""
+    return str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")

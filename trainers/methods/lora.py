@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class LoRA(PeftMethod):
     """Add `alpha / rank * B A` to the chosen matrices (Hu et al. 2022)."""
 
-    NAMED: ClassVar = {"dora": {"use_dora": True}, "rslora": {"use_rslora": True}}
+    NAMED: ClassVar = {"dora": {"use_dora": True}}
 
     kind: Literal["lora"] = "lora"
     """File name of the plug-in."""

