@@ -86,8 +86,8 @@ def seed_notes(seeds: Mapping[str, frozenset[Any]]) -> Iterator[str]:
             end = f"the differences{which} are not separable with {_count(shared, 'seed')}"
             yield f"{floor}: at the {LEVEL:.0%} level {end}."
         else:
-            end = f"differences{which} could be separated at the {LEVEL:.0%} level; no test was made here"
-            yield f"{floor}: {end}."
+            end = f"differences{which} could be separated at the {LEVEL:.0%} level"
+            yield f"{floor}: {end}; no test was made here."
 
 
 def missing(value: Any) -> bool:
