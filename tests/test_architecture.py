@@ -1,0 +1,180 @@
+"""The shape of the project: what loads what, how long files are, what is declared."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import itertools
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted(path for name in ("trainers", "tuner") for path in (ROOT / name).rglob("*.py"))
+HEAVY = {
+    "accelerate",
+    "datasets",
+    "matplotlib",
+    "mlflow",
+    "optuna",
+    "pandas",
+    "peft",
+    "scipy",
+    "sklearn",
+    "torch",
+    "transformers",
+}
+NOUNS = ("studies", "methods", "tasks", "models", "ds-configs")
+LINES_OF_A_FILE, LINES_OF_A_FUNCTION, PARAMETERS = 250, 40, 5
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _loaded_by(code: str) -> set[str]:
+    """Run code in a fresh interpreter; return the top-level packages that it loaded."""
+    script = (
+        f"import sys\ntry:\n    {code}\nexcept SystemExit as end:\n    assert not end.code, end\n"
+        "print('\\n' + ' '.join({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def _command(*words: str) -> str:
+    return f"sys.argv = ['tuner', *{words!r}]; from tuner.cli import main; main()"
+
+
+def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Yield the top-level packages that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.module.partition(".")[0]
+
+
+def test_the_probe_sees_a_heavy_import() -> None:
+    """The tests below would notice: the probe reports what a statement loads."""
+    assert "pandas" in _loaded_by("import pandas")
+
+
+def test_importing_the_package_is_light() -> None:
+    """`import tuner` loads nothing that takes time."""
+    assert _loaded_by("import tuner") & (HEAVY | {"pydantic", "yaml", "rich"}) == set()
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("run-study", "--help"), ("ui", "--help")], ids=" ".join
+)
+def test_help_is_light(words: tuple[str, ...]) -> None:
+    """`tuner --help` and its like load no library that takes time."""
+    assert _loaded_by(_command(*words)) & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("validate", "quickstart"),
+        *(("list", n) for n in ("studies", "methods", "tasks", "models")),
+    ],
+    ids=" ".join,
+)
+def test_checking_a_study_loads_nothing_that_trains_or_tracks(words: tuple[str, ...]) -> None:
+    """A check may ask Optuna which options a pruner has; it needs neither torch nor MLflow."""
+    assert _loaded_by(_command(*words)) & (HEAVY - {"optuna"}) == set()
+
+
+def test_plugin_files_are_light_to_import() -> None:
+    """Every file that is a method, a task or a model imports heavy things inside functions."""
+    folders = ("methods", "tasks", "models")
+    names = [
+        f"trainers.{folder}.{path.stem}"
+        for folder in folders
+        for path in sorted((ROOT / "trainers" / folder).glob("*.py"))
+        if not path.stem.startswith("_")
+    ]
+    assert len(names) > 20
+    assert _loaded_by(f"import {', '.join(names)}") & HEAVY == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_a_source_file_says_its_job_and_is_short(path: Path) -> None:
+    """Every source file begins with one line that says its job, and has at most 250 lines."""
+    text = path.read_text(encoding="utf-8")
+    docstring = ast.get_docstring(ast.parse(text))
+    assert docstring, "no docstring"
+    assert docstring.splitlines()[0].endswith((".", ":"))
+    assert len(text.splitlines()) <= LINES_OF_A_FILE
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_functions_are_short_and_take_few_parameters(path: Path) -> None:
+    """At most 40 lines without the docstring, and five parameters; a base's signature is free."""
+    for function in _functions(path):
+        has_docstring = ast.get_docstring(function) is not None
+        body = function.body[1:] if has_docstring and len(function.body) > 1 else function.body
+        assert (function.end_lineno or 0) - body[0].lineno < LINES_OF_A_FUNCTION, function.name
+        arguments = function.args
+        named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        count = len([argument for argument in named if argument.arg not in ("self", "cls")])
+        if not _is_command(function):
+            assert count <= PARAMETERS, function.name
+
+
+def _is_command(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Tell a function whose parameters are a command's options."""
+    return any(ast.unparse(decorator).startswith("app.") for decorator in function.decorator_list)
+
+
+def test_every_imported_package_is_declared() -> None:
+    """What the code imports stands in the project's own dependencies, not in a dependency's."""
+    project = _project()
+    declared = _names([*project["dependencies"], *project["optional-dependencies"]["demo"]])
+    homes = importlib.metadata.packages_distributions()
+    own = {"trainers", "tuner"} | sys.stdlib_module_names
+    imported = {name for path in SOURCES for name in _imported(path)} - own
+    assert "torch" in imported
+    missing = {name for name in imported if not _names(homes[name]) & declared}
+    assert missing == set()
+
+
+def test_the_constraints_pin_every_dependency() -> None:
+    """constraints.txt holds one exact version of everything that pyproject.toml asks for."""
+    project = _project()
+    extras = itertools.chain(*project["optional-dependencies"].values())
+    wanted = _names([*project["dependencies"], *extras])
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert [pin for pin in pins if not re.fullmatch(r"[a-z0-9-]+==\d[^ ]*", pin)] == []
+    names = [pin.partition("==")[0] for pin in pins]
+    assert names == sorted(set(names))
+    assert wanted - {project["name"]} - set(names) == set()
+
+
+def _project() -> dict[str, Any]:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    project: dict[str, Any] = tomllib.loads(text)["project"]
+    return project
+
+
+def _names(requirements: Iterable[str]) -> set[str]:
+    """Return the distributions that requirements name, in the package index's spelling."""
+    names = (re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0] for line in requirements)
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
