@@ -12,6 +12,7 @@ import pytest
 from trainers.errors import DataError
 from trainers.tasks import arrow_cache
 
+ROOT = Path(__file__).parents[3]
 TABLES = {
     "train": pyarrow.table({"input_ids": [[1, 2, 3], [4]], "labels": [0, 1]}),
     "test": pyarrow.table({"input_ids": [[5, 6]], "labels": [1]}),
@@ -24,16 +25,18 @@ import pyarrow
 from trainers.tasks import arrow_cache
 
 root = Path(sys.argv[1])
-tables = {"train": pyarrow.table({"input_ids": [[n] * 50 for n in range(1000)]})}
-(root / sys.argv[2]).touch()
-while len(list(root.glob("ready-*"))) < 2:
-    time.sleep(0.01)
+tables = {"train": pyarrow.table({"input_ids": [[n] * 50 for n in range(5000)]})}
+deadline = time.monotonic() + 60
 for entry in range(25):
+    (root / f"{entry}-ready-{sys.argv[2]}").touch()
+    while len(list(root.glob(f"{entry}-ready-*"))) < 2:
+        assert time.monotonic() < deadline, "the other process has stopped"
+        time.sleep(0.001)
     splits = arrow_cache.load(root / "cache" / str(entry))
     if splits is None:
         splits = arrow_cache.store(root / "cache" / str(entry), tables)
-    assert len(splits["train"]) == 1000
-    assert splits["train"][999]["input_ids"] == [999] * 50
+    assert len(splits["train"]) == 5000
+    assert splits["train"][4999]["input_ids"] == [4999] * 50
 """
 
 
@@ -79,9 +82,9 @@ def test_a_damaged_entry_is_none_and_is_replaced(damage: str, tmp_path: Path) ->
 def test_a_whole_entry_is_not_written_again(tmp_path: Path) -> None:
     """The first of two writers wins, as both would write the same."""
     arrow_cache.store(tmp_path / "entry", TABLES)
-    before = (tmp_path / "entry" / "train.arrow").stat().st_ino
+    before = (tmp_path / "entry" / "train.arrow").stat().st_mtime_ns
     arrow_cache.store(tmp_path / "entry", TABLES)
-    assert (tmp_path / "entry" / "train.arrow").stat().st_ino == before
+    assert (tmp_path / "entry" / "train.arrow").stat().st_mtime_ns == before
 
 
 def test_a_reader_outlives_the_repair_of_its_entry(tmp_path: Path) -> None:
@@ -101,12 +104,13 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 def test_processes_at_once_see_whole_entries_only(tmp_path: Path) -> None:
-    """Two processes that start together write and read many entries without a fault."""
+    """Two processes that start each entry together write and read it without a fault."""
     processes = [
         subprocess.Popen(
-            [sys.executable, "-W", "error::UserWarning", "-c", WRITER, tmp_path, f"ready-{n}"],
+            [sys.executable, "-W", "error::UserWarning", "-c", WRITER, tmp_path, str(n)],
             stderr=subprocess.PIPE,
             text=True,
+            cwd=ROOT,
         )
         for n in range(2)
     ]

