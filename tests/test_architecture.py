@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import importlib.metadata
 import itertools
 import re
@@ -141,6 +142,20 @@ def test_functions_are_short_and_take_few_parameters(path: Path) -> None:
 def _is_command(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Tell a function whose parameters are a command's options."""
     return any(ast.unparse(decorator).startswith("app.") for decorator in function.decorator_list)
+
+
+def test_every_module_has_its_floor() -> None:
+    """A file or folder that .importlinter does not name could import what it likes."""
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter", encoding="utf-8")
+    floors = contracts["importlinter:contract:floors"]["layers"].replace("|", " ").split()
+    modules = [
+        f"{package}.{path.stem}"
+        for package in ("trainers", "tuner")
+        for path in (ROOT / package).iterdir()
+        if path.stem.isidentifier() and not path.stem.startswith("_")
+    ]
+    assert sorted(floors) == sorted(modules)
 
 
 def test_every_imported_package_is_declared() -> None:
