@@ -11,6 +11,7 @@ from trainers.errors import ConfigError, ModelError, known
 from trainers.methods._head import head_names
 from trainers.methods._prompt import adapt_prompt
 from trainers.methods._tensors import check_fit
+from trainers.methods.count import count_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +79,8 @@ def wrap(model: PreTrainedModel, peft_type: str, settings: Mapping[str, Any]) ->
         settings: Fields of that type's config.
 
     Raises:
-        ConfigError: Unknown type or field, or peft refuses the settings or the architecture.
+        ConfigError: Unknown type or field; peft refuses the settings or the architecture, or
+            does not train the head.
     """
     from peft import get_peft_model
 
@@ -93,6 +95,11 @@ def wrap(model: PreTrainedModel, peft_type: str, settings: Mapping[str, Any]) ->
             f"method: peft type {peft_type.upper()} cannot wrap {type(model).__name__}: "
             f"{_first_line(error)}{_targets(model, config)}"
         ) from error
+    if count_parameters(wrapped).head == 0:
+        raise ConfigError(
+            f"method: peft type {peft_type.upper()} leaves the new head frozen, at random; "
+            "allowed: a type whose config has modules_to_save"
+        )
     if config.is_prompt_learning:
         adapt_prompt(wrapped)
     return wrapped

@@ -28,6 +28,10 @@ from trainers.models.tiny import Tiny
             r"LOHA cannot wrap .*got targets nowhere; this model has .*query",
         ),
         (
+            {"type": "TRAINABLE_TOKENS", "config": {"token_indices": [5]}},
+            r"TRAINABLE_TOKENS leaves the new head frozen",
+        ),
+        (
             {"type": "PROMPT_TUNING", "config": {"prompt_tuning_init": "TEXT"}},
             r"^method\.config: ",
         ),
