@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -qq -c constraints.txt
 PINS := pyproject.toml constraints.txt
-# The installed packages, for a reader of the stamps: what `make` need not install again.
+# A stamp says what is installed, so that a second `make` does not ask pip again.
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help

@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from trainers.bases import Method, ModelSource, Task
+from trainers.plugins import Plugin, kinds
+
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(path for name in ("trainers", "tuner") for path in (ROOT / name).rglob("*.py"))
 HEAVY = {
@@ -30,6 +33,11 @@ HEAVY = {
     "sklearn",
     "torch",
     "transformers",
+}
+PACKAGES: dict[type[Plugin], str] = {
+    Method: "trainers.methods",
+    Task: "trainers.tasks",
+    ModelSource: "trainers.models",
 }
 NOUNS = ("studies", "methods", "tasks", "models", "ds-configs")
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION, PARAMETERS = 250, 40, 5
@@ -63,12 +71,13 @@ def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def _imported(path: Path) -> Iterator[str]:
-    """Yield the top-level packages that a file imports, anywhere in it."""
+    """Yield the modules that a file imports, anywhere in it; also what it takes from them."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            yield node.module.partition(".")[0]
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def test_the_probe_sees_a_heavy_import() -> None:
@@ -104,15 +113,26 @@ def test_checking_a_study_loads_nothing_that_trains_or_tracks(words: tuple[str, 
 
 def test_plugin_files_are_light_to_import() -> None:
     """Every file that is a method, a task or a model imports heavy things inside functions."""
-    folders = ("methods", "tasks", "models")
     names = [
-        f"trainers.{folder}.{path.stem}"
-        for folder in folders
-        for path in sorted((ROOT / "trainers" / folder).glob("*.py"))
+        f"{package}.{path.stem}"
+        for package in PACKAGES.values()
+        for path in sorted((ROOT / package.replace(".", "/")).glob("*.py"))
         if not path.stem.startswith("_")
     ]
     assert len(names) > 20
     assert _loaded_by(f"import {', '.join(names)}") & HEAVY == set()
+
+
+@pytest.mark.parametrize("base", [Method, Task, ModelSource], ids=lambda base: base.__name__)
+def test_a_plugin_knows_no_other(base: type[Plugin]) -> None:
+    """What plug-ins share stands in a file that is none, so that each can be taken away."""
+    package = PACKAGES[base]
+    names = kinds(base, package)
+    assert len(names) > 1
+    for name in names:
+        others = {f"{package}.{other}" for other in names if other != name}
+        path = ROOT / package.replace(".", "/") / f"{name}.py"
+        assert set(_imported(path)) & others == set(), name
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=_name)
@@ -164,7 +184,8 @@ def test_every_imported_package_is_declared() -> None:
     declared = _names([*project["dependencies"], *project["optional-dependencies"]["demo"]])
     homes = importlib.metadata.packages_distributions()
     own = {"trainers", "tuner"} | sys.stdlib_module_names
-    imported = {name for path in SOURCES for name in _imported(path)} - own
+    modules = {name for path in SOURCES for name in _imported(path)}
+    imported = {name.partition(".")[0] for name in modules} - own
     assert "torch" in imported
     missing = {name for name in imported if not _names(homes[name]) & declared}
     assert missing == set()
