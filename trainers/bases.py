@@ -105,7 +105,7 @@ class ModelSource(Plugin):
     name: str = Field(default_factory=lambda data: data.get("kind", ""), min_length=1)
     """Name in tables and tags; the kind unless given."""
 
-    def check(self) -> None:  # noqa: B027  # a source may have nothing to look for
+    def check(self) -> None:  # a source may have nothing to look for
         """Look whether the model is there, as far as that goes without loading it.
 
         Raises:

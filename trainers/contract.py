@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -134,9 +134,9 @@ class RunEvent(Frozen):
     """Optimizer steps done."""
     epoch: float = 0.0
     """Epochs done."""
-    metrics: dict[str, float] = {}
+    metrics: Mapping[str, float] = {}
     """Named values, such as train/loss or validation/macro_f1."""
-    facts: dict[str, str] = {}
+    facts: Mapping[str, str] = {}
     """Named texts, such as precision or device."""
 
 
@@ -196,7 +196,7 @@ class Workspace(Frozen):
 Emit = Callable[[RunEvent], None]
 
 
-class StopRun(Exception):  # noqa: N818  # a request, not an error
+class StopRun(Exception):  # a request, not an error
     """Raised by the receiver of events to end a run early; `train` lets it pass."""
 
 

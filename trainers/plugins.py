@@ -32,7 +32,7 @@ class Frozen(BaseModel):
 
 
 class Plugin(Frozen):
-    """Base of methods, tasks and models. A subclass lives alone in the file named like its kind."""
+    """Base of methods, tasks and models. A subclass is alone in the file named like its kind."""
 
     NAMED: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Ready-made settings that a study may call by a short name."""

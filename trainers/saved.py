@@ -65,9 +65,7 @@ class TextClassifier:
         return frame
 
 
-def save_trained(
-    spec: RunSpec, model: nn.Module, folder: Path, *, labels: Sequence[str]
-) -> None:
+def save_trained(spec: RunSpec, model: nn.Module, folder: Path, *, labels: Sequence[str]) -> None:
     """Write what was trained, its spec and its labels; frozen base weights are not copied."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "spec.json").write_text(spec.model_dump_json(indent=2))

@@ -103,8 +103,8 @@ def _trainer(parts: _Parts, arguments: TrainingArguments, callback: TrainerCallb
     from transformers import DataCollatorWithPadding, PrinterCallback, Trainer
 
     def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
-        chosen = _logits(prediction.predictions).argmax(axis=-1)
-        return score(parts.data.labels, prediction.label_ids, chosen)
+        truth: Any = prediction.label_ids
+        return score(parts.data.labels, truth, _logits(prediction.predictions).argmax(axis=-1))
 
     trainer = Trainer(
         model=parts.model,

@@ -8,89 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from trainers.contract import AnyMethod, AnyModel, AnyTask, RunSpec, Seeds, TrainSettings
-from trainers.errors import ConfigError, known
+from trainers.errors import ConfigError
 from trainers.plugins import Frozen
-from tuner.algorithms import Pruner, Sampler
+from tuner.budget import ConfirmSettings, Objective, SearchSettings, check_score
 from tuner.space import Choice, FloatRange, IntRange, Point, parse_dimension
 
 AnyDimension = Annotated[
     SerializeAsAny[FloatRange | IntRange | Choice], BeforeValidator(parse_dimension)
 ]
 _SEARCHABLE = ("train", "method")
-_MINIMISED = ("loss", "memory/", "seconds/", "parameters/")
-
-
-def _seeds(value: object) -> object:
-    return {"init": value, "order": value} if isinstance(value, int) else value
-
-
-SeedSet = Annotated[Seeds, BeforeValidator(_seeds)]
-
-
-class Objective(Frozen):
-    """A number that the search makes large or small."""
-
-    metric: str
-    """A validation metric such as macro_f1, or a cost such as memory/train/peak_bytes."""
-    direction: Literal["maximize", "minimize"] | None = None
-    """Which way is better; known for the metrics that the tool logs."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: object) -> object:
-        return {"metric": value} if isinstance(value, str) else value
-
-    def way(self) -> Literal["maximize", "minimize"]:
-        """Return the direction: as given, or small for losses and costs, large for the rest."""
-        return self.direction or (
-            "minimize" if self.metric.startswith(_MINIMISED) else "maximize"
-        )
-
-    def of(self, metrics: Mapping[str, float]) -> float:
-        """Pick this objective's value out of a run's metrics.
-
-        Raises:
-            ConfigError: The run has no such metric.
-        """
-        name = self.metric if "/" in self.metric else f"validation/{self.metric}"
-        for candidate in (name, f"validation/{self.metric}"):
-            if candidate in metrics:
-                return metrics[candidate]
-        raise ConfigError(f"metric: no such metric {self.metric!r}; known: {known(metrics)}")
-
-
-class SearchSettings(Frozen):
-    """The budget of every arm that has a space, the same for all."""
-
-    trials: int = Field(default=12, ge=1)
-    """Configurations tried in each cell."""
-    seeds: tuple[SeedSet, ...] = (Seeds(init=7, order=7),)
-    """Seeds of each trial; with several, its value is their mean."""
-    sampler: Sampler = Sampler(kind="tpe")
-    """How points are chosen."""
-    sampler_seed: int = Field(default=0, ge=0)
-    """Seed of the sampler's own randomness."""
-    pruner: Pruner = Pruner(kind="hyperband")
-    """When a bad trial is stopped; wilcoxon needs several seeds."""
-    objectives: tuple[Objective, ...] = ()
-    """Several aims at once; by default the study's metric alone."""
-
-    @field_validator("seeds")
-    @classmethod
-    def _differ(cls, seeds: tuple[Seeds, ...]) -> tuple[Seeds, ...]:
-        return _distinct(seeds)
-
-
-class ConfirmSettings(Frozen):
-    """The runs that are compared."""
-
-    seeds: tuple[SeedSet, ...] = tuple(Seeds(init=n, order=n) for n in (1, 2, 3, 4, 5))
-    """Fresh seeds, none of them used in search."""
-
-    @field_validator("seeds")
-    @classmethod
-    def _differ(cls, seeds: tuple[Seeds, ...]) -> tuple[Seeds, ...]:
-        return _distinct(seeds)
+_SEARCHABLE = ("train", "method")
 
 
 class ExecutorSettings(Frozen):
@@ -155,6 +82,11 @@ class StudyConfig(Frozen):
     max_failures: int = Field(default=5, ge=0)
     """Failed runs that the study bears before it stops."""
 
+    @field_validator("metric")
+    @classmethod
+    def _known_metric(cls, metric: str) -> str:
+        return check_score(metric)
+
     @model_validator(mode="after")
     def _consistent(self) -> StudyConfig:
         _unique("tasks", [task.name for task in self.tasks])
@@ -198,14 +130,6 @@ def _put(tree: dict[str, Any], dotted: str, value: object) -> None:
     for parent in parents:
         tree = tree.setdefault(parent, {})
     tree[leaf] = value
-
-
-def _distinct(seeds: tuple[Seeds, ...]) -> tuple[Seeds, ...]:
-    if not seeds:
-        raise ConfigError("at least one seed is needed, got none")
-    if len(set(seeds)) < len(seeds):
-        raise ConfigError(f"seeds must differ, got {[s.init for s in seeds]}")
-    return seeds
 
 
 def _unique(key: str, names: Sequence[str]) -> None:

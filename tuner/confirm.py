@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainers.contract import RunEvent, RunSpec
-from tuner.config import Objective
+from tuner.budget import Objective
 from tuner.executors import RunInterrupted
 from tuner.plan import Cell
 from tuner.record import Outcome
@@ -72,9 +72,7 @@ def confirm(
     return not missing
 
 
-def _keep_models(
-    cell: Cell, session: Session, group_id: str, *, runs: Sequence[_Run]
-) -> None:
+def _keep_models(cell: Cell, session: Session, group_id: str, *, runs: Sequence[_Run]) -> None:
     """Track the models that the study keeps: of every run, or of the best on validation."""
     finished = [run for run in runs if run.outcome is not None and run.outcome.result is not None]
     if cell.study.save == "none" or not finished:

@@ -16,6 +16,7 @@ from tuner.config import StudyConfig
 from tuner.shipped import study_path
 from tuner.space import Value
 
+_KEY = re.compile(r"[\w.]+: ")
 _SCIENTIFIC = re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")
 
 
@@ -53,7 +54,7 @@ def one_line(error: ValidationError, prefix: str = "") -> str:
     if isinstance(cause, UnknownField):
         return f"{_dotted(place, cause.key)}: {cause}"
     if isinstance(cause, ConfigError):
-        return f"{place}: {cause}" if place else str(cause)
+        return _join(place, str(cause))
     got = "" if first["type"] == "missing" else f", got {_short(first['input'])}"
     message = first["msg"][0].lower() + first["msg"][1:]
     return f"{place}: {message}{got}"
@@ -86,8 +87,8 @@ def _try_spec(config: StudyConfig, arm: str, point: dict[str, Value], place: str
             except ValidationError as error:
                 reason = one_line(error)
                 field, _, rest = reason.partition(": ")
-                same = place.endswith(field)
-                raise ConfigError(f"{place}: {rest if same else reason}") from error
+                said = f"{place}: {rest}" if place.endswith(field) else _join(place, reason)
+                raise ConfigError(said) from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -129,6 +130,13 @@ def _internal(part: object) -> bool:
 
 def _dotted(*parts: str) -> str:
     return ".".join(part for part in parts if part)
+
+
+def _join(place: str, message: str) -> str:
+    """Put a place before a message, which may itself begin with a dotted key below it."""
+    if not place:
+        return message
+    return f"{place}.{message}" if _KEY.match(message) else f"{place}: {message}"
 
 
 def _short(value: object) -> str:

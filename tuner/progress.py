@@ -19,7 +19,7 @@ class RunNotice:
     trial: int | None
     seed: int
     epochs: int
-    state: Literal["running", "finished", "pruned", "failed"]
+    state: Literal["running", "finished", "pruned", "failed"] = "running"
     event: RunEvent | None = None
     seconds: float = 0.0
     reused: bool = False

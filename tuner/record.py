@@ -35,6 +35,14 @@ class Outcome(Frozen):
     """What came out of a finished run."""
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """A run's outcome, and whether it stood there already."""
+
+    outcome: Outcome
+    reused: bool
+
+
 @dataclass
 class Recorder:
     """Does runs for a study: the one place where executor, journal and tracker meet."""
@@ -48,7 +56,7 @@ class Recorder:
         default_factory=lambda: defaultdict(threading.Lock)
     )
 
-    def run(self, spec: RunSpec, group_id: str, *, owner: str, watch: Emit) -> Outcome:
+    def run(self, spec: RunSpec, group_id: str, *, owner: str, watch: Emit) -> Recorded:
         """Return the outcome of a spec, doing the run only if it has none yet.
 
         Args:
@@ -82,7 +90,7 @@ class Recorder:
             result=outcome.result,
             folder=folder,
         )
-        return outcome
+        return Recorded(outcome, reused)
 
     def _replay(self, folder: Path, run_id: str, watch: Emit) -> None:
         """Show an earlier run's events; its end is known, so a wish to stop it comes too late."""
@@ -105,24 +113,19 @@ class Recorder:
             run_dir=folder.resolve(),
             threads=self.threads,
         )
-        with _Journal(folder, self.tracker, run_id) as journal:
-
-            def emit(event: RunEvent) -> None:
-                journal.write(event)
-                watch(event)
-
-            try:
-                result = self.executor.run(spec, emit, workspace)
-                outcome = Outcome(state="finished", owner=owner, result=result)
-            except StopRun as stop:
-                outcome = Outcome(state="pruned", owner=owner, reason=str(stop))
-            except RunFailed as failed:
-                if failed.detail:
-                    _write(folder / "stderr.log", failed.detail)
-                outcome = Outcome(state="failed", owner=owner, reason=failed.reason)
-            except (KeyboardInterrupt, RunInterrupted):
-                self.tracker.close_run(run_id, state="killed", reason="interrupted")
-                raise
+        try:
+            with _Journal(folder, self.tracker, run_id) as journal:
+                result = self.executor.run(spec, journal.before(watch), workspace)
+            outcome = Outcome(state="finished", owner=owner, result=result)
+        except StopRun as stop:
+            outcome = Outcome(state="pruned", owner=owner, reason=str(stop))
+        except RunFailed as failed:
+            if failed.detail:
+                _write(folder / "stderr.log", failed.detail)
+            outcome = Outcome(state="failed", owner=owner, reason=failed.reason)
+        except (KeyboardInterrupt, RunInterrupted):
+            self.tracker.close_run(run_id, state="killed", reason="interrupted")
+            raise
         _write(folder / "outcome.json", outcome.model_dump_json())
         return outcome
 
@@ -157,7 +160,16 @@ class _Journal:
         self._flush()
         self._file.close()
 
-    def write(self, event: RunEvent) -> None:
+    def before(self, watch: Emit) -> Emit:
+        """Return a receiver that writes each event down before `watch` sees it."""
+
+        def emit(event: RunEvent) -> None:
+            self._write(event)
+            watch(event)
+
+        return emit
+
+    def _write(self, event: RunEvent) -> None:
         self._file.write(event.model_dump_json() + "\n")
         self._file.flush()
         self._pending.append(event)

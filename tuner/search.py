@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 import optuna
-import psutil
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
@@ -23,11 +19,10 @@ from tuner.executors import RunInterrupted
 from tuner.plan import Cell
 from tuner.session import Session
 from tuner.space import Value, suggest
+from tuner.takeover import HEARTBEAT_SECONDS, LAUNCHER, adopt, fail_stale, heartbeat, launcher
 from tuner.threads import map_threads
 from tuner.trackers import RunState, aggregate
 
-_HEARTBEAT_SECONDS = 60
-_LAUNCHER = "launcher"
 _REASON = "reason"
 
 
@@ -48,15 +43,19 @@ class _Claimed:
 
 
 def open_storage(url: str) -> RDBStorage:
-    """Open Optuna's storage, with a heartbeat, so that trials of a dead launcher are found."""
+    """Open Optuna's storage, with a heartbeat, so that trials of a dead launcher are found.
+
+    Optuna's warnings of what it may change one day, and of a heartbeat without `optimize`, which
+    `search` keeps itself, are turned off: a user of a study can do nothing about them.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return RDBStorage(
-            url,
-            heartbeat_interval=_HEARTBEAT_SECONDS,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
-        )
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
+    return RDBStorage(
+        url,
+        heartbeat_interval=HEARTBEAT_SECONDS,
+        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+    )
 
 
 def study_name(cell: Cell) -> str:
@@ -85,7 +84,7 @@ def search(cell: Cell, session: Session, storage: RDBStorage, *, parallel: int) 
             claimed = _claim(study, cell, lock)
             if claimed is None:
                 return
-            with _heartbeat(storage, claimed.trial):
+            with heartbeat(storage, claimed.trial):
                 _evaluate(study, cell, claimed, session)
             session.bear_failures()
 
@@ -96,44 +95,28 @@ def search(cell: Cell, session: Session, storage: RDBStorage, *, parallel: int) 
 
 def _open(cell: Cell, storage: RDBStorage) -> optuna.Study:
     config = cell.study
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.create_study(
-            study_name=study_name(cell),
-            storage=storage,
-            directions=[objective.way() for objective in config.objectives()],
-            pruner=config.search.pruner.build(cell.spec(config.search.seeds[0]).train.epochs),
-            load_if_exists=True,
-        )
+    return optuna.create_study(
+        study_name=study_name(cell),
+        storage=storage,
+        directions=[objective.way() for objective in config.objectives()],
+        pruner=config.search.pruner.build(cell.spec(config.search.seeds[0]).train.epochs),
+        load_if_exists=True,
+    )
 
 
 def _claim(study: optuna.Study, cell: Cell, lock: threading.Lock) -> _Claimed | None:
     """Take over an abandoned trial, or ask for a new one; None when the budget is spent."""
     space = cell.study.arms[cell.arm].space
     with lock:
-        trial = _adopt(study)
+        trial = adopt(study)
         if trial is None:
-            _fail_stale(study)
+            fail_stale(study)
             if len(_counted(study)) >= cell.study.search.trials and not _waiting(study):
                 return None
             study.sampler = _sampler(cell, len(study.get_trials(deepcopy=False)))
-            trial = _ask(study)
-        trial.set_user_attr(_LAUNCHER, _launcher())
+            trial = study.ask()
+        trial.set_user_attr(LAUNCHER, launcher())
         return _Claimed(trial, suggest(trial, space))
-
-
-def _fail_stale(study: optuna.Study) -> None:
-    """Let Optuna fail the trials whose heartbeat has stopped, and queue them again."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        optuna.storages.fail_stale_trials(study)
-
-
-def _ask(study: optuna.Study) -> optuna.Trial:
-    """Ask for a trial; the heartbeat, which Optuna leaves to `optimize`, is kept by `search`."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
-        return study.ask()
 
 
 def _sampler(cell: Cell, number: int) -> optuna.samplers.BaseSampler:
@@ -146,11 +129,8 @@ def _sampler(cell: Cell, number: int) -> optuna.samplers.BaseSampler:
     seed = zlib.crc32(f"{search.sampler_seed} {cell.label}".encode())
     seed += 0 if search.sampler.kind in STATEFUL else number
     grid = {k: v.grid() or [] for k, v in cell.study.arms[cell.arm].space.items()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return search.sampler.build(
-            seed % 2**32, grid=grid, parallel=cell.study.executor.workers > 1
-        )
+    parallel = cell.study.executor.workers > 1
+    return search.sampler.build(seed % 2**32, grid=grid, parallel=parallel)
 
 
 def _evaluate(study: optuna.Study, cell: Cell, claimed: _Claimed, session: Session) -> None:
@@ -174,7 +154,7 @@ def _evaluate(study: optuna.Study, cell: Cell, claimed: _Claimed, session: Sessi
                 state, reason = "pruned", f"pruned after {len(metrics)} seeds"
                 break
     except (KeyboardInterrupt, RunInterrupted):
-        trial.set_user_attr(_LAUNCHER, "")
+        trial.set_user_attr(LAUNCHER, "")
         session.recorder.tracker.close_group(
             group_id, state="killed", reason="interrupted", metrics={}
         )
@@ -201,9 +181,7 @@ def _tell(
         study.tell(claimed.trial, values)
         return
     claimed.trial.set_user_attr(_REASON, reason)
-    study.tell(
-        claimed.trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL
-    )
+    study.tell(claimed.trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
 
 
 def _sink(trial: optuna.Trial, cell: Cell, spec: RunSpec) -> Emit:
@@ -254,46 +232,5 @@ def _counted(study: optuna.Study) -> list[FrozenTrial]:
     ]
 
 
-def _adopt(study: optuna.Study) -> optuna.Trial | None:
-    """Take up a trial whose launcher on this machine is gone, with the point it has chosen."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        host, _, process = trial.user_attrs.get(_LAUNCHER, "").partition(":")
-        if not host or (host == platform.node() and not _alive(process)):
-            return optuna.Trial(study, trial._trial_id)
-    return None
-
-
 def _waiting(study: optuna.Study) -> bool:
     return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
-
-
-def _launcher() -> str:
-    """Name this process: host, process id and start time, since ids are used again."""
-    return f"{platform.node()}:{os.getpid()},{psutil.Process().create_time()}"
-
-
-def _alive(process: str) -> bool:
-    pid, _, created = process.partition(",")
-    try:
-        return str(psutil.Process(int(pid)).create_time()) == created
-    except (psutil.NoSuchProcess, ValueError):
-        return False
-
-
-@contextmanager
-def _heartbeat(storage: RDBStorage, trial: optuna.Trial) -> Iterator[None]:
-    """Tell the storage once a minute that the trial is alive."""
-    done = threading.Event()
-    storage.record_heartbeat(trial._trial_id)
-
-    def beat() -> None:
-        while not done.wait(_HEARTBEAT_SECONDS):
-            storage.record_heartbeat(trial._trial_id)
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from trainers.contract import Emit, RunEvent, RunSpec
 from trainers.errors import TunerError
@@ -58,27 +59,22 @@ class Session:
         phase: Phase = "confirm" if spec.read_test else "search"
         started = self.clock()
 
-        def notice(state: str, event: RunEvent | None = None, reason: str = "") -> RunNotice:
-            return RunNotice(
-                cell=cell,
-                phase=phase,
-                trial=trial,
-                seed=spec.seeds.init,
-                epochs=spec.train.epochs,
-                state=state,  # type: ignore[arg-type]  # one of the literals below
-                event=event,
-                seconds=self.clock() - started,
-                reason=reason,
-            )
+        begun = RunNotice(
+            cell=cell, phase=phase, trial=trial, seed=spec.seeds.init, epochs=spec.train.epochs
+        )
+
+        def notify(**changes: Any) -> None:
+            self.watch(replace(begun, seconds=self.clock() - started, **changes))
 
         def pass_on(event: RunEvent) -> None:
-            self.watch(notice("running", event))
+            notify(event=event)
             sink(event)
 
-        self.watch(notice("running"))
+        self.watch(begun)
         owner = f"{cell.label} {cell.fingerprint()} {phase} {trial}"
-        outcome = self.recorder.run(spec, group_id, owner=owner, watch=pass_on)
-        self.watch(notice(outcome.state, reason=outcome.reason))
+        recorded = self.recorder.run(spec, group_id, owner=owner, watch=pass_on)
+        outcome = recorded.outcome
+        notify(state=outcome.state, reason=outcome.reason, reused=recorded.reused)
         if outcome.state == "failed":
             with self._lock:
                 self.failures.append(

@@ -8,14 +8,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Store:
-    """A local store, by default `./mlruns`."""
+    """A local store, by default `./mlruns`. The tracker keeps its database there too."""
 
     root: Path
 
     @property
     def optuna_url(self) -> str:
-        """URL of Optuna's storage."""
-        return f"sqlite:///{(self.root / 'optuna.db').resolve()}"
+        """URL of Optuna's storage, a SQLite database."""
+        # SQLAlchemy unquotes the database's path and ends it at a question mark.
+        path = (self.root / "optuna.db").resolve().as_posix()
+        return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
 
     @property
     def cache_dir(self) -> Path:

@@ -21,11 +21,13 @@ from tuner.search import open_storage, search
 from tuner.session import Session
 from tuner.store import Store
 from tuner.threads import map_threads
-from tuner.trackers import Tracker
+from tuner.trackers import Tracker, open_tracker
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
+STORE = Path("mlruns")
+"""Folder that keeps everything unless the user says otherwise."""
 DATA_DIR = Path.home() / ".cache" / "tuner" / "data"
 """Where task files are kept unless the user says otherwise."""
 
@@ -42,10 +44,10 @@ class StudyOutcome:
 
 def run_study(
     config: StudyConfig,
-    tracker: Tracker,
     *,
-    store: Store,
-    data_dir: Path = DATA_DIR,
+    store: str | Path = STORE,
+    tracker: Tracker | None = None,
+    data_dir: str | Path = DATA_DIR,
     watch: Watch = unwatched,
     timeout_seconds: float | None = None,
 ) -> StudyOutcome:
@@ -53,8 +55,8 @@ def run_study(
 
     Args:
         config: The study.
-        tracker: Where its runs are recorded.
-        store: Folder for Optuna's storage, journals and the cache.
+        store: Folder that keeps everything.
+        tracker: Where runs are recorded; by default MLflow in the store.
         data_dir: Folder of the task files.
         watch: Called with every notice, from several threads.
         timeout_seconds: Begin nothing new after this many seconds.
@@ -64,15 +66,17 @@ def run_study(
         TooManyFailures: More runs failed than `max_failures`.
         KeyboardInterrupt: Passed on once every run has been ended and tracked as killed.
     """
+    data_dir, place = Path(data_dir), Store(Path(store))
     check_inputs(config, data_dir)
-    store.root.mkdir(parents=True, exist_ok=True)
+    place.root.mkdir(parents=True, exist_ok=True)
+    tracker = tracker or open_tracker(place.root)
     tracker.open_study(config.name, dump_study(config))
     workers = config.executor.workers
     session = Session(
         recorder=Recorder(
             executor=make_executor(config.executor),
             tracker=tracker,
-            store=store,
+            store=place,
             data_dir=data_dir,
             threads=max(1, (os.cpu_count() or 1) // workers),
         ),

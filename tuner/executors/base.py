@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from trainers.contract import Emit, RunResult, RunSpec, Workspace
 
 
-class RunInterrupted(Exception):  # noqa: N818  # a state, not an error
+class RunInterrupted(Exception):  # a state, not an error
     """The executor was closed while the run was going on."""
 
 

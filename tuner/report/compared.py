@@ -1,4 +1,4 @@
-"""Choose the runs that are compared: confirm runs of each cell's latest definition."""
+"""Choose the runs that are compared: each cell's latest confirm runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ComparedCell:
     failed: tuple[RunRecord, ...]
     """Failed runs whose digest was never finished, one a digest."""
     left_out: int
-    """Runs of older definitions of this cell."""
+    """Confirm runs of older definitions of this cell, or of a trial that is no longer its best."""
 
 
 def compared_cells(records: Sequence[RunRecord]) -> list[ComparedCell]:
@@ -39,8 +39,8 @@ def compared_cells(records: Sequence[RunRecord]) -> list[ComparedCell]:
 
 
 def _compared(name: CellName, records: Sequence[RunRecord]) -> ComparedCell:
-    latest = max(records, key=lambda record: (record.start, record.run_id)).group.cell
-    current = [record for record in records if record.group.cell == latest]
+    latest = max(records, key=lambda record: (record.start, record.run_id)).group
+    current = [record for record in records if record.group == latest]
     # A digest may be there twice, after a resumed study: the later one stands.
     finished = {record.digest: record for record in current if record.state == "finished"}
     failed = {

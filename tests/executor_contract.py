@@ -1,0 +1,93 @@
+"""What every executor must do, tried with real trainings of the tiny model."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.specs import toy_spec, workspace
+from trainers.contract import RunEvent, StopRun
+from trainers.errors import RunFailed
+from tuner.executors import Executor
+
+
+class ExecutorContract:
+    """Subclass it in a test module and give the fixture `executor`."""
+
+    @pytest.fixture
+    def executor(self) -> Executor:
+        """Make the executor under test."""
+        raise NotImplementedError
+
+    def test_a_run_brings_its_events_in_order_and_its_result(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """Start first, epochs counted up, and the result agrees with the last epoch kept."""
+        events: list[RunEvent] = []
+        result = executor.run(toy_spec(), events.append, workspace(tmp_path))
+        assert events[0].kind == "start"
+        epochs = [event for event in events if event.kind == "epoch"]
+        assert [event.epoch for event in epochs] == [1.0, 2.0]
+        scores = {event.epoch: event.metrics["validation/macro_f1"] for event in epochs}
+        assert result.validation["macro_f1"] == scores[result.epoch] == max(scores.values())
+
+    def test_the_same_spec_gives_bit_equal_numbers(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """Losses and scores of two runs are the same floats."""
+        first, second = (self._numbers(executor, tmp_path / name) for name in ("one", "two"))
+        assert first == second
+        assert len(first) > 8
+
+    def test_stopping_in_the_sink_ends_the_run(self, executor: Executor, tmp_path: Path) -> None:
+        """StopRun comes out of `run`, and no event comes after it."""
+        seen: list[RunEvent] = []
+
+        def sink(event: RunEvent) -> None:
+            seen.append(event)
+            if event.kind == "epoch":
+                raise StopRun("enough")
+
+        with pytest.raises(StopRun, match="enough"):
+            executor.run(toy_spec(), sink, workspace(tmp_path))
+        assert [event.epoch for event in seen if event.kind == "epoch"] == [1.0]
+
+    def test_a_user_error_in_a_run_is_a_failed_run_with_its_reason(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """A data file that is gone: the reason is the error's own line."""
+        spec = toy_spec(task="restaurant_sup")
+        with pytest.raises(RunFailed, match="no such file"):
+            executor.run(spec, lambda event: None, workspace(tmp_path))
+
+    def test_a_diverging_run_is_a_failed_run(self, executor: Executor, tmp_path: Path) -> None:
+        """A loss that is not a number ends the run and says at which step."""
+        spec = toy_spec(train={"learning_rate": 1e30, "max_grad_norm": 0.0})
+        with pytest.raises(RunFailed, match="train/loss is .* at step"):
+            executor.run(spec, lambda event: None, workspace(tmp_path))
+
+    def test_runs_after_a_stopped_one_are_as_before(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """Nothing of a stopped run leaks into the next."""
+        before = self._numbers(executor, tmp_path / "before")
+
+        def stop(event: RunEvent) -> None:
+            if event.kind == "step":
+                raise StopRun("at once")
+
+        with pytest.raises(StopRun):
+            executor.run(
+                toy_spec(train={"weight_decay": 0.9}), stop, workspace(tmp_path / "stopped")
+            )
+        assert self._numbers(executor, tmp_path / "after") == before
+        assert threading.active_count() < 20
+
+    @staticmethod
+    def _numbers(executor: Executor, folder: Path) -> list[float]:
+        events: list[RunEvent] = []
+        result = executor.run(toy_spec(), events.append, workspace(folder))
+        curve = [value for event in events for _, value in sorted(event.metrics.items())]
+        return curve + [value for _, value in sorted(result.validation.items())]

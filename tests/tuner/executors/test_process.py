@@ -1,0 +1,118 @@
+"""The executor that gives each run a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.executor_contract import ExecutorContract
+from tests.specs import toy_spec, workspace
+from trainers.contract import RunEvent
+from trainers.errors import RunFailed
+from tuner.executors import Executor, RunInterrupted
+from tuner.executors.inprocess import InprocessExecutor
+from tuner.executors.process import ProcessExecutor
+
+LONG = {"epochs": 2000}
+
+
+class TestProcess(ExecutorContract):
+    """Keeps the contract, and more: a run's death is not the launcher's."""
+
+    @pytest.fixture
+    def executor(self) -> Iterator[Executor]:
+        """Make one, and leave no process behind."""
+        executor = ProcessExecutor()
+        yield executor
+        executor.close()
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+    def test_a_killed_run_is_a_failed_run_that_names_the_signal(
+        self, executor: Executor, tmp_path: Path, number: signal.Signals
+    ) -> None:
+        """A segfault or kill -9 of the run's process ends that run alone."""
+
+        def kill(event: RunEvent) -> None:
+            if event.kind == "step":
+                os.kill(run_process(), number)
+
+        with pytest.raises(RunFailed, match=number.name):
+            executor.run(toy_spec(train=LONG), kill, workspace(tmp_path / "killed"))
+        assert executor.run(toy_spec(), lambda event: None, workspace(tmp_path / "next"))
+
+    def test_running_out_of_memory_is_a_failed_run(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """An allocation that cannot be had names itself in the reason."""
+        spec = toy_spec(method={"kind": "lora", "rank": 2**40})
+        with pytest.raises(RunFailed, match=r"memory|alloc|overflow|Invalid"):
+            executor.run(spec, lambda event: None, workspace(tmp_path))
+
+    def test_closing_ends_the_runs_that_are_going_on(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """Within seconds, with no process left."""
+        begun = threading.Event()
+        raised: list[BaseException] = []
+        found: list[int] = []
+
+        def note(event: RunEvent) -> None:
+            if event.kind == "step" and not begun.is_set():
+                found.append(run_process())
+                begun.set()
+
+        def work() -> None:
+            try:
+                executor.run(toy_spec(train=LONG), note, workspace(tmp_path))
+            except BaseException as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert begun.wait(60)
+        executor.close()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert isinstance(raised[0], RunInterrupted)
+        assert not psutil.pid_exists(found[0])
+
+    def test_numbers_equal_those_of_a_run_in_the_launcher(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """The executor has no part in a run's results."""
+        here = self._numbers(InprocessExecutor(), tmp_path / "here")
+        assert self._numbers(executor, tmp_path / "there") == here
+
+    def test_peak_memory_is_the_runs_own(self, executor: Executor, tmp_path: Path) -> None:
+        """A launcher that holds much memory does not show in a run's peak."""
+        hoard = bytearray(2 * 1024**3)
+        result = executor.run(toy_spec(), lambda event: None, workspace(tmp_path))
+        assert len(hoard) > result.memory["train/peak_bytes"] > 50 * 1024**2
+
+    def test_what_a_run_prints_goes_to_its_own_log(
+        self, executor: Executor, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """The launcher's terminal stays clean."""
+        executor.run(toy_spec(), lambda event: None, workspace(tmp_path))
+        captured = capfd.readouterr()
+        assert captured.out == captured.err == ""
+        assert (tmp_path / "run" / "stderr.log").exists()
+
+
+def run_process() -> int:
+    """Find the one process of this test that leads a group of its own and trains."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        children = psutil.Process().children(recursive=True)
+        leaders = [c.pid for c in children if os.getpgid(c.pid) == c.pid]
+        if leaders:
+            return leaders[0]
+        time.sleep(0.05)
+    raise AssertionError("no run's process found")

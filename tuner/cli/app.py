@@ -1,0 +1,147 @@
+"""The commands. Each parses its arguments, calls the library, prints what came back."""
+
+from __future__ import annotations
+
+import signal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Compare full fine-tuning with adapters: equal search budgets, fresh seeds, MLflow.",
+)
+
+StudyName = Annotated[str, typer.Argument(help="A shipped study's name, or a YAML file's path.")]
+StoreDir = Annotated[Path, typer.Option("--store", help="Folder of everything that is kept.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(envvar="TUNER_DATA_DIR", help="Folder of the task files."),
+]
+_STORE = Path("mlruns")
+
+
+class Noun(StrEnum):
+    """What `list` lists."""
+
+    studies = "studies"
+    methods = "methods"
+    tasks = "tasks"
+    models = "models"
+    ds_configs = "ds-configs"
+
+
+class Format(StrEnum):
+    """How `report` writes."""
+
+    md = "md"
+    csv = "csv"
+
+
+@app.command("run-study", epilog="Example: tuner run-study quickstart")
+def run_study_command(
+    study: StudyName,
+    store: StoreDir = _STORE,
+    data_dir: DataDir = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Begin nothing new after this many seconds.")
+    ] = None,
+) -> None:
+    """Run a study, or go on with it where it stopped, and print the comparison."""
+    from rich.console import Console
+
+    from tuner.cli.live import LiveView
+    from tuner.cli.show import show_outcome
+    from tuner.load import load_study
+    from tuner.plan import plan
+    from tuner.study import DATA_DIR, run_study
+
+    # A cluster's polite signal ends the study as Ctrl-C does: runs are closed, then we go.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    config = load_study(study)
+    console = Console()
+    with LiveView(console, plan(config), workers=config.executor.workers) as view:
+        outcome = run_study(
+            config,
+            store=store,
+            data_dir=data_dir or DATA_DIR,
+            watch=view.watch,
+            timeout_seconds=timeout,
+        )
+    show_outcome(console, outcome, study=study, store=store)
+    if outcome.failures:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: tuner report quickstart --output comparison")
+def report(
+    study: StudyName,
+    store: StoreDir = _STORE,
+    format: Annotated[Format, typer.Option(help="What to print.")] = Format.md,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write report.md, cells.csv, runs.csv to.")
+    ] = None,
+) -> None:
+    """Print the comparison of a study's confirm runs."""
+    from tuner.compare import build_report
+
+    made = build_report(study, store=store)
+    if output is not None:
+        for path in made.write(output):
+            typer.echo(path)
+        return
+    text = made.markdown() if format is Format.md else made.cells.to_csv(index=False)
+    typer.echo(text, nl=False)
+
+
+@app.command("list", epilog="Example: tuner list methods")
+def list_command(noun: Noun) -> None:
+    """List what a study may name."""
+    from tuner.cli.show import show_list
+
+    show_list(noun.value)
+
+
+@app.command(epilog="Example: tuner validate my-study.yaml")
+def validate(study: StudyName) -> None:
+    """Check a study without running it, down to both ends of every range."""
+    from tuner.load import load_study
+    from tuner.plan import plan
+
+    config = load_study(study)
+    cells = plan(config)
+    trials = sum(config.search.trials * len(config.search.seeds) for c in cells if c.searched)
+    runs = len(cells) * len(config.confirm.seeds)
+    typer.echo(
+        f"{study}: good. {len(config.tasks)} tasks x {len(config.models)} models x "
+        f"{len(config.arms)} arms = {len(cells)} cells; at most {trials} search runs and "
+        f"{runs} confirm runs"
+    )
+
+
+@app.command("fetch-data", epilog="Example: tuner fetch-data restaurant_sup acl_sup")
+def fetch_data(
+    tasks: Annotated[list[str], typer.Argument(help="Task names; see `tuner list tasks`.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Download task files from their pinned sources and check them."""
+    from tuner.cli.fetch import fetch_tasks
+    from tuner.study import DATA_DIR
+
+    fetch_tasks(tasks, data_dir or DATA_DIR)
+
+
+@app.command(epilog="Example: tuner ui --port 5001")
+def ui(
+    store: StoreDir = _STORE,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
+) -> None:
+    """Open the MLflow UI on a store, at 127.0.0.1, until Ctrl-C."""
+    from tuner.trackers.ui import serve_ui
+
+    typer.echo(f"MLflow UI: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    serve_ui(store, port)

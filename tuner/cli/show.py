@@ -1,0 +1,69 @@
+"""Print tables: a study's comparison, and what a study may name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from trainers.bases import Method, ModelSource, Task
+from trainers.plugins import Plugin, kinds, named, plugin_class
+from tuner.compare import build_report
+from tuner.shipped import describe_ds_config, ds_configs, study_names
+from tuner.study import StudyOutcome
+
+_BASES: dict[str, type[Plugin]] = {"methods": Method, "tasks": Task, "models": ModelSource}
+
+
+def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, store: Path) -> None:
+    """Print the comparison, what failed, and how to look further."""
+    report = build_report(study, store=store)
+    table = Table(title=None, header_style="bold")
+    headers, *rows = report.rows()
+    for index, header in enumerate(headers):
+        table.add_column(header, justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+    console.print(table)
+    for note in report.notes():
+        console.print(note, markup=False, highlight=False)
+    for failure in outcome.failures:
+        console.print(f"failed: {failure}", style="red", markup=False)
+    for cell in outcome.unfinished:
+        console.print(f"not finished: {cell}", style="yellow", markup=False)
+    option = "" if store == Path("mlruns") else f" --store {store}"
+    console.print("\nLook further:", highlight=False)
+    console.print(f"  tuner ui{option}", highlight=False)
+    console.print(f"  tuner report {study}{option}", highlight=False)
+
+
+def show_list(noun: str) -> None:
+    """Print the names of a kind of thing, each with a line about it."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("name", no_wrap=True)
+    table.add_column("is")
+    for name, about in _lines(noun):
+        table.add_row(name, about.replace("[", r"\["))
+    Console().print(table)
+
+
+def _lines(noun: str) -> Iterable[tuple[str, str]]:
+    if noun == "studies":
+        from tuner.load import load_study
+
+        return [(name, load_study(name).description) for name in study_names()]
+    if noun == "ds-configs":
+        return [(name, describe_ds_config(content)) for name, content in ds_configs().items()]
+    base, package = _BASES[noun], f"trainers.{noun}"
+    lines = {name: _about(base, package, s["kind"]) for name, s in named(base, package).items()}
+    lines |= {kind: _about(base, package, kind) for kind in kinds(base, package)}
+    return sorted(lines.items())
+
+
+def _about(base: type[Plugin], package: str, kind: str) -> str:
+    plugin = plugin_class(base, package, kind)
+    fields = [name for name in plugin.model_fields if name not in ("kind", "name")]
+    first = (plugin.__doc__ or "").strip().splitlines()[0]
+    return f"{first} ({', '.join(fields)})" if fields else first

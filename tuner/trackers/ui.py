@@ -1,0 +1,36 @@
+"""Serve MLflow's own UI on a store."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from trainers.errors import ConfigError
+from tuner.trackers.address import locate_store
+
+_HOST = "127.0.0.1"
+
+
+def serve_ui(store: str | Path, port: int) -> None:
+    """Serve the UI at 127.0.0.1 until it is interrupted.
+
+    Raises:
+        ConfigError: No studies in the store, or the port is taken.
+    """
+    address = locate_store(store)
+    if address.artifact_uri is not None and not (Path(store) / "mlflow.db").is_file():
+        raise ConfigError(f"--store {store}: no studies here yet; run one with `tuner run-study`")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise ConfigError(f"--port {port}: {error.strerror}; name another one") from error
+    place = ["--backend-store-uri", address.tracking_uri, "--host", _HOST, "--port", str(port)]
+    if address.artifact_uri is not None:
+        place += ["--artifacts-destination", address.artifact_uri]
+    # One worker: the UI of a local store has one reader, and each worker takes 300 MB.
+    command = [sys.executable, "-m", "mlflow", "server", *place, "--workers", "1"]
+    subprocess.run(command, check=True)
