@@ -44,7 +44,7 @@ def toy_tree(**changes: Any) -> dict[str, Any]:
         "train": QUICK,
         "search": {"trials": 2, "seeds": [7], "pruner": "none"},
         "confirm": {"seeds": [1, 2]},
-        "executor": {"kind": "inprocess"},
+        "executor": {"kind": "inprocess", "threads": 1},
         "arms": {
             "full": {"method": "full", "space": {"train.learning_rate": rate}},
             "head": {"method": "head"},

@@ -50,7 +50,6 @@ def training_arguments(
         adam_beta2=settings.adam_beta2,
         adam_epsilon=settings.adam_epsilon,
         max_grad_norm=settings.max_grad_norm,
-        label_smoothing_factor=settings.label_smoothing,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         activation_checkpointing=settings.gradient_checkpointing,

@@ -43,10 +43,12 @@ class RunCallback(TrainerCallback):
         """Give the sampler a generator of its own, so that `seeds.order` alone sets the order.
 
         Without it the Trainer's length-grouped sampler draws from torch's global generator,
-        which the init seed owns.
+        which the init seed owns. Evaluation is to keep the order it is given: the Trainer would
+        group its rows at random too, and predictions would no longer stand beside their rows.
         """
         sampler = kwargs["train_dataloader"].get_sampler()
         sampler.generator = torch.Generator().manual_seed(self._spec.seeds.order)
+        args.train_sampling_strategy = "random"
 
     def on_log(
         self,

@@ -17,6 +17,7 @@ from trainers.tasks.load import TaskData, load_task
 from trainers.tasks.metrics import score
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from torch import nn
     from transformers import (
         EvalPrediction,
@@ -70,7 +71,7 @@ def train(spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
     arguments = training_arguments(
         spec, workspace.run_dir, precision=precision, rows=len(parts.encoded.train), cpu=cpu
     )
-    trainer = _trainer(parts, arguments, callback)
+    trainer = _trainer(spec, parts, arguments, callback)
     trainer.train()
     meter.switch("eval")
     callback.restore(parts.model)
@@ -99,8 +100,12 @@ def _load(spec: RunSpec, workspace: Workspace) -> _Parts:
     return _Parts(data, encoded, tokenizer, model)
 
 
-def _trainer(parts: _Parts, arguments: TrainingArguments, callback: TrainerCallback) -> Trainer:
+def _trainer(
+    spec: RunSpec, parts: _Parts, arguments: TrainingArguments, callback: TrainerCallback
+) -> Trainer:
     from transformers import DataCollatorWithPadding, PrinterCallback, Trainer
+
+    from trainers.loss import mean_loss
 
     def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
         truth: Any = prediction.label_ids
@@ -110,10 +115,11 @@ def _trainer(parts: _Parts, arguments: TrainingArguments, callback: TrainerCallb
         model=parts.model,
         args=arguments,
         train_dataset=parts.encoded.train,
-        eval_dataset=parts.encoded.validation,
+        eval_dataset=parts.encoded.validation.select(_longest_first(parts.encoded.validation)),
         data_collator=DataCollatorWithPadding(parts.tokenizer),
         processing_class=parts.tokenizer,
         compute_metrics=compute_metrics,
+        compute_loss_func=mean_loss(spec.train.label_smoothing),
         callbacks=[callback],
     )
     trainer.remove_callback(PrinterCallback)  # the Trainer adds it where tqdm is off
@@ -122,13 +128,17 @@ def _trainer(parts: _Parts, arguments: TrainingArguments, callback: TrainerCallb
 
 def _score_test(trainer: Trainer, parts: _Parts, run_dir: Path) -> dict[str, float]:
     """Score the test split and leave every prediction in `predictions.parquet`."""
+    import numpy
     import pandas
     from scipy.special import softmax
 
     from trainers.callback import validation_scores
 
-    output = trainer.predict(parts.encoded.test, metric_key_prefix="test")
-    probabilities = softmax(_logits(output.predictions).astype("float64"), axis=-1)
+    order = _longest_first(parts.encoded.test)
+    output = trainer.predict(parts.encoded.test.select(order), metric_key_prefix="test")
+    logits = numpy.empty_like(_logits(output.predictions), dtype="float64")
+    logits[order] = _logits(output.predictions)  # back to the task's own order
+    probabilities = softmax(logits, axis=-1)
     labels = parts.data.labels
     frame = pandas.DataFrame(
         {
@@ -141,6 +151,12 @@ def _score_test(trainer: Trainer, parts: _Parts, run_dir: Path) -> dict[str, flo
         frame[f"probability/{label}"] = probabilities[:, index]
     frame.to_parquet(run_dir / "predictions.parquet", index=False)
     return validation_scores(output.metrics or {})
+
+
+def _longest_first(dataset: Dataset) -> list[int]:
+    """Order rows by length, so that a batch needs little padding and the largest comes first."""
+    lengths = list(dataset["length"])
+    return sorted(range(len(lengths)), key=lambda row: -lengths[row])
 
 
 def _logits(predictions: Any) -> Any:

@@ -26,7 +26,9 @@ class ExecutorSettings(Frozen):
     kind: Literal["process", "inprocess"] = "process"
     """process: each run in a process of its own; inprocess: in the launcher, for debugging."""
     workers: int = Field(default=1, ge=1)
-    """Runs at once; the machine's threads are shared out among them."""
+    """Runs at once."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of a run; by default the machine's, shared out among the workers."""
 
     @model_validator(mode="after")
     def _one_inside(self) -> ExecutorSettings:

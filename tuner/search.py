@@ -174,6 +174,9 @@ def _tell(
     reason: str,
     metrics: Sequence[Mapping[str, float]],
 ) -> None:
+    if cell.study.search.sampler.kind == "grid":
+        # At the last point the grid sampler calls Study.stop, which only `optimize` may do.
+        study.sampler = optuna.samplers.RandomSampler()
     if state == "finished":
         values = [
             fmean(objective.of(row) for row in metrics) for objective in cell.study.objectives()

@@ -78,7 +78,7 @@ def run_study(
             tracker=tracker,
             store=place,
             data_dir=data_dir,
-            threads=max(1, (os.cpu_count() or 1) // workers),
+            threads=config.executor.threads or max(1, (os.cpu_count() or 1) // workers),
         ),
         watch=watch,
         max_failures=config.max_failures,

