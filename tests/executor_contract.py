@@ -65,7 +65,7 @@ class ExecutorContract:
     def test_a_diverging_run_is_a_failed_run(self, executor: Executor, tmp_path: Path) -> None:
         """A loss that is not a number ends the run and says at which step."""
         spec = toy_spec(train={"learning_rate": 1e30, "max_grad_norm": 0.0})
-        with pytest.raises(RunFailed, match="train/loss is .* at step"):
+        with pytest.raises(RunFailed, match=r"train/loss is .* at step"):
             executor.run(spec, lambda event: None, workspace(tmp_path))
 
     def test_runs_after_a_stopped_one_are_as_before(

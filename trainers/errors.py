@@ -8,6 +8,9 @@ from collections.abc import Iterable
 class TunerError(Exception):
     """Anything the user can mend. The command line prints it in one line, without a traceback."""
 
+    exit_code = 2
+    """What the command line ends with."""
+
 
 class ConfigError(TunerError, ValueError):
     """A study, a spec or an argument that cannot be meant.

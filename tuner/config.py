@@ -81,6 +81,8 @@ class StudyConfig(Frozen):
     """Ways of training, by name."""
     save: Literal["none", "best", "confirm"] = "none"
     """Trained models kept: none, the best confirm run of a cell on validation, or all of them."""
+    timeout_seconds: float | None = Field(default=None, ge=0)
+    """Begin nothing new after so long; the same command goes on later."""
     max_failures: int = Field(default=5, ge=0)
     """Failed runs that the study bears before it stops."""
 

@@ -42,6 +42,15 @@ class _Claimed:
     point: Mapping[str, Value]
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """How a trial ended, with the metrics of the runs that finished."""
+
+    state: RunState
+    reason: str
+    metrics: Sequence[Mapping[str, float]]
+
+
 def open_storage(url: str) -> RDBStorage:
     """Open Optuna's storage, with a heartbeat, so that trials of a dead launcher are found.
 
@@ -162,29 +171,24 @@ def _evaluate(study: optuna.Study, cell: Cell, claimed: _Claimed, session: Sessi
     session.recorder.tracker.close_group(
         group_id, state=state, reason=reason, metrics=aggregate(metrics)
     )
-    _tell(study, cell, claimed, state=state, reason=reason, metrics=metrics)
+    _tell(study, cell, claimed, _Ended(state, reason, metrics))
 
 
-def _tell(
-    study: optuna.Study,
-    cell: Cell,
-    claimed: _Claimed,
-    *,
-    state: RunState,
-    reason: str,
-    metrics: Sequence[Mapping[str, float]],
-) -> None:
+def _tell(study: optuna.Study, cell: Cell, claimed: _Claimed, ended: _Ended) -> None:
+    """Tell Optuna how a trial ended; on several seeds its value is their mean."""
     if cell.study.search.sampler.kind == "grid":
         # At the last point the grid sampler calls Study.stop, which only `optimize` may do.
         study.sampler = optuna.samplers.RandomSampler()
-    if state == "finished":
+    if ended.state == "finished":
         values = [
-            fmean(objective.of(row) for row in metrics) for objective in cell.study.objectives()
+            fmean(objective.of(row) for row in ended.metrics)
+            for objective in cell.study.objectives()
         ]
         study.tell(claimed.trial, values)
         return
-    claimed.trial.set_user_attr(_REASON, reason)
-    study.tell(claimed.trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
+    claimed.trial.set_user_attr(_REASON, ended.reason)
+    pruned = ended.state == "pruned"
+    study.tell(claimed.trial, state=TrialState.PRUNED if pruned else TrialState.FAIL)
 
 
 def _sink(trial: optuna.Trial, cell: Cell, spec: RunSpec) -> Emit:

@@ -20,6 +20,8 @@ from tuner.trackers import Group
 class TooManyFailures(TunerError):
     """More runs failed than the study bears."""
 
+    exit_code = 1
+
 
 @dataclass
 class Session:

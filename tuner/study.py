@@ -49,7 +49,6 @@ def run_study(
     tracker: Tracker | None = None,
     data_dir: str | Path = DATA_DIR,
     watch: Watch = unwatched,
-    timeout_seconds: float | None = None,
 ) -> StudyOutcome:
     """Run a study, or go on with it: whatever has finished before is not done again.
 
@@ -59,7 +58,6 @@ def run_study(
         tracker: Where runs are recorded; by default MLflow in the store.
         data_dir: Folder of the task files.
         watch: Called with every notice, from several threads.
-        timeout_seconds: Begin nothing new after this many seconds.
 
     Raises:
         DataError, ModelError: Found before anything is written.
@@ -69,12 +67,15 @@ def run_study(
     data_dir, place = Path(data_dir), Store(Path(store))
     check_inputs(config, data_dir)
     place.root.mkdir(parents=True, exist_ok=True)
+    executor = make_executor(config.executor)
+    if not any(place.root.iterdir()):
+        executor.warm_up()  # something is to be trained for sure
     tracker = tracker or open_tracker(place.root)
     tracker.open_study(config.name, dump_study(config))
-    workers = config.executor.workers
+    workers, timeout = config.executor.workers, config.timeout_seconds
     session = Session(
         recorder=Recorder(
-            executor=make_executor(config.executor),
+            executor=executor,
             tracker=tracker,
             store=place,
             data_dir=data_dir,
@@ -82,7 +83,7 @@ def run_study(
         ),
         watch=watch,
         max_failures=config.max_failures,
-        deadline=None if timeout_seconds is None else time.monotonic() + timeout_seconds,
+        deadline=None if timeout is None else time.monotonic() + timeout,
     )
     cells = plan(config)
     complete = _run_cells(cells, session, workers=workers)

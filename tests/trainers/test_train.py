@@ -23,9 +23,7 @@ class Trained:
     def __init__(self, folder: Path, **changes: Any) -> None:
         self.events: list[RunEvent] = []
         self.folder = folder / "run"
-        self.result: RunResult = train(
-            toy_spec(**changes), self.events.append, workspace(folder)
-        )
+        self.result: RunResult = train(toy_spec(**changes), self.events.append, workspace(folder))
 
     def curve(self, name: str) -> list[float]:
         """Return the values of a metric, in order."""

@@ -138,7 +138,7 @@ def test_a_file_that_is_no_study_is_named_with_its_line(
 
 def test_a_missing_file_and_an_unknown_name_are_told_apart() -> None:
     """A name lists the shipped studies; a path is said to be missing."""
-    with pytest.raises(ConfigError, match="known studies: .*quickstart"):
+    with pytest.raises(ConfigError, match=r"known studies: .*quickstart"):
         load_study("quikstart")
     with pytest.raises(ConfigError, match=r"nowhere/study\.yaml: no such file"):
         load_study("nowhere/study.yaml")

@@ -266,7 +266,7 @@ def test_failed_confirm_runs_are_tried_again(
 
 def test_time_up_begins_nothing_new(place: Place) -> None:
     """The study says what is not finished, and a later call finishes it."""
-    outcome = place.run(toy_study(), timeout_seconds=0.0)
+    outcome = place.run(toy_study(timeout_seconds=0.0))
     assert len(outcome.unfinished) == 2
     assert place.records() == []
     assert place.run(toy_study()).unfinished == ()

@@ -63,6 +63,8 @@ def run_study_command(
     # A cluster's polite signal ends the study as Ctrl-C does: runs are closed, then we go.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     config = load_study(study)
+    if timeout is not None:
+        config = config.model_copy(update={"timeout_seconds": timeout})
     console = Console()
     with LiveView(console, plan(config), workers=config.executor.workers) as view:
         outcome = run_study(
@@ -70,7 +72,6 @@ def run_study_command(
             store=store,
             data_dir=data_dir or DATA_DIR,
             watch=view.watch,
-            timeout_seconds=timeout,
         )
     show_outcome(console, outcome, study=study, store=store)
     if outcome.failures:

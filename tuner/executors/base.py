@@ -29,6 +29,9 @@ class Executor(ABC):
             RunInterrupted: `close` was called; the run has ended.
         """
 
+    def warm_up(self) -> None:  # noqa: B027  # most have nothing to prepare
+        """Begin in the background what the first run would wait for."""
+
     @abstractmethod
     def close(self) -> None:
         """End every run that is going on; `run` raises RunInterrupted in their threads."""

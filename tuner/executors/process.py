@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import traceback
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -49,6 +50,10 @@ class ProcessExecutor(Executor):
         self._live: set[ForkServerProcess] = set()
         self._closed = False
         self._lock = threading.Lock()
+
+    def warm_up(self) -> None:
+        """Start the server that loads torch while the launcher does other things."""
+        forkserver.ensure_running()
 
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
         """Start a process, pass its events on, return its result."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +14,7 @@ from trainers.errors import ConfigError
 from tuner.trackers.address import locate_store
 
 _HOST = "127.0.0.1"
+_SECONDS_TO_END = 3
 
 
 def serve_ui(store: str | Path, port: int) -> None:
@@ -33,4 +37,19 @@ def serve_ui(store: str | Path, port: int) -> None:
         place += ["--artifacts-destination", address.artifact_uri]
     # One worker: the UI of a local store has one reader, and each worker takes 300 MB.
     command = [sys.executable, "-m", "mlflow", "server", *place, "--workers", "1"]
-    subprocess.run(command, check=True)
+    # A session of its own: the server starts helpers, and all of them end with this call.
+    server = subprocess.Popen(command, start_new_session=True)
+    try:
+        server.wait()
+    finally:
+        _end(server)
+    if server.returncode:
+        raise ConfigError(f"the MLflow server ended with exit code {server.returncode}")
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(_SECONDS_TO_END)
