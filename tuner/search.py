@@ -11,7 +11,7 @@ from statistics import fmean
 
 import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from trainers.contract import Emit, RunEvent, RunSpec, StopRun
 from tuner.algorithms import STATEFUL
@@ -22,16 +22,7 @@ from tuner.space import Value, suggest
 from tuner.takeover import HEARTBEAT_SECONDS, LAUNCHER, adopt, fail_stale, heartbeat, launcher
 from tuner.threads import map_threads
 from tuner.trackers import RunState, aggregate
-
-_REASON = "reason"
-
-
-@dataclass(frozen=True)
-class Best:
-    """The configuration that a search chose."""
-
-    trial: int
-    point: Mapping[str, Value]
+from tuner.trials import REASON, Best, best_of, budgeted, counted, waiting
 
 
 @dataclass(frozen=True)
@@ -98,8 +89,8 @@ def search(cell: Cell, session: Session, storage: RDBStorage, *, parallel: int) 
             session.bear_failures()
 
     map_threads(work, range(parallel), parallel, on_error=session.recorder.executor.close)
-    spent = len(_counted(study)) >= cell.study.search.trials
-    return _best(study) if spent else None
+    spent = len(counted(study)) >= cell.study.search.trials
+    return best_of(study, cell) if spent else None
 
 
 def _open(cell: Cell, storage: RDBStorage) -> optuna.Study:
@@ -117,10 +108,10 @@ def _claim(study: optuna.Study, cell: Cell, lock: threading.Lock) -> _Claimed | 
     """Take over an abandoned trial, or ask for a new one; None when the budget is spent."""
     space = cell.study.arms[cell.arm].space
     with lock:
-        trial = adopt(study)
+        trial = adopt(study, budgeted(study, cell))
         if trial is None:
             fail_stale(study)
-            if len(_counted(study)) >= cell.study.search.trials and not _waiting(study):
+            if len(counted(study)) >= cell.study.search.trials and not waiting(study):
                 return None
             study.sampler = _sampler(cell, len(study.get_trials(deepcopy=False)))
             trial = study.ask()
@@ -186,7 +177,7 @@ def _tell(study: optuna.Study, cell: Cell, claimed: _Claimed, ended: _Ended) -> 
         ]
         study.tell(claimed.trial, values)
         return
-    claimed.trial.set_user_attr(_REASON, ended.reason)
+    claimed.trial.set_user_attr(REASON, ended.reason)
     pruned = ended.state == "pruned"
     study.tell(claimed.trial, state=TrialState.PRUNED if pruned else TrialState.FAIL)
 
@@ -195,12 +186,15 @@ def _sink(trial: optuna.Trial, cell: Cell, spec: RunSpec) -> Emit:
     """Report each epoch's metric to Optuna; stop the run when the pruner says so."""
     (objective,) = cell.study.objectives()
     name = f"validation/{objective.metric}"
+    # A trial that is taken up again has reported before; Optuna keeps the first value of a step.
+    reported = set(trial.storage.get_trial(trial._trial_id).intermediate_values)
 
     def sink(event: RunEvent) -> None:
         if event.kind != "epoch" or name not in event.metrics:
             return
         epoch = round(event.epoch)
-        trial.report(event.metrics[name], epoch)
+        if epoch not in reported:
+            trial.report(event.metrics[name], epoch)
         if epoch < spec.train.epochs and trial.should_prune():
             raise StopRun(f"pruned at epoch {epoch}: {name} {event.metrics[name]:.4f}")
 
@@ -218,26 +212,3 @@ def _behind(trial: optuna.Trial, cell: Cell, metrics: Sequence[Mapping[str, floa
     (objective,) = cell.study.objectives()
     trial.report(objective.of(metrics[-1]), len(metrics) - 1)
     return trial.should_prune()
-
-
-def _best(study: optuna.Study) -> Best | None:
-    done = [t for t in study.get_trials(deepcopy=False) if t.state is TrialState.COMPLETE]
-    if not done:
-        return None
-    chosen = study.best_trials if len(study.directions) > 1 else [study.best_trial]
-    up = study.directions[0] is optuna.study.StudyDirection.MAXIMIZE
-    best = min(chosen, key=lambda t: (-t.values[0] if up else t.values[0], t.number))
-    return Best(best.number, best.params)
-
-
-def _counted(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the trials that the budget counts: all but those that died with their launcher."""
-    return [
-        trial
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state is not TrialState.FAIL or _REASON in trial.user_attrs
-    ]
-
-
-def _waiting(study: optuna.Study) -> bool:
-    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))

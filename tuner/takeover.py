@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import platform
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import optuna
 import psutil
 from optuna.storages import RDBStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 HEARTBEAT_SECONDS = 60
 LAUNCHER = "launcher"
 """User attribute of a trial: the process that works on it."""
 
 
-def adopt(study: optuna.Study) -> optuna.Trial | None:
+def adopt(study: optuna.Study, trials: Iterable[FrozenTrial]) -> optuna.Trial | None:
     """Take up a trial whose launcher on this machine is gone, with the point it has chosen."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+    for trial in trials:
+        if trial.state is not TrialState.RUNNING:
+            continue
         host, _, process = trial.user_attrs.get(LAUNCHER, "").partition(":")
         if not host or (host == platform.node() and not _alive(process)):
             return optuna.Trial(study, trial._trial_id)

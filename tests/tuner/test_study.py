@@ -111,6 +111,23 @@ def test_more_trials_and_seeds_go_on_where_the_study_was(place: Place) -> None:
     assert [n.trial for n in done if n.phase == "search"] == [2]
 
 
+def test_a_smaller_budget_chooses_among_the_first_trials(place: Place) -> None:
+    """Trials beyond the budget, left from a larger one, have no say in the comparison."""
+    search = {"trials": 4, "seeds": [7], "pruner": "none", "sampler": "grid"}
+    rate = {"choice": [1e-6, 1e-5, 1e-4, 3e-3]}
+    arms = {"full": {"method": "full", "space": {"train.learning_rate": rate}}}
+    large = toy_study(search=search, arms=arms)
+
+    def confirmed() -> set[int | None]:
+        return {r.group.trial for r in place.records() if r.group.phase == "confirm"}
+
+    place.run(large)
+    assert confirmed() != {0}
+    place.memory = MemoryStore()
+    place.run(toy_study(search=search | {"trials": 1}, arms=arms))
+    assert confirmed() == {0}
+
+
 @pytest.mark.parametrize("moment", ["search", "confirm"])
 def test_an_interrupted_study_goes_on_and_ends_like_an_uninterrupted_one(
     tmp_path: Path, moment: str
