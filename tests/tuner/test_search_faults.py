@@ -15,8 +15,7 @@ from tuner.executors.process import ProcessExecutor
 def test_values_reach_their_own_trial_and_no_other(tmp_path: Path) -> None:
     """No sampled weight decay leaks, a sampled LoRA rank changes the model.
 
-    Every run
-    of an arm logs the same params.
+    Every run of an arm logs the same params.
     """
     place = Place(tmp_path / "store")
     space = {
