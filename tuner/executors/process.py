@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -112,6 +113,7 @@ class ProcessExecutor(Executor):
 def _child(spec_json: str, workspace_json: str, sender: Connection, watched: Connection) -> None:
     """Train in the child; this function does not return."""
     os.setsid()
+    gc.freeze()  # the Trainer collects garbage; what the server loaded need not be looked through
     threading.Thread(target=_end_with_launcher, args=(watched,), daemon=True).start()
     workspace = Workspace.model_validate_json(workspace_json)
     log = os.open(workspace.run_dir / _STDERR, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
