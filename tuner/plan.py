@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from trainers.contract import RunSpec, Seeds
@@ -12,6 +13,8 @@ from tuner.config import StudyConfig
 from tuner.space import Point
 
 Phase = Literal["search", "confirm"]
+Digests = Mapping[int, Mapping[str, str]]
+"""SHA-256 of each split's rows, by data seed."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Cell:
     task: str
     model: str
     arm: str
+    data: Digests = field(default_factory=dict)
+    """What the task's rows are at present; empty until they have been read."""
 
     @property
     def label(self) -> str:
@@ -36,8 +41,8 @@ class Cell:
     def fingerprint(self) -> str:
         """Return 12 hex digits that change with anything that would change the search.
 
-        A cell whose definition has changed starts a new search; one that has only been given
-        more trials or more confirm seeds goes on.
+        A cell whose definition or data have changed starts a new search; one that has only been
+        given more trials or more confirm seeds goes on.
         """
         search = self.study.search
         arm = self.study.arms[self.arm]
@@ -45,6 +50,7 @@ class Cell:
             "spec": self.spec(Seeds(init=0, order=0)).model_dump(mode="json"),
             "space": {k: v.model_dump(mode="json", by_alias=True) for k, v in arm.space.items()},
             "search": search.model_dump(mode="json", exclude={"trials"}) if arm.space else None,
+            "data": self.data,
         }
         text = json.dumps(definition, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -58,10 +64,16 @@ class Cell:
         return spec.model_copy(update={"read_test": confirm, "save": save})
 
 
-def plan(study: StudyConfig) -> tuple[Cell, ...]:
-    """List the cells of a study, task by task, model by model, in the order of the YAML."""
+def plan(study: StudyConfig, data: Mapping[str, Digests] | None = None) -> tuple[Cell, ...]:
+    """List the cells of a study, task by task, model by model, in the order of the YAML.
+
+    Args:
+        study: The study.
+        data: Digests of each task's rows, where they have been read.
+    """
+    known = data or {}
     return tuple(
-        Cell(study, task.name, model.name, arm)
+        Cell(study, task.name, model.name, arm, known.get(task.name, {}))
         for task in study.tasks
         for model in study.models
         for arm in study.arms

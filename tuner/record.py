@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -36,6 +36,30 @@ class Outcome(Frozen):
 
 
 @dataclass(frozen=True)
+class Order:
+    """A run to be done, and what it is for."""
+
+    spec: RunSpec
+    group_id: str
+    """The tracker's id of the configuration."""
+    owner: str
+    """Names the configuration in the outcome."""
+    data: Mapping[str, str]
+    """Digest of each split as the data are now; empty where they are not known."""
+
+    def fulfilled_by(self, outcome: Outcome) -> bool:
+        """Say whether an earlier outcome stands for this run.
+
+        A finished one does for everybody, unless the data have changed since; a pruned or failed
+        one only for the trial it was made in. A failed confirm run is tried again.
+        """
+        if outcome.result is None:
+            return outcome.owner == self.owner and not self.spec.read_test
+        facts = outcome.result.facts
+        return all(facts.get(f"data.{split}") == digest for split, digest in self.data.items())
+
+
+@dataclass(frozen=True)
 class Recorded:
     """A run's outcome, and whether it stood there already."""
 
@@ -56,33 +80,27 @@ class Recorder:
         default_factory=lambda: defaultdict(threading.Lock)
     )
 
-    def run(self, spec: RunSpec, group_id: str, *, owner: str, watch: Emit) -> Recorded:
-        """Return the outcome of a spec, doing the run only if it has none yet.
+    def run(self, order: Order, watch: Emit) -> Recorded:
+        """Return the outcome of a run, doing it only if it has none yet.
 
         Args:
-            spec: The run.
-            group_id: The tracker's id of the configuration it belongs to.
-            owner: Names that configuration in the outcome. A finished outcome counts for
-                everybody, a pruned or failed one only for the trial it was made in; a failed
-                confirm run is tried again.
+            order: The run, and what it is for.
             watch: Called with every event, also those of an earlier run. It may raise StopRun.
 
         Raises:
             RunInterrupted, KeyboardInterrupt: The study is being closed; the run is tracked as
                 killed and will be done again.
         """
-        digest = spec.digest()
+        digest = order.spec.digest()
         folder = self.store.run_dir(digest)
         with self._locks[digest]:
             outcome = read_outcome(folder)
-            reused = outcome is not None and (
-                outcome.state == "finished" or (outcome.owner == owner and not spec.read_test)
-            )
-            run_id = self.tracker.open_run(group_id, spec, adopt=reused)
+            reused = outcome is not None and order.fulfilled_by(outcome)
+            run_id = self.tracker.open_run(order.group_id, order.spec, adopt=reused)
             if outcome is not None and reused:
                 self._replay(folder, run_id, watch)
             else:
-                outcome = self._do(spec, run_id, owner=owner, watch=watch)
+                outcome = self._do(order.spec, run_id, owner=order.owner, watch=watch)
         self.tracker.close_run(
             run_id,
             state=outcome.state,

@@ -13,7 +13,7 @@ from trainers.contract import Emit, RunEvent, RunSpec
 from trainers.errors import TunerError
 from tuner.plan import Cell, Phase
 from tuner.progress import RunNotice, Watch
-from tuner.record import Outcome, Recorder
+from tuner.record import Order, Outcome, Recorder
 from tuner.trackers import Group
 
 
@@ -74,7 +74,8 @@ class Session:
 
         self.watch(begun)
         owner = f"{cell.label} {cell.fingerprint()} {phase} {trial}"
-        recorded = self.recorder.run(spec, group_id, owner=owner, watch=pass_on)
+        order = Order(spec, group_id, owner, cell.data.get(spec.seeds.data, {}))
+        recorded = self.recorder.run(order, pass_on)
         outcome = recorded.outcome
         notify(state=outcome.state, reason=outcome.reason, reused=recorded.reused)
         if outcome.state == "failed":

@@ -14,7 +14,7 @@ from tuner.config import StudyConfig
 from tuner.confirm import confirm
 from tuner.executors import make_executor
 from tuner.load import dump_study
-from tuner.plan import Cell, plan
+from tuner.plan import Cell, Digests, plan
 from tuner.progress import Watch, unwatched
 from tuner.record import Recorder
 from tuner.search import open_storage, search
@@ -65,7 +65,7 @@ def run_study(
         KeyboardInterrupt: Passed on once every run has been ended and tracked as killed.
     """
     data_dir, place = Path(data_dir), Store(Path(store))
-    check_inputs(config, data_dir)
+    cells = plan(config, check_inputs(config, data_dir))
     place.root.mkdir(parents=True, exist_ok=True)
     executor = make_executor(config.executor)
     if not any(place.root.iterdir()):
@@ -85,14 +85,16 @@ def run_study(
         max_failures=config.max_failures,
         deadline=None if timeout is None else time.monotonic() + timeout,
     )
-    cells = plan(config)
     complete = _run_cells(cells, session, workers=workers)
     unfinished = tuple(c.label for c, done in zip(cells, complete, strict=True) if not done)
     return StudyOutcome(tuple(session.failures), unfinished)
 
 
-def check_inputs(config: StudyConfig, data_dir: Path) -> None:
+def check_inputs(config: StudyConfig, data_dir: Path) -> dict[str, Digests]:
     """Read every task and look for every model that can be looked for without loading it.
+
+    Returns:
+        Digests of the rows of each task.
 
     Raises:
         DataError, ModelError: What cannot be used, in one line.
@@ -100,9 +102,10 @@ def check_inputs(config: StudyConfig, data_dir: Path) -> None:
     for model in config.models:
         model.check()
     seeds = {s.data for s in (*config.search.seeds, *config.confirm.seeds)}
-    for task in config.tasks:
-        for seed in sorted(seeds):
-            load_task(task, data_dir, seed)
+    return {
+        task.name: {seed: load_task(task, data_dir, seed).digests for seed in sorted(seeds)}
+        for task in config.tasks
+    }
 
 
 def _run_cells(cells: Sequence[Cell], session: Session, *, workers: int) -> list[bool]:

@@ -19,7 +19,7 @@ from tuner.plan import plan
 from tuner.progress import RunNotice
 from tuner.search import study_name
 from tuner.session import TooManyFailures
-from tuner.study import StudyOutcome, run_study
+from tuner.study import StudyOutcome, check_inputs, run_study
 from tuner.trackers import MemoryTracker
 from tuner.trackers.memory import MemoryStore
 
@@ -49,7 +49,7 @@ class Place:
 
     def trials(self, config: StudyConfig, arm: str = "full") -> list[optuna.trial.FrozenTrial]:
         """Read a cell's trials from Optuna's own storage."""
-        cell = next(cell for cell in plan(config) if cell.arm == arm)
+        cell = next(c for c in plan(config, check_inputs(config, self.root)) if c.arm == arm)
         storage = f"sqlite:///{self.root / 'optuna.db'}"
         return optuna.load_study(study_name=study_name(cell), storage=storage).trials
 
@@ -317,6 +317,27 @@ def test_a_missing_file_names_both_ways_to_get_it(place: Place) -> None:
     with pytest.raises(TunerError, match=r"fetch-data.*--data-dir"):
         place.run(toy_study(tasks=["restaurant_sup"]))
     assert not place.root.exists()
+
+
+def test_changed_data_are_trained_on_again(place: Place, tmp_path: Path) -> None:
+    """The same paths with other rows are another task: search and confirm start anew."""
+    files = {split: tmp_path / f"{split}.csv" for split in ("train", "validation", "test")}
+    task = {"kind": "text_file", "name": "mine", "text": "text", "label": "label"}
+    task |= {split: str(path) for split, path in files.items()}
+
+    def write(words: str) -> None:
+        for path in files.values():
+            rows = [f"{words} {number},{'ab'[number % 2]}" for number in range(12)]
+            path.write_text("\n".join(["text,label", *rows]) + "\n")
+
+    done: list[RunNotice] = []
+    config = toy_study(tasks=[task], arms={"head": {"method": "head"}})
+    for words, again in (("one", False), ("one", True), ("other", False)):
+        write(words)
+        done.clear()
+        place.run(config, watch=lambda n: done.append(n) if n.state != "running" else None)
+        assert [notice.reused for notice in done] == [again, again]
+    assert len([r for r in place.records() if r.state == "finished"]) == 4
 
 
 def test_a_journal_that_the_tracker_never_saw_is_replayed(place: Place) -> None:
