@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from trainers.bases import Method, ModelSource, Task
 from trainers.plugins import Plugin, kinds, named, plugin_class
@@ -20,12 +22,12 @@ _BASES: dict[str, type[Plugin]] = {"methods": Method, "tasks": Task, "models": M
 def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, store: Path) -> None:
     """Print the comparison, what failed, and how to look further."""
     report = build_report(study, store=store)
-    table = Table(title=None, header_style="bold")
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     headers, *rows = report.rows()
     for index, header in enumerate(headers):
         table.add_column(header, justify="left" if index == 0 else "right")
     for row in rows:
-        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+        table.add_row(*map(Text, row))  # names are no markup
     console.print(table)
     for note in report.notes():
         console.print(note, markup=False, highlight=False)

@@ -64,8 +64,8 @@ def test_a_study_from_yaml_to_table_and_again(tmp_path: Path) -> None:
         assert words in first.stdout
     again = tuner("run-study", "study.yaml", cwd=tmp_path)
     assert again.returncode == 0
-    table = first.stdout[first.stdout.index("┏") :]
-    assert again.stdout[again.stdout.index("┏") :] == table
+    table = first.stdout[first.stdout.index("trained") :]
+    assert again.stdout[again.stdout.index("trained") :] == table
     assert "finished (found)" in again.stdout
     runs = stored_runs(tmp_path)
     assert Counter(run.info.status for run in runs) == {"FINISHED": len(runs)}
