@@ -12,12 +12,12 @@ from trainers.contract import Emit, RunEvent, RunResult, RunSpec, Workspace
 from trainers.errors import ConfigError
 from trainers.measure import Meter, environment, resolve_precision
 from trainers.methods.count import count_parameters
+from trainers.predictions import keep_predictions, longest_first
 from trainers.tasks.encode import EncodedTask, encode
-from trainers.tasks.load import TaskData, load_task
+from trainers.tasks.load import TaskData, leaked_test_rows, load_task
 from trainers.tasks.metrics import score
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from torch import nn
     from transformers import (
         EvalPrediction,
@@ -111,11 +111,12 @@ def _trainer(
         truth: Any = prediction.label_ids
         return score(parts.data.labels, truth, _logits(prediction.predictions).argmax(axis=-1))
 
+    validation = parts.encoded.validation
     trainer = Trainer(
         model=parts.model,
         args=arguments,
         train_dataset=parts.encoded.train,
-        eval_dataset=parts.encoded.validation.select(_longest_first(parts.encoded.validation)),
+        eval_dataset=validation.select(longest_first(validation["length"])),
         data_collator=DataCollatorWithPadding(parts.tokenizer),
         processing_class=parts.tokenizer,
         compute_metrics=compute_metrics,
@@ -127,36 +128,17 @@ def _trainer(
 
 
 def _score_test(trainer: Trainer, parts: _Parts, run_dir: Path) -> dict[str, float]:
-    """Score the test split and leave every prediction in `predictions.parquet`."""
+    """Score the test split, its rows back in the task's own order."""
     import numpy
-    import pandas
-    from scipy.special import softmax
 
     from trainers.callback import validation_scores
 
-    order = _longest_first(parts.encoded.test)
+    order = longest_first(parts.encoded.test["length"])
     output = trainer.predict(parts.encoded.test.select(order), metric_key_prefix="test")
     logits = numpy.empty_like(_logits(output.predictions), dtype="float64")
-    logits[order] = _logits(output.predictions)  # back to the task's own order
-    probabilities = softmax(logits, axis=-1)
-    labels = parts.data.labels
-    frame = pandas.DataFrame(
-        {
-            "id": [example.id for example in parts.data.test],
-            "label": [example.label for example in parts.data.test],
-            "prediction": [labels[index] for index in probabilities.argmax(axis=-1)],
-        }
-    )
-    for index, label in enumerate(labels):
-        frame[f"probability/{label}"] = probabilities[:, index]
-    frame.to_parquet(run_dir / "predictions.parquet", index=False)
-    return validation_scores(output.metrics or {})
-
-
-def _longest_first(dataset: Dataset) -> list[int]:
-    """Order rows by length, so that a batch needs little padding and the largest comes first."""
-    lengths = list(dataset["length"])
-    return sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    logits[order] = _logits(output.predictions)
+    kept = keep_predictions(parts.data, logits, run_dir)
+    return validation_scores(output.metrics or {}) | kept
 
 
 def _logits(predictions: Any) -> Any:
@@ -168,7 +150,8 @@ def _data_facts(parts: _Parts) -> dict[str, str]:
     data = parts.data
     facts = {f"data.{split}": digest for split, digest in data.digests.items()}
     sizes = {"train": data.train, "validation": data.validation, "test": data.test}
-    return facts | {f"rows.{split}": str(len(rows)) for split, rows in sizes.items()}
+    facts |= {f"rows.{split}": str(len(rows)) for split, rows in sizes.items()}
+    return facts | {"rows.test_seen_in_train": str(len(leaked_test_rows(data)))}
 
 
 def _save(spec: RunSpec, parts: _Parts, folder: Path) -> None:

@@ -152,6 +152,32 @@ def test_test_scores_agree_with_the_stored_predictions(tmp_path: Path) -> None:
     assert frame[columns].sum(axis=1).to_numpy() == pytest.approx(1.0)
 
 
+def test_rows_that_stand_in_train_are_marked_and_the_others_scored_apart(tmp_path: Path) -> None:
+    """Two of six test texts stand in train; the scores of the other four are given beside."""
+    train_rows = [("good", f"a good meal {n}") for n in range(8)]
+    train_rows += [("bad", f"a bad meal {n}") for n in range(8)]
+    test_rows = [*train_rows[:1], *train_rows[8:9], ("good", "x"), ("bad", "y"), ("bad", "z")]
+    test_rows += [("good", "fine")]
+    for name, rows in (("train", train_rows), ("test", test_rows)):
+        lines = "".join(f"{label}\t{text}\n" for label, text in rows)
+        (tmp_path / f"{name}.tsv").write_text("label\ttext\n" + lines)
+    files = {split: str(tmp_path / f"{split}.tsv") for split in ("train", "test")}
+    task = {"kind": "text_file", "name": "meals", "text": "text", "label": "label", **files}
+    trained = Trained(tmp_path, task=task, read_test=True)
+    frame = pandas.read_parquet(trained.folder / "predictions.parquet")
+    assert list(frame["seen_in_train"]) == [True, True, False, False, False, False]
+    unseen = frame[2:]
+    test = trained.result.test
+    assert test is not None
+    assert test["unseen/accuracy"] == accuracy_score(unseen["label"], unseen["prediction"])
+    macro = f1_score(
+        unseen["label"], unseen["prediction"], average="macro", labels=["bad", "good"]
+    )
+    assert test["unseen/macro_f1"] == pytest.approx(macro)
+    assert test["majority_accuracy"] == 0.5
+    assert trained.result.facts["rows.test_seen_in_train"] == "2"
+
+
 def test_the_test_split_is_not_touched_unless_the_spec_says_so(tmp_path: Path) -> None:
     """No score, no file."""
     trained = Trained(tmp_path)
