@@ -28,7 +28,7 @@ CELLS: tuple[Column, ...] = (
     _ARM,
     Column("method", "string", "what is trained: the method's kind"),
     Column(
-        "metric", "string", "metric on the test split; `unseen/` leaves out rows seen in train"
+        "metric", "string", "test metric; `unseen/`: without the rows that train has"
     ),
     Column("n", "Int64", "finished confirm runs, one a seed, that have the metric"),
     Column("mean", "float64", "mean over the seeds, as a fraction (loss: nats)"),
@@ -39,7 +39,7 @@ CELLS: tuple[Column, ...] = (
     Column("min", "float64", "smallest value"),
     Column("max", "float64", "largest value"),
     Column(
-        "test_noise_std", "float64", "standard error of one run's value, test rows as a sample"
+        "test_noise_std", "float64", "standard error of one run, its test rows a sample"
     ),
     Column("failed_runs", "Int64", "confirm runs that failed and were never finished"),
     Column("collapsed_runs", "Int64", "finished runs no more accurate than the majority class"),
@@ -54,7 +54,7 @@ CELLS: tuple[Column, ...] = (
     Column("head_parameters", "Int64", "those in the classification head"),
     Column("parent_run_id", "string", "MLflow run of the configuration"),
     Column(
-        "run_ids", "string", "MLflow runs of the seeds, in the order of seeds, a space between"
+        "run_ids", "string", "MLflow runs, in the order of seeds, a space between"
     ),
 )
 
