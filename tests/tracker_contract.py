@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from trainers.contract import ParameterCounts, RunEvent, RunResult, RunSpec, Seeds
-from tuner.trackers import Group, Tracker, aggregate
+from trainers.errors import ConfigError
+from tuner.trackers import Curve, Group, Tracker, aggregate
 
 STUDY = "toy study"
 YAML = "name: toy study\ntasks: [toy]\nmodels: [tiny-bert]\n"
@@ -343,3 +344,115 @@ class TrackerContract:
         tracker.log_model(run_id, folder)
         tracker.log_model(run_id, folder)
         assert tracker.runs(STUDY) == before
+
+    def test_curves_are_read_in_the_order_that_was_asked_for(self, tracker: Tracker) -> None:
+        """By run, then by name; steps sorted; a metric that a run lacks is left out."""
+        parent_id = tracker.open_group(make_group(), {})
+        long, short, bare = (
+            tracker.open_run(parent_id, make_spec(seed), adopt=False) for seed in range(3)
+        )
+        tracker.log(long, reversed(make_events(steps=4)))  # type: ignore[arg-type]
+        tracker.log(short, make_events(steps=1)[:2])
+        wanted = ["validation/f1/A _x26 B", "train/loss"]
+        assert list(tracker.curves([short, bare, long], wanted)) == [
+            Curve(short, "train/loss", (1,), (1.0,)),
+            Curve(long, "validation/f1/A _x26 B", (4,), (0.25,)),
+            Curve(long, "train/loss", (1, 2, 3, 4), (1.0, 1 / 2, 1 / 3, 1 / 4)),
+        ]
+        assert list(tracker.curves([], wanted)) == []
+        assert list(tracker.curves([long], [])) == []
+
+    def test_a_curve_has_one_value_a_step_the_last_in_time(self, tracker: Tracker) -> None:
+        """What was logged later at the same step stands, in whatever order it arrived."""
+        run_id = tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
+        for time, step, value in ((9.0, 2, 0.9), (5.0, 2, 0.5), (1.0, 1, 0.1), (7.0, 1, 0.7)):
+            metrics = {"validation/loss": value}
+            event = RunEvent(kind="epoch", time=time, step=step, metrics=metrics)
+            tracker.log(run_id, [event])
+        (curve,) = tracker.curves([run_id], ["validation/loss"])
+        assert (curve.steps, curve.values) == ((1, 2), (0.7, 0.9))
+
+    def test_a_long_curve_is_read_whole(self, tracker: Tracker) -> None:
+        """Nothing is thinned out, whatever a store does for its own pictures."""
+        run_id = tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
+        tracker.log(run_id, make_events(steps=2_600))
+        (curve,) = tracker.curves([run_id], ["train/loss"])
+        assert curve.steps == tuple(range(1, 2_601))
+        assert curve.values == tuple(1 / step for step in range(1, 2_601))
+
+    def test_the_files_of_a_run_are_read_back(self, tracker: Tracker, tmp_path: Path) -> None:
+        """A path with the same bytes; None where the run left no such file."""
+        content = bytes(range(256))
+        for name in ("predictions.parquet", "best.pt"):
+            (tmp_path / name).write_bytes(content)
+        parent_id = tracker.open_group(make_group(), {})
+        with_files, without = (
+            tracker.open_run(parent_id, make_spec(seed), adopt=False) for seed in range(2)
+        )
+        tracker.close_run(with_files, state="finished", result=make_result(), folder=tmp_path)
+        tracker.close_run(without, state="finished", result=make_result())
+        for _ in range(2):
+            path = tracker.artifact(with_files, "predictions.parquet")
+            assert path is not None
+            assert path.read_bytes() == content
+        assert tracker.artifact(with_files, "best.pt") is None
+        assert tracker.artifact(with_files, "no/such.parquet") is None
+        assert tracker.artifact(without, "predictions.parquet") is None
+
+    def test_a_report_is_kept_in_one_run_and_replaced(
+        self, tracker: Tracker, place: Place, tmp_path: Path
+    ) -> None:
+        """The second report takes the first one's place, also by another tracker."""
+        first, second = tmp_path / "first", tmp_path / "second"
+        for folder in (first, second):
+            (folder / "pictures").mkdir(parents=True)
+            (folder / "report.md").write_text(folder.name)
+        (first / "pictures" / "old.svg").write_text("old")
+        (second / "pictures" / "new.svg").write_text("new")
+        run_id = tracker.log_report(STUDY, first)
+        path = tracker.artifact(run_id, "pictures/old.svg")
+        assert path is not None
+        assert path.read_text() == "old"
+        again = place.open()
+        assert again.log_report(STUDY, second) == run_id
+        texts = {}
+        for name in ("report.md", "pictures/old.svg", "pictures/new.svg"):
+            path = again.artifact(run_id, name)
+            texts[name] = path.read_text() if path else None
+        expected = {"report.md": "second", "pictures/old.svg": None, "pictures/new.svg": "new"}
+        assert texts == expected
+
+    def test_a_report_is_no_run_of_the_study(
+        self, tracker: Tracker, place: Place, tmp_path: Path
+    ) -> None:
+        """Runs and their continuation are as if it were not there."""
+        group, spec = make_group(trial=None), make_spec()
+        parent_id = tracker.open_group(group, {})
+        run_id = tracker.open_run(parent_id, spec, adopt=False)
+        folder = tmp_path / "report"
+        folder.mkdir()
+        (folder / "report.md").write_text("text")
+        tracker.log_report(STUDY, folder)
+        second = self.relaunch(place)
+        assert [record.run_id for record in second.runs(STUDY)] == [run_id]
+        assert [record.run_id for record in second.runs(STUDY, phase="confirm")] == [run_id]
+        assert second.open_group(group, {}) == parent_id
+        assert second.open_run(parent_id, spec, adopt=True) == run_id
+        assert second.studies() == [STUDY]
+
+    def test_a_report_of_an_unknown_study_is_refused(
+        self, tracker: Tracker, tmp_path: Path
+    ) -> None:
+        """One line that names the studies there are."""
+        with pytest.raises(ConfigError, match=r"^study 'other': .* studies there: toy study$"):
+            tracker.log_report("other", tmp_path)
+
+    def test_the_resolved_yaml_is_read_back(self, tracker: Tracker) -> None:
+        """What the study was last opened with, however long it is; an unknown one is refused."""
+        assert tracker.study_yaml(STUDY) == YAML
+        long = YAML + "# a comment\n" * 3_000
+        tracker.open_study(STUDY, long)
+        tracker.open_group(make_group(), {})
+        assert tracker.study_yaml(STUDY) == long
+        with pytest.raises(ConfigError, match=r"^study 'other': .* studies there: toy study$"):
+            tracker.study_yaml("other")

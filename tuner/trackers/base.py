@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from trainers.contract import RunEvent, RunResult, RunSpec, Seeds
+from trainers.errors import ConfigError, known
 from trainers.plugins import Frozen
 
 RunState = Literal["running", "finished", "pruned", "failed", "killed"]
@@ -17,6 +19,13 @@ Phase = Literal["search", "confirm"]
 
 LAUNCHER_DIED = "launcher died"
 """Reason of a run that was still running when its launcher was found dead."""
+
+
+class UnknownStudy(ConfigError):
+    """A study that a store does not have."""
+
+    def __init__(self, study: str, held: Iterable[str]) -> None:
+        super().__init__(f"study {study!r}: not in the store; studies there: {known(held)}")
 
 
 class Group(Frozen):
@@ -67,7 +76,67 @@ class RunRecord(Frozen):
     """Seconds since 1970; None while it runs."""
 
 
-class Tracker(ABC):
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The values of one metric over one run, in the order of steps, one value a step."""
+
+    run_id: str
+    name: str
+    """The metric's, as in `RunRecord.metrics`."""
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+    """As many as there are steps; of several values at one step, the last in time."""
+
+
+class Reader(ABC):
+    """Reads the runs of studies. Safe to call from several threads."""
+
+    @abstractmethod
+    def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
+        """Read a study's runs, in the order they were started; an unknown study has none.
+
+        Args:
+            study: The study's name.
+            phase: Only the runs of this phase, which costs less than reading all.
+        """
+
+    @abstractmethod
+    def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
+        """Read the curves of runs, many at once.
+
+        They come in the order of `run_ids`, for each run in the order of `names`; a metric that
+        a run does not have is left out.
+
+        Args:
+            run_ids: Identifiers of runs, or of groups' parents.
+            names: Metrics, as in `RunRecord.metrics`.
+        """
+
+    @abstractmethod
+    def artifact(self, run_id: str, name: str) -> Path | None:
+        """Return a local path of a file that a run left; None where it left no such file.
+
+        A file on a server is downloaded into a temporary folder that lives as long as the reader.
+
+        Args:
+            run_id: The run, a group's parent, or a report's run.
+            name: Such as `predictions.parquet`; with forward slashes where it stands in a folder.
+        """
+
+    @abstractmethod
+    def study_yaml(self, study: str) -> str:
+        """Return the resolved YAML that the study was last opened with.
+
+        Raises:
+            UnknownStudy: The store has none of this name.
+        """
+
+    @abstractmethod
+    def studies(self) -> list[str]:
+        """List the studies in the store, by name."""
+
+
+class Tracker(Reader):
     """Writes the runs of studies and reads them back. Safe to call from several threads.
 
     One launcher at a time writes to a study: whatever it finds running there on opening a group
@@ -136,14 +205,13 @@ class Tracker(ABC):
         """
 
     @abstractmethod
-    def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
-        """Read a study's runs, in the order they were started; an unknown study has none.
+    def log_report(self, study: str, folder: Path) -> str:
+        """Keep a folder's files as those of the study's one `report` run; return its identifier.
 
-        Args:
-            study: The study's name.
-            phase: Only the runs of this phase, which costs less than reading all.
+        The run is made the first time. Files that it holds from an earlier time are replaced, and
+        removed where the folder has them no more. It is no run of the study: `runs` passes over
+        it.
+
+        Raises:
+            UnknownStudy: The store has none of this name.
         """
-
-    @abstractmethod
-    def studies(self) -> list[str]:
-        """List the studies in the store, by name."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainers.contract import RunSpec
-from tuner.trackers.base import Group, Phase, RunRecord, RunState
+from tuner.trackers.base import Curve, Group, Phase, RunRecord, RunState, UnknownStudy
+from tuner.trackers.curves import Point, make_curves
 from tuner.trackers.ledger import Line, MetricValue
 from tuner.trackers.lifecycle import LifecycleTracker
 
@@ -37,6 +39,10 @@ class MemoryStore:
 
     studies: dict[str, str] = field(default_factory=dict)
     runs: dict[str, StoredRun] = field(default_factory=dict)
+    reports: dict[str, str] = field(default_factory=dict)
+    """The identifier of each study's report."""
+    report_files: dict[str, dict[str, Path]] = field(default_factory=dict)
+    """The files of each report, by identifier."""
 
 
 class MemoryTracker(LifecycleTracker):
@@ -50,6 +56,42 @@ class MemoryTracker(LifecycleTracker):
         """Remember where the model is."""
         with self._lock:
             self.store.runs[run_id].files.setdefault("model", folder)
+
+    def log_report(self, study: str, folder: Path) -> str:
+        """Remember where the files are."""
+        self.study_yaml(study)
+        files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+        with self._lock:
+            run_id = self.store.reports.setdefault(study, uuid.uuid4().hex)
+            self.store.report_files[run_id] = files
+        return run_id
+
+    def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
+        """Return the curves of runs."""
+        points = defaultdict(list)
+        with self._lock:
+            for run_id in run_ids:
+                run = self.store.runs.get(run_id)
+                for point in run.points if run else ():
+                    found = Point(point.step, point.milliseconds, point.value)
+                    points[run_id, point.name].append(found)
+        return make_curves(run_ids, names, points)
+
+    def artifact(self, run_id: str, name: str) -> Path | None:
+        """Return the path of the file where the run left it."""
+        with self._lock:
+            run = self.store.runs.get(run_id)
+            files = run.files if run else self.store.report_files.get(run_id, {})
+        path = files.get(name)
+        return path if path and path.is_file() else None
+
+    def study_yaml(self, study: str) -> str:
+        """Return what the study was opened with."""
+        with self._lock:
+            text = self.store.studies.get(study)
+        if text is None:
+            raise UnknownStudy(study, self.studies())
+        return text
 
     def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
         """Return the runs, groups' parents left out."""

@@ -1,54 +1,46 @@
-"""Track with MLflow: runs, curves, tags, files and models, in a SQLite store or on a server."""
+"""Track with MLflow: runs, curves, tags, files and models, in a database or on a server."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    LoggedModelOutput,
-    Metric,
-    Param,
-    Run,
-    RunTag,
-)
+from mlflow.entities import LoggedModelOutput, Metric
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
 from tuner.trackers.address import locate_store, quiet_migration
-from tuner.trackers.base import Phase, RunRecord, RunState
+from tuner.trackers.base import Curve, Phase, RunRecord, RunState, UnknownStudy
+from tuner.trackers.client_reader import ClientReader
+from tuner.trackers.entities import make_inputs, make_params, make_tags
 from tuner.trackers.ledger import Line, MetricValue
 from tuner.trackers.lifecycle import LifecycleTracker
-from tuner.trackers.names import cut, entity_name, has_several_cells, run_name
+from tuner.trackers.names import cut, has_several_cells, run_name
 from tuner.trackers.saved_model import DATA_FOLDER, MODEL_NAME, describe_model
+from tuner.trackers.stored_reader import STUDY
 from tuner.trackers.tags import (
     DIGEST,
     PARENT,
+    PHASE,
     REASON,
     STATE,
     STATUS,
-    StoredRun,
     fact_tags,
     group_of,
     group_tags,
-    record_of,
     run_tags,
     state_of,
 )
 
-_LONGEST_PARAM, _LONGEST_TAG, _LONGEST_STUDY, _LONGEST_DIGEST = 6_000, 8_000, 20_000, 36
-_PAGE = 1_000
-_STUDY = "tuner.study"
+_LONGEST_STUDY = 20_000
+_REPORT = "report"
 _PRUNED = " (pruned)"
 
 
@@ -79,6 +71,7 @@ class MlflowTracker(LifecycleTracker):
         self._studies: dict[str, _Study] = {}
         with quiet_migration(), self._explained():
             self._client = MlflowClient(tracking_uri=self._store.tracking_uri)
+        self._reader = ClientReader(self._client)
 
     def log_model(self, run_id: str, folder: Path) -> None:
         """Keep the folder as the run's logged model `model`; nothing of it is loaded."""
@@ -101,20 +94,46 @@ class MlflowTracker(LifecycleTracker):
             self._client.finalize_logged_model(model_id, "READY")
             self._client.log_outputs(run_id, [LoggedModelOutput(model_id, line.step)])
 
+    def log_report(self, study: str, folder: Path) -> str:
+        """Keep the files in the experiment's one run that is tagged as a report."""
+        with self._explained():
+            experiment_id = self._experiment_id(study)
+            wanted = f"tags.`{PHASE}` = '{_REPORT}'"
+            found = self._client.search_runs([experiment_id], wanted, max_results=1)
+            tags = {PHASE: _REPORT, "mlflow.source.name": "tuner"}
+            run = found[0] if found else None
+            if run is None:
+                run = self._client.create_run(experiment_id, tags=tags, run_name=_REPORT)
+            run_id: str = run.info.run_id
+            self._client.log_artifacts(run_id, str(folder))
+            repository = get_artifact_repository(
+                run.info.artifact_uri, tracking_uri=self._store.tracking_uri
+            )
+            for name in _files(repository, ""):
+                if not (folder / name).is_file():
+                    repository.delete_artifacts(name)  # type: ignore[no-untyped-call]  # mlflow's
+            self._client.set_terminated(run_id, "FINISHED")
+        return run_id
+
     def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
         """Read the runs, groups' parents left out."""
-        experiment = self._client.get_experiment_by_name(study)
-        if experiment is None:
-            return []
-        wanted = f"tags.`tuner.phase` = '{phase}'" if phase else ""
-        found = [record_of(study, run) for run in self._search(experiment.experiment_id, wanted)]
-        records = [record for record in found if record is not None]
-        return sorted(records, key=lambda record: (record.start, record.run_id))
+        return self._reader.runs(study, phase=phase)
+
+    def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
+        """Read the curves of runs, many at once."""
+        return self._reader.curves(run_ids, names)
+
+    def artifact(self, run_id: str, name: str) -> Path | None:
+        """Return a local path of a file that a run left."""
+        return self._reader.artifact(run_id, name)
+
+    def study_yaml(self, study: str) -> str:
+        """Return the resolved YAML that the study was last opened with."""
+        return self._reader.study_yaml(study)
 
     def studies(self) -> list[str]:
         """List the experiments that are studies."""
-        found = _pages(self._client.search_experiments, {})
-        return sorted(experiment.name for experiment in found if _STUDY in experiment.tags)
+        return self._reader.studies()
 
     def _make_study(self, name: str, resolved_yaml: str) -> None:
         with self._explained():
@@ -130,11 +149,11 @@ class MlflowTracker(LifecycleTracker):
             else:
                 experiment_id = experiment.experiment_id
             text = cut(resolved_yaml, _LONGEST_STUDY)
-            self._client.set_experiment_tag(experiment_id, _STUDY, text)
+            self._client.set_experiment_tag(experiment_id, STUDY, text)
         self._studies[name] = _Study(experiment_id, resolved_yaml)
 
     def _read_lines(self, study: str) -> Iterable[Line]:
-        for run in self._search(self._studies[study].experiment_id, ""):
+        for run in self._reader.stored_runs(study, with_params=False):
             group = group_of(study, run.tags)
             if group is not None:
                 parent_id, digest = run.tags.get(PARENT), run.tags.get(DIGEST, "")
@@ -150,7 +169,7 @@ class MlflowTracker(LifecycleTracker):
         name = run_name(line.group, seeds, with_cell=has_several_cells(study.resolved_yaml))
         run = self._client.create_run(study.experiment_id, tags=tags, run_name=name)
         run_id: str = run.info.run_id
-        self._client.log_batch(run_id, params=_params(params))
+        self._client.log_batch(run_id, params=make_params(params))
         if spec is None:
             self._client.log_text(run_id, study.resolved_yaml, "study.yaml")
         return run_id
@@ -163,33 +182,35 @@ class MlflowTracker(LifecycleTracker):
                 line.note(MetricValue(name, m.value, m.step, m.timestamp) for m in history)
         # The launcher may have died between making the run and logging its params.
         missing = {key: value for key, value in params.items() if key not in run.data.params}
-        tags = _tags({STATE: "running", REASON: ""})
-        self._client.log_batch(line.run_id, params=_params(missing), tags=tags)
+        tags = make_tags({STATE: "running", REASON: ""})
+        self._client.log_batch(line.run_id, params=make_params(missing), tags=tags)
         name = run.info.run_name.removesuffix(_PRUNED)
         self._client.update_run(line.run_id, status="RUNNING", name=name)
 
     def _write(self, line: Line, points: Sequence[MetricValue], facts: Mapping[str, str]) -> None:
         # The client splits what exceeds the limits of one request.
         metrics = [Metric(p.name, p.value, p.milliseconds, p.step) for p in points]
-        self._client.log_batch(line.run_id, metrics=metrics, tags=_tags(fact_tags(facts)))
+        self._client.log_batch(line.run_id, metrics=metrics, tags=make_tags(fact_tags(facts)))
 
     def _keep_file(self, line: Line, path: Path) -> None:
         self._client.log_artifact(line.run_id, str(path))
 
     def _close(self, line: Line, state: RunState, reason: str) -> None:
-        inputs = _inputs(line)
+        inputs = make_inputs(line)
         if inputs:
             self._client.log_inputs(line.run_id, inputs)
-        self._client.log_batch(line.run_id, tags=_tags({STATE: state, REASON: reason}))
+        self._client.log_batch(line.run_id, tags=make_tags({STATE: state, REASON: reason}))
         if state == "pruned":
             name = self._client.get_run(line.run_id).info.run_name
             self._client.update_run(line.run_id, name=name.removesuffix(_PRUNED) + _PRUNED)
         self._client.set_terminated(line.run_id, STATUS[state])
 
-    def _search(self, experiment_id: str, wanted: str) -> Iterator[StoredRun]:
-        order = ["attributes.start_time ASC"]
-        query = {"experiment_ids": [experiment_id], "filter_string": wanted, "order_by": order}
-        return map(_stored, _pages(self._client.search_runs, query))
+    def _experiment_id(self, study: str) -> str:
+        experiment = self._client.get_experiment_by_name(study)
+        if experiment is None or study not in self.studies():
+            raise UnknownStudy(study, self.studies())
+        experiment_id: str = experiment.experiment_id
+        return experiment_id
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -201,49 +222,10 @@ class MlflowTracker(LifecycleTracker):
             raise ConfigError(f"MLflow store {self._store.tracking_uri}: {line}") from error
 
 
-def _pages(search: Callable[..., Any], query: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield what a search finds, page after page."""
-    token = None
-    while True:
-        page = search(**query, max_results=_PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def _params(values: Mapping[str, str]) -> list[Param]:
-    return [Param(entity_name(name), cut(text, _LONGEST_PARAM)) for name, text in values.items()]
-
-
-def _tags(values: Mapping[str, str]) -> list[RunTag]:
-    return [RunTag(name, cut(text, _LONGEST_TAG)) for name, text in values.items()]
-
-
-def _inputs(line: Line) -> list[DatasetInput]:
-    """Return the task's splits as MLflow's data sets, known by the digests among the facts."""
-    inputs = []
-    for split in ("train", "validation", "test"):
-        digest = line.facts.get(f"data.{split}")
-        if digest and line.parent_id:
-            dataset = Dataset(
-                name=line.group.task,
-                digest=digest[:_LONGEST_DIGEST],
-                source_type="tuner",
-                source=json.dumps({"task": line.group.task, "split": split, "sha256": digest}),
-                profile=json.dumps({"num_rows": line.facts.get(f"rows.{split}")}),
-            )
-            inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", split)]))
-    return inputs
-
-
-def _stored(run: Run) -> StoredRun:
-    return StoredRun(
-        run_id=run.info.run_id,
-        status=run.info.status,
-        start=run.info.start_time,
-        end=run.info.end_time,
-        tags=run.data.tags,
-        params=run.data.params,
-        metrics=run.data.metrics,
-    )
+def _files(repository: ArtifactRepository, folder: str) -> Iterator[str]:
+    """Yield the paths of a run's files, those in folders too."""
+    for entry in repository.list_artifacts(folder or None):
+        if entry.is_dir:
+            yield from _files(repository, entry.path)
+        else:
+            yield entry.path

@@ -11,6 +11,7 @@ from trainers.contract import RunResult, Seeds
 from tuner.trackers.base import Group
 
 _NOT_ALLOWED = re.compile(r"[^/\w.\- :]")
+_CUT = re.compile(r" \.\.\. \(cut from \d+ characters\)\Z")
 _LONGEST_NAME = 250
 
 
@@ -34,6 +35,11 @@ def cut(value: str, longest: int) -> str:
         return value
     note = f" ... (cut from {len(value)} characters)"
     return value[: longest - len(note)] + note
+
+
+def is_cut(value: str) -> bool:
+    """Tell whether `cut` had to shorten a value."""
+    return _CUT.search(value) is not None
 
 
 def final_metrics(result: RunResult) -> dict[str, float]:

@@ -12,6 +12,7 @@ from tuner.trackers.names import entity_name, seed_text
 PARENT = "mlflow.parentRunId"
 """MLflow's own tag for a parent run."""
 DIGEST = "tuner.digest"
+PHASE = "tuner.phase"
 STATE, REASON = "tuner.state", "tuner.reason"
 STATUS: Mapping[RunState, str] = {
     "running": "RUNNING",
@@ -34,6 +35,7 @@ class StoredRun:
     status: str
     start: int
     end: int | None
+    artifact_uri: str
     tags: Mapping[str, str]
     params: Mapping[str, str]
     metrics: Mapping[str, float]

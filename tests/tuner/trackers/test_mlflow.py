@@ -256,7 +256,7 @@ def test_more_runs_than_a_page_are_all_read(
     tracker: MlflowTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Paging loses and doubles nothing."""
-    monkeypatch.setattr("tuner.trackers.mlflow._PAGE", 2)
+    monkeypatch.setattr("tuner.trackers.client_reader._PAGE", 2)
     parent_id = tracker.open_group(make_group(), {})
     made = {tracker.open_run(parent_id, make_spec(seed), adopt=False) for seed in range(5)}
     read = [record.run_id for record in tracker.runs(STUDY)]

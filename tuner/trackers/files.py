@@ -1,0 +1,35 @@
+"""Find the file of a run: in a local folder at once, elsewhere by a download that is kept."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+
+def local_folder(artifact_uri: str) -> Path | None:
+    """Return the folder that an artifact URI names; None where it is not of this machine."""
+    parts = urlsplit(artifact_uri)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path))
+    # A path without a scheme; one letter is a drive.
+    return Path(artifact_uri) if len(parts.scheme) < 2 else None
+
+
+class Downloads:
+    """A temporary folder for the files of runs, made on first use and gone with its owner."""
+
+    def __init__(self) -> None:
+        self._root: Path | None = None
+
+    def folder(self, run_id: str) -> Path:
+        """Return the folder of one run."""
+        if self._root is None:
+            self._root = Path(tempfile.mkdtemp(prefix="tuner-"))
+            weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)
+        folder = self._root / run_id
+        folder.mkdir(exist_ok=True)
+        return folder

@@ -1,0 +1,70 @@
+"""Read what MLflow stores, whichever way its runs are fetched."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+from tuner.trackers.base import Phase, Reader, RunRecord, UnknownStudy
+from tuner.trackers.files import local_folder
+from tuner.trackers.names import is_cut
+from tuner.trackers.tags import StoredRun, record_of
+
+STUDY = "tuner.study"
+"""Tag of an experiment that is a study: its resolved YAML."""
+
+
+class StoredReader(Reader):
+    """Base of the readers of MLflow's runs: a subclass fetches them."""
+
+    def __init__(self) -> None:
+        self._artifact_uris: dict[str, str] = {}
+
+    @abstractmethod
+    def stored_runs(
+        self, study: str, *, phase: Phase | None = None, with_params: bool = True
+    ) -> Iterator[StoredRun]:
+        """Yield the runs of a study's experiment, groups' parents too, as they were started."""
+
+    def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
+        """Read the runs, groups' parents left out."""
+        records = []
+        for run in self.stored_runs(study, phase=phase):
+            record = record_of(study, run)
+            if record is not None:
+                self._artifact_uris[run.run_id] = run.artifact_uri
+                records.append(record)
+        return sorted(records, key=lambda record: (record.start, record.run_id))
+
+    def artifact(self, run_id: str, name: str) -> Path | None:
+        """Look into the run's own folder if it is on this machine, else download the file."""
+        uri = self._artifact_uris.get(run_id)
+        if uri is None:
+            uri = self._artifact_uris[run_id] = self._find_artifact_uri(run_id)
+        folder = local_folder(uri)
+        if folder is None:
+            return self._download(run_id, name)
+        path = folder / name
+        return path if path.is_file() else None
+
+    def study_yaml(self, study: str) -> str:
+        """Return the experiment's tag; where it had to be cut, the newest parent's file."""
+        text = self._study_tag(study)
+        if text is None:
+            raise UnknownStudy(study, self.studies())
+        if is_cut(text):
+            for run in reversed(list(self.stored_runs(study, with_params=False))):
+                path = self.artifact(run.run_id, "study.yaml")
+                if path is not None:
+                    return path.read_text(encoding="utf-8")
+        return text
+
+    @abstractmethod
+    def _study_tag(self, study: str) -> str | None: ...
+
+    @abstractmethod
+    def _find_artifact_uri(self, run_id: str) -> str: ...
+
+    @abstractmethod
+    def _download(self, run_id: str, name: str) -> Path | None: ...
