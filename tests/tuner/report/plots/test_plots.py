@@ -1,0 +1,199 @@
+"""Pictures show what there is, stand together in a page, and come out the same each time."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.tuner.report.comparisons import (
+    ARMS,
+    MODEL,
+    SEEDS,
+    TASKS,
+    make_comparison,
+    make_empty,
+    ranks_of,
+)
+from tuner.report.plots import Picture, draw
+from tuner.report.plots.ranks import critical_groups
+
+KINDS = ("seeds", "tradeoff", "curves", "budget")
+ROOT = Path(__file__).parents[4]
+RANKS = dict(zip(ARMS, (1.5, 2.2, 2.9, 3.6, 4.8), strict=True))
+
+
+@pytest.fixture(scope="module")
+def pictures() -> dict[str, Picture]:
+    """Draw all kinds of pictures."""
+    return draw(make_comparison(ranks=ranks_of(RANKS, 1.4)))
+
+
+def _texts(picture: Picture) -> list[str]:
+    root = ET.fromstring(picture.svg)
+    return ["".join(element.itertext()) for element in root.iter() if element.tag.endswith("text")]
+
+
+def test_every_task_and_model_has_its_pictures_and_the_ranks_one(
+    pictures: dict[str, Picture],
+) -> None:
+    """Four kinds a task, one for all tasks; names fit for files, in the order of a page."""
+    places = [f"{kind}-{task}-tiny-bert" for task in ("restaurant-co", "toy") for kind in KINDS]
+    assert list(pictures) == [*places, "ranks-tiny-bert"]
+    assert [(p.task, p.model) for p in pictures.values()] == [
+        *((task, MODEL) for task in TASKS for _ in KINDS),
+        (None, MODEL),
+    ]
+
+
+def test_the_bytes_are_the_same_each_time(pictures: dict[str, Picture]) -> None:
+    """A second drawing gives equal SVGs and PNGs."""
+    again = draw(make_comparison(ranks=ranks_of(RANKS, 1.4)))
+    assert {name: p.svg for name, p in again.items()} == {n: p.svg for n, p in pictures.items()}
+    name = "tradeoff-toy-tiny-bert"
+    assert again[name].png == pictures[name].png
+    assert again[name].png.startswith(b"\x89PNG")
+
+
+def test_an_svg_stands_in_any_page(pictures: dict[str, Picture]) -> None:
+    """Ids are its own and resolve, text takes the page's colour, nothing is fetched or dated."""
+    seen: set[str] = set()
+    for name, picture in pictures.items():
+        root = ET.fromstring(picture.svg)
+        ids = {element.get("id") for element in root.iter() if element.get("id")}
+        assert all(i == name or i.startswith(f"{name}-") for i in ids if i)
+        assert not ids & seen
+        seen |= {i for i in ids if i}
+        used = re.findall(r'(?:href="#|url\(#)([^")]+)', picture.svg)
+        assert set(used) <= ids
+        assert "currentColor" in picture.svg
+        assert "#010203" not in picture.svg
+        assert "<style" not in picture.svg
+        assert "<metadata" not in picture.svg
+        assert not re.search(r'(?:href|src)="(?!#)', picture.svg)
+        assert root.get("aria-label") == picture.caption
+
+
+def test_names_are_drawn_as_they_are(pictures: dict[str, Picture]) -> None:
+    """Neither a dollar sign nor a tag in a name means anything."""
+    for kind in ("seeds", "curves", "budget"):
+        texts = _texts(pictures[f"{kind}-restaurant-co-tiny-bert"])
+        assert "a $x^2$ [b]" in texts
+        assert any(text.startswith("<script>") for text in texts)
+    assert all("<script>" not in picture.svg for picture in pictures.values())
+
+
+@pytest.mark.filterwarnings("error")
+def test_odd_names_can_be_drawn() -> None:
+    """Underscores first, other scripts, quotes, control characters, long names, equal slugs."""
+    odd = ["_hidden", "模型 😀", 'id="x" url(#x)', "a\x00b\nc", "x" * 200]
+    whole = make_comparison()
+    names = dict(zip(ARMS, odd, strict=True))
+    tasks = {"toy": "restaurant CO"}
+    frames = {
+        name: frame.replace({"arm": names, "task": tasks})
+        for name, frame in vars(whole).items()
+        if isinstance(frame, pd.DataFrame) and "arm" in frame
+    }
+    pictures = draw(replace(whole, **frames))
+    assert "seeds-restaurant-co-tiny-bert-2" in pictures
+    for picture in pictures.values():
+        ET.fromstring(picture.svg)
+    texts = _texts(pictures["budget-restaurant-co-tiny-bert"])
+    assert {"_hidden", "模型 😀", 'id="x" url(#x)', "a b c"} <= set(texts)
+    assert pictures["budget-restaurant-co-tiny-bert"].png
+
+
+def test_an_arm_has_one_colour_everywhere_and_its_own_marker(
+    pictures: dict[str, Picture],
+) -> None:
+    """`full` has the fourth colour in each of the pictures, whatever arms are missing there."""
+    fourth = "#cc79a7"
+    assert all(fourth in picture.svg for picture in pictures.values())
+    from tuner.report.plots.block import arm_looks
+
+    looks = arm_looks(make_comparison())
+    assert len({(look.marker, look.dashes) for look in looks.values()}) == len(ARMS)
+    assert looks["full"].colour == fourth
+
+
+def test_nothing_is_drawn_of_nothing() -> None:
+    """No run, no picture."""
+    assert draw(make_empty()) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "frame"),
+    [("curves", "curves"), ("budget", "budget"), ("tradeoff", "tradeoff"), ("seeds", "runs")],
+)
+def test_a_picture_without_data_is_left_out_alone(kind: str, frame: str) -> None:
+    """A frame that is empty takes its pictures away, and no other."""
+    whole = make_comparison()
+    drawn = draw(replace(whole, **{frame: getattr(whole, frame).iloc[:0]}))
+    assert {name.partition("-")[0] for name in drawn} == set(KINDS) - {kind}
+
+
+def test_one_seed_one_trial_one_step_and_one_arm_are_no_picture() -> None:
+    """What has no second value to compare with is left out."""
+    whole = make_comparison()
+    few = replace(
+        whole,
+        runs=whole.runs[whole.runs["init_seed"] == SEEDS[0]],
+        budget=whole.budget[whole.budget["trials"] == 1],
+        curves=whole.curves[whole.curves["step"] == 20],
+        tradeoff=whole.tradeoff[whole.tradeoff["arm"] == "full"],
+    )
+    assert draw(few) == {}
+
+
+def test_the_lines_of_seeds_join_the_runs_of_the_records(pictures: dict[str, Picture]) -> None:
+    """Every seed has a label, every run a dot, every seed a line."""
+    picture = pictures["seeds-restaurant-co-tiny-bert"]
+    assert {str(seed) for seed in SEEDS} <= set(_texts(picture))
+    lines = re.findall(r"stroke-opacity: 0.35", picture.svg)
+    assert len(lines) == len(SEEDS)
+    runs = make_comparison().runs
+    assert picture.svg.count("<use ") >= (runs["task"] == TASKS[0]).sum()
+
+
+@pytest.mark.parametrize(
+    ("ranks", "groups"),
+    [
+        ([1.0, 2.0, 3.0], [(0, 1), (1, 2)]),
+        ([1.0, 1.2, 1.9, 4.0], [(0, 2)]),
+        ([1.0, 3.0, 5.0], []),
+    ],
+)
+def test_bars_join_arms_within_the_critical_difference(
+    ranks: list[float], groups: list[tuple[int, int]]
+) -> None:
+    """Each bar is as long as can be, and none lies within another."""
+    assert critical_groups(ranks, 1.5) == groups
+    for first, last in groups:
+        assert np.ptp(ranks[first : last + 1]) <= 1.5
+
+
+def test_drawing_leaves_matplotlibs_settings_alone() -> None:
+    """The user's own settings neither change nor matter."""
+    whole = make_comparison(ranks=ranks_of(RANKS, 1.4))
+    before = draw(whole)["ranks-tiny-bert"]
+    with matplotlib.rc_context({"font.size": 30.0, "lines.linewidth": 9.0}):
+        settings = dict(matplotlib.rcParams)
+        assert draw(whole)["ranks-tiny-bert"].svg == before.svg
+        assert dict(matplotlib.rcParams) == settings
+
+
+def test_importing_the_door_is_light() -> None:
+    """Neither matplotlib nor pandas is loaded before something is drawn."""
+    code = "import sys, tuner.report.plots; print({'matplotlib', 'pandas'} & set(sys.modules))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,65 @@
+"""Pictures of a comparison, as SVG for pages and as PNG for papers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tuner.report.plots.block import Block, arm_looks
+from tuner.report.plots.budget import sketch_budget
+from tuner.report.plots.curves import sketch_curves
+from tuner.report.plots.picture import Picture, Sketch
+from tuner.report.plots.ranks import sketch_ranks
+from tuner.report.plots.seeds import sketch_seeds
+from tuner.report.plots.tradeoff import sketch_tradeoff
+
+if TYPE_CHECKING:
+    from tuner.report.comparison import Comparison
+
+__all__ = ["Picture", "draw"]
+
+
+def draw(comparison: Comparison) -> dict[str, Picture]:
+    """Draw what the comparison has to show; what has nothing to show is left out.
+
+    Returns:
+        The pictures by name, in the order of a page. A name is made of lower-case letters,
+        digits and hyphens, so that it can name a file. The SVGs are drawn, a PNG when asked for.
+    """
+    pictures: dict[str, Picture] = {}
+    for kind, sketch in _sketches(comparison):
+        places = (part for part in (sketch.task, sketch.model) if part is not None)
+        name = _free_name("-".join([kind, *map(_slug, places)]), pictures)
+        pictures[name] = sketch.finish(name)
+    return pictures
+
+
+def _sketches(comparison: Comparison) -> Iterator[tuple[str, Sketch]]:
+    keys = comparison.cells[["task", "model"]].drop_duplicates()
+    looks = arm_looks(comparison)
+    for task, model in keys.itertuples(index=False, name=None):
+        block = Block(comparison, task, model, looks)
+        for kind, sketch in (
+            ("seeds", sketch_seeds(block)),
+            ("tradeoff", sketch_tradeoff(block)),
+            ("curves", sketch_curves(block)),
+            ("budget", sketch_budget(block)),
+        ):
+            if sketch is not None:
+                yield kind, sketch
+    for sketch in sketch_ranks(comparison, looks):
+        yield "ranks", sketch
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "x"
+
+
+def _free_name(name: str, taken: dict[str, Picture]) -> str:
+    """Number a name that two places share, such as those of `a b` and `a-b`."""
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = f"{name}-{number}"
+    return found

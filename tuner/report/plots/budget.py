@@ -1,0 +1,81 @@
+"""Draw what a search budget buys: the expected best validation score by trials and seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tuner.report.plots.block import Block, Look
+from tuner.report.plots.layout import (
+    BELOW,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    add_axes,
+    add_legend,
+    legend_height,
+    line_style,
+    make_figure,
+)
+from tuner.report.plots.picture import Sketch
+from tuner.report.plots.units import axis_title, scale
+from tuner.report.scores import title
+from tuner.report.wording import missing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_HEIGHT, _GAP = 150.0, 16.0
+_UNITS = ((7200.0, 3600.0, "hours"), (180.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
+_MARKERS_OF_A_LINE = 10
+
+Lines = dict[str, list[dict[str, Any]]]
+
+
+def sketch_budget(block: Block) -> Sketch | None:
+    """Draw score against trials and against time; None unless an arm had two trials or more."""
+    rows = [row for row in block.rows(block.comparison.budget) if not missing(row["expected"])]
+    lines = block.by_arm(rows)
+    if not any(len(points) > 1 for points in lines.values()):
+        return None
+    score = f"validation {title(block.metric)}"
+    caption = (
+        f"Expected best {score} on {block.task} with {block.model} after so many random trials "
+        "of an arm's search (left) and after the seconds that these take on average (right). "
+        "The arm whose line is higher is the better choice at that budget."
+    )
+    paint = partial(_paint, lines, block.looks, metric=block.metric)
+    return Sketch("Expected validation performance", caption, paint, block.task, block.model)
+
+
+def _paint(lines: Lines, looks: Mapping[str, Look], *, metric: str) -> Figure:
+    shown = {arm: looks[arm] for arm in lines}
+    foot = legend_height(list(shown)) + BELOW
+    figure = make_figure(foot + _HEIGHT + TOP)
+    wide = (WIDTH - LEFT - _GAP - RIGHT) / 2
+    left = add_axes(figure, (LEFT, foot, wide, _HEIGHT))
+    right = add_axes(figure, (LEFT + wide + _GAP, foot, wide, _HEIGHT))
+    right.sharey(left)
+    right.tick_params(labelleft=False)
+    longest = max(point["seconds"] for points in lines.values() for point in points)
+    _, second, name = next(row for row in _UNITS if longest >= row[0] or not row[0])
+    for arm, points in lines.items():
+        values = [scale(metric) * point["expected"] for point in points]
+        _steps(left, [int(point["trials"]) for point in points], values, looks[arm])
+        _steps(right, [point["seconds"] / second for point in points], values, looks[arm])
+    left.set_xlabel("trials")
+    left.xaxis.get_major_locator().set_params(integer=True)
+    right.set_xlabel(name)
+    right.set_xlim(left=0)
+    left.set_ylabel("expected best\n" + axis_title("validation", metric))
+    add_legend(figure, shown)
+    return figure
+
+
+def _steps(axes: Axes, places: Sequence[float], values: Sequence[float], look: Look) -> None:
+    every = max(1, len(places) // _MARKERS_OF_A_LINE)
+    style = line_style(look) | {"markersize": 3.5, "drawstyle": "steps-post"}
+    axes.plot(places, values, markevery=every, **style)

@@ -1,0 +1,147 @@
+"""Draw every confirm run as a dot, a column an arm, with lines that join the same seed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tuner.report.plots.block import Block, Look
+from tuner.report.plots.layout import (
+    CHARACTER,
+    LEFT,
+    TOP,
+    WIDTH,
+    add_axes,
+    ink,
+    make_figure,
+)
+from tuner.report.plots.picture import Sketch
+from tuner.report.plots.units import axis_title, scale, short
+from tuner.report.scores import title
+from tuner.report.wording import missing
+from tuner.trackers import entity_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_HEIGHT = 190.0
+_MOST_LABELS = 8
+_LINE_OF_TEXT = 9.5
+_LONGEST_TICK = 18
+
+Scores = dict[str, dict[str, float]]
+"""The scaled score of each run: by arm, then by seed."""
+
+
+def sketch_seeds(block: Block) -> Sketch | None:
+    """Draw the dots; None unless two arms share a seed and there are two seeds or more."""
+    column = entity_name(f"test/{block.metric}")
+    if column not in block.comparison.runs:
+        return None
+    rows = [row for row in block.rows(block.comparison.runs) if not missing(row[column])]
+    factor, with_data = scale(block.metric), len({row["data_seed"] for row in rows}) > 1
+    scores: Scores = {
+        arm: {_seed(row, with_data): factor * row[column] for row in found}
+        for arm, found in block.by_arm(rows).items()
+    }
+    runs_of_seed: defaultdict[str, int] = defaultdict(int)
+    for seed in (seed for found in scores.values() for seed in found):
+        runs_of_seed[seed] += 1
+    if len(runs_of_seed) < 2 or max(runs_of_seed.values()) < 2:
+        return None
+    kind = "init/order/data" if with_data else "init, or init/order where these differ"
+    caption = (
+        f"Test {title(block.metric)} of every confirm run on {block.task} with "
+        f"{block.model}: a dot is a run, a grey line joins the runs of one seed across arms, a "
+        "bar is an arm's mean. Lines that run in parallel show that the seed, and not the arm, "
+        "makes the difference."
+    )
+    if len(runs_of_seed) <= _MOST_LABELS:
+        caption += f" The numbers at the right are the seeds ({kind})."
+    axis = axis_title("test", block.metric)
+    paint = partial(_paint, scores, block.looks, axis=axis)
+    return Sketch("Seeds as paired dots", caption, paint, block.task, block.model)
+
+
+def _seed(row: Mapping[str, Any], with_data: bool) -> str:
+    init, order, data = (row[f"{source}_seed"] for source in ("init", "order", "data"))
+    if with_data:
+        return f"{init}/{order}/{data}"
+    return f"{init}" if init == order else f"{init}/{order}"
+
+
+def _paint(scores: Scores, looks: Mapping[str, Look], *, axis: str) -> Figure:
+    names = [short(arm, _LONGEST_TICK) for arm in scores]
+    seeds = list(dict.fromkeys(seed for found in scores.values() for seed in found))
+    labelled = len(seeds) <= _MOST_LABELS
+    right = CHARACTER * max(map(len, seeds)) + 8 if labelled else 10.0
+    wide = WIDTH - LEFT - right
+    slanted = CHARACTER * (max(map(len, names)) + 1) > wide / len(names)
+    foot = 0.62 * CHARACTER * max(map(len, names)) + 18 if slanted else 20.0
+    figure = make_figure(_HEIGHT + foot + TOP)
+    axes = add_axes(figure, (LEFT, foot, wide, _HEIGHT))
+    for seed in seeds:
+        places = [place for place, found in enumerate(scores.values()) if seed in found]
+        values = [found[seed] for found in scores.values() if seed in found]
+        axes.plot(places, values, color=ink(), alpha=0.35, linewidth=0.8, zorder=1)
+    for place, (arm, found) in enumerate(scores.items()):
+        _column(axes, place, values=list(found.values()), look=looks[arm])
+    turned: dict[str, Any] = {"rotation": 38, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(names)), names, **(turned if slanted else {}))
+    axes.set_xlim(-0.5, len(names) - 0.5 + (0.0 if labelled else 0.1))
+    axes.set_ylabel(axis)
+    if labelled:
+        _label(axes, scores, seeds)
+    return figure
+
+
+def _column(axes: Axes, place: int, *, values: Sequence[float], look: Look) -> None:
+    axes.plot(
+        [place] * len(values),
+        values,
+        color=look.colour,
+        marker=look.marker,
+        linestyle="none",
+        markersize=5,
+        markeredgewidth=0,
+        alpha=0.9,
+        zorder=3,
+    )
+    if len(values) > 1:
+        mean = sum(sorted(values)) / len(values)
+        axes.plot([place - 0.22, place + 0.22], [mean, mean], color=look.colour, linewidth=2)
+
+
+def _label(axes: Axes, scores: Scores, seeds: Sequence[str]) -> None:
+    """Write each seed beside its last dot, moved apart where labels would overlap."""
+    ends: defaultdict[int, list[tuple[float, str]]] = defaultdict(list)
+    for seed in seeds:
+        place, found = [(p, f) for p, f in enumerate(scores.values()) if seed in f][-1]
+        ends[place].append((found[seed], seed))
+    low, high = axes.get_ylim()
+    least = (high - low) * _LINE_OF_TEXT / _HEIGHT
+    for place, column in ends.items():
+        column.sort()
+        heights = _spread([value for value, _ in column], least)
+        for height, (_, seed) in zip(heights, column, strict=True):
+            axes.annotate(
+                seed,
+                (place, height),
+                xytext=(7, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7.5,
+                annotation_clip=False,
+            )
+
+
+def _spread(heights: Sequence[float], least: float) -> list[float]:
+    """Move ascending heights apart to a least distance, and their middle as little as can be."""
+    moved: list[float] = []
+    for height in heights:
+        moved.append(max(height, moved[-1] + least) if moved else height)
+    shift = (sum(moved) - sum(heights)) / len(moved)
+    return [height - shift for height in moved]

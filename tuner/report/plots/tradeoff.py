@@ -1,0 +1,117 @@
+"""Draw the score against peak memory, with its interval, the time and the Pareto set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tuner.report.plots.block import Block, Look
+from tuner.report.plots.layout import (
+    BELOW,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    add_axes,
+    add_legend,
+    ink,
+    legend_height,
+    make_figure,
+)
+from tuner.report.plots.picture import Sketch
+from tuner.report.plots.units import axis_title, scale, short
+from tuner.report.scores import higher_is_better, title
+from tuner.report.wording import missing, seconds_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_HEIGHT = 170.0
+_GIB, _MIB = 2.0**30, 2.0**20
+
+
+def sketch_tradeoff(block: Block) -> Sketch | None:
+    """Draw a point an arm; None unless two arms have a score and a peak."""
+    rows = [
+        row
+        for row in block.rows(block.comparison.tradeoff)
+        if not missing(row["score"]) and not missing(row["peak_memory_bytes"])
+    ]
+    if len(rows) < 2:
+        return None
+    score = title(block.metric)
+    better = "higher" if higher_is_better(block.metric) else "lower"
+    caption = (
+        f"Test {score} ({better} is better) against the peak memory of training on {block.task} "
+        f"with {block.model}: means over the seeds with the 95% interval of {score}, and the mean "
+        "seconds of a run beside the name. Filled: in the Pareto set, so that no other arm is as "
+        "good in score, memory and seconds and better in one. The stepped line joins the arms "
+        "that none beats in score and memory alone."
+    )
+    paint = partial(_paint, rows, block.looks, metric=block.metric)
+    return Sketch("Score, memory and time", caption, paint, block.task, block.model)
+
+
+def _paint(rows: Sequence[Mapping[str, Any]], looks: Mapping[str, Look], *, metric: str) -> Figure:
+    factor = scale(metric)
+    size, name = _unit([row["peak_memory_bytes"] for row in rows])
+    shown = {_label(row): looks[row["arm"]] for row in rows}
+    foot = legend_height(list(shown)) + BELOW
+    figure = make_figure(foot + _HEIGHT + TOP)
+    axes = add_axes(figure, (LEFT, foot, WIDTH - LEFT - RIGHT, _HEIGHT))
+    front = _front(rows, higher=higher_is_better(metric))
+    axes.plot(
+        [row["peak_memory_bytes"] / size for row in front],
+        [factor * row["score"] for row in front],
+        color=ink(),
+        alpha=0.45,
+        linewidth=1.0,
+        drawstyle="steps-post",
+        zorder=1,
+    )
+    for row in rows:
+        _point(axes, row, scales=(size, factor), look=looks[row["arm"]])
+    axes.margins(x=0.08, y=0.08)
+    axes.set_xlabel(f"peak memory of training ({name})")
+    axes.set_ylabel(axis_title("test", metric))
+    add_legend(figure, shown)
+    return figure
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    return f"{short(row['arm'], 16)}, {seconds_text(row['seconds'])} s"
+
+
+def _unit(peaks: Sequence[float]) -> tuple[float, str]:
+    return (_GIB, "GiB") if max(peaks) >= _GIB else (_MIB, "MiB")
+
+
+def _front(rows: Sequence[dict[str, Any]], *, higher: bool) -> list[dict[str, Any]]:
+    """Return the rows that none beats in score and memory, by growing memory."""
+    sign = 1 if higher else -1
+    front: list[Any] = []
+    for row in sorted(rows, key=lambda row: (row["peak_memory_bytes"], -sign * row["score"])):
+        if not front or sign * row["score"] > sign * front[-1]["score"]:
+            front.append(row)
+    return front
+
+
+def _point(axes: Axes, row: Mapping[str, Any], *, scales: tuple[float, float], look: Look) -> None:
+    size, factor = scales
+    place, value = row["peak_memory_bytes"] / size, factor * row["score"]
+    if not missing(row["score_low"]):
+        ends = [factor * row["score_low"], factor * row["score_high"]]
+        axes.plot([place, place], ends, color=look.colour, linewidth=1.2, zorder=2)
+    filled = not missing(row["pareto"]) and bool(row["pareto"])
+    axes.plot(
+        [place],
+        [value],
+        color=look.colour,
+        marker=look.marker,
+        markersize=7,
+        zorder=3,
+        markerfacecolor=look.colour if filled else "none",
+        markeredgewidth=1.4,
+    )
