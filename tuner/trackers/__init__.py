@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trainers.errors import ConfigError
 from tuner.trackers.address import StoreAddress, locate_store
 from tuner.trackers.aggregate import aggregate
 from tuner.trackers.base import Curve, Group, Phase, Reader, RunRecord, RunState, Tracker
@@ -36,5 +37,17 @@ def open_tracker(store: str | Path) -> Tracker:
 
 
 def open_reader(store: str | Path) -> Reader:
-    """Open a store to read it: the folder of a study's runs, or a server's URI."""
-    return open_tracker(store)
+    """Open a store to read it: the folder of a study's runs, or the URI of a server or database.
+
+    A database is read without MLflow, whose import takes seconds.
+
+    Raises:
+        ConfigError: There is no such folder, or the store cannot be opened.
+    """
+    from tuner.trackers.sql_reader import open_sql_reader
+
+    address = locate_store(store)
+    if address.artifact_uri is not None and not (Path(store) / "mlflow.db").is_file():
+        raise ConfigError(f"--store {store}: no studies here yet; run one with `tuner run-study`")
+    reader = open_sql_reader(address.tracking_uri, lambda: open_tracker(store))
+    return reader or open_tracker(store)

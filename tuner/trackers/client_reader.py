@@ -10,6 +10,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
@@ -22,6 +23,7 @@ from tuner.trackers.tags import StoredRun
 _PAGE = 1_000
 _RUNS_AT_ONCE, _LONGEST_SAMPLE = 100, 2_500
 """The server's limits: runs in a request for curves, and points of a run before it samples."""
+_NO_SUCH_RUN = "RESOURCE_DOES_NOT_EXIST"
 _HISTORY = "/api/2.0/mlflow/metrics/get-history-bulk-interval"
 
 
@@ -98,8 +100,13 @@ class ClientReader(StoredReader):
         text: str | None = experiment.tags.get(STUDY)
         return text
 
-    def _find_artifact_uri(self, run_id: str) -> str:
-        uri: str = self._client.get_run(run_id).info.artifact_uri
+    def _find_artifact_uri(self, run_id: str) -> str | None:
+        try:
+            uri: str = self._client.get_run(run_id).info.artifact_uri
+        except MlflowException as error:
+            if error.error_code == _NO_SUCH_RUN:
+                return None
+            raise
         return uri
 
     def _download(self, run_id: str, name: str) -> Path | None:

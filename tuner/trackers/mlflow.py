@@ -24,7 +24,8 @@ from tuner.trackers.ledger import Line, MetricValue
 from tuner.trackers.lifecycle import LifecycleTracker
 from tuner.trackers.names import cut, has_several_cells, run_name
 from tuner.trackers.saved_model import DATA_FOLDER, MODEL_NAME, describe_model
-from tuner.trackers.stored_reader import STUDY
+from tuner.trackers.sql_reader import open_sql_reader
+from tuner.trackers.stored_reader import STUDY, StoredReader
 from tuner.trackers.tags import (
     DIGEST,
     PARENT,
@@ -71,7 +72,9 @@ class MlflowTracker(LifecycleTracker):
         self._studies: dict[str, _Study] = {}
         with quiet_migration(), self._explained():
             self._client = MlflowClient(tracking_uri=self._store.tracking_uri)
-        self._reader = ClientReader(self._client)
+        reader = ClientReader(self._client)
+        uri = self._store.tracking_uri
+        self._reader: StoredReader = open_sql_reader(uri, lambda: reader) or reader
 
     def log_model(self, run_id: str, folder: Path) -> None:
         """Keep the folder as the run's logged model `model`; nothing of it is loaded."""

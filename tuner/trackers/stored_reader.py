@@ -39,9 +39,10 @@ class StoredReader(Reader):
 
     def artifact(self, run_id: str, name: str) -> Path | None:
         """Look into the run's own folder if it is on this machine, else download the file."""
-        uri = self._artifact_uris.get(run_id)
+        uri = self._artifact_uris.get(run_id) or self._find_artifact_uri(run_id)
         if uri is None:
-            uri = self._artifact_uris[run_id] = self._find_artifact_uri(run_id)
+            return None
+        self._artifact_uris[run_id] = uri
         folder = local_folder(uri)
         if folder is None:
             return self._download(run_id, name)
@@ -64,7 +65,7 @@ class StoredReader(Reader):
     def _study_tag(self, study: str) -> str | None: ...
 
     @abstractmethod
-    def _find_artifact_uri(self, run_id: str) -> str: ...
+    def _find_artifact_uri(self, run_id: str) -> str | None: ...
 
     @abstractmethod
     def _download(self, run_id: str, name: str) -> Path | None: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from trainers.contract import RunSpec, Seeds
 from tuner.trackers.base import Group, RunRecord, RunState
@@ -23,6 +24,8 @@ STATUS: Mapping[RunState, str] = {
 }
 """MLflow's status of a run in each state."""
 
+_GROUP_FIELDS = tuple(name for name in Group.model_fields if name != "study")
+_GROUP_TAGS = tuple(f"tuner.{name}" for name in _GROUP_FIELDS)
 _FACT = "tuner.fact."
 _SEEDS = "tuner.seeds"
 
@@ -37,8 +40,8 @@ class StoredRun:
     end: int | None
     artifact_uri: str
     tags: Mapping[str, str]
-    params: Mapping[str, str]
-    metrics: Mapping[str, float]
+    params: dict[str, str]
+    metrics: dict[str, float]
 
 
 def group_tags(group: Group) -> dict[str, str]:
@@ -66,9 +69,7 @@ def group_of(study: str, tags: Mapping[str, str]) -> Group | None:
     """Read a configuration from a run's tags; None where the run is not tuner's."""
     if "tuner.cell" not in tags:
         return None
-    names = [name for name in Group.model_fields if f"tuner.{name}" in tags]
-    fields = {name: tags[f"tuner.{name}"] for name in names}
-    return Group.model_validate(fields | {"study": study})
+    return _group(study, tuple(tags.get(tag) for tag in _GROUP_TAGS))
 
 
 def state_of(run: StoredRun) -> RunState:
@@ -86,17 +87,36 @@ def record_of(study: str, run: StoredRun) -> RunRecord | None:
     if group is None or _SEEDS not in run.tags:
         return None
     state, tags = state_of(run), run.tags
-    return RunRecord(
+    # Not validated: it is what was written, and a store may hold NaN, which a record would refuse.
+    return RunRecord.model_construct(
         run_id=run.run_id,
         parent_id=tags[PARENT],
         group=group,
         digest=tags[DIGEST],
-        seeds=Seeds.model_validate_json(tags[_SEEDS]),
+        seeds=_seeds(tags[_SEEDS]),
         state=state,
         reason=tags.get(REASON, ""),
-        params=dict(run.params),
-        metrics=dict(run.metrics),
-        facts={k.removeprefix(_FACT): v for k, v in tags.items() if k.startswith(_FACT)},
+        params=run.params,
+        metrics=run.metrics,
+        facts={_fact_name(k): v for k, v in tags.items() if k.startswith(_FACT)},
         start=run.start / 1000,
         end=None if state == "running" or run.end is None else run.end / 1000,
     )
+
+
+# Runs share most of these: made once, held once.
+@lru_cache(maxsize=4096)
+def _group(study: str, values: tuple[str | None, ...]) -> Group:
+    fields = zip(_GROUP_FIELDS, values, strict=True)
+    given = {name: value for name, value in fields if value is not None}
+    return Group.model_validate(given | {"study": study})
+
+
+@lru_cache(maxsize=4096)
+def _seeds(text: str) -> Seeds:
+    return Seeds.model_validate_json(text)
+
+
+@lru_cache(maxsize=4096)
+def _fact_name(tag: str) -> str:
+    return tag.removeprefix(_FACT)

@@ -1,0 +1,156 @@
+"""Read runs from MLflow's database with a few plain queries, without importing MLflow."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, Join, Select, TableClause, select
+
+from tuner.trackers.base import Curve, Phase, Reader
+from tuner.trackers.curves import Point, make_curves
+from tuner.trackers.sql_schema import (
+    ACTIVE,
+    EXPERIMENT_TAGS,
+    EXPERIMENTS,
+    LATEST_METRICS,
+    METRICS,
+    PARAMS,
+    RUNS,
+    TAGS,
+    open_engine,
+)
+from tuner.trackers.stored_reader import STUDY, StoredReader
+from tuner.trackers.tags import PHASE, StoredRun
+
+_RUNS_AT_ONCE = 500
+
+
+def open_sql_reader(uri: str, otherwise: Callable[[], Reader]) -> SqlReader | None:
+    """Open a database to read it.
+
+    Args:
+        uri: MLflow's tracking URI.
+        otherwise: Opens the reader that files are downloaded by, where they are not on this
+            machine.
+
+    Returns:
+        None where `open_engine` knows no such database.
+    """
+    engine = open_engine(uri)
+    return SqlReader(engine, otherwise) if engine else None
+
+
+class SqlReader(StoredReader):
+    """Reads with one query a table. The database is never written to.
+
+    Args:
+        engine: Of a database that MLflow 3 made.
+        otherwise: See `open_sql_reader`.
+    """
+
+    def __init__(self, engine: Engine, otherwise: Callable[[], Reader]) -> None:
+        super().__init__()
+        self._engine = engine
+        self._otherwise = otherwise
+        self._downloader: Reader | None = None
+
+    def studies(self) -> list[str]:
+        """List the experiments that are studies."""
+        tagged = EXPERIMENTS.c.experiment_id == EXPERIMENT_TAGS.c.experiment_id
+        active = EXPERIMENTS.c.lifecycle_stage == ACTIVE
+        query = select(EXPERIMENTS.c.name).where(tagged, active, EXPERIMENT_TAGS.c.key == STUDY)
+        return sorted(name for (name,) in self._rows(query))
+
+    def stored_runs(
+        self, study: str, *, phase: Phase | None = None, with_params: bool = True
+    ) -> Iterator[StoredRun]:
+        """Read table after table, then put the runs together."""
+        runs, wanted = RUNS.c, _of_study(study, phase)
+        columns = (runs.run_uuid, runs.status, runs.start_time, runs.end_time, runs.artifact_uri)
+        query = select(*columns).select_from(wanted)
+        found = self._rows(query.order_by(runs.start_time, runs.run_uuid))
+        tags = self._entries(TAGS, wanted)
+        params = self._entries(PARAMS, wanted) if with_params else {}
+        metrics = self._entries(LATEST_METRICS, wanted)
+        for run_id, status, start, end, artifact_uri in found:
+            yield StoredRun(
+                run_id=run_id,
+                status=status,
+                start=start,
+                end=end,
+                artifact_uri=artifact_uri,
+                tags=tags.pop(run_id, {}),
+                params=params.pop(run_id, {}),
+                metrics=metrics.pop(run_id, {}),
+            )
+
+    def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
+        """Read the points of some hundred runs in one query."""
+        points = METRICS.c
+        columns = (points.run_uuid, points.key, points.step, points.timestamp)
+        for start in range(0, len(run_ids), _RUNS_AT_ONCE):
+            chunk = run_ids[start : start + _RUNS_AT_ONCE]
+            wanted = points.run_uuid.in_(chunk), points.key.in_(names)
+            query = select(*columns, points.value, points.is_nan).where(*wanted)
+            found = defaultdict(list)
+            for run_id, name, step, milliseconds, value, is_nan in self._rows(query):
+                point = Point(step, milliseconds, float("nan") if is_nan else value)
+                found[run_id, name].append(point)
+            yield from make_curves(chunk, names, found)
+
+    def _entries(self, entries: TableClause, wanted: Join) -> dict[str, dict[str, Any]]:
+        """Read names and values of runs from one of the tables that hold them."""
+        by_run = wanted.join(entries, entries.c.run_uuid == RUNS.c.run_uuid)
+        columns = [entries.c.run_uuid, entries.c.key, entries.c.value]
+        if "is_nan" in entries.c:
+            columns.append(entries.c.is_nan)
+        found: dict[str, dict[str, Any]] = defaultdict(dict)
+        # The runs of a study repeat each other: one text for all that are equal.
+        texts: dict[Any, Any] = {}
+        for run_id, key, value, *is_nan in self._rows(select(*columns).select_from(by_run)):
+            kept = float("nan") if any(is_nan) else texts.setdefault(value, value)
+            found[run_id][texts.setdefault(key, key)] = kept
+        return found
+
+    def _study_tag(self, study: str) -> str | None:
+        tags = EXPERIMENT_TAGS.c
+        query = select(tags.value).where(
+            tags.experiment_id == EXPERIMENTS.c.experiment_id,
+            tags.key == STUDY,
+            EXPERIMENTS.c.name == study,
+            EXPERIMENTS.c.lifecycle_stage == ACTIVE,
+        )
+        rows = self._rows(query)
+        return rows[0][0] if rows else None
+
+    def _find_artifact_uri(self, run_id: str) -> str | None:
+        rows = self._rows(select(RUNS.c.artifact_uri).where(RUNS.c.run_uuid == run_id))
+        return rows[0][0] if rows else None
+
+    def _download(self, run_id: str, name: str) -> Path | None:
+        if self._downloader is None:
+            self._downloader = self._otherwise()
+        return self._downloader.artifact(run_id, name)
+
+    def _rows(self, query: Select[Any]) -> Sequence[Any]:
+        # All at once: a reader that lingers would hold up those who write to a SQLite file.
+        with self._engine.connect() as connection:
+            return connection.execute(query).all()
+
+
+def _of_study(study: str, phase: Phase | None) -> Join:
+    """Return the runs of a study's experiment, with the conditions in the join itself."""
+    in_study = (
+        (RUNS.c.experiment_id == EXPERIMENTS.c.experiment_id)
+        & (RUNS.c.lifecycle_stage == ACTIVE)
+        & (EXPERIMENTS.c.name == study)
+    )
+    runs = RUNS.join(EXPERIMENTS, in_study)
+    if phase is None:
+        return runs
+    tag = TAGS.alias("phase")
+    of_phase = (tag.c.run_uuid == RUNS.c.run_uuid) & (tag.c.key == PHASE) & (tag.c.value == phase)
+    return runs.join(tag, of_phase)

@@ -1,0 +1,76 @@
+"""Name the tables of MLflow's database, and open one after a look whether they are as known."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Engine, TableClause, column, create_engine, inspect, make_url, select, table
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+_VALUES = ("run_uuid", "key", "value")
+
+EXPERIMENTS = table(
+    "experiments", *map(column, ("experiment_id", "name", "lifecycle_stage", "workspace"))
+)
+EXPERIMENT_TAGS = table("experiment_tags", *map(column, ("experiment_id", "key", "value")))
+RUNS = table(
+    "runs",
+    *map(column, ("run_uuid", "experiment_id", "status", "start_time", "end_time")),
+    *map(column, ("lifecycle_stage", "artifact_uri")),
+)
+TAGS = table("tags", *map(column, _VALUES))
+PARAMS = table("params", *map(column, _VALUES))
+LATEST_METRICS = table("latest_metrics", *map(column, (*_VALUES, "is_nan")))
+METRICS = table("metrics", *map(column, (*_VALUES, "is_nan", "step", "timestamp")))
+
+ACTIVE = "active"
+"""Lifecycle stage of what is not deleted."""
+_WORKSPACE = "default"
+_SECONDS_TO_WAIT = 20
+"""For a writer to let go of a SQLite file, as long as MLflow itself waits."""
+
+
+def open_engine(uri: str) -> Engine | None:
+    """Open a database to read it.
+
+    Returns:
+        None where the URI is not of a database, there is none yet, its tables are not those of
+        MLflow 3, or it is parted into MLflow's workspaces.
+    """
+    try:
+        engine = _engine(uri)
+        return engine if engine is not None and _is_known(engine) else None
+    except (SQLAlchemyError, ImportError):  # no such dialect, no driver, no such file, no tables
+        return None
+
+
+def _engine(uri: str) -> Engine | None:
+    url = make_url(uri)
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, poolclass=NullPool)
+    if url.database in (None, "", ":memory:"):
+        return None
+    # An ordinary connection would make the file if it is not there.
+    address = f"{Path(url.database).absolute().as_uri()}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(address, uri=True, timeout=_SECONDS_TO_WAIT)
+
+    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+
+def _is_known(engine: Engine) -> bool:
+    inspector = inspect(engine)
+    tables: tuple[TableClause, ...] = (
+        *(EXPERIMENTS, EXPERIMENT_TAGS, RUNS),
+        *(TAGS, PARAMS, LATEST_METRICS, METRICS),
+    )
+    for known in tables:
+        there = {found["name"] for found in inspector.get_columns(known.name)}
+        if not there >= set(known.c.keys()):
+            return False
+    with engine.connect() as connection:
+        workspaces = connection.execute(select(EXPERIMENTS.c.workspace).distinct()).scalars()
+        return set(workspaces) <= {_WORKSPACE}
