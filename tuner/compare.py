@@ -1,35 +1,86 @@
-"""Build a study's report from what its tracker has."""
+"""Build the report of studies that a store holds."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from trainers.errors import ConfigError, known
 from tuner.load import load_study
-from tuner.report import Report
+from tuner.report import Question, Report, gather, read_references
 from tuner.report import build_report as report_of
+from tuner.shipped import find_reference
 from tuner.study import STORE
-from tuner.trackers import open_tracker
+from tuner.trackers import Tracker, entity_name, open_tracker
 
 
-def build_report(study: str | Path, *, store: str | Path = STORE) -> Report:
-    """Compare the confirm runs of a study.
+def build_report(
+    study: str | Path | Sequence[str | Path],
+    *,
+    store: str | Path = STORE,
+    metric: str | None = None,
+    baseline: str | None = None,
+    reference: str | Path | None = None,
+) -> Report:
+    """Compare the confirm runs of one study, or of several together.
 
     Args:
         study: A shipped study, a YAML file, or the name of a study that the store holds.
-        store: Folder that the study was run in.
+        store: Folder that the studies were run in, or the address of an MLflow server.
+        metric: Test metric to compare by; by default the study's own.
+        baseline: Arm to pair every other with; by default all pairs are compared.
+        reference: Published numbers: a shipped name or a CSV file.
 
     Returns:
-        A report whose `cells` and `runs` are pandas frames.
+        A report with the pandas frames `cells`, `pairs`, `runs`, `trials`.
 
     Raises:
-        ConfigError: No such study in the store, or no such store.
+        ConfigError: No such study in the store, no such store, metric, arm or file.
+        TestReadEarly: The search has read the test split.
     """
-    if not (Path(store) / "mlflow.db").is_file():
+    published = read_references(find_reference(reference)) if reference is not None else ()
+    tracker = open_store(store)
+    wanted = [study] if isinstance(study, str | Path) else list(study)
+    names = held_names(tracker, wanted, store)
+    evidence = gather(tracker, names, metric=None if metric is None else entity_name(metric))
+    return report_of(evidence, Question(baseline=baseline, published=published))
+
+
+def open_store(store: str | Path) -> Tracker:
+    """Open a store that exists.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    if "://" not in str(store) and not (Path(store) / "mlflow.db").is_file():
         raise ConfigError(f"--store {store}: no studies here yet; run one with `tuner run-study`")
-    tracker = open_tracker(store)
+    return open_tracker(store)
+
+
+def held_names(
+    tracker: Tracker, studies: Sequence[str | Path], store: str | Path
+) -> tuple[str, ...]:
+    """Return the names of studies that the store holds, each once.
+
+    Raises:
+        ConfigError: It does not hold one of them.
+    """
     held = tracker.studies()
-    name = str(study) if str(study) in held else load_study(study).name
-    if name not in held:
-        raise ConfigError(f"{study}: not run in {store}; studies there: {known(held)}")
-    return report_of(tracker.runs(name, phase="confirm"))
+    names = []
+    for study in studies:
+        name = str(study) if str(study) in held else load_study(study).name
+        if name not in held:
+            raise ConfigError(f"{study}: not run in {store}; studies there: {known(held)}")
+        names.append(name)
+    return tuple(dict.fromkeys(names))
+
+
+def keep_report(report: Report, *, store: str | Path = STORE) -> None:
+    """Keep a report as artifacts of the run `report` of each of its studies."""
+    tracker = open_store(store)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "report"
+        report.write(folder)
+        for study in report.comparison.studies:
+            tracker.log_report(study, folder)

@@ -38,6 +38,27 @@ def study_path(name: str) -> Path:
     return shipped_folder("configs") / f"{name}.yaml"
 
 
+def reference_names() -> list[str]:
+    """List the shipped files of published results."""
+    return sorted(path.stem for path in (shipped_folder("configs") / "references").glob("*.csv"))
+
+
+def find_reference(name: str | Path) -> Path:
+    """Return a file of published results: a shipped name, or a path.
+
+    Raises:
+        ConfigError: No such shipped name; that a path exists is seen when it is read.
+    """
+    if Path(name).suffix or "/" in str(name):
+        return Path(name)
+    if str(name) not in reference_names():
+        allowed = known(reference_names())
+        raise ConfigError(
+            f"--reference: no such name, got {str(name)!r}; known: {allowed}, or a file"
+        )
+    return shipped_folder("configs") / "references" / f"{name}.csv"
+
+
 def ds_configs() -> dict[str, dict[str, Any]]:
     """Map every DeepSpeed preset's name to its content."""
     folder = shipped_folder("ds_configs")

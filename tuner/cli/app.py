@@ -16,7 +16,8 @@ app = typer.Typer(
     help="Compare full fine-tuning with adapters: equal search budgets, fresh seeds, MLflow.",
 )
 
-StudyName = Annotated[str, typer.Argument(help="A shipped study's name, or a YAML file's path.")]
+_STUDY = "A shipped study's name, or a YAML file's path."
+StudyName = Annotated[str, typer.Argument(help=_STUDY)]
 StoreDir = Annotated[Path, typer.Option("--store", help="Folder of everything that is kept.")]
 DataDir = Annotated[
     Path | None,
@@ -33,13 +34,6 @@ class Noun(StrEnum):
     tasks = "tasks"
     models = "models"
     ds_configs = "ds-configs"
-
-
-class Format(StrEnum):
-    """How `report` writes."""
-
-    md = "md"
-    csv = "csv"
 
 
 @app.command("run-study", epilog="Example: tuner run-study quickstart")
@@ -78,25 +72,36 @@ def run_study_command(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: tuner report quickstart --output comparison")
+@app.command(epilog="Example: tuner report quickstart --baseline full --output comparison")
 def report(
-    study: StudyName,
+    studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help=_STUDY)],
     store: StoreDir = _STORE,
-    format: Annotated[Format, typer.Option(help="What to print.")] = Format.md,
+    format: Annotated[
+        str | None,
+        typer.Option(help="md, csv, tex, html, json; several with commas. Default: md, or all."),
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder to write report.md, cells.csv, runs.csv to.")
+        Path | None, typer.Option(help="Folder to write the files and pictures to.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Published numbers: a shipped name or a CSV file.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Compare every arm with this one alone.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Test metric to compare by; default: the study's.")
     ] = None,
 ) -> None:
-    """Print the comparison of a study's confirm runs."""
-    from tuner.compare import build_report
+    """Compare the confirm runs of studies over their seeds."""
+    from tuner.cli.report import chosen_formats, write_report
+    from tuner.compare import build_report, keep_report
 
-    made = build_report(study, store=store)
-    if output is not None:
-        for path in made.write(output):
-            typer.echo(path)
-        return
-    text = made.markdown() if format is Format.md else made.cells.to_csv(index=False)
-    typer.echo(text, nl=False)
+    formats = chosen_formats(format, output)
+    options = {"metric": metric, "baseline": baseline, "reference": reference}
+    made = build_report(studies, store=store, **options)
+    write_report(made, formats, output)
+    keep_report(made, store=store)
 
 
 @app.command("list", epilog="Example: tuner list methods")

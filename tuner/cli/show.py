@@ -12,7 +12,7 @@ from rich.text import Text
 
 from trainers.bases import Method, ModelSource, Task
 from trainers.plugins import Plugin, kinds, named, plugin_class
-from tuner.compare import build_report
+from tuner.compare import build_report, keep_report
 from tuner.shipped import describe_ds_config, ds_configs, study_names
 from tuner.study import StudyOutcome
 
@@ -22,6 +22,7 @@ _BASES: dict[str, type[Plugin]] = {"methods": Method, "tasks": Task, "models": M
 def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, store: Path) -> None:
     """Print the comparison, what failed, and how to look further."""
     report = build_report(study, store=store)
+    keep_report(report, store=store)
     table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     headers, *rows = report.rows()
     for index, header in enumerate(headers):

@@ -1,71 +1,182 @@
-"""Reports compare a study's ways of training over seeds, from what the tracker recorded."""
+"""Reports compare studies' ways of training over seeds, from what the tracker recorded."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from tuner.report.render import render_markdown, render_notes, render_rows
-from tuner.report.tables import Tables, build_tables
-from tuner.trackers import RunRecord
+from tuner.report.across import CAPTION
+from tuner.report.build import Question, compare
+from tuner.report.comparison import Comparison, Note
+from tuner.report.evidence import Evidence, gather
+from tuner.report.export import CSV_TABLES, render_csv, render_json
+from tuner.report.latex import render_latex
+from tuner.report.layout import NOTHING, UNFAIR, arm_titles, block_views
+from tuner.report.markdown import render_markdown
+from tuner.report.tables.references import Published, read_references
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Report", "Tables", "build_report", "build_tables"]
+    from tuner.report.plots import Picture
+
+__all__ = [
+    "FORMATS",
+    "Comparison",
+    "Evidence",
+    "Format",
+    "Note",
+    "Published",
+    "Question",
+    "Report",
+    "build_report",
+    "gather",
+    "read_references",
+]
+
+Format = Literal["md", "csv", "tex", "html", "json"]
+FORMATS: tuple[Format, ...] = ("md", "csv", "tex", "html", "json")
+_WIDE = ("trials", "of these head")
 
 
 @dataclass(frozen=True)
 class Report:
-    """A study's comparison. The same records give the same bytes, whatever their order."""
+    """A comparison in all its forms. The same records give the same bytes, whatever their order.
 
-    tables: Tables
+    `columns.py` documents the columns of the frames.
+    """
+
+    comparison: Comparison
 
     @property
     def cells(self) -> pandas.DataFrame:
-        """One row a cell; see `Tables`."""
-        return self.tables.cells
+        """One row for each cell and test metric."""
+        return self.comparison.cells
+
+    @property
+    def pairs(self) -> pandas.DataFrame:
+        """One row for each pair of arms and main score."""
+        return self.comparison.pairs
 
     @property
     def runs(self) -> pandas.DataFrame:
-        """One row a run; see `Tables`."""
-        return self.tables.runs
+        """One row for each confirm run."""
+        return self.comparison.runs
+
+    @property
+    def trials(self) -> pandas.DataFrame:
+        """One row for each search trial."""
+        return self.comparison.trials
+
+    @cached_property
+    def pictures(self) -> Mapping[str, Picture]:
+        """Return the pictures that have something to show, by file name without suffix."""
+        from tuner.report.plots import draw
+
+        return draw(self.comparison)
 
     def markdown(self) -> str:
-        """Return the comparison for people."""
-        return render_markdown(self.tables)
+        """Return tables and sentences for a README."""
+        return render_markdown(self.comparison)
+
+    def latex(self) -> str:
+        """Return booktabs tables."""
+        return render_latex(self.comparison)
+
+    def html(self) -> str:
+        """Return one page that needs nothing else."""
+        from tuner.report.html import render_html
+
+        return render_html(self.comparison, self.pictures)
+
+    def json(self) -> str:
+        """Return everything, raw."""
+        return render_json(self.comparison)
+
+    def csv(self, table: str = "cells") -> str:
+        """Return one of the tables cells, pairs, runs, trials."""
+        return render_csv(self.comparison, table)
 
     def rows(self) -> list[list[str]]:
-        """Return the comparison as rows of text, titles first."""
-        return render_rows(self.tables)
+        """Return the arms as rows of text, titles first; task and model where they differ.
+
+        They are to fit a terminal, so that some columns of the other forms are left out.
+        """
+        views = list(block_views(self.comparison))
+        differ = [name for name in ("task", "model") if len({getattr(v, name) for v in views}) > 1]
+        titles = arm_titles(self.comparison.metric)
+        kept = [index for index, title in enumerate(titles) if title not in _WIDE]
+        rows = [
+            [*(getattr(view, name) for name in differ), *(row.texts[index] for index in kept)]
+            for view in views
+            for row in view.rows
+        ]
+        return [[*differ, *(titles[index] for index in kept)], *rows]
 
     def notes(self) -> list[str]:
-        """Return what must be known to read the rows."""
-        return render_notes(self.tables)
+        """Return what must be known to read the rows; what makes them unfair first."""
+        views = list(block_views(self.comparison))
+        if not views:
+            return [NOTHING]
+        flags = [f"{UNFAIR}: {flag}." for flag in self.comparison.flags]
+        notes = [
+            f"{note.task} · {note.model}: {note.text}"
+            if note.task and len(views) > 1
+            else note.text
+            for note in self.comparison.notes
+        ]
+        return [*flags, *notes, CAPTION]
 
-    def write(self, folder: Path) -> list[Path]:
-        """Write `report.md`, `cells.csv` and `runs.csv` (raw numbers), and return their paths."""
+    def files(self, formats: Iterable[Format] = FORMATS) -> dict[str, str]:
+        """Return the content of each text file, by name."""
+        contents: dict[str, str] = {}
+        for form in formats:
+            if form == "csv":
+                contents |= {f"{table}.csv": self.csv(table) for table in CSV_TABLES}
+            else:
+                made = {
+                    "md": self.markdown,
+                    "tex": self.latex,
+                    "html": self.html,
+                    "json": self.json,
+                }
+                contents[f"report.{form}"] = made[form]()
+        return contents
+
+    def write(
+        self, folder: Path, formats: Sequence[Format] = FORMATS, *, pictures: bool = True
+    ) -> list[Path]:
+        """Write the files, and below `pictures/` each picture as SVG and PNG; return the paths."""
         folder.mkdir(parents=True, exist_ok=True)
-        contents = {
-            "report.md": self.markdown(),
-            "cells.csv": self.cells.to_csv(index=False, lineterminator="\n"),
-            "runs.csv": self.runs.to_csv(index=False, lineterminator="\n"),
-        }
-        for name, text in contents.items():
+        paths = []
+        for name, text in self.files(formats).items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
-        return [folder / name for name in contents]
+            paths.append(folder / name)
+        return [*paths, *(self._write_pictures(folder / "pictures") if pictures else ())]
+
+    def _write_pictures(self, folder: Path) -> list[Path]:
+        paths = []
+        for name, picture in self.pictures.items():
+            folder.mkdir(exist_ok=True)
+            for suffix, content in (("svg", picture.svg.encode()), ("png", picture.png)):
+                path = folder / f"{name}.{suffix}"
+                path.write_bytes(content)
+                paths.append(path)
+        return paths
 
 
-def build_report(records: Sequence[RunRecord], *, metric: str | None = None) -> Report:
-    """Compare the confirm runs of a study.
+def build_report(evidence: Evidence, question: Question | None = None) -> Report:
+    """Compare the confirm runs of studies.
 
     Args:
-        records: What `Tracker.runs` returned.
-        metric: The study's metric, such as `macro_f1`; unless given, that of the last run.
+        evidence: What `gather` read from the store.
+        question: Baseline and published numbers.
+
+    Raises:
+        TestReadEarly: The search has read the test split.
+        ConfigError: No run has the metric, or no arm is called as the baseline.
     """
-    if metric is None:
-        last = max(records, key=lambda record: (record.start, record.run_id), default=None)
-        metric = last.params.get("metric", "macro_f1") if last else "macro_f1"
-    return Report(build_tables(records, metric=metric))
+    return Report(compare(evidence, question or Question()))

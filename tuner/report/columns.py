@@ -27,9 +27,7 @@ CELLS: tuple[Column, ...] = (
     *_CELL,
     _ARM,
     Column("method", "string", "what is trained: the method's kind"),
-    Column(
-        "metric", "string", "test metric; `unseen/`: without the rows that train has"
-    ),
+    Column("metric", "string", "test metric; `unseen/`: without the rows that train has"),
     Column("n", "Int64", "finished confirm runs, one a seed, that have the metric"),
     Column("mean", "float64", "mean over the seeds, as a fraction (loss: nats)"),
     Column("std", "float64", "standard deviation of the sample (n - 1)"),
@@ -38,9 +36,7 @@ CELLS: tuple[Column, ...] = (
     Column("median", "float64", "median over the seeds"),
     Column("min", "float64", "smallest value"),
     Column("max", "float64", "largest value"),
-    Column(
-        "test_noise_std", "float64", "standard error of one run, its test rows a sample"
-    ),
+    Column("test_noise_std", "float64", "standard error of one run, its test rows a sample"),
     Column("failed_runs", "Int64", "confirm runs that failed and were never finished"),
     Column("collapsed_runs", "Int64", "finished runs no more accurate than the majority class"),
     Column("left_out_runs", "Int64", "confirm runs of older definitions of the cell"),
@@ -53,9 +49,7 @@ CELLS: tuple[Column, ...] = (
     Column("adapter_parameters", "Int64", "those outside the classification head"),
     Column("head_parameters", "Int64", "those in the classification head"),
     Column("parent_run_id", "string", "MLflow run of the configuration"),
-    Column(
-        "run_ids", "string", "MLflow runs, in the order of seeds, a space between"
-    ),
+    Column("run_ids", "string", "MLflow runs, in the order of seeds, a space between"),
 )
 
 PAIRS: tuple[Column, ...] = (
@@ -118,3 +112,31 @@ TRIALS: tuple[Column, ...] = (
     Column("run_ids", "string", "MLflow runs of the seeds, a space between"),
 )
 """Then a column for each field that some search varies, such as `train.learning_rate`."""
+
+
+def columns_page() -> str:
+    """Return docs/report-columns.md."""
+    lines = [
+        "# Columns of the exported tables",
+        "",
+        "`tuner report STUDY --output DIR` writes them as CSV; `report.json` has the same rows",
+        "and names. Scores are fractions, memory is in bytes, time in seconds. A missing value is",
+        "empty (JSON: null). Made from `tuner/report/columns.py`:",
+        "",
+        "```",
+        "python -c 'from tuner.report.columns import columns_page as p; print(p(), end=\"\")'",
+        "```",
+    ]
+    for name, columns, more in _TABLES:
+        lines += ["", f"## {name}.csv", "", "| column | type | meaning |", "| --- | --- | --- |"]
+        lines += [f"| `{c.name}` | {c.dtype} | {c.meaning} |" for c in columns]
+        lines += [f"| {more} |  |  |"] if more else []
+    return "\n".join([*lines, ""])
+
+
+_TABLES = (
+    ("cells", CELLS, ""),
+    ("pairs", PAIRS, ""),
+    ("runs", RUNS, "then every metric of the runs but the training curves, by name"),
+    ("trials", TRIALS, "then every field that some search varies, such as `train.learning_rate`"),
+)

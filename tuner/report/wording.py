@@ -1,34 +1,71 @@
-"""Say numbers and what the seeds can tell in words, without any markup."""
+"""Write numbers as text: points, bytes, seconds, p. No markup."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-LEVEL = 0.05
-"""Level of significance that the notes speak of."""
-
-CAPTION = (
-    "Scores are on the test split, in points (a loss in nats), mean ± standard deviation of the "
-    "sample over n seeds. Peak memory is the largest of the training phase over the runs, "
-    "seconds the mean wall time of a run."
-)
 
 NONE = "-"
 """Stands for a number that there is none of."""
+_LOSS_DIGITS = 4
 
 
-def score_text(row: Mapping[str, Any], score: str) -> str:
-    """Return mean ± standard deviation, in points unless it is a loss."""
-    mean, spread = row[f"{score}_mean"], row[f"{score}_std"]
-    if missing(mean):
+def missing(value: Any) -> bool:
+    """Tell whether a table's cell is empty."""
+    import pandas
+
+    return value is None or value is pandas.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def value_text(value: Any, metric: str, *, signed: bool = False) -> str:
+    """Return a score in points (x 100), a loss in nats."""
+    if missing(value):
         return NONE
-    factor, digits = (1, 4) if score == "loss" else (100, 2)
-    shown = f"{factor * mean:.{digits}f}"
-    return shown if missing(spread) else f"{shown} ± {factor * spread:.{digits}f}"
+    factor, digits = (1, _LOSS_DIGITS) if metric.endswith("loss") else (100, 2)
+    return f"{factor * value:+.{digits}f}" if signed else f"{factor * value:.{digits}f}"
+
+
+def score_text(row: Mapping[Any, Any]) -> str:
+    """Return mean ± standard deviation of a row of `cells`."""
+    shown = value_text(row["mean"], row["metric"])
+    spread = value_text(row["std"], row["metric"])
+    return shown if spread == NONE else f"{shown} ± {spread}"
+
+
+def interval_text(low: Any, high: Any, metric: str, *, signed: bool = False) -> str:
+    """Return an interval such as `[49.30, 70.10]`."""
+    if missing(low) or missing(high):
+        return NONE
+    ends = (value_text(end, metric, signed=signed) for end in (low, high))
+    return f"[{', '.join(ends)}]"
+
+
+def p_text(p: Any) -> str:
+    """Return p to three digits; what is smaller as `< .001`."""
+    if missing(p):
+        return NONE
+    return "< .001" if p < 0.001 else _share(p, 3)
+
+
+def share_text(share: Any) -> str:
+    """Return a probability such as `.80`."""
+    return NONE if missing(share) else _share(share, 2)
+
+
+def number_text(value: Any, digits: int = 2) -> str:
+    """Return a number to so many digits."""
+    return NONE if missing(value) else f"{value:.{digits}f}"
+
+
+def count_text(count: Any) -> str:
+    """Return a count."""
+    return NONE if missing(count) else str(int(count))
+
+
+def percent_text(share: Any) -> str:
+    """Return a share in whole percent."""
+    return NONE if missing(share) else f"{100 * share:.0f}%"
 
 
 def parameters_text(count: Any) -> str:
@@ -51,51 +88,11 @@ def seconds_text(seconds: Any) -> str:
     return NONE if missing(seconds) else f"{seconds:.1f}"
 
 
-def run_notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Say which arms lack runs, and which runs are not shown."""
-    for row in rows:
-        if row["failed_runs"]:
-            yield f"{row['arm']}: {_count(row['failed_runs'], 'run')} failed."
-        if row["left_out_runs"]:
-            older = _count(row["left_out_runs"], "older run")
-            yield f"{row['arm']}: {older} of another definition of the arm left out."
-
-
-def seed_notes(seeds: Mapping[str, frozenset[Any]]) -> Iterator[str]:
-    """Say what the exact sign-flip test over shared seeds can and cannot tell.
-
-    With n pairs it flips n signs, so that no two-sided p is below 2/2^n.
-
-    Args:
-        seeds: The seeds of each arm's finished runs.
-    """
-    pairs: defaultdict[int, list[str]] = defaultdict(list)
-    for first, second in itertools.combinations(seeds, 2):
-        pairs[len(seeds[first] & seeds[second])].append(f"{first} and {second}")
-    for shared, names in sorted(pairs.items()):
-        which = "" if len(pairs) == 1 else f" ({'; '.join(names)})"
-        if shared == 0:
-            yield f"No seed is shared{which}, so there is nothing to pair."
-            continue
-        least = min(1.0, 2 / 2**shared)
-        floor = (
-            f"With {_count(shared, 'shared seed')} the exact two-sided paired sign-flip test "
-            f"cannot go below p = 2/2^{shared} = {least:.4g}"
-        )
-        if least > LEVEL:
-            end = f"the differences{which} are not separable with {_count(shared, 'seed')}"
-            yield f"{floor}: at the {LEVEL:.0%} level {end}."
-        else:
-            end = f"differences{which} could be separated at the {LEVEL:.0%} level"
-            yield f"{floor}: {end}; no test was made here."
-
-
-def missing(value: Any) -> bool:
-    """Tell whether a table's cell is empty."""
-    import pandas
-
-    return value is None or value is pandas.NA or (isinstance(value, float) and math.isnan(value))
-
-
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it must be."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _share(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("0") if text.startswith("0") else text

@@ -1,0 +1,110 @@
+"""The table of cells: whose runs count, and what is computed of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from tests.tuner.report.records import make_metrics, make_record, make_runs, report_of
+from tuner.report import Evidence, build_report
+from tuner.report.evidence import Confusion
+
+SCORES = {"full": [0.81, 0.84, 0.83, 0.7], "lora": [0.79, 0.8, 0.86, 0.81]}
+
+
+def test_summaries_equal_numpys_and_scipys() -> None:
+    """Mean, sample deviation, t interval, median, ends; memory's peaks, seconds' mean."""
+    cells = report_of(make_runs(SCORES), metric="f1/neutral").cells.set_index(["arm", "metric"])
+    for arm, scores in SCORES.items():
+        for name, share in (("accuracy", 1), ("macro_f1", 2), ("f1/neutral", 4)):
+            row, values = cells.loc[arm, name], np.array(scores) / share
+            assert row["mean"] == pytest.approx(values.mean(), abs=1e-12)
+            assert row["std"] == pytest.approx(values.std(ddof=1), abs=1e-12)
+            assert row["median"] == pytest.approx(np.median(values), abs=1e-12)
+            assert (row["min"], row["max"]) == (values.min(), values.max())
+            error = scipy_stats.sem(values)
+            low, high = scipy_stats.t.interval(0.95, 3, loc=values.mean(), scale=error)
+            assert (row["ci_low"], row["ci_high"]) == pytest.approx((low, high), abs=1e-12)
+        assert row["n"] == 4
+        assert row["seconds"] == pytest.approx(np.mean(1 + 10 * np.array(scores)))
+        assert row["peak_memory_bytes"] == int(max(scores) * 1e9)
+        assert row["peak_memory_mean_bytes"] == pytest.approx(np.mean(scores) * 1e9)
+        assert row["peak_with_eval_bytes"] == 2e9
+        assert (row["adapter_parameters"], row["head_parameters"]) == (299_000, 1_000)
+
+
+def test_runs_at_or_under_the_majority_class_are_counted_as_collapsed() -> None:
+    """At .4 and below; what is a hair above has not collapsed."""
+    made = report_of(make_runs({"full": [0.4, 0.35, 0.401]}))
+    assert set(made.cells["collapsed_runs"]) == {2}
+    assert any("full: 2 of 3 runs collapsed" in note for note in made.notes())
+
+
+def test_only_the_latest_definition_of_a_cell_is_compared() -> None:
+    """Runs of an older definition are left out, counted and noted."""
+    old = [make_record("lora", seed, cell="01d", start=1.0) for seed in range(2)]
+    new = [make_record("lora", seed, cell="new", start=2.0) for seed in range(3)]
+    made = report_of([*new, *old])
+    assert set(made.cells["n"]) == {3}
+    assert set(made.cells["left_out_runs"]) == {2}
+    assert "lora: 2 older runs of another definition of the arm left out." in made.notes()
+
+
+def test_failed_runs_are_counted_and_retried_ones_are_not() -> None:
+    """A seed that failed and then finished is a finished run; a digest counts once."""
+    failed = {"state": "failed", "reason": "exit code 1", "metrics": {}}
+    records = [
+        make_record("lora", 1, run_id="first", **failed),
+        make_record("lora", 1, run_id="second"),
+        make_record("lora", 1, run_id="third", start=500.0),
+        make_record("lora", 2, run_id="fourth", **failed),
+        make_record("lora", 3, state="killed", metrics={}),
+    ]
+    made = report_of(records)
+    assert set(made.cells["n"]) == {1}
+    assert set(made.cells["failed_runs"]) == {1}
+    assert list(made.runs["run_id"]) == ["third", "fourth"]
+    assert "lora: 1 run failed." in made.notes()
+
+
+def test_two_studies_with_an_arm_of_one_name_are_told_apart() -> None:
+    """Their arms carry the study's name, and form a pair."""
+    records = [make_record("full", seed, study=study) for study in ("a", "b") for seed in (1, 2)]
+    made = report_of([*records, make_record("lora", 1, study="b")])
+    assert list(dict.fromkeys(made.cells["arm"])) == ["full [a]", "full [b]", "lora"]
+    assert list(made.pairs["n"].unique()) == [2, 1]
+
+
+def test_the_noise_of_the_test_rows_is_set_against_the_spread_over_seeds() -> None:
+    """Binomial for accuracy where there are no predictions; else resampled from the confusions."""
+    records = make_runs({"full": [0.8, 0.8, 0.81]})
+    counts = np.array([[80, 20], [20, 80]])
+    table = Confusion(("no", "yes"), counts, counts)
+    evidence = Evidence(
+        studies=("s",),
+        records=tuple(records),
+        metric="accuracy",
+        confusions={record.run_id: table for record in records},
+    )
+    for made in (report_of(records, metric="accuracy"), build_report(evidence)):
+        row = made.cells.set_index("metric").loc["accuracy"]
+        assert row["test_noise_std"] == pytest.approx((0.8 * 0.2 / 200) ** 0.5, rel=0.15)
+        assert any("spread over seeds is smaller than the noise" in n for n in made.notes())
+    wide = report_of(make_runs({"full": [0.6, 0.8, 0.9]}), metric="accuracy")
+    assert not any("smaller than the noise" in note for note in wide.notes())
+
+
+def test_unseen_rows_have_metrics_of_their_own() -> None:
+    """Beside the whole, in cells and pairs, with a sentence that counts them."""
+    facts = {"rows.test": "139", "rows.test_seen_in_train": "52"}
+    records = [
+        make_record(arm, seed, facts=facts, metrics=make_metrics(0.7) | unseen)
+        for arm in ("full", "lora")
+        for seed, unseen in enumerate([{"test/unseen/accuracy": 0.6}] * 2)
+    ]
+    made = report_of(records)
+    assert "unseen/accuracy" in set(made.cells["metric"])
+    assert "unseen/accuracy" in set(made.pairs["metric"])
+    text = "52 of 139 test rows stand in train too; the metrics `unseen/...` are of the other 87."
+    assert text in made.notes()

@@ -1,0 +1,83 @@
+"""What makes a comparison unfair is said first, or the report refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.tuner.report.records import make_metrics, make_record, make_runs, make_trial, report_of
+from trainers.errors import ConfigError
+from tuner.report.guards import TestReadEarly
+
+BOTH = {"full": [0.8, 0.81], "lora": [0.7, 0.71]}
+
+
+def test_fair_comparisons_have_no_flag() -> None:
+    """Equal trials, equal everything."""
+    trials = [make_trial(arm, number, 0.5) for arm in BOTH for number in (0, 1)]
+    assert report_of([*make_runs(BOTH), *trials]).comparison.flags == ()
+
+
+def test_unequal_budgets_stand_in_the_first_line() -> None:
+    """Of the Markdown, of the rows' notes; with the numbers of trials."""
+    trials = [make_trial("full", number, 0.5) for number in range(3)]
+    trials += [make_trial("lora", 0, 0.5), make_trial("lora", 1, 0.5, state="killed")]
+    made = report_of([*make_runs(BOTH), *trials])
+    (flag,) = made.comparison.flags
+    assert flag == "unequal search budgets, in trials: full 3, lora 1"
+    assert made.markdown().splitlines()[0] == f"> **Not a fair comparison:** {flag}."
+    assert made.notes()[0] == f"Not a fair comparison: {flag}."
+    assert "Not a fair comparison: unequal" in made.latex()
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"git_commit": "fedcba9876543210"}, "different code: 01234567 (full); fedcba98 (lora)"),
+        ({"git_dirty": "true"}, "01234567 with changes (lora)"),
+        ({"torch": "2.14.0"}, "different packages: torch 2.13.0 (full); torch 2.14.0 (lora)"),
+        ({"precision": "bf16"}, "different precision: bf16 (lora); fp32 (full)"),
+        ({"gpu": "a GPU"}, "different hardware: a CPU, 2 threads (full); a GPU, 2 threads (lora)"),
+        ({"data.test": "c" * 64}, "different rows in test: bbbbbbbb (full); cccccccc (lora)"),
+    ],
+)
+def test_runs_of_different_making_are_flagged(facts: dict[str, str], words: str) -> None:
+    """Code, packages, precision, hardware, rows."""
+    records = [*make_runs({"full": [0.8]}), *make_runs({"lora": [0.7]}, facts=facts)]
+    assert any(words in flag for flag in report_of(records).comparison.flags)
+
+
+def test_another_data_seed_may_draw_other_rows() -> None:
+    """Digests are compared between runs of the same data seed."""
+    other: dict[str, Any] = {"data": 7, "facts": {"data.train": "d" * 64}}
+    records = [make_record(arm, 1) for arm in BOTH] + [make_record(a, 1, **other) for a in BOTH]
+    assert report_of(records).comparison.flags == ()
+
+
+@pytest.mark.parametrize("sign", ["metric", "spec"])
+def test_a_report_on_a_test_that_the_search_has_read_is_refused(sign: str) -> None:
+    """The runs are named; nothing is computed."""
+    early = make_trial("full", 0, 0.5, run_id="early-bird")
+    if sign == "metric":
+        early = early.model_copy(update={"metrics": early.metrics | {"test/accuracy": 0.9}})
+    else:
+        early = early.model_copy(update={"params": early.params | {"read_test": "True"}})
+    with pytest.raises(TestReadEarly, match="in the runs early-bird; configurations"):
+        report_of([*make_runs(BOTH), early])
+
+
+def test_an_unknown_baseline_or_metric_is_refused_in_words() -> None:
+    """With what there is."""
+    with pytest.raises(ConfigError, match=r"--baseline: no such arm 'bitfit'; known: full, lora"):
+        report_of(make_runs(BOTH), baseline="bitfit")
+    with pytest.raises(ConfigError, match=r"--metric: no run has the test metric 'bleu'; known: "):
+        report_of(make_runs(BOTH), metric="bleu")
+
+
+def test_test_scores_of_other_arms_do_not_flag_confirm_runs() -> None:
+    """Confirm runs are there to read the test."""
+    records = make_runs(BOTH)
+    assert all("test/accuracy" in record.metrics for record in records)
+    assert make_metrics(0.5)["test/accuracy"] == 0.5
+    assert len(report_of(records).cells) > 0

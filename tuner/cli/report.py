@@ -1,0 +1,47 @@
+"""Write a report: to the terminal in one form, or to a folder in several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import typer
+
+from trainers.errors import ConfigError, known
+from tuner.report import FORMATS, Format, Report
+
+
+def chosen_formats(text: str | None, output: Path | None) -> tuple[Format, ...]:
+    """Read `--format`; by default Markdown to the terminal, everything to a folder.
+
+    Raises:
+        ConfigError: No such format, or several without a folder; or the folder is a file.
+    """
+    if output is not None and output.exists() and not output.is_dir():
+        raise ConfigError(f"--output {output}: is a file; name a folder")
+    if text is None:
+        return ("md",) if output is None else FORMATS
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in get_args(Format):
+            raise ConfigError(f"--format: no such format, got {name!r}; known: {known(FORMATS)}")
+    formats = tuple(form for form in FORMATS if form in names)
+    if output is None and len(formats) > 1:
+        raise ConfigError(f"--format {text}: several formats need a folder; add --output DIR")
+    return formats
+
+
+def write_report(report: Report, formats: Sequence[Format], output: Path | None) -> None:
+    """Print one form, or write the files and name them."""
+    if output is None:
+        (form,) = formats
+        (text, *_) = report.files([form]).values()
+        typer.echo(text, nl=False)
+        return
+    try:
+        paths = report.write(output, formats)
+    except OSError as error:
+        raise ConfigError(f"--output {output}: {error.strerror}") from error
+    for path in paths:
+        typer.echo(path)

@@ -1,0 +1,182 @@
+"""Lay a comparison out as rows of text: what the terminal, Markdown and LaTeX show alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tuner.report.comparison import Comparison
+from tuner.report.scores import main_scores, title
+from tuner.report.wording import (
+    bytes_text,
+    count_text,
+    interval_text,
+    missing,
+    number_text,
+    p_text,
+    parameters_text,
+    score_text,
+    seconds_text,
+    share_text,
+    value_text,
+)
+
+if TYPE_CHECKING:
+    import pandas
+
+Row = Mapping[Any, Any]
+NOTHING = "No confirm run has finished or failed yet."
+UNFAIR = "Not a fair comparison"
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """The row of an arm: its text, and where its score stands among the block's."""
+
+    arm: str
+    texts: tuple[str, ...]
+    best: bool
+    near_best: bool
+    """Not shown to differ from the best."""
+
+
+@dataclass(frozen=True)
+class BlockView:
+    """What is shown of one task and model."""
+
+    task: str
+    model: str
+    titles: tuple[str, ...]
+    rows: tuple[ArmRow, ...]
+    pair_titles: tuple[str, ...]
+    pair_rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+    runs: Mapping[str, str]
+    """The MLflow run of each arm's configuration."""
+
+    @property
+    def title(self) -> str:
+        """Task and model."""
+        return f"{self.task} · {self.model}"
+
+
+def block_views(comparison: Comparison) -> Iterator[BlockView]:
+    """Yield what is to be shown of each task and model."""
+    for (task, model), cells in comparison.cells.groupby(["task", "model"]):
+        scores = main_scores(comparison.metric)
+        pairs = _of(comparison.pairs, task, model, comparison.metric)
+        notes = [
+            note.text for note in comparison.notes if (note.task, note.model) == (task, model)
+        ]
+        arms = _by_arm(cells, scores)
+        best = _best(pairs, {arm: rows[comparison.metric] for arm, rows in arms.items()})
+        yield BlockView(
+            task=str(task),
+            model=str(model),
+            titles=arm_titles(comparison.metric),
+            rows=tuple(
+                ArmRow(arm, _arm_texts(rows, scores), arm in best.first, arm in best.near)
+                for arm, rows in arms.items()
+            ),
+            pair_titles=_pair_titles(comparison.metric),
+            pair_rows=tuple(_pair_texts(row) for row in pairs),
+            notes=tuple(notes),
+            runs={arm: rows[comparison.metric]["parent_run_id"] for arm, rows in arms.items()},
+        )
+
+
+def arm_titles(metric: str) -> tuple[str, ...]:
+    """Return the titles of the table of arms."""
+    first, *others = (title(score) for score in main_scores(metric))
+    scores = ("arm", "n", first, "95% interval", *others)
+    return (*scores, "trials", "trained parameters", "of these head", "peak memory", "seconds")
+
+
+def _pair_titles(metric: str) -> tuple[str, ...]:
+    difference = (f"difference in {title(metric)}", "95% interval", "p", "p (Holm)")
+    effect = ("P(first better)", "95% interval", "d", "further seeds")
+    return ("pair", "n", *difference, *effect, "verdict")
+
+
+@dataclass(frozen=True)
+class _Best:
+    first: frozenset[str]
+    near: frozenset[str]
+
+
+def _best(pairs: list[Row], arms: Mapping[str, Row]) -> _Best:
+    """Find the arm with the best mean, and those not shown to differ from it.
+
+    A pair that was not tested, because there is a baseline, counts as not shown to differ.
+    """
+    from tuner.report.scores import higher_is_better
+
+    known = {arm: row["mean"] for arm, row in arms.items() if not missing(row["mean"])}
+    if len(known) < 2:
+        return _Best(frozenset(), frozenset())
+    metric = next(iter(arms.values()))["metric"]
+    top = (max if higher_is_better(metric) else min)(known.values())
+    first = frozenset(arm for arm, mean in known.items() if mean == top)
+    apart = {
+        other
+        for row in pairs
+        for arm, other in ((row["arm_a"], row["arm_b"]), (row["arm_b"], row["arm_a"]))
+        if arm in first and row["verdict"] in ("a better", "b better")
+    }
+    return _Best(first, frozenset(known) - first - apart)
+
+
+def _of(frame: pandas.DataFrame, task: object, model: object, metric: str) -> list[Row]:
+    here = (frame["task"] == task) & (frame["model"] == model) & (frame["metric"] == metric)
+    found: list[Row] = frame[here].to_dict("records")  # type: ignore[assignment]  # str columns
+    return found
+
+
+def _by_arm(cells: pandas.DataFrame, scores: tuple[str, ...]) -> dict[str, dict[str, Row]]:
+    arms: dict[str, dict[str, Row]] = {}
+    for row in cells[cells["metric"].isin(scores)].to_dict("records"):
+        arms.setdefault(row["arm"], {})[row["metric"]] = row
+    return arms
+
+
+def _arm_texts(rows: Mapping[str, Row], scores: tuple[str, ...]) -> tuple[str, ...]:
+    first = rows[scores[0]]
+    return (
+        str(first["arm"]),
+        str(first["n"]),
+        score_text(first),
+        interval_text(first["ci_low"], first["ci_high"], scores[0]),
+        *(score_text(rows[score]) for score in scores[1:]),
+        count_text(first["trials"]),
+        parameters_text(first["trained_parameters"]),
+        parameters_text(first["head_parameters"]),
+        bytes_text(first["peak_memory_bytes"]),
+        seconds_text(first["seconds"]),
+    )
+
+
+def _pair_texts(row: Row) -> tuple[str, ...]:
+    metric = row["metric"]
+    verdict = row["verdict"]
+    for side in "ab":
+        verdict = verdict.replace(f"{side} better", f"{row[f'arm_{side}']} better")
+    return (
+        f"{row['arm_a']} − {row['arm_b']}",  # noqa: RUF001  # a minus sign
+        str(row["n"]),
+        value_text(row["mean_difference"], metric, signed=True),
+        interval_text(row["ci_low"], row["ci_high"], metric, signed=True),
+        p_text(row["p"]),
+        p_text(row["p_holm"]),
+        share_text(row["probability_a_better"]),
+        _shares(row["probability_low"], row["probability_high"]),
+        number_text(row["cohens_d"]),
+        "> 1,000"
+        if missing(row["further_seeds"]) and row["n"]
+        else count_text(row["further_seeds"]),
+        verdict,
+    )
+
+
+def _shares(low: Any, high: Any) -> str:
+    return "-" if missing(low) else f"[{share_text(low)}, {share_text(high)}]"
