@@ -1,0 +1,72 @@
+"""Statistics over seeds: pure functions over arrays, which know nothing of runs.
+
+Importing this loads numpy; scipy and statsmodels are loaded by the functions that need them.
+"""
+
+from tuner.report.stats.candidates import bca_interval, logit_t_interval, percentile_interval
+from tuner.report.stats.interval import (
+    Interval,
+    Intervals,
+    Summary,
+    mean_interval,
+    summarise,
+    t_interval,
+)
+from tuner.report.stats.noise import (
+    Noise,
+    binomial_interval,
+    binomial_std,
+    bootstrap_noise,
+    confusion_counts,
+)
+from tuner.report.stats.pairs import PairedComparison, compare_pairs, holm
+from tuner.report.stats.power import noether_pairs, paired_power, seeds_needed, seeds_to_detect
+from tuner.report.stats.ranks import (
+    critical_difference,
+    friedman_p,
+    mean_ranks,
+    nemenyi_p,
+    not_separable_groups,
+)
+from tuner.report.stats.sign_flip import least_sign_flip_p, sign_flip_p
+from tuner.report.stats.tradeoff import pareto, pareto_probability
+from tuner.report.stats.validation_curve import Swap, expected_best, expected_seconds, swaps
+from tuner.report.stats.variance import variance_components
+
+__all__ = [
+    "Interval",
+    "Intervals",
+    "Noise",
+    "PairedComparison",
+    "Summary",
+    "Swap",
+    "bca_interval",
+    "binomial_interval",
+    "binomial_std",
+    "bootstrap_noise",
+    "compare_pairs",
+    "confusion_counts",
+    "critical_difference",
+    "expected_best",
+    "expected_seconds",
+    "friedman_p",
+    "holm",
+    "least_sign_flip_p",
+    "logit_t_interval",
+    "mean_interval",
+    "mean_ranks",
+    "nemenyi_p",
+    "noether_pairs",
+    "not_separable_groups",
+    "paired_power",
+    "pareto",
+    "pareto_probability",
+    "percentile_interval",
+    "seeds_needed",
+    "seeds_to_detect",
+    "sign_flip_p",
+    "summarise",
+    "swaps",
+    "t_interval",
+    "variance_components",
+]
