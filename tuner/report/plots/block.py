@@ -18,6 +18,10 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)), (0, (9, 2)))
 
 
+Row = Mapping[Any, Any]
+"""A row of a frame."""
+
+
 @dataclass(frozen=True)
 class Look:
     """How an arm is drawn in every picture: told apart without colour too."""
@@ -47,15 +51,14 @@ class Block:
         """What a picture's title ends with."""
         return f"{self.task} · {self.model}"
 
-    def rows(self, frame: pandas.DataFrame) -> list[dict[str, Any]]:
+    def rows(self, frame: pandas.DataFrame) -> list[Row]:
         """Return the rows of a frame that are about this task and model."""
         here = (frame["task"] == self.task) & (frame["model"] == self.model)
-        found: list[dict[str, Any]] = frame[here].to_dict("records")
-        return found
+        return list(frame[here].to_dict("records"))
 
-    def by_arm(self, rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    def by_arm(self, rows: Sequence[Row]) -> dict[str, list[Row]]:
         """Return rows by their arms, in the order of every picture."""
-        found: dict[str, list[dict[str, Any]]] = {arm: [] for arm in self.looks}
+        found: dict[str, list[Row]] = {arm: [] for arm in self.looks}
         for row in rows:
             found[row["arm"]].append(row)
         return {arm: rows for arm, rows in found.items() if rows}

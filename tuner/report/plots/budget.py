@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tuner.report.plots.block import Block, Look
+from tuner.report.plots.block import Block, Look, Row
 from tuner.report.plots.layout import (
     BELOW,
     LEFT,
@@ -32,7 +32,7 @@ _HEIGHT, _GAP = 150.0, 16.0
 _UNITS = ((7200.0, 3600.0, "hours"), (180.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
 _MARKERS_OF_A_LINE = 10
 
-Lines = dict[str, list[dict[str, Any]]]
+Lines = dict[str, list[Row]]
 
 
 def sketch_budget(block: Block) -> Sketch | None:
@@ -67,7 +67,7 @@ def _paint(lines: Lines, looks: Mapping[str, Look], *, metric: str) -> Figure:
         _steps(left, [int(point["trials"]) for point in points], values, looks[arm])
         _steps(right, [point["seconds"] / second for point in points], values, looks[arm])
     left.set_xlabel("trials")
-    left.xaxis.get_major_locator().set_params(integer=True)
+    left.locator_params(axis="x", integer=True)
     right.set_xlabel(name)
     right.set_xlim(left=0)
     left.set_ylabel("expected best\n" + axis_title("validation", metric))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tuner.report.plots.block import Block, Look
+from tuner.report.plots.block import Block, Look, Row
 from tuner.report.plots.layout import (
     BELOW,
     LEFT,
@@ -32,7 +32,7 @@ _PANEL, _GAP = 92.0, 10.0
 _MOST_POINTS = 250
 _MARKERS_OF_A_LINE = 8
 
-Lines = dict[str, list[dict[str, Any]]]
+Lines = dict[str, list[Row]]
 """A series' points by arm."""
 
 
@@ -73,7 +73,7 @@ def _paint(panels: Mapping[str, Lines], looks: Mapping[str, Look]) -> Figure:
     foot = legend_height(list(shown)) + BELOW
     figure = make_figure(foot + len(panels) * (_PANEL + _GAP) + TOP)
     last: Axes | None = None
-    for place, (series, lines) in enumerate(reversed(panels.items())):
+    for place, (series, lines) in enumerate(reversed(list(panels.items()))):
         bottom = foot + place * (_PANEL + _GAP)
         axes = add_axes(figure, (LEFT, bottom, WIDTH - LEFT - RIGHT, _PANEL))
         for arm, points in lines.items():
@@ -96,7 +96,7 @@ def _axis_title(series: str) -> str:
     return axis_title(split, metric).replace(" (", "\n(")
 
 
-def _line(axes: Axes, points: Sequence[Mapping[str, Any]], *, factor: float, look: Look) -> None:
+def _line(axes: Axes, points: Sequence[Row], *, factor: float, look: Look) -> None:
     stride = -(-len(points) // _MOST_POINTS)
     # Counted from the end, so that the last step is always drawn.
     points = points[::-1][::stride][::-1]

@@ -105,7 +105,7 @@ def _settings(ink: str, paper: str) -> Iterator[None]:
     """Set matplotlib for one picture, whatever the user's own settings are."""
     import matplotlib
 
-    settings: dict[str, Any] = dict.fromkeys(
+    settings: Any = dict.fromkeys(
         ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), ink
     )
     settings |= dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), paper)

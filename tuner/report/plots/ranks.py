@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tuner.report.plots.block import Look
+from tuner.report.plots.block import Look, Row
 from tuner.report.plots.layout import WIDTH, ink, make_figure
 from tuner.report.plots.picture import Sketch
 from tuner.report.plots.units import short
@@ -26,7 +26,7 @@ _AXIS = 46.0
 def sketch_ranks(comparison: Comparison, looks: Mapping[str, Look]) -> Iterator[Sketch]:
     """Draw a diagram for each model that has a critical difference."""
     for model, frame in comparison.ranks.groupby("model"):
-        rows = frame.sort_values(["mean_rank", "arm"]).to_dict("records")
+        rows: list[Row] = list(frame.sort_values(["mean_rank", "arm"]).to_dict("records"))
         if len(rows) < 2 or missing(rows[0]["critical_difference"]):
             continue
         caption = (
@@ -38,7 +38,7 @@ def sketch_ranks(comparison: Comparison, looks: Mapping[str, Look]) -> Iterator[
         yield Sketch("Critical difference", caption, paint, None, str(model))
 
 
-def _paint(rows: Sequence[Mapping[str, Any]], looks: Mapping[str, Look]) -> Figure:
+def _paint(rows: Sequence[Row], looks: Mapping[str, Look]) -> Figure:
     """Paint in points, from the top left: axis, bars, then the arms' names at both sides."""
     ranks = [float(row["mean_rank"]) for row in rows]
     difference = float(rows[0]["critical_difference"])
@@ -54,9 +54,9 @@ def _paint(rows: Sequence[Mapping[str, Any]], looks: Mapping[str, Look]) -> Figu
     places = [_LEFT + step * (rank - 1) for rank in ranks]
     _axis(axes, len(rows), step=step, difference=difference)
     for place, (first, last) in enumerate(groups):
-        row = _AXIS + 7 + _BAR * place
+        level = _AXIS + 7 + _BAR * place
         ends = [places[first] - 3, places[last] + 3]
-        axes.plot(ends, [row, row], color=ink(), linewidth=3, solid_capstyle="butt")
+        axes.plot(ends, [level, level], color=ink(), linewidth=3, solid_capstyle="butt")
     half = (len(rows) + 1) // 2
     for place, row in enumerate(rows):
         left = place < half
@@ -79,9 +79,7 @@ def _axis(axes: Axes, count: int, *, step: float, difference: float) -> None:
     axes.text(end + 5, 16, f"critical difference {difference:.2f}", va="center", fontsize=8)
 
 
-def _name(
-    axes: Axes, row: Mapping[str, Any], *, corner: tuple[float, float], look: Look, left: bool
-) -> None:
+def _name(axes: Axes, row: Row, *, corner: tuple[float, float], look: Look, left: bool) -> None:
     place, level = corner
     edge = _LEFT - 12 if left else WIDTH - _RIGHT + 12
     axes.plot([place, place, edge], [_AXIS, level, level], color=look.colour, linewidth=1.0)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tuner.report.plots.block import Block, Look
+from tuner.report.plots.block import Block, Look, Row
 from tuner.report.plots.layout import (
     CHARACTER,
     LEFT,
@@ -31,6 +31,7 @@ _HEIGHT = 190.0
 _MOST_LABELS = 8
 _LINE_OF_TEXT = 9.5
 _LONGEST_TICK = 18
+_HALF_BAR = 0.22
 
 Scores = dict[str, dict[str, float]]
 """The scaled score of each run: by arm, then by seed."""
@@ -66,7 +67,7 @@ def sketch_seeds(block: Block) -> Sketch | None:
     return Sketch("Seeds as paired dots", caption, paint, block.task, block.model)
 
 
-def _seed(row: Mapping[str, Any], with_data: bool) -> str:
+def _seed(row: Row, with_data: bool) -> str:
     init, order, data = (row[f"{source}_seed"] for source in ("init", "order", "data"))
     if with_data:
         return f"{init}/{order}/{data}"
@@ -91,7 +92,7 @@ def _paint(scores: Scores, looks: Mapping[str, Look], *, axis: str) -> Figure:
         _column(axes, place, values=list(found.values()), look=looks[arm])
     turned: dict[str, Any] = {"rotation": 38, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(names)), names, **(turned if slanted else {}))
-    axes.set_xlim(-0.5, len(names) - 0.5 + (0.0 if labelled else 0.1))
+    axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylabel(axis)
     if labelled:
         _label(axes, scores, seeds)
@@ -112,7 +113,9 @@ def _column(axes: Axes, place: int, *, values: Sequence[float], look: Look) -> N
     )
     if len(values) > 1:
         mean = sum(sorted(values)) / len(values)
-        axes.plot([place - 0.22, place + 0.22], [mean, mean], color=look.colour, linewidth=2)
+        axes.plot(
+            [place - _HALF_BAR, place + _HALF_BAR], [mean, mean], color=look.colour, linewidth=2
+        )
 
 
 def _label(axes: Axes, scores: Scores, seeds: Sequence[str]) -> None:
@@ -129,8 +132,8 @@ def _label(axes: Axes, scores: Scores, seeds: Sequence[str]) -> None:
         for height, (_, seed) in zip(heights, column, strict=True):
             axes.annotate(
                 seed,
-                (place, height),
-                xytext=(7, 0),
+                (place + _HALF_BAR, height),
+                xytext=(4, 0),
                 textcoords="offset points",
                 va="center",
                 fontsize=7.5,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tuner.report.plots.block import Block, Look
+from tuner.report.plots.block import Block, Look, Row
 from tuner.report.plots.layout import (
     BELOW,
     LEFT,
@@ -54,7 +54,7 @@ def sketch_tradeoff(block: Block) -> Sketch | None:
     return Sketch("Score, memory and time", caption, paint, block.task, block.model)
 
 
-def _paint(rows: Sequence[Mapping[str, Any]], looks: Mapping[str, Look], *, metric: str) -> Figure:
+def _paint(rows: Sequence[Row], looks: Mapping[str, Look], *, metric: str) -> Figure:
     factor = scale(metric)
     size, name = _unit([row["peak_memory_bytes"] for row in rows])
     shown = {_label(row): looks[row["arm"]] for row in rows}
@@ -80,7 +80,7 @@ def _paint(rows: Sequence[Mapping[str, Any]], looks: Mapping[str, Look], *, metr
     return figure
 
 
-def _label(row: Mapping[str, Any]) -> str:
+def _label(row: Row) -> str:
     return f"{short(row['arm'], 16)}, {seconds_text(row['seconds'])} s"
 
 
@@ -88,17 +88,17 @@ def _unit(peaks: Sequence[float]) -> tuple[float, str]:
     return (_GIB, "GiB") if max(peaks) >= _GIB else (_MIB, "MiB")
 
 
-def _front(rows: Sequence[dict[str, Any]], *, higher: bool) -> list[dict[str, Any]]:
+def _front(rows: Sequence[Row], *, higher: bool) -> list[Row]:
     """Return the rows that none beats in score and memory, by growing memory."""
     sign = 1 if higher else -1
-    front: list[Any] = []
+    front: list[Row] = []
     for row in sorted(rows, key=lambda row: (row["peak_memory_bytes"], -sign * row["score"])):
         if not front or sign * row["score"] > sign * front[-1]["score"]:
             front.append(row)
     return front
 
 
-def _point(axes: Axes, row: Mapping[str, Any], *, scales: tuple[float, float], look: Look) -> None:
+def _point(axes: Axes, row: Row, *, scales: tuple[float, float], look: Look) -> None:
     size, factor = scales
     place, value = row["peak_memory_bytes"] / size, factor * row["score"]
     if not missing(row["score_low"]):
