@@ -129,6 +129,43 @@ def validate(study: StudyName) -> None:
     )
 
 
+@app.command("plan", epilog="Example: tuner plan quickstart --detect 0.02")
+def plan_command(
+    study: StudyName,
+    store: StoreDir = _STORE,
+    data_dir: DataDir = None,
+    detect: Annotated[
+        float, typer.Option(help="Difference to detect, in the metric's unit: 0.01 is a point.")
+    ] = 0.01,
+    spread: Annotated[
+        float | None,
+        typer.Option(help="Standard deviation of an arm over seeds, such as a published one."),
+    ] = None,
+    probe: Annotated[
+        bool | None,
+        typer.Option(
+            "--probe/--no-probe",
+            help="Measure each cell without earlier runs, or none; default: those that the "
+            "store has no similar runs of either.",
+        ),
+    ] = None,
+    probe_seconds: Annotated[float, typer.Option(help="Training of each probe, about.")] = 20.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
+) -> None:
+    """Say what a study will take before it runs: runs, time, disk, seeds. Writes nothing."""
+    from tuner.cli.plan import estimate_lines
+    from tuner.estimate import Wishes, estimate_study
+    from tuner.load import load_study
+    from tuner.study import DATA_DIR
+
+    wishes = Wishes(detect, spread, probe, probe_seconds)
+    config = load_study(study)
+    folder = data_dir or DATA_DIR
+    estimate = estimate_study(config, store=store, data_dir=folder, wishes=wishes)
+    text = estimate.model_dump_json(indent=2) if as_json else "\n".join(estimate_lines(estimate))
+    typer.echo(text)
+
+
 @app.command("fetch-data", epilog="Example: tuner fetch-data restaurant_sup acl_sup")
 def fetch_data(
     tasks: Annotated[list[str], typer.Argument(help="Task names; see `tuner list tasks`.")],

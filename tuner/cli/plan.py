@@ -1,0 +1,169 @@
+"""Print what a study takes: at a glance for people, or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tuner.estimate import Estimate
+from tuner.estimate.forecast import Count, PairSpread, SeedsForecast, Span
+
+_SOURCES = {
+    "earlier runs": "earlier runs",
+    "similar runs": "runs of the same task and model (rough)",
+    "probe": "a measured probe of each cell",
+}
+_INDENT = 8
+
+
+def estimate_lines(estimate: Estimate) -> Iterator[str]:
+    """Yield the lines for people."""
+    yield _cells(estimate)
+    yield ""
+    yield from _table(estimate)
+    yield ""
+    for name, lines in (
+        ("time", _time(estimate)),
+        ("disk", _disk(estimate)),
+        ("seeds", _seeds(estimate.seeds)),
+        ("note", iter(estimate.notes)),
+    ):
+        for index, line in enumerate(lines):
+            yield f"{'' if index else name:{_INDENT}}{line}"
+
+
+def duration(seconds: float) -> str:
+    """Say seconds in words, with two units at most."""
+    if seconds < 10:
+        return f"{seconds:.1f} s" if seconds else "0 s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    if seconds < 600:
+        minutes, rest = divmod(round(seconds / 5) * 5, 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    if seconds < 3570:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        step = 600 if seconds > 6 * 3600 else 60
+        hours, rest = divmod(round(seconds / step) * step // 60, 60)
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{seconds / 86400:.1f} days"
+
+
+def size(count: float) -> str:
+    """Say bytes in a unit that leaves a short number."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.2g} {unit}" if count < 10 else f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _cells(estimate: Estimate) -> str:
+    counts = " x ".join(
+        _number(count, noun)
+        for count, noun in (
+            (estimate.layout.tasks, "task"),
+            (estimate.layout.models, "model"),
+            (estimate.layout.arms, "arm"),
+        )
+    )
+    return f"{estimate.study}: {counts} = {_number(len(estimate.cells), 'cell')}"
+
+
+def _table(estimate: Estimate) -> Iterator[str]:
+    yield f"{'':14}{'planned':>9}{'done':>9}{'left':>9}"
+    trials = f"{_number(estimate.layout.trials, 'trial')} x {_number(estimate.layout.search_seeds, 'seed')}"
+    searched = sum(cell.search.planned > 0 for cell in estimate.cells)
+    search = f"{trials} in each of {_number(searched, 'cell')} with a space, an equal budget"
+    confirm = f"{_number(estimate.layout.confirm_seeds, 'seed')} in each cell"
+    yield _row("search runs", estimate.runs.search, search if searched else "no arm has a space")
+    yield _row("confirm runs", estimate.runs.confirm, confirm)
+    yield _row("all runs", estimate.runs.total, "")
+
+
+def _row(name: str, count: Count, about: str) -> str:
+    return f"{name:14}{count.planned:>9}{count.done:>9}{count.left:>9}   {about}".rstrip()
+
+
+def _time(estimate: Estimate) -> Iterator[str]:
+    if not estimate.runs.total.left:
+        yield "nothing is left to be done"
+    elif estimate.time.seconds is None:
+        yield "unknown: no earlier runs, and no probe that measured every cell"
+    else:
+        at_once = (
+            f", {_number(estimate.layout.workers, 'run')} at once"
+            if estimate.layout.workers > 1
+            else ""
+        )
+        yield f"{_span(estimate.time.seconds)}, from {_source(estimate)}{at_once}"
+        if estimate.time.upper:
+            yield "an upper estimate: the pruner ends bad trials early"
+
+
+def _span(span: Span) -> str:
+    return f"{duration(span.likely)} ({duration(span.low)} to {duration(span.high)})"
+
+
+def _source(estimate: Estimate) -> str:
+    if estimate.time.sources == ("earlier runs",):
+        return _number(estimate.time.based_on, "earlier run")
+    return " and ".join(_SOURCES[source] for source in estimate.time.sources)
+
+
+def _disk(estimate: Estimate) -> Iterator[str]:
+    disk = estimate.disk
+    parts = [
+        (disk.run_folders_bytes, "run folders"),
+        (disk.artifacts_bytes, "MLflow's files"),
+        (disk.databases_bytes, "databases"),
+        (disk.cache_bytes, "token cache"),
+        (disk.models_bytes or 0, "models"),
+    ]
+    if not estimate.runs.total.left:
+        yield "nothing more"
+        return
+    said = ", ".join(f"{name} {size(count)}" for count, name in parts if count)
+    unknown = "; models unknown before a run has finished" if disk.models_bytes is None else ""
+    yield f"about {size(disk.total_bytes)} more, roughly: {said}{unknown}"
+
+
+def _seeds(seeds: SeedsForecast) -> Iterator[str]:
+    if not seeds.comparisons:
+        yield "one arm: there is nothing to compare"
+        return
+    wanted = f"{seeds.difference:g} {seeds.metric}"
+    yield (
+        f"to detect a difference of {wanted} with {seeds.power:.0%} power at level "
+        f"{seeds.level:g}, shared by {_number(seeds.comparisons, 'comparison')}"
+    )
+    for block in seeds.blocks:
+        where = f"{block.task} / {block.model}"
+        seen = f"seen in {seeds.source}"
+        yield f"  {where}: {_pair(block.largest)}, the widest of {_number(block.pairs, 'pair')}"
+        if block.pairs > 1:
+            yield f"  {where}: {_pair(block.median)}, the median pair"
+        yield f"  {'':{len(where)}}  {seen}"
+    if seeds.given_std is not None:
+        yield (
+            f"  {_needed(seeds.given_seeds)} if each arm varies by {seeds.given_std:g} over "
+            "seeds, independently of the other"
+        )
+    elif not seeds.blocks:
+        yield "  no spread over seeds has been seen yet; name one: --spread 0.01"
+    yield f"  the study has {seeds.planned}"
+
+
+def _pair(pair: PairSpread) -> str:
+    return (
+        f"{_needed(pair.seeds)} ({pair.arm_a} - {pair.arm_b} varies by "
+        f"{pair.std_difference:.2g} over {_number(pair.n, 'seed')})"
+    )
+
+
+def _needed(seeds: int | None) -> str:
+    return "more seeds than are feasible" if seeds is None else _number(seeds, "seed")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,174 @@
+"""Read what a store knows of a study, without writing to it: runs, and which are done."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from trainers.contract import RunSpec
+from trainers.errors import ConfigError
+from tuner.config import StudyConfig
+from tuner.estimate.forecast import Count
+from tuner.plan import Cell
+from tuner.record import Order, read_outcome
+from tuner.store import Store
+from tuner.trackers import RunRecord, entity_name, open_reader
+
+
+@dataclass(frozen=True)
+class History:
+    """The runs of a store, as far as they tell something about a study."""
+
+    store: Store
+    runs: tuple[RunRecord, ...] = ()
+    """Of the study itself."""
+    others: tuple[RunRecord, ...] = ()
+    """Of other studies on the same tasks and models."""
+
+    def of_cell(self, cell: Cell) -> list[RunRecord]:
+        """Return the study's runs of a cell as it is defined now."""
+        return [run for run in self.runs if run.group.cell == cell.fingerprint()]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a cell has done and has left."""
+
+    search: Count
+    confirm: Count
+
+
+def read_history(config: StudyConfig, store: Path) -> History:
+    """Read the runs of a store; a store that does not exist has none, and is not made.
+
+    Raises:
+        ConfigError: The store is no folder, or holds a database that is not MLflow's.
+    """
+    place = Store(store)
+    if re.match(r"\w+:/", str(store)):
+        raise ConfigError(f"--store {store}: a study runs in a folder, got an address")
+    if store.exists() and not store.is_dir():
+        raise ConfigError(f"--store {store}: not a folder")
+    database = store / "mlflow.db"
+    if not database.exists():
+        return History(place)
+    _check_database(database)
+    reader = open_reader(store)
+    blocks = {(task.name, model.name) for task in config.tasks for model in config.models}
+    names = [name for name in reader.studies() if name != config.name]
+    others = [run for name in names for run in reader.runs(name)]
+    return History(
+        place,
+        tuple(reader.runs(config.name)),
+        tuple(run for run in others if (run.group.task, run.group.model) in blocks),
+    )
+
+
+def progress(cell: Cell, history: History) -> Progress:
+    """Count a cell's runs; while its search goes on, its confirm runs are all to be done."""
+    settings = cell.study.search
+    seeds = len(cell.study.confirm.seeds)
+    if not cell.searched:
+        fixed = cell.spec(cell.study.confirm.seeds[0], confirm=True)
+        return Progress(_count(0, 0), _count(seeds, _confirmed(cell, fixed, history)))
+    trials = _trials(cell, history)
+    ended = [number for number, runs in trials.items() if _has_ended(runs, len(settings.seeds))]
+    counted = sorted(ended)[: settings.trials]
+    # Of a trial that was interrupted, the seeds that have finished are not run again.
+    begun = sum(
+        sum(run.state == "finished" for run in runs)
+        for number, runs in trials.items()
+        if number not in ended
+    )
+    planned = settings.trials * len(settings.seeds)
+    left = (settings.trials - len(counted)) * len(settings.seeds)
+    left = max(0, left - begun) if left else 0
+    best = None if left else _best([trials[number] for number in counted], cell)
+    spec = None if best is None else _stored_spec(best, history)
+    done = 0 if spec is None else _confirmed(cell, spec, history)
+    return Progress(_count(planned, planned - left), _count(seeds, done))
+
+
+def _count(planned: int, done: int) -> Count:
+    return Count(planned=planned, done=done, left=planned - done)
+
+
+def _trials(cell: Cell, history: History) -> dict[int, list[RunRecord]]:
+    """Return the last run of each seed of each trial of a cell's search."""
+    trials: defaultdict[int, dict[str, RunRecord]] = defaultdict(dict)
+    for run in sorted(history.of_cell(cell), key=lambda run: run.start):
+        if run.group.phase == "search" and run.group.trial is not None:
+            trials[run.group.trial][run.digest] = run
+    return {number: list(runs.values()) for number, runs in sorted(trials.items())}
+
+
+def _has_ended(runs: Sequence[RunRecord], seeds: int) -> bool:
+    """Say whether a trial counts: every seed finished, or some seed ended it before its time."""
+    states = [run.state for run in runs]
+    return states.count("finished") == seeds or "pruned" in states or "failed" in states
+
+
+def _best(trials: Sequence[Sequence[RunRecord]], cell: Cell) -> RunRecord | None:
+    """Return a run of the trial that the search chooses: see `tuner.trials.best_of`."""
+    finished = [runs for runs in trials if all(run.state == "finished" for run in runs)]
+
+    def costs(runs: Sequence[RunRecord]) -> tuple[float, ...]:
+        found = []
+        for objective in cell.study.objectives():
+            name = f"validation/{objective.metric}"
+            values = []
+            for run in runs:
+                stored = run.metrics.get(entity_name(name))
+                # A label in a metric's name may be stored otherwise.
+                named = run.metrics if stored is None else run.metrics | {name: stored}
+                values.append(objective.of(named))
+            found.append(fmean(values) * (-1.0 if objective.way() == "maximize" else 1.0))
+        return tuple(found)
+
+    return min(finished, key=costs)[0] if finished else None
+
+
+def _stored_spec(run: RunRecord, history: History) -> RunSpec | None:
+    path = history.store.run_dir(run.digest) / "spec.json"
+    if not path.is_file():
+        return None
+    try:
+        return RunSpec.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not readable as a run's spec") from error
+
+
+def _confirmed(cell: Cell, spec: RunSpec, history: History) -> int:
+    """Count the confirm runs whose outcome stands in the store, as `Recorder` would find it."""
+    save = cell.study.save != "none"
+    done = 0
+    for seeds in cell.study.confirm.seeds:
+        wanted = spec.model_copy(update={"seeds": seeds, "read_test": True, "save": save})
+        folder = history.store.run_dir(wanted.digest())
+        order = Order(wanted, "", "", cell.data.get(seeds.data, {}))
+        try:
+            outcome = read_outcome(folder)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{folder / 'outcome.json'}: not readable") from error
+        done += outcome is not None and order.fulfilled_by(outcome)
+    return done
+
+
+def _check_database(path: Path) -> None:
+    """Look whether a file is MLflow's database: MLflow would make one of an empty file.
+
+    Raises:
+        ConfigError: It is not, or cannot be read.
+    """
+    try:
+        address = path.resolve().as_uri() + "?mode=ro"
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            database.execute("SELECT COUNT(*) FROM experiments").fetchone()
+    except sqlite3.Error as error:
+        raise ConfigError(f"{path}: not readable as an MLflow database ({error})") from error
