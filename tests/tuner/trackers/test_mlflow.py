@@ -24,6 +24,7 @@ from tests.tracker_contract import (
 from trainers.contract import RunEvent
 from trainers.errors import ConfigError
 from tuner.trackers import Tracker, locate_store, open_tracker
+from tuner.trackers.client_reader import ClientReader
 from tuner.trackers.mlflow import MlflowTracker
 
 
@@ -45,6 +46,16 @@ class TestMlflowTracker(TrackerContract):
     @pytest.fixture
     def place(self, store: Path) -> Place:
         """Return an empty store."""
+        return _MlflowPlace(store)
+
+
+class TestReadingThroughTheClient(TrackerContract):
+    """The contract, on a store whose database this project would not know how to read."""
+
+    @pytest.fixture
+    def place(self, store: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+        """Return an empty store."""
+        monkeypatch.setattr("tuner.trackers.mlflow.open_sql_reader", lambda *_: None)
         return _MlflowPlace(store)
 
 
@@ -253,13 +264,13 @@ def test_a_run_whose_params_were_not_logged_is_adopted_with_them(
 
 
 def test_more_runs_than_a_page_are_all_read(
-    tracker: MlflowTracker, monkeypatch: pytest.MonkeyPatch
+    tracker: MlflowTracker, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Paging loses and doubles nothing."""
     monkeypatch.setattr("tuner.trackers.client_reader._PAGE", 2)
     parent_id = tracker.open_group(make_group(), {})
     made = {tracker.open_run(parent_id, make_spec(seed), adopt=False) for seed in range(5)}
-    read = [record.run_id for record in tracker.runs(STUDY)]
+    read = [record.run_id for record in ClientReader(client).runs(STUDY)]
     assert len(read) == 5
     assert set(read) == made
 

@@ -1,0 +1,120 @@
+"""Everything works against a real MLflow server, which keeps the files too."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.tracker_contract import STUDY, YAML, make_events, make_group, make_result, make_spec
+from trainers.contract import RunEvent
+from tuner.trackers import Curve, locate_store, open_reader, open_tracker
+
+_SECONDS_TO_START = 90
+
+
+@pytest.fixture
+def server(store: Path) -> Iterator[str]:
+    """Serve an empty store on a free port; return its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", locate_store(store).tracking_uri]
+    command += ["--artifacts-destination", (store / "served").as_uri()]
+    with (store / "server.log").open("wb") as log:
+        # A session of its own, so that the server's helpers end with it.
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait(process, address, store / "server.log")
+        yield address
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_server_is_written_to_and_read(server: str, store: Path, tmp_path: Path) -> None:
+    """Runs, curves, files, the study and its report, by one tracker and by a reader beside it."""
+    tracker = open_tracker(server)
+    tracker.open_study(STUDY, YAML)
+    folder, report = tmp_path / "run", tmp_path / "report"
+    (report / "pictures").mkdir(parents=True)
+    folder.mkdir()
+    (folder / "predictions.parquet").write_bytes(b"rows")
+    (report / "report.md").write_text("first")
+    (report / "pictures" / "old.svg").write_text("old")
+    parent_id = tracker.open_group(make_group(trial=None), {})
+    first, long = (tracker.open_run(parent_id, make_spec(seed), adopt=False) for seed in range(2))
+    tracker.log(first, make_events())
+    tracker.close_run(first, state="finished", result=make_result(), folder=folder)
+    points = [
+        RunEvent(kind="step", time=float(step), step=step, metrics={"train/loss": 1 / (step + 1)})
+        for step in range(2_600)
+    ]
+    tracker.log(long, points)
+    MlflowClient(server).log_metric(long, "validation/loss", math.nan, step=0)
+    report_id = tracker.log_report(STUDY, report)
+    (report / "report.md").write_text("second")
+    (report / "pictures" / "old.svg").rename(report / "pictures" / "new.svg")
+    assert tracker.log_report(STUDY, report) == report_id
+
+    reader = open_reader(server)
+    assert reader.studies() == [STUDY]
+    assert reader.study_yaml(STUDY) == YAML
+    records = reader.runs(STUDY)
+    assert [(record.run_id, record.state) for record in records] == [
+        (first, "finished"),
+        (long, "running"),
+    ]
+    assert records[0].params == make_spec(0).flat()
+    assert records[0].metrics["test/macro_f1"] == 0.4
+    assert list(reader.curves([first, "0" * 32, first], ["train/loss"])) == 2 * [
+        Curve(first, "train/loss", (1, 2, 3), (1.0, 1 / 2, 1 / 3))
+    ]
+    whole, undefined = reader.curves([long], ["train/loss", "validation/loss"])
+    assert whole.steps == tuple(range(2_600))
+    assert whole.values == tuple(1 / (step + 1) for step in range(2_600))
+    assert math.isnan(undefined.values[0])
+    served = (store / "server.log").read_text(encoding="utf-8", errors="replace")
+    assert re.search(r"/get-history-bulk-interval\?.* 200", served)
+    path = reader.artifact(first, "predictions.parquet")
+    assert path is not None
+    assert path.read_bytes() == b"rows"
+    assert reader.artifact(first, "none.parquet") is None
+    assert reader.artifact(long, "predictions.parquet") is None
+    assert reader.artifact(report_id, "pictures/old.svg") is None
+    for name, text in (("report.md", "second"), ("pictures/new.svg", "old")):
+        path = reader.artifact(report_id, name)
+        assert path is not None
+        assert path.read_text() == text
+    del reader
+    assert not path.exists()
+
+
+def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    """Wait until the server answers."""
+    for _ in range(10 * _SECONDS_TO_START):
+        assert process.poll() is None, log.read_text()
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"{address}/health", timeout=5) as answer,
+        ):
+            if answer.status == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError(log.read_text())
