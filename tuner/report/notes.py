@@ -88,14 +88,16 @@ def _floor(row: Mapping[Any, Any], which: str) -> Iterator[str]:
 
 
 def _unpaired(pairs: Rows) -> Iterator[str]:
-    lacking: dict[str, None] = {}
+    lacking: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for row in pairs:
         for side, other in (("a", "b"), ("b", "a")):
-            seeds = row[f"unpaired_{side}"]
-            if seeds:
-                text = f"{row[f'arm_{other}']} lacks the seeds {', '.join(seeds.split())}"
-                lacking[f"{text} of {row[f'arm_{side}']} (init/order/data)"] = None
-    yield from (f"{text}: left out of that pair." for text in lacking)
+            if row[f"unpaired_{side}"]:
+                lacking[row[f"arm_{other}"], row[f"unpaired_{side}"]].append(row[f"arm_{side}"])
+    for (arm, seeds), others in sorted(lacking.items()):
+        yield (
+            f"{arm} lacks the seeds {', '.join(seeds.split())} (init/order/data) of "
+            f"{', '.join(sorted(others))}: left out of these pairs."
+        )
 
 
 def _runs(cells: Rows) -> Iterator[str]:

@@ -42,10 +42,10 @@ def interval_text(low: Any, high: Any, metric: str, *, signed: bool = False) -> 
 
 
 def p_text(p: Any) -> str:
-    """Return p to three digits; what is smaller as `< .001`."""
+    """Return p to three significant digits, such as `.0625`; what is smaller as `< .001`."""
     if missing(p):
         return NONE
-    return "< .001" if p < 0.001 else _share(p, 3)
+    return "< .001" if p < 0.001 else f"{p:.3g}".removeprefix("0")
 
 
 def share_text(share: Any) -> str:

@@ -40,10 +40,11 @@ def make_record(arm: str, seed: int, **fields: Any) -> RunRecord:
     group = Group(
         study=study, task=task, model=model, arm=arm, phase=phase, trial=trial, cell=cell
     )
-    identity = "-".join(map(str, (study, task, model, arm, phase, trial, seeds, cell)))
+    numbers = f"{trial}-{seeds.init}/{seeds.order}/{seeds.data}"
+    identity = "_".join(f"{study} {task} {model} {arm} {phase} {numbers} {cell}".split())
     values: dict[str, Any] = {
         "run_id": identity,
-        "parent_id": f"{study}-{task}-{arm}-{phase}-{trial}",
+        "parent_id": f"parent-of-{arm}-{phase}-{trial}",
         "group": group,
         "digest": identity,
         "seeds": seeds,

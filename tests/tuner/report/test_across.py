@@ -71,9 +71,10 @@ def test_ranks_across_tasks_have_a_test_from_five_tasks_on() -> None:
     ranks = many.comparison.ranks.set_index("arm")
     assert ranks.loc["full", "mean_rank"] == pytest.approx((1 + 1 + 1.5 + 2 + 2) / 5)
     assert ranks.loc["head", "mean_rank"] == 3
-    assert pytest.approx(
-        ranks.loc["head", "critical_difference"], abs=1e-3
-    ) == 2.343 * (3 * 4 / 30) ** 0.5
+    assert (
+        pytest.approx(ranks.loc["head", "critical_difference"], abs=1e-3)
+        == 2.343 * (3 * 4 / 30) ** 0.5
+    )
     assert any("Friedman's test: p = " in note for note in many.notes())
 
 

@@ -1,0 +1,54 @@
+"""The LaTeX compiles, whatever names hold, and marks the best."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.tuner.report.records import make_runs, report_of
+from tuner.report import Report
+
+NAMES = ("100% & <b>$x^2$</b>_{#}~|\\textbf{a}", "full", 'ünï "cödé" – 火')  # noqa: RUF001
+
+
+@pytest.fixture
+def made() -> Report:
+    """Return three arms on seven seeds; the last is far behind, the first two are close."""
+    close = [0.8, 0.81, 0.79, 0.83, 0.8, 0.82, 0.815]
+    scores = {
+        NAMES[0]: close,
+        NAMES[1]: [value + 0.001 * (-1) ** n for n, value in enumerate(close)],
+        NAMES[2]: [0.1 + n / 77 for n in range(7)],
+    }
+    return report_of(make_runs(scores, task="a_task & more"), baseline=NAMES[1])
+
+
+def test_the_best_is_bold_and_those_not_separable_from_it_are_underlined(made: Report) -> None:
+    """The one that is worse for sure is neither."""
+    text = made.latex()
+    table = "".join(line for line in text.splitlines(True) if not line.strip().startswith("%"))
+    assert table.count("\\textbf{") == 1
+    assert table.count("\\underline{") == 1
+    (last,) = [line for line in table.splitlines() if "cödé" in line and line.endswith("\\\\")]
+    assert "\\underline" not in last
+    assert "\\textbf" not in last
+    assert "\\toprule" in text
+    assert "MLflow run of full: parent-of-full-confirm-None" in text
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex: install texlive")
+def test_it_compiles(made: Report, tmp_path: Path) -> None:
+    """In a plain article with booktabs; pdflatex stops at the first error."""
+    document = (
+        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}\n"
+        "\\begin{document}\n\\input{report}\n\\end{document}\n"
+    )
+    (tmp_path / "report.tex").write_text(made.latex())
+    (tmp_path / "main.tex").write_text(document)
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "main.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "main.pdf").stat().st_size > 10_000
