@@ -24,6 +24,7 @@ __all__ = [
     "aggregate",
     "entity_name",
     "locate_store",
+    "log_report",
     "open_reader",
     "open_tracker",
 ]
@@ -51,3 +52,12 @@ def open_reader(store: str | Path) -> Reader:
         raise ConfigError(f"--store {store}: no studies here yet; run one with `tuner run-study`")
     reader = open_sql_reader(address.tracking_uri, lambda: open_tracker(store))
     return reader or open_tracker(store)
+
+
+def log_report(store: str | Path, study: str, folder: Path) -> str:
+    """Do as `Tracker.log_report`, without importing MLflow where the study has its run already."""
+    from tuner.trackers.sql_reader import open_sql_reader
+
+    reader = open_sql_reader(locate_store(store).tracking_uri, lambda: open_tracker(store))
+    replaced = reader.replace_report(study, folder) if reader else None
+    return replaced or open_tracker(store).log_report(study, folder)

@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
-from tuner.trackers.base import Curve, Phase
+from tuner.trackers.base import Curve
 from tuner.trackers.curves import Point, make_curves
 from tuner.trackers.files import Downloads
 from tuner.trackers.stored_reader import STUDY, StoredReader
@@ -45,7 +45,7 @@ class ClientReader(StoredReader):
         return sorted(experiment.name for experiment in found if STUDY in experiment.tags)
 
     def stored_runs(
-        self, study: str, *, phase: Phase | None = None, with_params: bool = True
+        self, study: str, *, phase: str | None = None, with_params: bool = True
     ) -> Iterator[StoredRun]:
         """Search page after page; params come along, wanted or not."""
         experiment = self._client.get_experiment_by_name(study)

@@ -1,4 +1,4 @@
-"""Find the file of a run: in a local folder at once, elsewhere by a download that is kept."""
+"""Find and replace the files of a run: where its folder is, and where downloads are kept."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ def local_folder(artifact_uri: str) -> Path | None:
         return Path(url2pathname(parts.path))
     # A path without a scheme; one letter is a drive.
     return Path(artifact_uri) if len(parts.scheme) < 2 else None
+
+
+def replace_files(source: Path, target: Path) -> None:
+    """Make the files below one folder those of another; a file that stays is never missing."""
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    # Deepest first, so that folders are empty when their turn comes.
+    for path in sorted(target.rglob("*"), reverse=True):
+        if not (source / path.relative_to(target)).exists():
+            path.rmdir() if path.is_dir() else path.unlink()
 
 
 class Downloads:

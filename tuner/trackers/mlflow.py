@@ -25,7 +25,7 @@ from tuner.trackers.lifecycle import LifecycleTracker
 from tuner.trackers.names import cut, has_several_cells, run_name
 from tuner.trackers.saved_model import DATA_FOLDER, MODEL_NAME, describe_model
 from tuner.trackers.sql_reader import open_sql_reader
-from tuner.trackers.stored_reader import STUDY, StoredReader
+from tuner.trackers.stored_reader import REPORT, STUDY, StoredReader
 from tuner.trackers.tags import (
     DIGEST,
     PARENT,
@@ -41,7 +41,6 @@ from tuner.trackers.tags import (
 )
 
 _LONGEST_STUDY = 20_000
-_REPORT = "report"
 _PRUNED = " (pruned)"
 
 
@@ -98,23 +97,16 @@ class MlflowTracker(LifecycleTracker):
             self._client.log_outputs(run_id, [LoggedModelOutput(model_id, line.step)])
 
     def log_report(self, study: str, folder: Path) -> str:
-        """Keep the files in the experiment's one run that is tagged as a report."""
+        """Keep the files in the experiment's one run of the phase `report`."""
         with self._explained():
-            experiment_id = self._experiment_id(study)
-            wanted = f"tags.`{PHASE}` = '{_REPORT}'"
-            found = self._client.search_runs([experiment_id], wanted, max_results=1)
-            tags = {PHASE: _REPORT, "mlflow.source.name": "tuner"}
-            run = found[0] if found else None
-            if run is None:
-                run = self._client.create_run(experiment_id, tags=tags, run_name=_REPORT)
-            run_id: str = run.info.run_id
-            self._client.log_artifacts(run_id, str(folder))
-            repository = get_artifact_repository(
-                run.info.artifact_uri, tracking_uri=self._store.tracking_uri
-            )
-            for name in _files(repository, ""):
-                if not (folder / name).is_file():
-                    repository.delete_artifacts(name)  # type: ignore[no-untyped-call]  # mlflow's
+            run_id = self._report_run(study)
+            if self._reader.replace_report(study, folder) is None:
+                self._client.log_artifacts(run_id, str(folder))
+                uri = self._client.get_run(run_id).info.artifact_uri
+                repository = get_artifact_repository(uri, tracking_uri=self._store.tracking_uri)
+                for name in _files(repository, ""):
+                    if not (folder / name).is_file():
+                        repository.delete_artifacts(name)  # type: ignore[no-untyped-call]  # mlflow's
             self._client.set_terminated(run_id, "FINISHED")
         return run_id
 
@@ -208,12 +200,17 @@ class MlflowTracker(LifecycleTracker):
             self._client.update_run(line.run_id, name=name.removesuffix(_PRUNED) + _PRUNED)
         self._client.set_terminated(line.run_id, STATUS[state])
 
-    def _experiment_id(self, study: str) -> str:
+    def _report_run(self, study: str) -> str:
+        """Return the identifier of the run of a study's report, made if it is not there."""
+        for run in self._reader.stored_runs(study, phase=REPORT, with_params=False):
+            return run.run_id
         experiment = self._client.get_experiment_by_name(study)
         if experiment is None or study not in self.studies():
             raise UnknownStudy(study, self.studies())
-        experiment_id: str = experiment.experiment_id
-        return experiment_id
+        tags = {PHASE: REPORT, "mlflow.source.name": "tuner"}
+        made = self._client.create_run(experiment.experiment_id, tags=tags, run_name=REPORT)
+        run_id: str = made.info.run_id
+        return run_id
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

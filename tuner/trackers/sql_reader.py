@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Join, Select, TableClause, select
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Join,
+    Select,
+    TableClause,
+    case,
+    null,
+    select,
+    true,
+)
 
-from tuner.trackers.base import Curve, Phase, Reader
+from tuner.trackers.base import Curve, Reader
 from tuner.trackers.curves import Point, make_curves
 from tuner.trackers.sql_schema import (
     ACTIVE,
@@ -65,16 +76,16 @@ class SqlReader(StoredReader):
         return sorted(name for (name,) in self._rows(query))
 
     def stored_runs(
-        self, study: str, *, phase: Phase | None = None, with_params: bool = True
+        self, study: str, *, phase: str | None = None, with_params: bool = True
     ) -> Iterator[StoredRun]:
         """Read table after table, then put the runs together."""
         runs, wanted = RUNS.c, _of_study(study, phase)
         columns = (runs.run_uuid, runs.status, runs.start_time, runs.end_time, runs.artifact_uri)
         query = select(*columns).select_from(wanted)
         found = self._rows(query.order_by(runs.start_time, runs.run_uuid))
-        tags = self._entries(TAGS, wanted)
-        params = self._entries(PARAMS, wanted) if with_params else {}
-        metrics = self._entries(LATEST_METRICS, wanted)
+        tags = self._texts(TAGS, wanted)
+        params = self._texts(PARAMS, wanted) if with_params else {}
+        metrics = self._numbers(wanted)
         for run_id, status, start, end, artifact_uri in found:
             yield StoredRun(
                 run_id=run_id,
@@ -97,22 +108,26 @@ class SqlReader(StoredReader):
             query = select(*columns, points.value, points.is_nan).where(*wanted)
             found = defaultdict(list)
             for run_id, name, step, milliseconds, value, is_nan in self._rows(query):
-                point = Point(step, milliseconds, float("nan") if is_nan else value)
+                point = Point(step, milliseconds, math.nan if is_nan else value)
                 found[run_id, name].append(point)
             yield from make_curves(chunk, names, found)
 
-    def _entries(self, entries: TableClause, wanted: Join) -> dict[str, dict[str, Any]]:
-        """Read names and values of runs from one of the tables that hold them."""
-        by_run = wanted.join(entries, entries.c.run_uuid == RUNS.c.run_uuid)
-        columns = [entries.c.run_uuid, entries.c.key, entries.c.value]
-        if "is_nan" in entries.c:
-            columns.append(entries.c.is_nan)
-        found: dict[str, dict[str, Any]] = defaultdict(dict)
+    def _texts(self, entries: TableClause, wanted: Join) -> dict[str, dict[str, str]]:
+        """Read the tags or the params of runs."""
+        found: defaultdict[str, dict[str, str]] = defaultdict(dict)
         # The runs of a study repeat each other: one text for all that are equal.
-        texts: dict[Any, Any] = {}
-        for run_id, key, value, *is_nan in self._rows(select(*columns).select_from(by_run)):
-            kept = float("nan") if any(is_nan) else texts.setdefault(value, value)
-            found[run_id][texts.setdefault(key, key)] = kept
+        same = _Same()
+        for run_id, key, value in self._rows(_entries(entries, wanted, entries.c.value)):
+            found[run_id][same[key]] = same[value]
+        return found
+
+    def _numbers(self, wanted: Join) -> dict[str, dict[str, float]]:
+        """Read the last values of the metrics of runs."""
+        found: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        same = _Same()
+        value = case((LATEST_METRICS.c.is_nan == true(), null()), else_=LATEST_METRICS.c.value)
+        for run_id, key, number in self._rows(_entries(LATEST_METRICS, wanted, value)):
+            found[run_id][same[key]] = math.nan if number is None else number
         return found
 
     def _study_tag(self, study: str) -> str | None:
@@ -141,7 +156,20 @@ class SqlReader(StoredReader):
             return connection.execute(query).all()
 
 
-def _of_study(study: str, phase: Phase | None) -> Join:
+class _Same(dict[Any, Any]):
+    """Gives for equal texts one and the same."""
+
+    def __missing__(self, text: Any) -> Any:
+        self[text] = text
+        return text
+
+
+def _entries(entries: TableClause, wanted: Join, value: ColumnElement[Any]) -> Select[Any]:
+    by_run = wanted.join(entries, entries.c.run_uuid == RUNS.c.run_uuid)
+    return select(entries.c.run_uuid, entries.c.key, value).select_from(by_run)
+
+
+def _of_study(study: str, phase: str | None) -> Join:
     """Return the runs of a study's experiment, with the conditions in the join itself."""
     in_study = (
         (RUNS.c.experiment_id == EXPERIMENTS.c.experiment_id)

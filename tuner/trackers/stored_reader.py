@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tuner.trackers.base import Phase, Reader, RunRecord, UnknownStudy
-from tuner.trackers.files import local_folder
+from tuner.trackers.files import local_folder, replace_files
 from tuner.trackers.names import is_cut
 from tuner.trackers.tags import StoredRun, record_of
 
 STUDY = "tuner.study"
 """Tag of an experiment that is a study: its resolved YAML."""
+REPORT = "report"
+"""Phase of the one run that holds a study's report."""
 
 
 class StoredReader(Reader):
@@ -23,7 +25,7 @@ class StoredReader(Reader):
 
     @abstractmethod
     def stored_runs(
-        self, study: str, *, phase: Phase | None = None, with_params: bool = True
+        self, study: str, *, phase: str | None = None, with_params: bool = True
     ) -> Iterator[StoredRun]:
         """Yield the runs of a study's experiment, groups' parents too, as they were started."""
 
@@ -48,6 +50,19 @@ class StoredReader(Reader):
             return self._download(run_id, name)
         path = folder / name
         return path if path.is_file() else None
+
+    def replace_report(self, study: str, folder: Path) -> str | None:
+        """Put files into the place of the study's report, if it has one on this machine.
+
+        Returns:
+            The identifier of the report's run; None where nothing was done.
+        """
+        for run in self.stored_runs(study, phase=REPORT, with_params=False):
+            target = local_folder(run.artifact_uri)
+            if target is not None:
+                replace_files(folder, target)
+                return run.run_id
+        return None
 
     def study_yaml(self, study: str) -> str:
         """Return the experiment's tag; where it had to be cut, the newest parent's file."""

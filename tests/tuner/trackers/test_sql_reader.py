@@ -27,7 +27,7 @@ from tests.tracker_contract import (
 )
 from trainers.contract import RunEvent
 from trainers.errors import ConfigError
-from tuner.trackers import Curve, RunRecord, locate_store, open_reader
+from tuner.trackers import Curve, RunRecord, locate_store, log_report, open_reader
 from tuner.trackers.client_reader import ClientReader
 from tuner.trackers.mlflow import MlflowTracker
 from tuner.trackers.sql_reader import SqlReader, open_sql_reader
@@ -227,6 +227,31 @@ def test_a_store_is_read_without_importing_mlflow(store: Path, run_ids: list[str
     root = Path(__file__).parents[3]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["5 5 4", "[]"]
+
+
+def test_a_report_is_replaced_without_importing_mlflow(
+    store: Path, run_ids: list[str], client: MlflowClient, tmp_path: Path
+) -> None:
+    """Once its run is there. The first time MLflow makes it."""
+    folder = tmp_path / "report"
+    (folder / "pictures").mkdir(parents=True)
+    (folder / "pictures" / "old.svg").write_text("old")
+    run_id = log_report(store, STUDY, folder)
+    info = client.get_run(run_id).info
+    assert (info.status, info.run_name) == ("FINISHED", "report")
+    shutil.rmtree(folder / "pictures")
+    (folder / "report.md").write_text("new")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom tuner.trackers import log_report\n"
+        f"print(log_report({str(store)!r}, {STUDY!r}, Path({str(folder)!r})))\n"
+        "print('mlflow' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", code]
+    root = Path(__file__).parents[3]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [run_id, "False"]
+    assert [file.path for file in client.list_artifacts(run_id)] == ["report.md"]
+    assert [record.run_id for record in _sql(store).runs(STUDY)] == run_ids
 
 
 def test_finding_a_file_costs_next_to_nothing(store: Path, run_ids: list[str]) -> None:
