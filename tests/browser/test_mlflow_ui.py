@@ -1,0 +1,156 @@
+"""MLflow's own page shows a study as a tree whose parents carry mean and spread."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.specs import toy_study
+from tuner.study import run_study
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+pytestmark = pytest.mark.browser
+
+STUDY = "toy-study"
+ARMS = {"full": {"method": "full"}, "head": {"method": "head"}}
+MEAN, STD = "test/macro_f1_mean", "test/macro_f1_std"
+_SECONDS = 90
+
+
+@pytest.fixture(scope="module")
+def server(_chrome: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run two arms on two seeds, unless there is no browser; serve the store, return where."""
+    store = tmp_path_factory.mktemp("ui") / "store"
+    run_study(toy_study(arms=ARMS), store=store, data_dir=store / "data")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "tuner.cli", "ui", "--store", str(store), "--port", str(port)]
+    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], **quiet)
+    try:
+        _await(f"http://127.0.0.1:{port}/")
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def parents(server: str) -> dict[str, dict[str, float]]:
+    """Return the metrics of the configurations' runs, by name."""
+    client = MlflowClient(tracking_uri=server)
+    runs = client.search_runs([_experiment(server)])
+    found = {run.info.run_name: run.data.metrics for run in runs if MEAN in run.data.metrics}
+    assert set(found) == {"full · confirm", "head · confirm"}
+    return found
+
+
+def test_the_study_is_a_tree_whose_parents_carry_mean_and_spread(
+    browser: Chrome, server: str, parents: dict[str, dict[str, float]]
+) -> None:
+    """Parents stand alone with their mean and deviation, and open into their seeds."""
+    _open_runs(browser, server, "orderByKey=attributes.start_time&orderByAsc=false")
+    first, second = _names(browser, 2)
+    assert {first, second} == set(parents)
+    for name, metrics in parents.items():
+        for metric in (MEAN, STD):
+            assert _shown(browser, name, metric) == pytest.approx(metrics[metric], abs=5e-4)
+
+    _row(browser, first).find_element("css selector", "button").click()
+    names = _names(browser, 4)
+    assert [names[0], names[3]] == [first, second]
+    assert sorted(names[1:3]) == [f"{first} · seed {seed}" for seed in (1, 2)]
+
+
+def test_configurations_sort_by_their_means(
+    browser: Chrome, server: str, parents: dict[str, dict[str, float]]
+) -> None:
+    """Sorted by a mean, MLflow shows no tree: the parents come first, the best on top."""
+    for ascending, sign in (("false", -1), ("true", 1)):
+        key = f"metrics.%60{MEAN.replace('/', '%2F')}%60"
+        _open_runs(browser, server, f"orderByKey={key}&orderByAsc={ascending}")
+        ordered = sorted(parents, key=lambda name: sign * parents[name][MEAN])
+        assert _names(browser, 6)[:2] == ordered
+
+
+def _experiment(server: str) -> str:
+    found = MlflowClient(tracking_uri=server).get_experiment_by_name(STUDY)
+    assert found is not None
+    return str(found.experiment_id)
+
+
+def _await(address: str) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"no answer from {address} in {_SECONDS} s")
+
+
+def _open_runs(browser: Chrome, server: str, sort: str) -> None:
+    """Open the table of runs with the two columns.
+
+    The order stands in the address; the columns, where MLflow's page keeps what a user chose.
+    """
+    experiment = _experiment(server)
+    kept = {
+        f'MLflowLocalStorage-1.1-ExperimentPage-["{experiment}"]-ReactComponentState': {
+            "selectedColumns": [f"metrics.`{metric}`" for metric in (MEAN, STD)]
+        },
+        "mlflow.assistant.panelOpen_v1": False,
+    }
+    browser.get(f"{server}version")
+    for key, value in kept.items():
+        text = json.dumps(value)
+        browser.execute_script("localStorage.setItem(arguments[0], arguments[1])", key, text)
+    browser.get(f"{server}#/experiments/{experiment}/runs?{sort}")
+
+
+def _names(browser: Chrome, count: int) -> list[str]:
+    """Wait for so many rows; return the names of their runs, from the top."""
+    script = """
+        return Array.from(document.querySelectorAll('.ag-pinned-left-cols-container [role=row]'))
+            .map(row => [Number(row.getAttribute('row-index')), row.querySelector('a')])
+            .filter(([, link]) => link)
+            .sort(([first], [second]) => first - second)
+            .map(([, link]) => link.textContent)
+    """
+    deadline, names = time.monotonic() + _SECONDS, list[str]()
+    while time.monotonic() < deadline:
+        names = browser.execute_script(script)
+        if len(names) == count:
+            return list(names)
+        time.sleep(0.2)
+    pytest.fail(f"{count} rows awaited, seen: {names}")
+
+
+def _row(browser: Chrome, name: str) -> Any:
+    path = f"//*[@role='row'][.//a[normalize-space()='{name}']]"
+    return browser.find_element("xpath", path)
+
+
+def _shown(browser: Chrome, name: str, metric: str) -> float:
+    """Return the number that the table shows for a run; its row is in two halves."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    index = _row(browser, name).get_attribute("row-index")
+    cell = f"[row-index='{index}'] [col-id='metrics.`{metric}`']"
+    wait = WebDriverWait(browser, _SECONDS)
+    return float(wait.until(lambda seen: seen.find_element("css selector", cell).text))
