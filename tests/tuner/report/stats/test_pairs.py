@@ -7,7 +7,7 @@ import math
 import numpy
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from statsmodels.stats.power import TTestPower
 
@@ -40,6 +40,7 @@ def test_a_comparison_agrees_with_scipy() -> None:
     assert (found.p, found.least_p) == (0.0625, 0.03125)
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(SCORE_PAIRS, some.booleans())
 def test_swapping_the_arms_mirrors_everything(pairs: list[tuple[int, int]], higher: bool) -> None:
     """Differences change sign, P(A>B) becomes 1 - P, p and the seeds needed stay."""
@@ -55,6 +56,7 @@ def test_swapping_the_arms_mirrors_everything(pairs: list[tuple[int, int]], high
     assert two.cohens_d == pytest.approx(-one.cohens_d, nan_ok=True)
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(SCORE_PAIRS, some.randoms(use_true_random=False))
 def test_the_order_of_seeds_changes_no_bit(pairs: list[tuple[int, int]], random: object) -> None:
     """Pairs shuffled together give the same comparison."""
@@ -63,6 +65,7 @@ def test_the_order_of_seeds_changes_no_bit(pairs: list[tuple[int, int]], random:
     assert repr(stats.compare_pairs(*_arms(shuffled))) == repr(stats.compare_pairs(*_arms(pairs)))
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(SCORE_PAIRS, some.integers(-3, 3))
 def test_a_shift_of_both_arms_leaves_what_decides(
     pairs: list[tuple[int, int]], shift: int

@@ -7,7 +7,7 @@ import math
 import numpy
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from tuner.report import stats
@@ -98,6 +98,7 @@ def test_groups_are_the_bars_of_the_picture() -> None:
     assert stats.not_separable_groups([2.0, 2.0], 0.1) == [(0, 1)]
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(some.lists(some.integers(0, 20), max_size=7), some.integers(1, 15))
 def test_groups_are_all_maximal_cliques(ranks: list[int], difference: int) -> None:
     """They are what a search over all subsets finds."""

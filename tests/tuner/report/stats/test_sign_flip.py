@@ -7,7 +7,7 @@ import itertools
 import numpy
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from tuner.report import stats
@@ -24,6 +24,7 @@ def _enumerated(differences: list[int]) -> float:
     return sum(abs(found) >= observed for found in sums) / len(flips)
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(GRID)
 def test_p_is_the_share_of_flips_as_far_from_0(differences: list[int]) -> None:
     """P equals plain enumeration in whole numbers, ties and all."""
@@ -59,6 +60,7 @@ def test_nothing_to_tell_gives_p_1(differences: list[float]) -> None:
     assert stats.sign_flip_p(differences) == 1
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(GRID, some.randoms(use_true_random=False))
 def test_order_and_sign_do_not_change_p(differences: list[int], random: object) -> None:
     """P is the same in any order of seeds and for the arms swapped."""
@@ -68,6 +70,7 @@ def test_order_and_sign_do_not_change_p(differences: list[int], random: object) 
     assert stats.sign_flip_p(shuffled) == stats.sign_flip_p(values)
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(
     some.lists(some.tuples(some.integers(0, 500), some.integers(0, 500)), min_size=1, max_size=8),
     some.floats(-500, 500),

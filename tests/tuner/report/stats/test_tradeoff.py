@@ -6,7 +6,7 @@ import itertools
 
 import numpy
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from tuner.report import stats
@@ -14,6 +14,7 @@ from tuner.report import stats
 COSTS = some.lists(some.lists(some.integers(0, 4), min_size=3, max_size=3), min_size=1, max_size=7)
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(COSTS)
 def test_the_set_holds_whom_no_arm_beats(costs: list[list[int]]) -> None:
     """An arm is out exactly if another is as good in all and better in one."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from tuner.report import stats
@@ -65,6 +65,7 @@ def test_it_stays_exact_for_a_thousand_trials(replacement: bool) -> None:
         assert curve[n - 1] == pytest.approx(expected, abs=1e-10)
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(some.lists(some.floats(0, 1), min_size=1, max_size=30), some.booleans())
 def test_more_trials_are_never_worse(values: list[float], replacement: bool) -> None:
     """From the mean it climbs towards the best, in any order of trials."""

@@ -7,6 +7,7 @@ import itertools
 import numpy
 import pandas
 import pytest
+import scipy.optimize
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
@@ -61,6 +62,20 @@ def test_one_at_a_time_is_enough() -> None:
     found = stats.variance_components(values, seeds)
     assert list(found) == ["init", "order", "rest"]
     assert found["init"] > 10 * (found["order"] + found["rest"])
+
+
+def test_unequal_numbers_are_solved_over_every_pair() -> None:
+    """In a crossing with holes and repeats, a bounded solver over all pairs finds the same."""
+    seeds = {"init": [0, 0, 0, 0, 1, 1, 2, 2, 3], "order": [0, 1, 1, 2, 0, 1, 0, 2, 2]}
+    values = [0.1, 0.5, 0.7, 0.2, 0.9, 0.8, 0.3, 0.6, 0.95]
+    pairs = list(itertools.combinations(range(9), 2))
+    rows = [[*(n[i] != n[j] for n in seeds.values()), True] for i, j in pairs]
+    halves = [(values[i] - values[j]) ** 2 / 2 for i, j in pairs]
+    expected = scipy.optimize.lsq_linear(numpy.array(rows, float), halves, bounds=(0, numpy.inf)).x
+    assert (expected > 1e-3).sum() >= 2
+    assert list(stats.variance_components(values, seeds).values()) == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 def test_no_variance_is_negative() -> None:
