@@ -21,7 +21,7 @@ from tuner.report.plots.layout import (
 )
 from tuner.report.plots.picture import Sketch
 from tuner.report.plots.units import axis_title, scale
-from tuner.report.scores import title
+from tuner.report.scores import higher_is_better, title
 from tuner.report.wording import missing
 
 if TYPE_CHECKING:
@@ -42,10 +42,11 @@ def sketch_budget(block: Block) -> Sketch | None:
     if not any(len(points) > 1 for points in lines.values()):
         return None
     score = f"validation {title(block.metric)}"
+    better = "higher" if higher_is_better(block.metric) else "lower"
     caption = (
         f"Expected best {score} on {block.task} with {block.model} after so many random trials "
         "of an arm's search (left) and after the seconds that these take on average (right). "
-        "The arm whose line is higher is the better choice at that budget."
+        f"The arm whose line is {better} is the better choice at that budget."
     )
     paint = partial(_paint, lines, block.looks, metric=block.metric)
     return Sketch("Expected validation performance", caption, paint, block.task, block.model)

@@ -55,10 +55,10 @@ def sketch_seeds(block: Block) -> Sketch | None:
         return None
     kind = "init/order/data" if with_data else "init, or init/order where these differ"
     caption = (
-        f"Test {title(block.metric)} of every confirm run on {block.task} with "
-        f"{block.model}: a dot is a run, a grey line joins the runs of one seed across arms, a "
-        "bar is an arm's mean. Lines that run in parallel show that the seed, and not the arm, "
-        "makes the difference."
+        f"Test {title(block.metric)} of every confirm run on {block.task} with {block.model}: a "
+        "dot is a run, a grey line joins the runs of one seed across arms, a bar is an arm's "
+        "mean. Where lines run in parallel, the difference between two arms is the same "
+        "whatever the seed; where they cross, it depends on the seed."
     )
     if len(runs_of_seed) <= _MOST_LABELS:
         caption += f" The numbers at the right are the seeds ({kind})."

@@ -61,7 +61,7 @@ def _paint(rows: Sequence[Row], looks: Mapping[str, Look], *, metric: str) -> Fi
     foot = legend_height(list(shown)) + BELOW
     figure = make_figure(foot + _HEIGHT + TOP)
     axes = add_axes(figure, (LEFT, foot, WIDTH - LEFT - RIGHT, _HEIGHT))
-    front = _front(rows, higher=higher_is_better(metric))
+    front = pareto_steps(rows, higher=higher_is_better(metric))
     axes.plot(
         [row["peak_memory_bytes"] / size for row in front],
         [factor * row["score"] for row in front],
@@ -88,7 +88,7 @@ def _unit(peaks: Sequence[float]) -> tuple[float, str]:
     return (_GIB, "GiB") if max(peaks) >= _GIB else (_MIB, "MiB")
 
 
-def _front(rows: Sequence[Row], *, higher: bool) -> list[Row]:
+def pareto_steps(rows: Sequence[Row], *, higher: bool) -> list[Row]:
     """Return the rows that none beats in score and memory, by growing memory."""
     sign = 1 if higher else -1
     front: list[Row] = []

@@ -25,6 +25,7 @@ from tests.tuner.report.comparisons import (
 )
 from tuner.report.plots import Picture, draw
 from tuner.report.plots.ranks import critical_groups
+from tuner.report.plots.tradeoff import pareto_steps
 
 KINDS = ("seeds", "tradeoff", "curves", "budget")
 ROOT = Path(__file__).parents[4]
@@ -179,6 +180,33 @@ def test_bars_join_arms_within_the_critical_difference(
     assert critical_groups(ranks, 1.5) == groups
     for first, last in groups:
         assert np.ptp(ranks[first : last + 1]) <= 1.5
+
+
+def test_a_loss_is_drawn_in_nats_and_lower_is_better() -> None:
+    """Neither scaled to points nor joined as if more were better."""
+    whole = make_comparison(metric="loss")
+    runs = whole.runs.rename(columns={"test/macro_f1": "test/loss"})
+    drawn = draw(replace(whole, runs=runs))
+    for kind, split in (("seeds", "test"), ("tradeoff", "test"), ("budget", "validation")):
+        picture = drawn[f"{kind}-toy-{MODEL}"]
+        assert f"{split} loss (nats)" in _texts(picture)
+        assert "points" not in picture.svg
+    assert "lower is better" in drawn[f"tradeoff-toy-{MODEL}"].caption
+    assert "line is lower" in drawn[f"budget-toy-{MODEL}"].caption
+    rows = whole.tradeoff[whole.tradeoff["task"] == "toy"].to_dict("records")
+    joined = pareto_steps(rows, higher=False)
+    costs = [(row["peak_memory_bytes"], row["score"]) for row in joined]
+    assert costs == sorted(costs)
+    assert [score for _, score in costs] == sorted((s for _, s in costs), reverse=True)
+    for row in rows:
+        beaten = [
+            other
+            for other in rows
+            if other["peak_memory_bytes"] <= row["peak_memory_bytes"]
+            and other["score"] <= row["score"]
+            and other is not row
+        ]
+        assert (row in joined) == (not beaten)
 
 
 def test_drawing_leaves_matplotlibs_settings_alone() -> None:
