@@ -72,10 +72,12 @@ def _cells(estimate: Estimate) -> str:
 
 def _table(estimate: Estimate) -> Iterator[str]:
     yield f"{'':14}{'planned':>9}{'done':>9}{'left':>9}"
-    trials = f"{_number(estimate.layout.trials, 'trial')} x {_number(estimate.layout.search_seeds, 'seed')}"
+    layout = estimate.layout
+    trials = f"{_number(layout.trials, 'trial')} x {_number(layout.search_seeds, 'seed')}"
     searched = sum(cell.search.planned > 0 for cell in estimate.cells)
-    search = f"{trials} in each of {_number(searched, 'cell')} with a space, an equal budget"
-    confirm = f"{_number(estimate.layout.confirm_seeds, 'seed')} in each cell"
+    cells = "cell" if searched == len(estimate.cells) else "cell whose arm has a space"
+    search = f"{trials} in each {cells}: an equal budget"
+    confirm = f"{_number(layout.confirm_seeds, 'seed')} in each cell"
     yield _row("search runs", estimate.runs.search, search if searched else "no arm has a space")
     yield _row("confirm runs", estimate.runs.confirm, confirm)
     yield _row("all runs", estimate.runs.total, "")
@@ -89,7 +91,7 @@ def _time(estimate: Estimate) -> Iterator[str]:
     if not estimate.runs.total.left:
         yield "nothing is left to be done"
     elif estimate.time.seconds is None:
-        yield "unknown: no earlier runs, and no probe that measured every cell"
+        yield "unknown: some cell has no earlier runs and was not measured"
     else:
         at_once = (
             f", {_number(estimate.layout.workers, 'run')} at once"
@@ -132,37 +134,35 @@ def _seeds(seeds: SeedsForecast) -> Iterator[str]:
     if not seeds.comparisons:
         yield "one arm: there is nothing to compare"
         return
-    wanted = f"{seeds.difference:g} {seeds.metric}"
+    several = f", shared by {seeds.comparisons} comparisons" if seeds.comparisons > 1 else ""
     yield (
-        f"to detect a difference of {wanted} with {seeds.power:.0%} power at level "
-        f"{seeds.level:g}, shared by {_number(seeds.comparisons, 'comparison')}"
+        f"to detect a difference of {seeds.difference:g} in {seeds.metric} with "
+        f"{seeds.power:.0%} power at level {seeds.level:g}{several}:"
     )
     for block in seeds.blocks:
-        where = f"{block.task} / {block.model}"
-        seen = f"seen in {seeds.source}"
-        yield f"  {where}: {_pair(block.largest)}, the widest of {_number(block.pairs, 'pair')}"
+        yield f"  {block.task} / {block.model}, {_number(block.pairs, 'pair')} in {seeds.source}"
+        yield f"    {_pair(block.largest)}{', the widest' if block.pairs > 1 else ''}"
         if block.pairs > 1:
-            yield f"  {where}: {_pair(block.median)}, the median pair"
-        yield f"  {'':{len(where)}}  {seen}"
+            yield f"    {_pair(block.median)}, the median"
     if seeds.given_std is not None:
         yield (
-            f"  {_needed(seeds.given_seeds)} if each arm varies by {seeds.given_std:g} over "
-            "seeds, independently of the other"
+            f"  {_needed(seeds.given_seeds)}, if each arm has a standard deviation of "
+            f"{seeds.given_std:g}, independently of the other"
         )
     elif not seeds.blocks:
         yield "  no spread over seeds has been seen yet; name one: --spread 0.01"
-    yield f"  the study has {seeds.planned}"
+    yield f"  the study plans {seeds.planned}"
 
 
 def _pair(pair: PairSpread) -> str:
     return (
-        f"{_needed(pair.seeds)} ({pair.arm_a} - {pair.arm_b} varies by "
-        f"{pair.std_difference:.2g} over {_number(pair.n, 'seed')})"
+        f"{_needed(pair.seeds)}: {pair.arm_a} - {pair.arm_b} has a standard deviation of "
+        f"{pair.std_difference:.2g} over {_number(pair.n, 'seed')}"
     )
 
 
 def _needed(seeds: int | None) -> str:
-    return "more seeds than are feasible" if seeds is None else _number(seeds, "seed")
+    return "more than 1,000 seeds" if seeds is None else _number(seeds, "seed")
 
 
 def _number(count: int, noun: str) -> str:

@@ -17,6 +17,7 @@ from tuner.plan import Cell
 # Measured in stores of the tiny model and of MiniLM, 7 to 46 runs.
 _DATABASE_OF_A_RUN = 100_000
 _EMPTY_DATABASES = 900_000
+_REPORT, _REPORT_OF_A_BLOCK = 300_000, 250_000
 _SPEC, _START, _STEP, _EPOCH, _OUTCOME = 1_300, 1_200, 220, 420, 1_400
 _CURVE_POINTS = 50
 _PARQUET, _ROW = 4_000, 20
@@ -56,7 +57,10 @@ def disk_of(cells: Sequence[CellFiles], history: History) -> DiskForecast:
             artifacts += count * _artifacts(files, phase)
             databases += count * _DATABASE_OF_A_RUN
         artifacts += _groups(files) * len(dump_study(files.cell.study))
-    if not history.store.root.exists() and databases:
+    if databases and not history.runs:
+        blocks = {(files.cell.task, files.cell.model) for files in cells}
+        artifacts += _REPORT + _REPORT_OF_A_BLOCK * len(blocks)
+    if databases and not history.store.root.exists():
         databases += _EMPTY_DATABASES
     cache, models = _cache(cells, history), _models(cells)
     whole = [round(value) for value in (folders, artifacts, databases, cache)]
@@ -72,7 +76,7 @@ def disk_of(cells: Sequence[CellFiles], history: History) -> DiskForecast:
 
 
 def trained_parameters(cells: Sequence[Cell], history: History) -> dict[str, int]:
-    """Return the trained parameters that earlier runs of cells have logged, by the cell's label."""
+    """Return the trained parameters that earlier runs have logged, by cell."""
     name = "parameters/trained"
     logged = {
         run.group.cell: int(run.metrics[name])

@@ -61,7 +61,7 @@ class DiskForecast(Frozen):
     run_folders_bytes: int
     """Journals, specs and predictions under `runs/`."""
     artifacts_bytes: int
-    """Copies of specs and predictions, and each configuration's study, in MLflow."""
+    """In MLflow: copies of specs and predictions, each configuration's study, the report."""
     databases_bytes: int
     """Growth of MLflow's and Optuna's databases."""
     cache_bytes: int
@@ -87,7 +87,7 @@ class PairSpread(Frozen):
     std_difference: float
     """Standard deviation of the difference between the arms, in the metric's unit."""
     seeds: int | None
-    """Seeds needed to detect the difference; null: more than the tool considers."""
+    """Seeds needed to detect the difference; null: more than 1,000."""
 
 
 class BlockSpread(Frozen):
@@ -128,7 +128,7 @@ class SeedsForecast(Frozen):
     """Standard deviation of one arm over seeds, as the user gave it."""
     given_seeds: int | None
     """Seeds needed if two arms vary so, independently of each other; null: not given, or more
-    than the tool considers."""
+    than 1,000."""
 
 
 class Layout(Frozen):
