@@ -362,15 +362,15 @@ class TrackerContract:
         assert list(tracker.curves([], wanted)) == []
         assert list(tracker.curves([long], [])) == []
 
-    def test_a_curve_has_one_value_a_step_the_last_in_time(self, tracker: Tracker) -> None:
-        """What was logged later at the same step stands, in whatever order it arrived."""
+    def test_a_curve_has_one_value_a_step_the_first_in_time(self, tracker: Tracker) -> None:
+        """The kept epoch's scores, logged at the end, do not take the last epoch's place."""
         run_id = tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
         for time, step, value in ((9.0, 2, 0.9), (5.0, 2, 0.5), (1.0, 1, 0.1), (7.0, 1, 0.7)):
             metrics = {"validation/loss": value}
             event = RunEvent(kind="epoch", time=time, step=step, metrics=metrics)
             tracker.log(run_id, [event])
         (curve,) = tracker.curves([run_id], ["validation/loss"])
-        assert (curve.steps, curve.values) == ((1, 2), (0.7, 0.9))
+        assert (curve.steps, curve.values) == ((1, 2), (0.1, 0.5))
 
     def test_a_long_curve_is_read_whole(self, tracker: Tracker) -> None:
         """Nothing is thinned out, whatever a store does for its own pictures."""

@@ -12,7 +12,7 @@ from tuner.report import Question, Report, gather, read_references
 from tuner.report import build_report as report_of
 from tuner.shipped import find_reference
 from tuner.study import STORE
-from tuner.trackers import Tracker, entity_name, open_tracker
+from tuner.trackers import Reader, entity_name, log_report, open_reader
 
 
 def build_report(
@@ -40,33 +40,22 @@ def build_report(
         TestReadEarly: The search has read the test split.
     """
     published = read_references(find_reference(reference)) if reference is not None else ()
-    tracker = open_store(store)
+    reader = open_reader(store)
     wanted = [study] if isinstance(study, str | Path) else list(study)
-    names = held_names(tracker, wanted, store)
-    evidence = gather(tracker, names, metric=None if metric is None else entity_name(metric))
+    names = held_names(reader, wanted, store)
+    evidence = gather(reader, names, metric=None if metric is None else entity_name(metric))
     return report_of(evidence, Question(baseline=baseline, published=published))
 
 
-def open_store(store: str | Path) -> Tracker:
-    """Open a store that exists.
-
-    Raises:
-        ConfigError: It does not.
-    """
-    if "://" not in str(store) and not (Path(store) / "mlflow.db").is_file():
-        raise ConfigError(f"--store {store}: no studies here yet; run one with `tuner run-study`")
-    return open_tracker(store)
-
-
 def held_names(
-    tracker: Tracker, studies: Sequence[str | Path], store: str | Path
+    reader: Reader, studies: Sequence[str | Path], store: str | Path
 ) -> tuple[str, ...]:
     """Return the names of studies that the store holds, each once.
 
     Raises:
         ConfigError: It does not hold one of them.
     """
-    held = tracker.studies()
+    held = reader.studies()
     names = []
     for study in studies:
         name = str(study) if str(study) in held else load_study(study).name
@@ -78,9 +67,8 @@ def held_names(
 
 def keep_report(report: Report, *, store: str | Path = STORE) -> None:
     """Keep a report as artifacts of the run `report` of each of its studies."""
-    tracker = open_store(store)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "report"
         report.write(folder)
         for study in report.comparison.studies:
-            tracker.log_report(study, folder)
+            log_report(store, study, folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.report.compared import Block, compared_blocks
-from tuner.trackers import Curve, RunRecord, Tracker
+from tuner.trackers import Curve, Reader, RunRecord
 
 if TYPE_CHECKING:
     import numpy
@@ -48,15 +48,15 @@ class Evidence:
         return compared_blocks(self.records)
 
 
-def gather(tracker: Tracker, studies: Sequence[str], *, metric: str | None = None) -> Evidence:
+def gather(reader: Reader, studies: Sequence[str], *, metric: str | None = None) -> Evidence:
     """Read what a comparison of these studies needs.
 
     Args:
-        tracker: The store.
+        reader: The store.
         studies: Names of studies that it holds.
         metric: Metric to compare by; by default that of the latest confirm run.
     """
-    records = tuple(record for study in studies for record in tracker.runs(study))
+    records = tuple(record for study in studies for record in reader.runs(study))
     metric = metric or _own_metric(records)
     compared = [
         run.run_id
@@ -65,12 +65,12 @@ def gather(tracker: Tracker, studies: Sequence[str], *, metric: str | None = Non
         for run in cell.finished
     ]
     names = (*_CURVES, f"validation/{metric}")
-    found = {run_id: _confusion(tracker.artifact(run_id, _FILE)) for run_id in compared}
+    found = {run_id: _confusion(reader.artifact(run_id, _FILE)) for run_id in compared}
     return Evidence(
         studies=tuple(studies),
         records=records,
         metric=metric,
-        curves=tuple(tracker.curves(compared, tuple(dict.fromkeys(names)))),
+        curves=tuple(reader.curves(compared, tuple(dict.fromkeys(names)))),
         confusions={run_id: table for run_id, table in found.items() if table is not None},
     )
 
@@ -88,9 +88,10 @@ def _confusion(path: Path | None) -> Confusion | None:
     import numpy
     import pyarrow.parquet
 
-    names = pyarrow.parquet.read_schema(path).names
+    file = pyarrow.parquet.ParquetFile(path)
+    names = file.schema_arrow.names
     wanted = [name for name in ("label", "prediction", "seen_in_train") if name in names]
-    table = pyarrow.parquet.read_table(path, columns=wanted, use_threads=False)
+    table = file.read(columns=wanted, use_threads=False)
     prefix = "probability/"
     labels = tuple(name.removeprefix(prefix) for name in names if name.startswith(prefix))
     number = {label: index for index, label in enumerate(labels)}

@@ -85,7 +85,8 @@ class Curve:
     """The metric's, as in `RunRecord.metrics`."""
     steps: tuple[int, ...]
     values: tuple[float, ...]
-    """As many as there are steps; of several values at one step, the last in time."""
+    """As many as there are steps; of several values at one step, the first in time: at the end a
+    run reports the scores of its kept epoch once more."""
 
 
 class Reader(ABC):

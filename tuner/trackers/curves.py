@@ -9,7 +9,7 @@ from tuner.trackers.base import Curve
 
 
 class Point(NamedTuple):
-    """One stored value of a metric. Sorted, the last of a step is the one that counts."""
+    """One stored value of a metric. Sorted, the first of a step is the one of the curve."""
 
     step: int
     milliseconds: int
@@ -24,14 +24,17 @@ def make_curves(run_ids: Sequence[str], names: Sequence[str], points: Points) ->
     """Yield the curves of runs in the order that was asked for."""
     for run_id in run_ids:
         for name in names:
+            # What a finished run reports of its kept epoch is stored at the last step, later.
             # Equal moments: the largest value, as MLflow has it, so that the choice is the same
-            # on every reading; NaN, which nothing is larger than, comes first.
+            # on every reading; a number comes before NaN.
             ordered = sorted(points.get((run_id, name), ()), key=_order)
             if ordered:
-                kept = {point.step: point.value for point in ordered}
+                kept: dict[int, float] = {}
+                for point in ordered:
+                    kept.setdefault(point.step, point.value)
                 yield Curve(run_id, name, tuple(kept), tuple(kept.values()))
 
 
 def _order(point: Point) -> tuple[int, int, bool, float]:
-    is_number = point.value == point.value
-    return point.step, point.milliseconds, is_number, point.value if is_number else 0.0
+    is_nan = point.value != point.value
+    return point.step, point.milliseconds, is_nan, 0.0 if is_nan else -point.value

@@ -1,0 +1,174 @@
+"""A real study, tracked by MLflow: the report against numbers read and computed by other means."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from scipy import stats as scipy_stats
+from sklearn.metrics import f1_score
+from statsmodels.stats.multitest import multipletests
+
+from tests.specs import toy_study
+from tuner.compare import build_report, keep_report
+from tuner.report import Report
+from tuner.study import run_study
+
+ARMS = ("full", "head", "lora")
+SEEDS = (1, 2, 3, 4, 5, 6)
+SPACE = {"train.learning_rate": {"float": [1e-3, 5e-3], "log": True}}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run a study of three arms: two trials and six confirm seeds each."""
+    root = tmp_path_factory.mktemp("real") / "store"
+    arms = {arm: {"method": arm, "space": SPACE} for arm in ARMS}
+    study = toy_study(name="real", arms=arms, confirm={"seeds": list(SEEDS)})
+    run_study(study, store=root, data_dir=root / "data")
+    return root
+
+
+@pytest.fixture(scope="module")
+def report(store: Path) -> Report:
+    """Return the study's report."""
+    return build_report("real", store=store)
+
+
+@pytest.fixture(scope="module")
+def runs(store: Path) -> dict[str, list[Run]]:
+    """Return each arm's confirm runs as MLflow's client has them, by seed."""
+    client = MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("real")
+    assert experiment is not None
+    wanted = "tags.`tuner.phase` = 'confirm' and tags.`tuner.seed` != ''"
+    found: defaultdict[str, list[Run]] = defaultdict(list)
+    for run in client.search_runs([experiment.experiment_id], wanted):
+        found[run.data.tags["tuner.arm"]].append(run)
+    return {
+        arm: sorted(found[arm], key=lambda run: int(run.data.tags["tuner.seed"])) for arm in ARMS
+    }
+
+
+def scores(runs: list[Run], name: str = "test/macro_f1") -> np.ndarray:
+    """Return a metric of runs."""
+    return np.array([run.data.metrics[name] for run in runs])
+
+
+def test_cells_are_those_of_the_runs(report: Report, runs: dict[str, list[Run]]) -> None:
+    """Mean, deviation, interval; run ids in the order of seeds."""
+    cells = report.cells[report.cells["metric"] == "macro_f1"].set_index("arm")
+    assert list(cells.index) == list(ARMS)
+    for arm in ARMS:
+        values, row = scores(runs[arm]), cells.loc[arm]
+        assert row["mean"] == pytest.approx(np.mean(values))
+        assert row["std"] == pytest.approx(np.std(values, ddof=1))
+        interval = scipy_stats.ttest_1samp(values, 0).confidence_interval(0.95)
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(interval))
+        assert row["run_ids"].split() == [run.info.run_id for run in runs[arm]]
+        assert row["trials"] == 2
+
+
+def test_pairs_equal_a_plain_enumeration(report: Report, runs: dict[str, list[Run]]) -> None:
+    """All 2^6 sign flips by hand, Holm by statsmodels, the interval by a paired t test."""
+    pairs = report.pairs[report.pairs["metric"] == "macro_f1"]
+    expected = []
+    for (a, b), (_, row) in zip(itertools.combinations(ARMS, 2), pairs.iterrows(), strict=True):
+        assert (row["arm_a"], row["arm_b"]) == (a, b)
+        differences = scores(runs[a]) - scores(runs[b])
+        flips = np.array(list(itertools.product((-1, 1), repeat=6)))
+        sums = np.abs(flips @ differences)
+        p = np.mean(sums >= abs(differences.sum()) * (1 - 1e-9))
+        assert row["p"] == pytest.approx(p)
+        expected.append(p)
+        assert row["mean_difference"] == pytest.approx(differences.mean())
+        interval = scipy_stats.ttest_rel(scores(runs[a]), scores(runs[b])).confidence_interval(
+            0.95
+        )
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(interval))
+        wins = np.mean(differences > 0) + np.mean(differences == 0) / 2
+        assert row["probability_a_better"] == pytest.approx(wins)
+        assert row["cohens_d"] == pytest.approx(differences.mean() / differences.std(ddof=1))
+    assert list(pairs["p_holm"]) == pytest.approx(multipletests(expected, method="holm")[1])
+
+
+def test_the_noise_of_the_test_rows_is_that_of_resampled_predictions(
+    report: Report, store: Path, runs: dict[str, list[Run]]
+) -> None:
+    """A bootstrap over the stored predictions with scikit-learn gives about the same deviation."""
+    draws = np.random.default_rng(0)
+    deviations = []
+    for run in runs["full"]:
+        frame = pd.read_parquet(
+            run.info.artifact_uri.removeprefix("file://") + "/predictions.parquet"
+        )
+        labels = [name.removeprefix("probability/") for name in frame if "/" in name]
+        values = []
+        for _ in range(200):
+            drawn = frame.iloc[draws.integers(0, len(frame), len(frame))]
+            values.append(
+                f1_score(
+                    drawn["label"],
+                    drawn["prediction"],
+                    labels=labels,
+                    average="macro",
+                    zero_division=0,
+                )
+            )
+        deviations.append(np.std(values, ddof=1))
+    cells = report.cells[report.cells["metric"] == "macro_f1"].set_index("arm")
+    noise = cells.loc["full", "test_noise_std"]
+    assert noise == pytest.approx(np.mean(deviations), rel=0.15, abs=2e-3)
+
+
+def test_curves_are_means_over_the_seeds(
+    report: Report, store: Path, runs: dict[str, list[Run]]
+) -> None:
+    """Every step of the loss, against the client's history; the last epoch is the last epoch's."""
+    client = MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
+    curves = report.comparison.curves
+    for series in ("train/loss", "validation/macro_f1"):
+        found = curves[(curves["arm"] == "full") & (curves["series"] == series)]
+        first: defaultdict[int, list[float]] = defaultdict(list)
+        for run in runs["full"]:
+            history = client.get_metric_history(run.info.run_id, series)
+            by_step: dict[int, float] = {}
+            for point in sorted(history, key=lambda p: p.timestamp):
+                by_step.setdefault(point.step, point.value)
+            for step, value in by_step.items():
+                first[step].append(value)
+        assert list(found["step"]) == sorted(first)
+        assert list(found["n"]) == [6] * len(first)
+        assert list(found["mean"]) == pytest.approx([np.mean(first[s]) for s in sorted(first)])
+
+
+def test_the_report_is_kept_in_the_experiment(report: Report, store: Path) -> None:
+    """Once, as the artifacts of a run named report; kept again, it is replaced."""
+    keep_report(report, store=store)
+    keep_report(report, store=store)
+    client = MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("real")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`tuner.phase` = 'report'")
+    assert run.info.run_name == "report"
+    names = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"report.md", "report.html", "report.tex", "report.json", "cells.csv"} <= names
+    folder = Path(run.info.artifact_uri.removeprefix("file://"))
+    assert json.loads((folder / "report.json").read_text()) == json.loads(report.json())
+
+
+def test_the_same_store_gives_the_same_bytes(report: Report, store: Path, tmp_path: Path) -> None:
+    """Every file, pictures too."""
+    paths = report.write(tmp_path / "once")
+    again = build_report("real", store=store).write(tmp_path / "again")
+    assert [path.name for path in paths] == [path.name for path in again]
+    for one, two in zip(paths, again, strict=True):
+        assert one.read_bytes() == two.read_bytes(), one.name
+    assert any(path.suffix == ".png" for path in paths)
