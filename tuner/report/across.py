@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tuner.report.scores import title
+from tuner.report.comparison import Note
+from tuner.report.scores import higher_is_better, title
 from tuner.report.tables.budget import PlaceSwap
 from tuner.report.tables.pairs import LEVEL
 from tuner.report.tables.ranks import LEAST_TASKS
@@ -42,11 +43,13 @@ def rank_notes(ranks: pandas.DataFrame, *, metric: str) -> Iterator[str]:
             )
 
 
-def swap_notes(swaps: Sequence[PlaceSwap], *, metric: str) -> Iterator[str]:
+def swap_notes(swaps: Sequence[PlaceSwap], *, metric: str) -> Iterator[Note]:
     """Name the search budgets at which arms change places."""
+    better = "higher" if higher_is_better(metric) else "lower"
     for swap in swaps:
         at = f"{swap.at:.0f} trials" if swap.unit == "trials" else f"{swap.at:.0f} s of search"
-        yield (
-            f"{swap.task} · {swap.model}: from {at} on, {swap.after} has the higher expected best "
-            f"validation {title(metric)}; below it, {swap.before}."
+        text = (
+            f"From {at} on, {swap.after} has the {better} expected best validation "
+            f"{title(metric)}; below that, {swap.before}."
         )
+        yield Note(text, swap.task, swap.model)

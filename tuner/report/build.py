@@ -55,7 +55,7 @@ def compare(evidence: Evidence, question: Question) -> Comparison:
     ]
     notes += [Note(text) for text in rank_notes(ranks, metric=metric)]
     swaps = place_swaps(budget, metric=metric)
-    notes += [Note(text) for text in swap_notes(swaps, metric=metric)]
+    notes += swap_notes(swaps, metric=metric)
     return Comparison(
         studies=evidence.studies,
         metric=metric,
