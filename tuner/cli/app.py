@@ -19,6 +19,9 @@ app = typer.Typer(
 _STUDY = "A shipped study's name, or a YAML file's path."
 StudyName = Annotated[str, typer.Argument(help=_STUDY)]
 StoreDir = Annotated[Path, typer.Option("--store", help="Folder of everything that is kept.")]
+StoreAddress = Annotated[
+    str, typer.Option("--store", help="Folder of everything that is kept, or an MLflow server.")
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(envvar="TUNER_DATA_DIR", help="Folder of the task files."),
@@ -75,7 +78,7 @@ def run_study_command(
 @app.command(epilog="Example: tuner report quickstart --baseline full --output comparison")
 def report(
     studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help=_STUDY)],
-    store: StoreDir = _STORE,
+    store: StoreAddress = str(_STORE),
     format: Annotated[
         str | None,
         typer.Option(help="md, csv, tex, html, json; several with commas. Default: md, or all."),

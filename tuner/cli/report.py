@@ -12,6 +12,10 @@ from trainers.errors import ConfigError, known
 from tuner.report import FORMATS, Format, Report
 
 
+_RAW: set[Format] = {"csv", "json"}
+"""Forms for machines, which no picture goes with."""
+
+
 def chosen_formats(text: str | None, output: Path | None) -> tuple[Format, ...]:
     """Read `--format`; by default Markdown to the terminal, everything to a folder.
 
@@ -40,7 +44,7 @@ def write_report(report: Report, formats: Sequence[Format], output: Path | None)
         typer.echo(text, nl=False)
         return
     try:
-        paths = report.write(output, formats)
+        paths = report.write(output, formats, pictures=not set(formats) <= _RAW)
     except OSError as error:
         raise ConfigError(f"--output {output}: {error.strerror}") from error
     for path in paths:

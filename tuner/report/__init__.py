@@ -147,9 +147,10 @@ class Report:
         return contents
 
     def write(
-        self, folder: Path, formats: Sequence[Format] = FORMATS, *, pictures: bool = True
+        self, folder: str | Path, formats: Sequence[Format] = FORMATS, *, pictures: bool = True
     ) -> list[Path]:
         """Write the files, and below `pictures/` each picture as SVG and PNG; return the paths."""
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
         for name, text in self.files(formats).items():
