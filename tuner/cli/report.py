@@ -11,7 +11,6 @@ import typer
 from trainers.errors import ConfigError, known
 from tuner.report import FORMATS, Format, Report
 
-
 _RAW: set[Format] = {"csv", "json"}
 """Forms for machines, which no picture goes with."""
 
