@@ -69,7 +69,7 @@ BAD = [
     (["study.yaml", "--detect", "0"], "--detect: a number above 0, got 0"),
     (["study.yaml", "--detect", "-0.01"], "--detect: a number above 0, got -0.01"),
     (["study.yaml", "--detect", "1"], "so one point is 0.01; got 1"),
-    (["study.yaml", "--detect", "much"], "is not a valid float"),
+    (["study.yaml", "--detect", "much"], "valid number"),
     (["study.yaml", "--detect", "nan"], "--detect: a number above 0, got nan"),
     (["study.yaml", "--spread", "-1"], "--spread: a number above 0, got -1"),
     (["study.yaml", "--probe-seconds", "0"], "--probe-seconds: a number above 0, got 0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -116,17 +117,22 @@ def test_runs_of_another_study_of_the_store_count_where_they_are_found_again(
     assert estimate(other, finished_store).runs.confirm == counts(2, 2)
 
 
-@pytest.mark.parametrize("moment", ["search", "confirm"])
+# A trial that goes on reports the scores of its earlier seeds to Optuna once more.
+@pytest.mark.filterwarnings("ignore:The reported value is ignored")
+@pytest.mark.parametrize(
+    ("phase", "seeds", "seed", "left"),
+    [("search", [7], 7, 2 + 4), ("search", [7, 8], 8, 3 + 4), ("confirm", [7], 2, 3)],
+)
 def test_what_is_left_of_an_interrupted_study_is_what_it_then_does(
-    tmp_path: Path, moment: str
+    tmp_path: Path, phase: str, seeds: list[int], seed: int, left: int
 ) -> None:
     """Ctrl-C in a run; the estimate; then the same command does exactly so many runs."""
     store = tmp_path / "store"
-    config = toy_study(search=SEARCH | {"trials": 3})
+    config = toy_study(search={"trials": 3, "seeds": seeds, "pruner": "none"})
 
     def interrupt(notice: RunNotice) -> None:
-        second = notice.trial == 1 if moment == "search" else notice.seed == 2
-        if notice.phase == moment and second and notice.event:
+        here = (notice.phase, notice.seed) == (phase, seed) and notice.event is not None
+        if here and (notice.trial == 1 or phase == "confirm"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -139,7 +145,7 @@ def test_what_is_left_of_an_interrupted_study_is_what_it_then_does(
         "search": fresh["search"],
         "confirm": fresh["confirm"],
     }
-    assert found.runs.total.left == (6 if moment == "search" else 3)
+    assert found.runs.total.left == left
 
 
 def test_a_confirm_run_whose_folder_is_gone_is_left(finished_store: Path, tmp_path: Path) -> None:
@@ -150,6 +156,18 @@ def test_a_confirm_run_whose_folder_is_gone_is_left(finished_store: Path, tmp_pa
         if '"test":{' in outcome.read_text():
             outcome.unlink()
     assert estimate(toy_study(), store).runs.confirm == counts(4, 0)
+
+
+def test_a_confirm_run_on_other_data_is_left(finished_store: Path, tmp_path: Path) -> None:
+    """The outcome of one run names other test rows than the task has now."""
+    store = tmp_path / "store"
+    shutil.copytree(finished_store, store)
+    confirmed = (
+        path for path in store.glob("runs/*/outcome.json") if '"test":{' in path.read_text()
+    )
+    outcome = min(confirmed)
+    outcome.write_text(re.sub(r'"data.test":"\w+"', '"data.test":"0"', outcome.read_text()))
+    assert estimate(toy_study(), store).runs.confirm == counts(4, 3)
 
 
 def test_without_runs_and_without_a_probe_the_seconds_are_unknown(tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ def test_the_order_of_runs_changes_nothing() -> None:
     config = study()
     found = seeds_of(config, records(config), 0.03, None)
     old = study(train={"epochs": 9})
-    older = [run.model_copy(update={"start": 0.0}) for run in records(old)]
+    more = [past_run(cell_of(old, arm), 9, metrics={"test/macro_f1": 0.1}) for arm in SCORES]
+    older = [run.model_copy(update={"start": 0.0}) for run in [*records(old), *more[1:]]]
     gone = past_run(cell_of(toy_study(arms={"ia3": {"method": "ia3"}}), "ia3"), 1)
     assert seeds_of(config, [*reversed(records(config)), *older, gone], 0.03, None) == found
 
