@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,6 @@ from sqlalchemy import (
 )
 
 from tuner.trackers.base import Curve, Reader
-from tuner.trackers.curves import Point, make_curves
 from tuner.trackers.sql_schema import (
     ACTIVE,
     EXPERIMENT_TAGS,
@@ -100,17 +101,16 @@ class SqlReader(StoredReader):
 
     def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
         """Read the points of some hundred runs in one query."""
-        points = METRICS.c
-        columns = (points.run_uuid, points.key, points.step, points.timestamp)
         for start in range(0, len(run_ids), _RUNS_AT_ONCE):
             chunk = run_ids[start : start + _RUNS_AT_ONCE]
-            wanted = points.run_uuid.in_(chunk), points.key.in_(names)
-            query = select(*columns, points.value, points.is_nan).where(*wanted)
-            found = defaultdict(list)
-            for run_id, name, step, milliseconds, value, is_nan in self._rows(query):
-                point = Point(step, milliseconds, math.nan if is_nan else value)
-                found[run_id, name].append(point)
-            yield from make_curves(chunk, names, found)
+            found = {
+                (run_id, name): _curve(run_id, name, list(points))
+                for (run_id, name), points in groupby(
+                    self._rows(_points(chunk, names)), itemgetter(0, 1)
+                )
+            }
+            places = ((run_id, name) for run_id in chunk for name in names)
+            yield from (found[place] for place in places if place in found)
 
     def _texts(self, entries: TableClause, wanted: Join) -> dict[str, dict[str, str]]:
         """Read the tags or the params of runs."""
@@ -162,6 +162,23 @@ class _Same(dict[Any, Any]):
     def __missing__(self, text: Any) -> Any:
         self[text] = text
         return text
+
+
+def _points(run_ids: Sequence[str], names: Sequence[str]) -> Select[Any]:
+    """Select points so that of several at one step the last row is the one of `make_curves`."""
+    points = METRICS.c
+    value = case((points.is_nan == true(), null()), else_=points.value)
+    step_by_step = (points.run_uuid, points.key, points.step)
+    return (
+        select(*step_by_step, value)
+        .where(points.run_uuid.in_(run_ids), points.key.in_(names))
+        .order_by(*step_by_step, points.timestamp.desc(), points.is_nan.desc(), points.value)
+    )
+
+
+def _curve(run_id: str, name: str, rows: Sequence[Any]) -> Curve:
+    kept = {step: math.nan if value is None else value for _, _, step, value in rows}
+    return Curve(run_id, name, tuple(kept), tuple(kept.values()))
 
 
 def _entries(entries: TableClause, wanted: Join, value: ColumnElement[Any]) -> Select[Any]:
