@@ -66,9 +66,12 @@ def held_names(
 
 
 def keep_report(report: Report, *, store: str | Path = STORE) -> None:
-    """Keep a report as artifacts of the run `report` of each of its studies."""
+    """Keep a report as artifacts of the run `report` of each of its studies.
+
+    Pictures are kept as SVG alone: drawing them again as PNG takes as long as all the rest.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "report"
-        report.write(folder)
+        report.write(folder, pictures=("svg",))
         for study in report.comparison.studies:
             log_report(store, study, folder)

@@ -43,7 +43,9 @@ def write_report(report: Report, formats: Sequence[Format], output: Path | None)
         typer.echo(text, nl=False)
         return
     try:
-        paths = report.write(output, formats, pictures=not set(formats) <= _RAW)
+        paths = report.write(
+            output, formats, pictures=() if set(formats) <= _RAW else ("svg", "png")
+        )
     except OSError as error:
         raise ConfigError(f"--output {output}: {error.strerror}") from error
     for path in paths:

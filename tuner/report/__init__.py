@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 Format = Literal["md", "csv", "tex", "html", "json"]
+PictureFormat = Literal["svg", "png"]
 FORMATS: tuple[Format, ...] = ("md", "csv", "tex", "html", "json")
 _WIDE = ("trials", "of these head")
 
@@ -147,24 +148,28 @@ class Report:
         return contents
 
     def write(
-        self, folder: str | Path, formats: Sequence[Format] = FORMATS, *, pictures: bool = True
+        self,
+        folder: str | Path,
+        formats: Sequence[Format] = FORMATS,
+        *,
+        pictures: Sequence[PictureFormat] = ("svg", "png"),
     ) -> list[Path]:
-        """Write the files, and below `pictures/` each picture as SVG and PNG; return the paths."""
+        """Write the files, and every picture below `pictures/`; return the paths."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
         for name, text in self.files(formats).items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
             paths.append(folder / name)
-        return [*paths, *(self._write_pictures(folder / "pictures") if pictures else ())]
+        return [*paths, *(self._write_pictures(folder / "pictures", pictures) if pictures else ())]
 
-    def _write_pictures(self, folder: Path) -> list[Path]:
+    def _write_pictures(self, folder: Path, suffixes: Sequence[PictureFormat]) -> list[Path]:
         paths = []
         for name, picture in self.pictures.items():
             folder.mkdir(exist_ok=True)
-            for suffix, content in (("svg", picture.svg.encode()), ("png", picture.png)):
+            for suffix in suffixes:
                 path = folder / f"{name}.{suffix}"
-                path.write_bytes(content)
+                path.write_bytes(picture.svg.encode() if suffix == "svg" else picture.png)
                 paths.append(path)
         return paths
 

@@ -36,7 +36,11 @@ CELLS: tuple[Column, ...] = (
     Column("median", "float64", "median over the seeds"),
     Column("min", "float64", "smallest value"),
     Column("max", "float64", "largest value"),
-    Column("test_noise_std", "float64", "standard error of one run, its test rows a sample"),
+    Column(
+        "test_noise_std",
+        "float64",
+        "standard error of one run, its test rows a sample; main scores",
+    ),
     Column("failed_runs", "Int64", "confirm runs that failed and were never finished"),
     Column("collapsed_runs", "Int64", "finished runs no more accurate than the majority class"),
     Column("left_out_runs", "Int64", "confirm runs of older definitions of the cell"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tuner.report.columns import CELLS
 from tuner.report.compared import Block, ComparedCell
 from tuner.report.evidence import Confusion, Evidence
-from tuner.report.scores import main_scores
+from tuner.report.scores import UNSEEN, main_scores
 from tuner.report.tables.frame import typed
 from tuner.trackers import RunRecord
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _TEST = "test/"
 _NOT_SCORES = ("majority_accuracy",)
+_SHARES = ("accuracy", "micro_f1")
+"""Scores that are shares of the test rows: of one label a row, micro-F1 is the accuracy."""
 _TOLERANCE = 1e-9
 """Of accuracies, which are fractions of counts: float rounding and no more."""
 
@@ -60,7 +62,7 @@ def _cell_rows(cell: ComparedCell, evidence: Evidence) -> Iterator[dict[str, obj
             "median": summary.median,
             "min": summary.minimum,
             "max": summary.maximum,
-            "test_noise_std": _noise(cell, metric, evidence.confusions),
+            "test_noise_std": _noise(cell, metric, evidence),
         }
 
 
@@ -107,31 +109,43 @@ def _metrics(cell: ComparedCell, metric: str) -> list[str]:
     return [*first, *sorted(found - {*first, *_NOT_SCORES})]
 
 
-def _noise(cell: ComparedCell, metric: str, confusions: Mapping[str, Confusion]) -> float | None:
-    """Return how much one run's value would vary over test samples: mean over the runs."""
-    from tuner.report.stats import binomial_std
-
-    if metric == "loss":
+def _noise(cell: ComparedCell, metric: str, evidence: Evidence) -> float | None:
+    """Return how much one run's main score would vary over test samples: mean over the runs."""
+    name = metric.removeprefix(UNSEEN)
+    if name not in main_scores(evidence.metric) or name == "loss":
         return None
     found = []
     for run in cell.finished:
-        table = confusions.get(run.run_id)
-        if table is not None:
+        table = evidence.confusions.get(run.run_id)
+        if name in _SHARES:
+            found.append(_binomial(run, metric, table))
+        elif table is not None:
             found.append(_bootstrapped(table, metric, run))
-        elif metric in ("accuracy", "micro_f1") and "rows.test" in run.facts:
-            value = run.metrics.get(_TEST + metric)
-            if value is not None:
-                found.append(binomial_std(value, int(run.facts["rows.test"])))
     return _mean([value for value in found if value is not None])
 
 
+def _binomial(run: RunRecord, metric: str, table: Confusion | None) -> float | None:
+    """Return the standard error of a share of the test rows."""
+    from tuner.report.stats import binomial_std
+
+    value = run.metrics.get(_TEST + metric)
+    if table is not None:
+        rows = int((table.unseen if metric.startswith(UNSEEN) else table.counts).sum())
+    else:
+        rows = int(run.facts.get("rows.test", 0))
+        if metric.startswith(UNSEEN):
+            rows -= int(run.facts.get("rows.test_seen_in_train", 0))
+    return None if value is None or rows < 1 else float(binomial_std(value, rows))
+
+
 def _bootstrapped(table: Confusion, metric: str, run: RunRecord) -> float | None:
+    """Return the standard error by resampling the test rows."""
     import zlib
 
     from tuner.report.stats import bootstrap_noise
     from tuner.trackers import entity_name
 
-    name = metric.removeprefix("unseen/")
+    name = metric.removeprefix(UNSEEN)
     counts = table.counts if name == metric else table.unseen
     label = None
     if name.startswith("f1/"):
@@ -142,7 +156,8 @@ def _bootstrapped(table: Confusion, metric: str, run: RunRecord) -> float | None
     if not counts.sum():
         return None
     seed = zlib.crc32(run.digest.encode())
-    return bootstrap_noise(counts, name, label=label, resamples=200, seed=seed).std
+    noise = bootstrap_noise(counts, name, label=label, resamples=200, seed=seed)
+    return float(noise.std)
 
 
 def _mean(values: Sequence[float]) -> float | None:
