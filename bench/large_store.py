@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import random
 import shutil
 import sqlite3
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -16,17 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainers.contract import ParameterCounts, RunEvent, RunResult, RunSpec, Seeds
+from bench.made_up import STUDY, make_events, make_group, make_result, write_predictions
+from trainers.contract import RunSpec, Seeds
 from trainers.predictions import PREDICTIONS
 from tuner.config import StudyConfig
 from tuner.load import dump_study, parse_study
-from tuner.trackers import Group, Phase, open_tracker
+from tuner.trackers import Group, open_tracker
 
-STUDY = "scale"
-CURVES = ("train/loss", "validation/loss", "validation/macro_f1")
-LABELS = tuple(f"class {number}" for number in range(8))
 SEARCH_SHARE = 0.8
-TEST_ROWS = 1_000
 _FILES = 25
 """Different files of predictions for a task; runs share them."""
 _PRUNED = 0.3
@@ -114,7 +109,7 @@ def _tracked(folder: Path, config: StudyConfig, points: int) -> Iterator[Model]:
     for number, (task, model, (name, arm)) in enumerate(cells):
         skill = 0.7 + 0.02 * (number % 7)
         for phase in ("search", "confirm"):
-            group = _group((task.name, model.name, name), phase, cell=f"{number:012x}")
+            group = make_group((task.name, model.name, name), phase, cell=f"{number:012x}")
             spec = RunSpec(
                 task=task,
                 model=model,
@@ -124,10 +119,10 @@ def _tracked(folder: Path, config: StudyConfig, points: int) -> Iterator[Model]:
             )
             parent_id = tracker.open_group(group, spec.flat())
             run_id = tracker.open_run(parent_id, spec, adopt=False)
-            tracker.log(run_id, _events(points, skill))
+            tracker.log(run_id, list(make_events(points, skill)))
             if phase == "confirm":
-                _write_predictions(left / PREDICTIONS, task.name, skill, random.Random(number))
-            result = _result(skill, phase)
+                write_predictions(left / PREDICTIONS, task.name, skill, random.Random(number))
+            result = make_result(skill, phase)
             tracker.close_run(run_id, state="finished", result=result, folder=left)
             tracker.close_group(parent_id, state="finished", metrics={"score_mean": skill})
             (left / PREDICTIONS).unlink(missing_ok=True)
@@ -135,72 +130,10 @@ def _tracked(folder: Path, config: StudyConfig, points: int) -> Iterator[Model]:
                 yield Model(group, skill, _read(database, parent_id), _read(database, run_id))
 
 
-def _group(names: tuple[str, str, str], phase: Phase, *, cell: str) -> Group:
-    task, model, arm = names
-    return Group(study=STUDY, task=task, model=model, arm=arm, phase=phase, trial=0, cell=cell)
-
-
-def _events(points: int, skill: float) -> Iterator[RunEvent]:
-    now = time.time()
-    facts = {f"package_{number}": f"{number}.1" for number in range(14)}
-    yield RunEvent(kind="start", time=now, facts=facts)
-    for step in range(1, points + 1):
-        loss = math.exp(-step / points) + 1 - skill
-        values = (loss, loss + 0.05, skill * (1 - 0.5**step))
-        metrics = dict(zip(CURVES, values, strict=True))
-        yield RunEvent(kind="step", time=now + step, step=step, metrics=metrics)
-
-
-def _result(skill: float, phase: Phase) -> RunResult:
-    scores = {"loss": 1 - skill, "accuracy": skill, "macro_f1": skill, "micro_f1": skill}
-    scores |= {f"f1/{label}": skill for label in LABELS}
-    memory = {f"{part}/peak_bytes": 2**29 + number for number, part in enumerate(_PHASES)}
-    digests = {f"data.{split}": split[0] * 64 for split in ("train", "validation", "test")}
-    facts = {"device": "cpu", "precision": "fp32", "git_commit": "f00d", "git_dirty": "false"}
-    facts |= {"host": "here", "cpu": "a processor", "cpu_count": "2", "threads": "1"}
-    facts |= {f"rows.{split}": str(TEST_ROWS) for split in ("train", "validation", "test")}
-    facts |= {f"setting_{number}": "on" for number in range(10)} | digests
-    return RunResult(
-        validation=scores,
-        test=scores | {"majority_accuracy": 0.2} if phase == "confirm" else None,
-        epoch=3.0,
-        parameters=ParameterCounts(total=22_000_000, trained=70_000, head=1_000),
-        memory=memory,
-        seconds={"load": 0.5, "train": 80.0, "eval": 20.0},
-        facts=facts,
-    )
-
-
-_PHASES = ("load", "train", "eval")
-
-
-def _write_predictions(path: Path, task: str, skill: float, draw: random.Random) -> None:
-    """Write a row for each test row; the rows and labels of a task are always the same."""
-    import numpy
-    import pandas
-
-    size = len(LABELS)
-    truth = numpy.random.default_rng(len(task)).integers(size, size=TEST_ROWS)
-    dice = numpy.random.default_rng(draw.randrange(2**32))
-    wrong = dice.random(TEST_ROWS) > skill
-    guess = numpy.where(wrong, dice.integers(size, size=TEST_ROWS), truth)
-    probabilities = dice.dirichlet(numpy.ones(size), size=TEST_ROWS)
-    frame = pandas.DataFrame(
-        {
-            "id": [f"{task}-{row}" for row in range(TEST_ROWS)],
-            "label": [LABELS[index] for index in truth],
-            "prediction": [LABELS[index] for index in guess],
-            "seen_in_train": numpy.arange(TEST_ROWS) % 50 == 0,
-        }
-        | {f"probability/{label}": probabilities[:, n] for n, label in enumerate(LABELS)}
-    )
-    frame.to_parquet(path, index=False)
-
-
 def _prediction_files(folder: Path, task: str, draw: random.Random) -> Iterator[Path]:
     for number in range(_FILES):
         path = folder / f"{task}-{number}.parquet"
-        _write_predictions(path, task, 0.8, draw)
+        write_predictions(path, task, 0.8, draw)
         yield path
 
 

@@ -17,11 +17,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.large_store import CURVES, SEARCH_SHARE, STUDY, TEST_ROWS, make_store
+from bench.large_store import SEARCH_SHARE, make_store
+from bench.made_up import CURVES, STUDY, TEST_ROWS
 from tuner.trackers import locate_store, open_reader
 
 POINTS = 100
 _MIB = 1024
+_PLAIN = "plain"
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,11 @@ def main(words: Sequence[str] | None = None) -> None:
     if arguments.step:
         _STEPS[arguments.step](arguments)
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        store = (arguments.store or folder / "store").resolve()
-        if not (store / "mlflow.db").is_file():
-            # In a process of its own: the peak of a process counts as its children's.
-            subprocess.run([*_step("make", store), "--runs", str(arguments.runs)], check=True)
-        found = [
-            _best(arguments.repeat, title, command)
-            for title, command in _commands(store, folder / "report", plain=not arguments.no_plain)
-        ]
-        size = (store / "mlflow.db").stat().st_size / _MIB**2
-    text = _table(found, runs=arguments.runs, size=size, repeat=arguments.repeat)
+    texts = []
+    for runs in arguments.runs:
+        with tempfile.TemporaryDirectory() as scratch:
+            texts.append(_measure_store(arguments, runs, Path(scratch)))
+    text = "\n".join([_head(arguments), *texts])
     if arguments.output:
         arguments.output.write_text(text, encoding="utf-8")
     print(text, end="")
@@ -86,7 +81,7 @@ def read_plainly(store: Path, *, phases: Sequence[str]) -> None:
 
 
 def _make(arguments: argparse.Namespace) -> None:
-    make_store(arguments.store, runs=arguments.runs, points=POINTS)
+    make_store(arguments.store, runs=arguments.runs[0], points=POINTS)
 
 
 _STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -103,11 +98,15 @@ def _step(name: str, store: Path) -> list[str]:
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=1_000, help="runs that the store has")
-    parser.add_argument("--store", type=Path, help="make it here and keep it, or use it again")
+    parser.add_argument(
+        "--runs", type=int, nargs="+", default=[1_000], help="runs of each store to be made"
+    )
+    parser.add_argument("--store", type=Path, help="make them below this folder and keep them")
     parser.add_argument("--output", type=Path, help="file to write the table to as well")
     parser.add_argument("--repeat", type=int, default=3, help="the fastest of so many counts")
-    parser.add_argument("--no-plain", action="store_true", help="leave out the plain way")
+    parser.add_argument(
+        "--plain-up-to", type=int, default=1_000, help="leave out the plain way above so many runs"
+    )
     parser.add_argument("--step", choices=list(_STEPS), help=argparse.SUPPRESS)
     return parser.parse_args(words)
 
@@ -120,7 +119,7 @@ def _commands(store: Path, output: Path, *, plain: bool) -> list[tuple[str, list
         ("of these, reading runs, curves and files' places", _step("read", store)),
     ]
     if plain:
-        name = "plain: `mlflow.search_runs`, then `get_metric_history` for each curve"
+        name = f"{_PLAIN}: `mlflow.search_runs`, then `get_metric_history` for each curve"
         commands.append((f"{name} compared", _step("plain", store)))
         commands.append((f"{name} of every run", _step("plain-all", store)))
     return commands
@@ -143,18 +142,23 @@ def _measure(title: str, command: Sequence[str]) -> Measured:
     return Measured(title, seconds, busy, usage.ru_maxrss / _MIB)
 
 
-def _table(found: Sequence[Measured], *, runs: int, size: float, repeat: int) -> str:
+def _measure_store(arguments: argparse.Namespace, runs: int, scratch: Path) -> str:
+    store = ((arguments.store or scratch) / f"{runs}-runs").resolve()
+    if not (store / "mlflow.db").is_file():
+        # In a process of its own: the peak of a process counts as its children's.
+        subprocess.run([*_step("make", store), "--runs", str(runs)], check=True)
+    commands = _commands(store, scratch / "report", plain=runs <= arguments.plain_up_to)
+    found = [
+        _best(1 if title.startswith(_PLAIN) else arguments.repeat, title, command)
+        for title, command in commands
+    ]
     confirm = round(runs * (1 - SEARCH_SHARE))
+    size = (store / "mlflow.db").stat().st_size / _MIB**2
     lines = [
-        f"# Reading and comparing {runs:,} runs",
+        f"## {runs:,} runs",
         "",
-        f"    python bench/report.py --runs {runs} --repeat {repeat}",
-        "",
-        f"A store of {runs:,} runs: 2 tasks x 5 arms; {runs - confirm:,} of the search, each",
-        f"under a parent of its own, and {confirm:,} that are compared. Each has {len(CURVES)}",
-        f"curves of {POINTS} points, each compared one {TEST_ROWS:,} predictions; the database",
-        f"has {size:,.0f} MiB. Whole processes, imports included, the fastest of {repeat};",
-        f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}.",
+        f"{runs - confirm:,} of the search, {confirm:,} that are compared; the database has",
+        f"{size:,.0f} MiB.",
         "",
         "| what | seconds | of them on a processor | peak memory, MiB |",
         "| --- | ---: | ---: | ---: |",
@@ -162,6 +166,24 @@ def _table(found: Sequence[Measured], *, runs: int, size: float, repeat: int) ->
             f"| {one.title} | {one.seconds:.1f} | {one.busy:.1f} | {one.mebibytes:,.0f} |"
             for one in found
         ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _head(arguments: argparse.Namespace) -> str:
+    sizes = " ".join(map(str, arguments.runs))
+    lines = [
+        "# Reading and comparing many runs",
+        "",
+        f"    python bench/report.py --runs {sizes} --repeat {arguments.repeat} "
+        f"--plain-up-to {arguments.plain_up_to}",
+        "",
+        "Stores of 2 tasks x 5 arms: four fifths of the runs are of the search, each under a",
+        f"parent of its own, and one fifth is compared. Each run has {len(CURVES)} curves of",
+        f"{POINTS} points, each that is compared {TEST_ROWS:,} predictions. Whole processes,",
+        f"imports included, the fastest of {arguments.repeat} (plain: one) on {os.cpu_count()}"
+        f" cores ({platform.machine()}), Python {platform.python_version()}.",
         "",
     ]
     return "\n".join(lines)
