@@ -186,8 +186,7 @@ def _sink(trial: optuna.Trial, cell: Cell, spec: RunSpec) -> Emit:
     """Report each epoch's metric to Optuna; stop the run when the pruner says so."""
     (objective,) = cell.study.objectives()
     name = f"validation/{objective.metric}"
-    # A trial that is taken up again has reported before; Optuna keeps the first value of a step.
-    reported = set(trial.storage.get_trial(trial._trial_id).intermediate_values)
+    reported = _reported(trial)
 
     def sink(event: RunEvent) -> None:
         if event.kind != "epoch" or name not in event.metrics:
@@ -210,5 +209,12 @@ def _behind(trial: optuna.Trial, cell: Cell, metrics: Sequence[Mapping[str, floa
     if len(cell.study.objectives()) > 1:
         return False
     (objective,) = cell.study.objectives()
-    trial.report(objective.of(metrics[-1]), len(metrics) - 1)
+    step = len(metrics) - 1
+    if step not in _reported(trial):
+        trial.report(objective.of(metrics[-1]), step)
     return trial.should_prune()
+
+
+def _reported(trial: optuna.Trial) -> set[int]:
+    """Return the steps that a trial which is taken up again reported before, once and for all."""
+    return set(trial.storage.get_trial(trial._trial_id).intermediate_values)

@@ -112,7 +112,8 @@ class MlflowTracker(LifecycleTracker):
 
     def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
         """Read the runs, groups' parents left out."""
-        return self._reader.runs(study, phase=phase)
+        with self._explained():
+            return self._reader.runs(study, phase=phase)
 
     def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
         """Read the curves of runs, many at once."""
@@ -128,7 +129,8 @@ class MlflowTracker(LifecycleTracker):
 
     def studies(self) -> list[str]:
         """List the experiments that are studies."""
-        return self._reader.studies()
+        with self._explained():
+            return self._reader.studies()
 
     def _make_study(self, name: str, resolved_yaml: str) -> None:
         with self._explained():

@@ -117,8 +117,6 @@ def test_runs_of_another_study_of_the_store_count_where_they_are_found_again(
     assert estimate(other, finished_store).runs.confirm == counts(2, 2)
 
 
-# A trial that goes on reports the scores of its earlier seeds to Optuna once more.
-@pytest.mark.filterwarnings("ignore:The reported value is ignored")
 @pytest.mark.parametrize(
     ("phase", "seeds", "seed", "left"),
     [("search", [7], 7, 2 + 4), ("search", [7, 8], 8, 3 + 4), ("confirm", [7], 2, 3)],

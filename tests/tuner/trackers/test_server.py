@@ -2,50 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
+from tests.servers import serve
 from tests.tracker_contract import STUDY, YAML, make_events, make_group, make_result, make_spec
 from trainers.contract import RunEvent
-from tuner.trackers import Curve, locate_store, open_reader, open_tracker
-
-_SECONDS_TO_START = 90
+from tuner.trackers import Curve, open_reader, open_tracker
 
 
 @pytest.fixture
 def server(store: Path) -> Iterator[str]:
     """Serve an empty store on a free port; return its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", locate_store(store).tracking_uri]
-    command += ["--artifacts-destination", (store / "served").as_uri()]
-    with (store / "server.log").open("wb") as log:
-        # A session of its own, so that the server's helpers end with it.
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        _wait(process, address, store / "server.log")
+    with serve(store) as address:
         yield address
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def test_a_server_is_written_to_and_read(server: str, store: Path, tmp_path: Path) -> None:
@@ -104,17 +79,3 @@ def test_a_server_is_written_to_and_read(server: str, store: Path, tmp_path: Pat
         assert path.read_text() == text
     del reader
     assert not path.exists()
-
-
-def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    """Wait until the server answers."""
-    for _ in range(10 * _SECONDS_TO_START):
-        assert process.poll() is None, log.read_text()
-        with (
-            contextlib.suppress(OSError),
-            urllib.request.urlopen(f"{address}/health", timeout=5) as answer,
-        ):
-            if answer.status == 200:
-                return
-        time.sleep(0.1)
-    raise AssertionError(log.read_text())
