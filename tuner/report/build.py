@@ -23,6 +23,8 @@ from tuner.report.tables.runs import runs_frame, trials_frame
 from tuner.report.tables.tradeoff import tradeoff_frame
 from tuner.report.tables.variance import variance_frame
 
+_NO_REFERENCE = "No published number is of these tasks, models, methods and metrics."
+
 
 @dataclass(frozen=True)
 class Question:
@@ -56,6 +58,9 @@ def compare(evidence: Evidence, question: Question) -> Comparison:
     notes += [Note(text) for text in rank_notes(ranks, metric=metric)]
     swaps = place_swaps(budget, metric=metric)
     notes += swap_notes(swaps, metric=metric)
+    references = references_frame(cells, question.published)
+    if question.published and not len(references):
+        notes.append(Note(_NO_REFERENCE))
     return Comparison(
         studies=evidence.studies,
         metric=metric,
@@ -69,7 +74,7 @@ def compare(evidence: Evidence, question: Question) -> Comparison:
         tradeoff=tradeoff_frame(blocks, cells, metric=metric, baseline=baseline),
         variance=variance_frame(blocks, metric=metric),
         curves=curves_frame(blocks, evidence.curves),
-        references=references_frame(cells, question.published),
+        references=references,
         flags=tuple(_flags(blocks)),
         notes=tuple(notes),
     )

@@ -111,6 +111,13 @@ def test_published_numbers_stand_beside_ours(tmp_path: Path) -> None:
     )
 
 
+def test_published_numbers_of_other_cells_are_said_not_to_match() -> None:
+    """Rather than left out in silence."""
+    published = read_references(find_reference("published"))
+    notes = report_of(make_runs({"full": [0.8, 0.9]}), published=published).notes()
+    assert "No published number is of these tasks, models, methods and metrics." in notes
+
+
 def test_the_shipped_references_are_readable() -> None:
     """By their name, every row."""
     assert len(read_references(find_reference("published"))) == 39
