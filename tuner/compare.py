@@ -11,8 +11,8 @@ from tuner.load import load_study
 from tuner.report import Question, Report, gather, read_references
 from tuner.report import build_report as report_of
 from tuner.shipped import find_reference
-from tuner.study import STORE
-from tuner.trackers import Reader, entity_name, log_report, open_reader
+from tuner.store import STORE
+from tuner.trackers import Reader, entity_name, log_report, open_reader, report_folder
 
 
 def build_report(
@@ -68,10 +68,21 @@ def held_names(
 def keep_report(report: Report, *, store: str | Path = STORE) -> None:
     """Keep a report as artifacts of the run `report` of each of its studies.
 
-    Pictures are kept as SVG alone: drawing them again as PNG takes as long as all the rest.
+    Where the same report is kept already, nothing is drawn or written. Pictures are kept as SVG
+    alone: drawing them again as PNG takes as long as all the rest.
     """
+    raw = report.json()
+    studies = [name for name in report.comparison.studies if not _is_kept(raw, store, name)]
+    if not studies:
+        return
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "report"
         report.write(folder, pictures=("svg",))
-        for study in report.comparison.studies:
+        for study in studies:
             log_report(store, study, folder)
+
+
+def _is_kept(raw: str, store: str | Path, study: str) -> bool:
+    folder = report_folder(store, study)
+    path = folder / "report.json" if folder else None
+    return path is not None and path.is_file() and path.read_text(encoding="utf-8") == raw

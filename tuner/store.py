@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+STORE = Path("mlruns")
+"""Folder that keeps everything unless the user says otherwise."""
+DATA_DIR = Path.home() / ".cache" / "tuner" / "data"
+"""Where task files are kept unless the user says otherwise."""
+
 
 @dataclass(frozen=True)
 class Store:

@@ -19,17 +19,12 @@ from tuner.progress import Watch, unwatched
 from tuner.record import Recorder
 from tuner.search import open_storage, search
 from tuner.session import Session
-from tuner.store import Store
+from tuner.store import DATA_DIR, STORE, Store
 from tuner.threads import map_threads
 from tuner.trackers import Tracker, open_tracker
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
-
-STORE = Path("mlruns")
-"""Folder that keeps everything unless the user says otherwise."""
-DATA_DIR = Path.home() / ".cache" / "tuner" / "data"
-"""Where task files are kept unless the user says otherwise."""
 
 
 @dataclass(frozen=True)

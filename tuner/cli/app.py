@@ -55,7 +55,8 @@ def run_study_command(
     from tuner.cli.show import show_outcome
     from tuner.load import load_study
     from tuner.plan import plan
-    from tuner.study import DATA_DIR, run_study
+    from tuner.store import DATA_DIR
+    from tuner.study import run_study
 
     # A cluster's polite signal ends the study as Ctrl-C does: runs are closed, then we go.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -159,7 +160,7 @@ def plan_command(
     from tuner.cli.plan import estimate_lines
     from tuner.estimate import Wishes, estimate_study
     from tuner.load import load_study
-    from tuner.study import DATA_DIR
+    from tuner.store import DATA_DIR
 
     wishes = Wishes(detect, spread, probe, probe_seconds)
     config = load_study(study)
@@ -176,7 +177,7 @@ def fetch_data(
 ) -> None:
     """Download task files from their pinned sources and check them."""
     from tuner.cli.fetch import fetch_tasks
-    from tuner.study import DATA_DIR
+    from tuner.store import DATA_DIR
 
     fetch_tasks(tasks, data_dir or DATA_DIR)
 

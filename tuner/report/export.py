@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import json
 import math
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ def render_json(comparison: Comparison) -> str:
     """Return everything: every frame as a list of rows, missing values null, flags, notes."""
     content: dict[str, Any] = {
         "schema": SCHEMA,
+        "version": importlib.metadata.version("tuner-studies"),
         "studies": list(comparison.studies),
         "metric": comparison.metric,
         "baseline": comparison.baseline,

@@ -27,6 +27,7 @@ __all__ = [
     "log_report",
     "open_reader",
     "open_tracker",
+    "report_folder",
 ]
 
 
@@ -61,3 +62,11 @@ def log_report(store: str | Path, study: str, folder: Path) -> str:
     reader = open_sql_reader(locate_store(store).tracking_uri, lambda: open_tracker(store))
     replaced = reader.replace_report(study, folder) if reader else None
     return replaced or open_tracker(store).log_report(study, folder)
+
+
+def report_folder(store: str | Path, study: str) -> Path | None:
+    """Return the folder of a study's kept report, if it has one on this machine."""
+    from tuner.trackers.sql_reader import open_sql_reader
+
+    reader = open_sql_reader(locate_store(store).tracking_uri, lambda: open_tracker(store))
+    return reader.report_folder(study) if reader else None

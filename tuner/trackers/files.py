@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -22,7 +23,13 @@ def local_folder(artifact_uri: str) -> Path | None:
 def replace_files(source: Path, target: Path) -> None:
     """Make the files below one folder those of another; a file that stays is never missing."""
     target.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(source, target, dirs_exist_ok=True)
+    # JSON comes last: whoever finds it as it should be finds the rest so too, even after a crash.
+    names = sorted(path.relative_to(source) for path in source.rglob("*") if path.is_file())
+    for name in sorted(names, key=lambda name: name.suffix == ".json"):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        partial = (target / name).with_name(f"{name.name}.{os.getpid()}.partial")
+        shutil.copyfile(source / name, partial)
+        partial.replace(target / name)
     # Deepest first, so that folders are empty when their turn comes.
     for path in sorted(target.rglob("*"), reverse=True):
         if not (source / path.relative_to(target)).exists():

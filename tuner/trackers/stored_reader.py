@@ -64,6 +64,11 @@ class StoredReader(Reader):
                 return run.run_id
         return None
 
+    def report_folder(self, study: str) -> Path | None:
+        """Return the folder of the study's report, if it has one on this machine."""
+        runs = self.stored_runs(study, phase=REPORT, with_params=False)
+        return next((local_folder(run.artifact_uri) for run in runs), None)
+
     def study_yaml(self, study: str) -> str:
         """Return the experiment's tag; where it had to be cut, the newest parent's file."""
         text = self._study_tag(study)

@@ -17,10 +17,11 @@ def mean_ranks(scores: Values, *, higher_is_better: bool = True) -> Floats:
         scores: Of shape (blocks, arms); a block is a task.
         higher_is_better: False for a loss.
     """
-    from scipy.stats import rankdata
-
     table = floats(scores, 2)
-    ranks: Floats = rankdata(-table if higher_is_better else table, axis=1).mean(axis=0)
+    one, other = table[:, :, None], table[:, None, :]
+    before = (other > one) if higher_is_better else (other < one)
+    ties = (other == one).sum(axis=2)  # each arm with itself too
+    ranks: Floats = (before.sum(axis=2) + (ties + 1) / 2).mean(axis=0)
     return ranks
 
 

@@ -70,6 +70,8 @@ def _separable(differ: Mapping[str, Booleans], pairs: int) -> tuple[list[str], B
 
 def _solve(design: Booleans, halves: Floats) -> list[float]:
     """Solve by non-negative least squares; pairs of one pattern weigh as one, by their number."""
+    if design.shape[1] == 1:  # nothing to part, and no solver to load
+        return [float(numpy.sort(halves).mean())]
     from scipy.optimize import nnls
 
     patterns: Booleans
