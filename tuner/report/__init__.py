@@ -108,7 +108,7 @@ class Report:
         """
         views = list(block_views(self.comparison))
         differ = [name for name in ("task", "model") if len({getattr(v, name) for v in views}) > 1]
-        titles = arm_titles(self.comparison.metric)
+        titles = arm_titles(self.comparison)
         kept = [index for index, title in enumerate(titles) if title not in _WIDE]
         rows = [
             [*(getattr(view, name) for name in differ), *(row.texts[index] for index in kept)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tuner.report.comparison import Note
 from tuner.report.scores import higher_is_better, title
-from tuner.report.tables.budget import PlaceSwap
+from tuner.report.tables.budget import PlaceSwap, place_swaps
 from tuner.report.tables.pairs import LEVEL
 from tuner.report.tables.ranks import LEAST_TASKS
 from tuner.report.wording import missing, p_text
@@ -20,6 +20,10 @@ CAPTION = (
     "sample over n seeds, with the 95% interval of the mean (Student t). Peak memory is the "
     "largest of the training phase over the runs, seconds the mean wall time of a run."
 )
+
+
+_NAMED = 6
+"""Longer lists are counted."""
 
 
 def rank_notes(ranks: pandas.DataFrame, *, metric: str) -> Iterator[str]:
@@ -43,13 +47,30 @@ def rank_notes(ranks: pandas.DataFrame, *, metric: str) -> Iterator[str]:
             )
 
 
-def swap_notes(swaps: Sequence[PlaceSwap], *, metric: str) -> Iterator[Note]:
-    """Name the search budgets at which arms change places."""
-    better = "higher" if higher_is_better(metric) else "lower"
-    for swap in swaps:
-        at = f"{swap.at:.0f} trials" if swap.unit == "trials" else f"{swap.at:.0f} s of search"
-        text = (
-            f"From {at} on, {swap.after} has the {better} expected best validation "
-            f"{title(metric)}; below that, {swap.before}."
-        )
-        yield Note(text, swap.task, swap.model)
+def budget_notes(budget: pandas.DataFrame, *, metric: str) -> Iterator[Note]:
+    """Say which arm leads at which search budget, and where arms change places."""
+    swaps = place_swaps(budget, metric=metric)
+    for (task, model), rows in budget.groupby(["task", "model"]):
+        table = rows.pivot_table(index="trials", columns="arm", values="expected").dropna()
+        if len(table.columns) < 2 or table.empty:
+            continue
+        best = table.idxmax(axis=1) if higher_is_better(metric) else table.idxmin(axis=1)
+        leaders = [str(arm) for arm in best]
+        text = f"Expected best validation {title(metric)} by number of trials: "
+        text += f"{leaders[0]} leads after 1"
+        changes = [
+            f"{arm} from {trials}"
+            for trials, arm, before in zip(table.index[1:], leaders[1:], leaders, strict=False)
+            if arm != before
+        ]
+        text += f", {', '.join(changes)} on" if changes else f" and up to all {len(leaders)}"
+        here = [swap for swap in swaps if (swap.task, swap.model) == (task, model)]
+        shown = "; ".join(map(_swap_text, here[:_NAMED]))
+        more = f"; {len(here) - _NAMED} more are in report.json" if len(here) > _NAMED else ""
+        text += f". Arms change places: {shown}{more}." if here else ". No arms change places."
+        yield Note(f"{text} So few trials leave all of this uncertain.", str(task), str(model))
+
+
+def _swap_text(swap: PlaceSwap) -> str:
+    at = f"{swap.at:.0f} trials" if swap.unit == "trials" else f"{swap.at:.0f} s of search"
+    return f"{swap.after} overtakes {swap.before} at {at}"

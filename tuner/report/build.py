@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trainers.errors import ConfigError, known
-from tuner.report.across import rank_notes, swap_notes
+from tuner.report.across import budget_notes, rank_notes
 from tuner.report.compared import Block
 from tuner.report.comparison import Comparison, Note
 from tuner.report.evidence import Evidence
 from tuner.report.guards import refuse_early_test, unfair
 from tuner.report.notes import block_notes
-from tuner.report.scores import main_scores
-from tuner.report.tables.budget import budget_frame, place_swaps
+from tuner.report.planned import unfinished_notes
+from tuner.report.tables.budget import budget_frame
 from tuner.report.tables.cells import cells_frame
 from tuner.report.tables.curves import curves_frame
 from tuner.report.tables.pairs import LEVEL, pairs_frame
@@ -55,9 +55,9 @@ def compare(evidence: Evidence, question: Question) -> Comparison:
         for block in blocks
         for text in block_notes(block, cells, pairs, metric=metric)
     ]
+    notes += unfinished_notes(evidence.planned, blocks, evidence.records)
+    notes += budget_notes(budget, metric=metric)
     notes += [Note(text) for text in rank_notes(ranks, metric=metric)]
-    swaps = place_swaps(budget, metric=metric)
-    notes += swap_notes(swaps, metric=metric)
     references = references_frame(cells, question.published)
     if question.published and not len(references):
         notes.append(Note(_NO_REFERENCE))
@@ -86,8 +86,8 @@ def _check(blocks: Sequence[Block], metric: str, baseline: str | None) -> None:
         raise ConfigError(f"--baseline: no such arm {baseline!r}; known: {known(arms)}")
     runs = [run for block in blocks for cell in block.cells for run in cell.finished]
     names = {n.removeprefix("test/") for run in runs for n in run.metrics if n.startswith("test/")}
-    if runs and metric not in names:
-        shown = known(sorted(names | set(main_scores("accuracy")) & names))
+    if runs and metric not in names - {"majority_accuracy"}:
+        shown = known(sorted(names - {"majority_accuracy"}))
         raise ConfigError(f"--metric: no run has the test metric {metric!r}; known: {shown}")
 
 

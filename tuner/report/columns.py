@@ -93,6 +93,8 @@ RUNS: tuple[Column, ...] = (
     Column("data_seed", "Int64", "seed of the draw of rows and of the validation split"),
     Column("precision", "string", "number format of the forward pass"),
     Column("device", "string", "GPU or CPU by its name"),
+    Column("accuracy_low", "float64", "lower end of this run's 95% Wilson interval of accuracy"),
+    Column("accuracy_high", "float64", "upper end of it: the test rows as a sample"),
     Column("digest", "string", "identity of the RunSpec"),
     Column("parent_run_id", "string", "MLflow run of the configuration"),
     Column("run_id", "string", "MLflow run"),

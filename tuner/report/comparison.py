@@ -47,7 +47,8 @@ class Comparison:
     tradeoff: pandas.DataFrame
     """Accuracy, memory, time: task, model, arm, score, score_low, score_high (95% interval),
     peak_memory_bytes (training, mean over runs), seconds (mean), pareto (boolean),
-    pareto_probability (share of resampled seeds in which the arm is in the Pareto set), and
+    pareto_probability (share of resampled seeds in which the arm is in the Pareto set), seeds
+    (those that all arms have, which both are over; 0: none, and the set is over all runs), and
     against the baseline, else against the arm that takes most: saved_peak, saved_largest_peak,
     saved_with_eval (shares of the mean training peak, of the largest, of the mean peak of
     training and evaluation)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.report.compared import Block, compared_blocks
+from tuner.report.planned import Planned, planned_of
 from tuner.trackers import Curve, Reader, RunRecord
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Evidence:
     """Of the confirm runs that are compared."""
     confusions: Mapping[str, Confusion] = field(default_factory=dict)
     """By run id; runs without stored predictions are missing."""
+    planned: Mapping[str, Planned] = field(default_factory=dict)
+    """By study."""
 
     def blocks(self) -> list[Block]:
         """Choose what is compared."""
@@ -72,6 +75,7 @@ def gather(reader: Reader, studies: Sequence[str], *, metric: str | None = None)
         metric=metric,
         curves=tuple(reader.curves(compared, tuple(dict.fromkeys(names)))),
         confusions={run_id: table for run_id, table in found.items() if table is not None},
+        planned={study: planned_of(reader.study_yaml(study)) for study in studies},
     )
 
 

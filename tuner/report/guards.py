@@ -42,7 +42,7 @@ def refuse_early_test(records: Sequence[RunRecord]) -> None:
 
 
 def unfair(block: Block) -> list[str]:
-    """Return a sentence for each difference, other than the method, between a block's arms."""
+    """Return a sentence for each difference between a block's arms that none should have."""
     return [*_unequal_trials(block), *_different_facts(block)]
 
 
@@ -59,7 +59,8 @@ def _different_facts(block: Block) -> Iterator[str]:
         for cell in block.cells:
             for run in cell.finished:
                 arms[read(run)].add(cell.arm)
-        arms.pop("", None)
+        if "" in arms:
+            arms["unknown"] = arms.pop("")
         if len(arms) > 1:
             shown = "; ".join(
                 f"{value} ({', '.join(sorted(arms[value]))})" for value in sorted(arms)

@@ -8,6 +8,8 @@ from tuner.report.comparison import Comparison
 from tuner.report.layout import NOTHING, UNFAIR, BlockView, block_views
 
 _HEAD = "% \\usepackage{booktabs} and \\usepackage[T1]{fontenc}"
+_LEFT_OUT = ("95% interval", "trials", "of these head")
+"""Columns for which a page has no room."""
 _MARKS = {
     "\\": "\\textbackslash{}",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
@@ -35,13 +37,13 @@ def render_latex(comparison: Comparison) -> str:
 
 
 def _table(view: BlockView, flags: tuple[str, ...]) -> Iterator[str]:
-    columns = len(view.titles)
+    kept = [index for index, title in enumerate(view.titles) if title not in _LEFT_OUT]
     yield "\\begin{table}"
-    yield "  \\centering\\small\\setlength{\\tabcolsep}{3pt}"
+    yield "  \\centering\\small\\setlength{\\tabcolsep}{4pt}"
     yield f"  \\caption{{{_caption(view, flags)}}}"
-    yield f"  \\begin{{tabular}}{{l{'r' * (columns - 1)}}}"
+    yield f"  \\begin{{tabular}}{{l{'r' * (len(kept) - 1)}}}"
     yield "    \\toprule"
-    yield f"    {' & '.join(map(_escape, view.titles))} \\\\"
+    yield f"    {' & '.join(_escape(_short(view.titles[index])) for index in kept)} \\\\"
     yield "    \\midrule"
     for row in view.rows:
         texts = [_escape(text) for text in row.texts]
@@ -49,22 +51,34 @@ def _table(view: BlockView, flags: tuple[str, ...]) -> Iterator[str]:
             texts[2] = f"\\textbf{{{texts[2]}}}"
         elif row.near_best:
             texts[2] = f"\\underline{{{texts[2]}}}"
-        yield f"    {' & '.join(texts)} \\\\"
+        yield f"    {' & '.join(texts[index] for index in kept)} \\\\"
     yield "    \\bottomrule"
     yield "  \\end{tabular}"
+    yield from (f"  % {' '.join(note.split())}" for note in view.notes)
     for arm, run_id in view.runs.items():
         yield f"  % MLflow run of {' '.join(arm.split())}: {run_id}"
     yield "\\end{table}"
 
 
 def _caption(view: BlockView, flags: tuple[str, ...]) -> str:
-    legend = "Best mean in bold, those not shown to differ from it underlined."
-    parts = [f"{view.title}. {legend}", *view.notes]
+    legend = "Best mean in bold; underlined those compared with it and not shown to differ."
+    parts = [f"{view.title}: mean and standard deviation over n seeds. {legend}"]
+    # What the seeds cannot tell belongs into the paper; the other notes are comments.
+    parts += [note for note in view.notes if "not separable" in note][:1]
     parts[:0] = [f"{UNFAIR}: {flag}." for flag in flags]
     return " ".join(map(_escape, parts))
 
 
+def _short(title: str) -> str:
+    """Return a title that leaves room for the numbers."""
+    return {"trained parameters": "trained", "peak memory": "memory"}.get(title, title)
+
+
 def _escape(text: str) -> str:
-    """Return text that LaTeX shows as it is; what its common fonts lack becomes a `?`."""
+    """Return text that LaTeX shows as it is; what its common fonts lack, by its number."""
     plain = " ".join(text.split())
-    return "".join(_MARKS.get(mark) or (mark if ord(mark) < 0x180 else "?") for mark in plain)
+    return "".join(_MARKS.get(mark) or _letter(mark) for mark in plain)
+
+
+def _letter(mark: str) -> str:
+    return mark if ord(mark) < 0x180 else f"[U+{ord(mark):04X}]"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tuner.report.comparison import Comparison
-from tuner.report.scores import main_scores, title
+from tuner.report.scores import UNSEEN, main_scores, title
 from tuner.report.wording import (
+    NONE,
     bytes_text,
     count_text,
     interval_text,
@@ -64,7 +65,7 @@ class BlockView:
 def block_views(comparison: Comparison) -> Iterator[BlockView]:
     """Yield what is to be shown of each task and model."""
     for (task, model), cells in comparison.cells.groupby(["task", "model"]):
-        scores = main_scores(comparison.metric)
+        scores = shown_scores(comparison)
         pairs = _of(comparison.pairs, task, model, comparison.metric)
         notes = [
             note.text for note in comparison.notes if (note.task, note.model) == (task, model)
@@ -74,7 +75,7 @@ def block_views(comparison: Comparison) -> Iterator[BlockView]:
         yield BlockView(
             task=str(task),
             model=str(model),
-            titles=arm_titles(comparison.metric),
+            titles=arm_titles(comparison),
             rows=tuple(
                 ArmRow(arm, _arm_texts(rows, scores), arm in best.first, arm in best.near)
                 for arm, rows in arms.items()
@@ -86,9 +87,16 @@ def block_views(comparison: Comparison) -> Iterator[BlockView]:
         )
 
 
-def arm_titles(metric: str) -> tuple[str, ...]:
+def shown_scores(comparison: Comparison) -> tuple[str, ...]:
+    """Return the scores of the table of arms; the one compared by also of unseen rows."""
+    unseen = UNSEEN + comparison.metric
+    more = (unseen,) if (comparison.cells["metric"] == unseen).any() else ()
+    return (*main_scores(comparison.metric), *more)
+
+
+def arm_titles(comparison: Comparison) -> tuple[str, ...]:
     """Return the titles of the table of arms."""
-    first, *others = (title(score) for score in main_scores(metric))
+    first, *others = (title(score) for score in shown_scores(comparison))
     scores = ("arm", "n", first, "95% interval", *others)
     return (*scores, "trials", "trained parameters", "of these head", "peak memory", "seconds")
 
@@ -106,10 +114,7 @@ class _Best:
 
 
 def _best(pairs: list[Row], arms: Mapping[str, Row]) -> _Best:
-    """Find the arm with the best mean, and those not shown to differ from it.
-
-    A pair that was not tested, because there is a baseline, counts as not shown to differ.
-    """
+    """Find the arm with the best mean, and those compared with it and not shown to differ."""
     from tuner.report.scores import higher_is_better
 
     known = {arm: row["mean"] for arm, row in arms.items() if not missing(row["mean"])}
@@ -118,13 +123,13 @@ def _best(pairs: list[Row], arms: Mapping[str, Row]) -> _Best:
     metric = next(iter(arms.values()))["metric"]
     top = (max if higher_is_better(metric) else min)(known.values())
     first = frozenset(arm for arm, mean in known.items() if mean == top)
-    apart = {
+    near = {
         other
         for row in pairs
         for arm, other in ((row["arm_a"], row["arm_b"]), (row["arm_b"], row["arm_a"]))
-        if arm in first and row["verdict"] in ("a better", "b better")
+        if arm in first and row["verdict"] not in ("a better", "b better")
     }
-    return _Best(first, frozenset(known) - first - apart)
+    return _Best(first, frozenset(near) - first)
 
 
 def _of(frame: pandas.DataFrame, task: object, model: object, metric: str) -> list[Row]:
@@ -147,7 +152,7 @@ def _arm_texts(rows: Mapping[str, Row], scores: tuple[str, ...]) -> tuple[str, .
         str(first["n"]),
         score_text(first),
         interval_text(first["ci_low"], first["ci_high"], scores[0]),
-        *(score_text(rows[score]) for score in scores[1:]),
+        *(score_text(rows[score]) if score in rows else NONE for score in scores[1:]),
         count_text(first["trials"]),
         parameters_text(first["trained_parameters"]),
         parameters_text(first["head_parameters"]),

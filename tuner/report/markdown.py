@@ -58,6 +58,7 @@ def _tradeoff(comparison: Comparison) -> Iterator[str]:
         "cell",
         "Pareto-optimal",
         "over resampled seeds",
+        "seeds",
         "memory saved: mean peak",
     )
     titles += ("largest peak", "with evaluation")
@@ -66,6 +67,7 @@ def _tradeoff(comparison: Comparison) -> Iterator[str]:
             _escape(f"{row['task']} · {row['model']} · {row['arm']}"),
             "yes" if row["pareto"] else "no",
             percent_text(row["pareto_probability"]),
+            str(row["seeds"]),
             *(
                 percent_text(row[f"saved_{name}"])
                 for name in ("peak", "largest_peak", "with_eval")

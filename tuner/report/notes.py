@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuner.report.compared import Block
+from tuner.report.compared import Block, SeedKey, seed_text
 from tuner.report.scores import title
 from tuner.report.tables.pairs import LEVEL
 from tuner.report.wording import counted, missing, p_text, value_text
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas
 
 Rows = Sequence[Mapping[Any, Any]]
+_NAMED = 6
+"""Longer lists are counted, not named."""
 
 
 def block_notes(
@@ -24,7 +26,7 @@ def block_notes(
     own_cells, own_pairs = _rows(cells, block, metric), _rows(pairs, block, metric)
     yield from _verdicts(own_pairs, metric)
     yield from _least_p(own_pairs)
-    yield from _unpaired(own_pairs)
+    yield from _unpaired(block, metric)
     yield from _runs(own_cells)
     yield from _noise(own_cells, metric)
     yield from _seen_rows(block)
@@ -54,49 +56,56 @@ def _verdicts(pairs: Rows, metric: str) -> Iterator[str]:
 
 def _least_p(pairs: Rows) -> Iterator[str]:
     """Say where so few pairs of seeds cannot reach the level, whatever they show."""
+    open_pairs = [row for row in pairs if row["verdict"] == "too few seeds"]
     by_count: defaultdict[int, list[Mapping[Any, Any]]] = defaultdict(list)
-    for row in pairs:
+    for row in open_pairs:
         by_count[row["n"]].append(row)
     for shared, rows in sorted(by_count.items()):
         which = ""
-        if len(by_count) > 1:
-            names = (f"{row['arm_a']} and {row['arm_b']}" for row in rows)
-            which = f" ({'; '.join(names)})"
+        if len(rows) < len(pairs):
+            names = "; ".join(f"{row['arm_a']} and {row['arm_b']}" for row in rows)
+            which = f" ({names if len(rows) <= _NAMED else counted(len(rows), 'pair')})"
         if shared == 0:
             yield f"No seed is shared{which}, so there is nothing to pair."
-            continue
-        yield from _floor(rows[0], which)
+        else:
+            yield _floor(rows[0], which)
 
 
-def _floor(row: Mapping[Any, Any], which: str) -> Iterator[str]:
+def _floor(row: Mapping[Any, Any], which: str) -> str:
     shared, least, family = row["n"], row["least_p"], row["family_size"]
-    floor = (
-        f"With {counted(shared, 'shared seed')} the exact two-sided paired sign-flip test "
-        f"cannot go below p = 2/2^{shared} = {least:.4g}"
+    corrected = ""
+    if least <= LEVEL:
+        times = counted(family, "pair")
+        corrected = f", {min(1, least * family):.4g} after Holm's correction over {times}"
+    enough = shared
+    while 2 / 2**enough * family > LEVEL:
+        enough += 1
+    return (
+        f"With {counted(shared, 'shared seed')} the exact two-sided paired sign-flip test cannot "
+        f"go below p = 2/2^{shared} = {least:.4g}{corrected}: at the {LEVEL:.0%} level the "
+        f"differences{which} are not separable with {counted(shared, 'seed')}. "
+        f"{enough} seeds are the fewest that could decide between all arms of this report."
     )
-    if least > LEVEL:
-        yield (
-            f"{floor}: at the {LEVEL:.0%} level the differences{which} are not separable with "
-            f"{counted(shared, 'seed')}."
-        )
-    elif least * family > LEVEL:
-        yield (
-            f"{floor}, {min(1, least * family):.4g} after Holm's correction over {family} pairs: "
-            f"at the {LEVEL:.0%} level the differences{which} are not separable with "
-            f"{counted(shared, 'seed')}; `--baseline ARM` asks fewer questions."
-        )
 
 
-def _unpaired(pairs: Rows) -> Iterator[str]:
-    lacking: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for row in pairs:
-        for side, other in (("a", "b"), ("b", "a")):
-            if row[f"unpaired_{side}"]:
-                lacking[row[f"arm_{other}"], row[f"unpaired_{side}"]].append(row[f"arm_{side}"])
-    for (arm, seeds), others in sorted(lacking.items()):
+def _unpaired(block: Block, metric: str) -> Iterator[str]:
+    name = f"test/{metric}"
+    seeds = {
+        cell.arm: {key for key, run in cell.by_seeds().items() if name in run.metrics}
+        for cell in block.cells
+    }
+    every = set().union(*seeds.values())
+    lacking: defaultdict[tuple[SeedKey, ...], list[str]] = defaultdict(list)
+    for arm, found in seeds.items():
+        if found and found != every:
+            lacking[tuple(sorted(every - found))].append(arm)
+    for missed, arms in sorted(lacking.items()):
+        shown = ", ".join(map(seed_text, missed[:_NAMED]))
+        more = f" and {len(missed) - _NAMED} more" if len(missed) > _NAMED else ""
+        lack = "lacks" if len(arms) == 1 else "lack"
         yield (
-            f"{arm} lacks the seeds {', '.join(seeds.split())} (init/order/data) of "
-            f"{', '.join(sorted(others))}: left out of these pairs."
+            f"{', '.join(arms)} {lack} {counted(len(missed), 'seed')} that other arms have "
+            f"({shown}{more}; init/order/data): pairs are formed from common seeds."
         )
 
 
@@ -141,6 +150,6 @@ def _seen_rows(block: Block) -> Iterator[str]:
     for seen, total in sorted(counts):
         left = int(total) - int(seen)
         yield (
-            f"{seen} of {total} test rows stand in train too; the metrics `unseen/...` are of "
+            f"{seen} of {total} test rows stand in train too; the scores of unseen rows are of "
             f"the other {left}."
         )

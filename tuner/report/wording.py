@@ -65,7 +65,7 @@ def count_text(count: Any) -> str:
 
 def percent_text(share: Any) -> str:
     """Return a share in whole percent."""
-    return NONE if missing(share) else f"{100 * share:.0f}%"
+    return NONE if missing(share) else f"{round(100 * share) + 0:.0f}%"
 
 
 def parameters_text(count: Any) -> str:

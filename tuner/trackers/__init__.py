@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trainers.errors import ConfigError
-from tuner.trackers.address import StoreAddress, locate_store
+from tuner.trackers.address import StoreAddress, check_server, locate_store
 from tuner.trackers.aggregate import aggregate
 from tuner.trackers.base import Curve, Group, Phase, Reader, RunRecord, RunState, Tracker
 from tuner.trackers.memory import MemoryTracker
@@ -49,6 +49,7 @@ def open_reader(store: str | Path) -> Reader:
     from tuner.trackers.sql_reader import open_sql_reader
 
     address = locate_store(store)
+    check_server(address.tracking_uri)
     if address.artifact_uri is not None and not (Path(store) / "mlflow.db").is_file():
         raise ConfigError(f"--store {store}: no studies here yet; run one with `tuner run-study`")
     reader = open_sql_reader(address.tracking_uri, lambda: open_tracker(store))

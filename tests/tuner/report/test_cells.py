@@ -106,5 +106,5 @@ def test_unseen_rows_have_metrics_of_their_own() -> None:
     made = report_of(records)
     assert "unseen/accuracy" in set(made.cells["metric"])
     assert "unseen/accuracy" in set(made.pairs["metric"])
-    text = "52 of 139 test rows stand in train too; the metrics `unseen/...` are of the other 87."
+    text = "52 of 139 test rows stand in train too; the scores of unseen rows are of the other 87."
     assert text in made.notes()

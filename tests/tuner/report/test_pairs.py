@@ -67,8 +67,30 @@ def test_pairs_are_formed_from_common_seeds_and_the_rest_is_named() -> None:
     notes = made.notes()
     assert any("With 2 shared seeds" in n and "(a and c; b and c)" in n for n in notes)
     assert any("With 3 shared seeds" in n and "(a and b)" in n for n in notes)
-    lacks = "c lacks the seeds 2/2/2022 (init/order/data) of a, b: left out of these pairs."
-    assert lacks in notes
+    lacks = "c lacks 1 seed that other arms have (2/2/2022; init/order/data): "
+    assert f"{lacks}pairs are formed from common seeds." in notes
+
+
+def test_a_pair_that_was_decided_is_not_called_undecidable() -> None:
+    """Ten seeds against six: Holm's later steps correct less than the first."""
+    scores = {
+        "full": [0.8 + n / 200 for n in range(10)],
+        "bad": [0.3 + n / 190 for n in range(10)],
+        "bad2": [0.2 + n / 180 for n in range(6)],
+    }
+    made = report_of(make_runs(scores), baseline="full")
+    row = made.pairs[(made.pairs["arm_a"] == "bad2") & (made.pairs["metric"] == "macro_f1")].iloc[
+        0
+    ]
+    assert (row["verdict"], row["further_seeds"]) == ("b better", 0)
+    assert not any("not separable" in note for note in made.notes())
+
+
+@pytest.mark.parametrize("second", [{"state": "failed", "metrics": {}}, {}])
+def test_every_form_is_made_where_no_seed_is_shared(second: dict[str, object]) -> None:
+    """An arm of failed runs, or of other seeds."""
+    records = [make_record("a", 1), make_record("b", 2, **second)]
+    assert set(report_of(records).files()) >= {"report.html", "report.tex", "report.json"}
 
 
 def test_arms_without_a_shared_seed_are_said_to_have_nothing_to_pair() -> None:

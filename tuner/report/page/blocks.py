@@ -194,6 +194,7 @@ def _tradeoff(source: _Source) -> TableView:
         Head(
             "in resampled seeds", "share of resampled seeds in which the arm is in the Pareto set"
         ),
+        Head("seeds", "that all arms have, which the Pareto set is over"),
         *(Head(name, f"{meaning} of {against}") for name, meaning in _SAVED.values()),
     )
     rows = tuple(
@@ -204,10 +205,9 @@ def _tradeoff(source: _Source) -> TableView:
                 memory(row["peak_memory_bytes"]),
                 Cell(seconds_text(row["seconds"]), raw(row["seconds"])),
                 word("yes" if not missing(row["pareto"]) and row["pareto"] else "no"),
-                *(
-                    Cell(percent_text(row[name]), raw(row[name]))
-                    for name in ("pareto_probability", *_SAVED)
-                ),
+                Cell(percent_text(row["pareto_probability"]), raw(row["pareto_probability"])),
+                count(row["seeds"]),
+                *(Cell(percent_text(row[name]), raw(row[name])) for name in _SAVED),
             )
         )
         for row in source.rows(source.comparison.tradeoff)

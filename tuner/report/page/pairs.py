@@ -25,14 +25,14 @@ _MANY = "> 1,000"
 def pairs_table(rows: Sequence[Row], metric: str) -> TableView:
     """Tabulate the pairs by one metric, among those of a task and model."""
     rows = [row for row in rows if row["metric"] == metric]
-    families = sorted({int(row["family_size"]) for row in rows})
+    families = sorted({int(row["family_size"]) for row in rows if not missing(row["family_size"])})
     pairs = " or ".join(f"{size} pair{'s' * (size != 1)}" for size in families)
     heads = (
         Head("pair", "first arm − second arm", numeric=False),  # noqa: RUF001  # a minus sign
         Head("n", "seeds that both arms have finished"),
         Head("difference", "mean of first − second, with its 95% interval"),  # noqa: RUF001
         Head("p", "exact two-sided sign-flip p; below, the least that n seeds can give"),
-        Head("p (Holm)", f"corrected for the {pairs} of the report"),
+        Head("p (Holm)", f"corrected for the {pairs or 'pairs'} of the report"),
         Head("P(first better)", "share of seeds, ties half, with its exact 95% interval"),
         Head("d", "mean difference in standard deviations of the differences"),
         Head("further seeds", "to add for 80% power, if the differences go on so"),

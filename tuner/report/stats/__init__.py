@@ -1,6 +1,7 @@
 """Statistics over seeds: pure functions over arrays, which know nothing of runs.
 
-Importing this loads numpy; scipy and statsmodels are loaded by the functions that need them.
+Importing this loads numpy; scipy is loaded by the functions that need it. The tests compare with
+statsmodels, which takes a second to load: too long for a report.
 """
 
 from tuner.report.stats.candidates import bca_interval, logit_t_interval, percentile_interval

@@ -35,10 +35,12 @@ def binomial_interval(correct: int, total: int, *, confidence: float = 0.95) -> 
         total: All rows, at least 1.
         confidence: Share of samples whose interval is to hold the true accuracy.
     """
-    from statsmodels.stats.proportion import proportion_confint
+    from scipy.special import ndtri
 
-    low, high = proportion_confint(correct, total, alpha=1 - confidence, method="wilson")
-    return Interval(float(low), float(high))
+    z, share = float(ndtri((1 + confidence) / 2)), correct / total
+    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+    half = math.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2) * z / (1 + z**2 / total)
+    return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
 def binomial_std(accuracy: float, total: int) -> float:

@@ -93,6 +93,8 @@ def _family(pairs: Sequence[_Pair]) -> list[dict[str, Any]]:
     for row in rows:
         if "p" in row:
             row["p_holm"] = float(next(corrected))
+            if row["p_holm"] <= LEVEL:
+                row["further_seeds"] = 0
         row["verdict"] = _verdict(row)
     return rows
 

@@ -52,11 +52,23 @@ def _run_row(cell: ComparedCell, run: RunRecord) -> dict[str, Any]:
         "data_seed": seeds.data,
         "precision": run.facts.get("precision"),
         "device": run.facts.get("gpu", run.facts.get("cpu")),
+        **_accuracy_interval(run),
         "digest": run.digest,
         "parent_run_id": run.parent_id,
         "run_id": run.run_id,
     }
     return row | {k: v for k, v in run.metrics.items() if not k.startswith("train/")}
+
+
+def _accuracy_interval(run: RunRecord) -> dict[str, float]:
+    """Return the binomial interval of a run's accuracy over its test rows."""
+    from tuner.report.stats import binomial_interval
+
+    accuracy, rows = run.metrics.get("test/accuracy"), int(run.facts.get("rows.test", 0))
+    if accuracy is None or rows < 1:
+        return {}
+    interval = binomial_interval(round(accuracy * rows), rows)
+    return {"accuracy_low": interval.low, "accuracy_high": interval.high}
 
 
 def _trial_rows(cell: ComparedCell, metric: str) -> list[dict[str, Any]]:

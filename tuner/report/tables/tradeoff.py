@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     import pandas
 
 _COLUMNS: tuple[str, ...] = ("task", "model", "arm", "score", "score_low", "score_high")
-_COLUMNS += ("peak_memory_bytes", "seconds", "pareto", "pareto_probability")
+_COLUMNS += ("peak_memory_bytes", "seconds", "pareto", "pareto_probability", "seeds")
 _COLUMNS += ("saved_peak", "saved_largest_peak", "saved_with_eval")
+Costs = tuple[float, float, float]
+"""What is to be small: the score turned round, peak bytes, seconds."""
 _SAVED = {
     "saved_peak": "peak_memory_mean_bytes",
     "saved_largest_peak": "peak_memory_bytes",
@@ -47,31 +49,25 @@ def _block_rows(
     metric: str,
     baseline: str | None,
 ) -> list[dict[str, Any]]:
-    from tuner.report.stats import pareto
+    from tuner.report.stats import pareto, pareto_probability
 
-    costs = {cell.arm: _mean_costs(cell, metric) for cell in cells}
-    best = pareto(list(costs.values()))
-    probability = _probability(cells, metric)
+    shared = _on_common_seeds(cells, metric)
+    seeds = len(shared[0])
+    per_arm = shared if seeds else [_all_costs(cell, metric) for cell in cells]
+    means = [_mean_costs(costs) for costs in per_arm]
+    best = pareto(means)
+    probability = pareto_probability(shared) if seeds > 1 else [None] * len(cells)
     against = baseline or max(table, key=lambda arm: table[arm]["peak_memory_mean_bytes"])
     rows = []
     for index, cell in enumerate(cells):
         row = table[cell.arm]
-        _, memory, seconds = costs[cell.arm]
-        rows.append(
-            {
-                "task": cell.task,
-                "model": cell.model,
-                "arm": cell.arm,
-                "score": row["mean"],
-                "score_low": row["ci_low"],
-                "score_high": row["ci_high"],
-                "peak_memory_bytes": memory,
-                "seconds": seconds,
-                "pareto": bool(best[index]),
-                "pareto_probability": None if probability is None else float(probability[index]),
-            }
-            | _saved(row, table.get(against))
-        )
+        _, memory, seconds = _mean_costs(_all_costs(cell, metric))
+        share = probability[index]
+        values: tuple[Any, ...] = (cell.task, cell.model, cell.arm)
+        values += (row["mean"], row["ci_low"], row["ci_high"], memory, seconds)
+        values += (bool(best[index]), None if share is None else float(share), seeds)
+        saved = _saved(row, table.get(against))
+        rows.append(dict(zip(_COLUMNS, (*values, *saved.values()), strict=True)))
     return rows
 
 
@@ -83,31 +79,30 @@ def _saved(row: Mapping[Any, Any], against: Mapping[Any, Any] | None) -> dict[st
     }
 
 
-def _costs(run: RunRecord, metric: str) -> tuple[float, float, float] | None:
-    """Return what is to be small: the score turned round, peak bytes, seconds."""
+def _costs(run: RunRecord, metric: str) -> Costs | None:
+    """Return what a run cost; None where it lacks the score or the peak."""
     score, memory = run.metrics.get(f"test/{metric}"), train_peak(run)
     if score is None or memory is None:
         return None
     return -score if higher_is_better(metric) else score, memory, seconds_of(run)
 
 
-def _mean_costs(cell: ComparedCell, metric: str) -> tuple[float, float, float]:
-    found = [costs for run in cell.finished if (costs := _costs(run, metric))]
+def _all_costs(cell: ComparedCell, metric: str) -> list[Costs]:
+    return [costs for run in cell.finished if (costs := _costs(run, metric))]
+
+
+def _mean_costs(found: Sequence[Costs]) -> Costs:
     score, memory, seconds = (
         statistics.fmean(sorted(values)) for values in zip(*found, strict=True)
     )
     return score, memory, seconds
 
 
-def _probability(cells: Sequence[ComparedCell], metric: str) -> Any:
-    """Return in which share of resampled seeds each arm is optimal; None for one seed."""
-    from tuner.report.stats import pareto_probability
-
+def _on_common_seeds(cells: Sequence[ComparedCell], metric: str) -> list[list[Costs]]:
+    """Return each arm's costs on the seeds that all arms have, in the same order."""
     by_arm = [
         {seeds: costs for seeds, run in cell.by_seeds().items() if (costs := _costs(run, metric))}
         for cell in cells
     ]
     common = sorted(set.intersection(*(set(found) for found in by_arm)))
-    if len(common) < 2:
-        return None
-    return pareto_probability([[found[seeds] for seeds in common] for found in by_arm])
+    return [[found[seeds] for seeds in common] for found in by_arm]
