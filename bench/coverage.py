@@ -25,7 +25,7 @@ from tuner.report.stats.arrays import Floats
 Draw = Callable[[numpy.random.Generator, tuple[int, int]], Floats]
 
 SEED = 2021
-RUNS = Path("docs/results/restaurant-minilm-runs.csv")
+RUNS = Path("docs/results/restaurant-minilm/runs.csv")
 COLUMN = "test/macro_f1"
 COVERAGE_SEEDS = (5, 10, 20)
 TEST_SEEDS = (5, 6, 8, 10, 20)
@@ -261,7 +261,7 @@ Scores are drawn from three laws:
 - **normal**, mean .80, standard deviation .02;
 - **Beta(40, 2)**, mean .952, standard deviation .032, skewness -1.27: accuracies near 1;
 - **real runs**: those of `--runs`, by default macro-F1 on the test split of the 25 confirm runs in
-  `docs/results/restaurant-minilm-runs.csv`. Each arm's deviations from its mean, scaled to the
+  `docs/results/restaurant-minilm/runs.csv`. Each arm's deviations from its mean, scaled to the
   variance that they estimate, are put in one urn and drawn with replacement around the mean of
   the arms. The urn mixes arms of little and of much spread, and has two collapsed runs.
 

@@ -41,7 +41,10 @@ def _block(view: BlockView) -> Iterator[str]:
         rows.append(texts)
     yield from _table(view.titles, rows)
     if any(row.best for row in view.rows):
-        yield from ("Bold: the best mean. Underlined: not shown to differ from it.", "")
+        yield from (
+            "Bold: the best mean. Underlined: compared with it and not shown to differ.",
+            "",
+        )
     if view.pair_rows:
         yield from _table(view.pair_titles, [list(map(_escape, row)) for row in view.pair_rows])
     if view.notes:
@@ -143,7 +146,10 @@ def _variance(comparison: Comparison) -> Iterator[str]:
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield _line([_escape(text) for text in titles])
-    yield _line(["---", *["---:"] * (len(titles) - 1)])
+    words = [
+        all(not any(map(str.isdigit, row[index])) for row in rows) for index in range(len(titles))
+    ]
+    yield _line(["---" if index == 0 or word else "---:" for index, word in enumerate(words)])
     yield from map(_line, rows)
     yield ""
 

@@ -31,7 +31,7 @@ class Cell:
     detail: str = ""
     """A second line, such as an interval."""
     mark: Mark = ""
-    """best: the best mean; near: not shown to differ from it."""
+    """best: the best mean; near: compared with it, not shown to differ."""
 
 
 @dataclass(frozen=True)
