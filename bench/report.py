@@ -24,6 +24,7 @@ from tuner.trackers import locate_store, open_reader
 POINTS = 100
 _MIB = 1024
 _PLAIN = "plain"
+_FIRST = "`tuner report` for the first time"
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 def _commands(store: Path, output: Path, *, plain: bool) -> list[tuple[str, list[str]]]:
     report = [sys.executable, "-m", "tuner.cli", "report", STUDY, "--store", str(store)]
     commands = [
-        ("`tuner report`, Markdown to the terminal", report),
+        (f"{_FIRST}: drawn, and kept in MLflow, which makes its run", report),
+        ("`tuner report` again, Markdown to the terminal: found kept", report),
         ("`tuner report --output`, all formats and pictures", [*report, "--output", str(output)]),
         ("of these, reading runs, curves and files' places", _step("read", store)),
     ]
@@ -149,7 +151,7 @@ def _measure_store(arguments: argparse.Namespace, runs: int, scratch: Path) -> s
         subprocess.run([*_step("make", store), "--runs", str(runs)], check=True)
     commands = _commands(store, scratch / "report", plain=runs <= arguments.plain_up_to)
     found = [
-        _best(1 if title.startswith(_PLAIN) else arguments.repeat, title, command)
+        _best(1 if title.startswith((_PLAIN, _FIRST)) else arguments.repeat, title, command)
         for title, command in commands
     ]
     confirm = round(runs * (1 - SEARCH_SHARE))
@@ -182,8 +184,8 @@ def _head(arguments: argparse.Namespace) -> str:
         "Stores of 2 tasks x 5 arms: four fifths of the runs are of the search, each under a",
         f"parent of its own, and one fifth is compared. Each run has {len(CURVES)} curves of",
         f"{POINTS} points, each that is compared {TEST_ROWS:,} predictions. Whole processes,",
-        f"imports included, the fastest of {arguments.repeat} (plain: one) on {os.cpu_count()}"
-        f" cores ({platform.machine()}), Python {platform.python_version()}.",
+        f"imports included, the fastest of {arguments.repeat} (plain, first: one) on"
+        f" {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}.",
         "",
     ]
     return "\n".join(lines)
