@@ -40,7 +40,7 @@ __all__ = [
 Format = Literal["md", "csv", "tex", "html", "json"]
 PictureFormat = Literal["svg", "png"]
 FORMATS: tuple[Format, ...] = ("md", "csv", "tex", "html", "json")
-_WIDE = ("trials", "of these head")
+_WIDE = ("95% interval", "trials", "of these head")
 
 
 @dataclass(frozen=True)

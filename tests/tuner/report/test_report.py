@@ -95,8 +95,8 @@ def test_one_run_has_no_deviation_and_none_no_mean() -> None:
     """Cells that lack numbers are shown empty, never as zero."""
     failed = make_record("full", 1, state="failed", metrics={})
     rows = report_of([failed, make_record("lora", 1, metrics=make_metrics(0.5))]).rows()
-    assert rows[1] == ["full", "0", "-", "-", "-", "-", "-", "-"]
-    assert rows[2] == ["lora", "1", "25.00", "-", "50.00", "0.30 M", "477 MiB", "6.0"]
+    assert rows[1] == ["full", "0", "-", "-", "-", "-", "-"]
+    assert rows[2] == ["lora", "1", "25.00", "50.00", "0.30 M", "477 MiB", "6.0"]
 
 
 def test_several_tasks_have_a_table_each_and_a_column_in_the_rows() -> None:
