@@ -93,7 +93,10 @@ def model_of_best_run(folder: Path, runs: list[Any]) -> None:
     kept = [run for run in children(runs) if run.outputs and run.outputs.model_outputs]
     assert len(kept) == 2  # the best confirm run of each cell
     mlflow.set_tracking_uri(f"sqlite:///{(folder / 'mlruns' / 'mlflow.db').resolve()}")
-    model = mlflow.pyfunc.load_model(f"runs:/{kept[0].info.run_id}/model")
+    try:
+        model = mlflow.pyfunc.load_model(f"runs:/{kept[0].info.run_id}/model")
+    finally:
+        mlflow.set_tracking_uri(None)  # global: it would outlive this test
     answer = model.predict(["red green blue", "a cat and a dog"])
     assert next(iter(answer.columns)) == "label"
     assert len(answer) == 2
