@@ -9,7 +9,7 @@ from trainers.contract import RunSpec, Workspace
 from tuner.config import StudyConfig
 from tuner.load import parse_study
 
-QUICK = {"epochs": 2, "learning_rate": 3e-3, "batch_size": 32}
+QUICK = {"epochs": 2, "learning_rate": 3e-3, "batch_size": 32, "precision": "fp32"}
 
 
 def toy_spec(**changes: Any) -> RunSpec:
