@@ -1,0 +1,45 @@
+"""No password of an address is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from tuner.passwords import Login, hide_passwords, split_login
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://u:secret@host:5432/db", "postgresql://u:***@host:5432/db"),
+        ("postgresql+psycopg://u:s3/cr@et@host/db", "postgresql+psycopg://u:***@host/db"),
+        ("http://:secret@host", "http://:***@host"),
+        ("at http://u:secret@host: no answer", "at http://u:***@host: no answer"),
+        (
+            "postgresql://host/db?user=u&password=secret&x=1",
+            "postgresql://host/db?user=u&password=***&x=1",
+        ),
+        ("postgresql://host/db?sslpassword=secret", "postgresql://host/db?sslpassword=***"),
+        ("http://host:5000/path", "http://host:5000/path"),
+        ("postgresql://u@host/db", "postgresql://u@host/db"),
+        ("mlruns/a:b@c", "mlruns/a:b@c"),
+    ],
+)
+def test_the_password_of_an_address_is_three_stars(text: str, shown: str) -> None:
+    """Wherever the address stands in a text; what has no password stays as it is."""
+    assert hide_passwords(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("address", "login"),
+    [
+        ("http://u:p%40ss@host:5000/x", Login("http://host:5000/x", "u", "p@ss")),
+        ("http://u:p@ss@host", Login("http://host", "u", "p@ss")),
+        ("http://u@host", Login("http://host", "u", "")),
+        ("http://host/a@b", Login("http://host/a@b")),
+        ("mlruns", Login("mlruns")),
+    ],
+)
+def test_a_login_is_taken_from_its_address(address: str, login: Login) -> None:
+    """The address is left without it, and showing the login does not show the password."""
+    assert split_login(address) == login
+    assert not login.password or login.password not in repr(login)
