@@ -49,6 +49,19 @@ class RunFailed(TunerError):
         self.detail = detail
 
 
+class OutOfMemory(RunFailed):
+    """A run whose device, or whose process, could not be given the memory it asked for.
+
+    Args:
+        reason: One line that says what was asked for.
+        during: Phase it happened in: load, train or eval.
+    """
+
+    def __init__(self, reason: str, during: str = "train") -> None:
+        super().__init__(reason)
+        self.during = during
+
+
 def known(values: Iterable[str], most: int = 30) -> str:
     """List the allowed values at the end of an error message, in order and bounded in length."""
     ordered = sorted(values)

@@ -27,19 +27,20 @@ class Meter:
     def __init__(self, phase: str) -> None:
         self.seconds: dict[str, float] = {}
         self.memory: dict[str, int] = {}
-        self._phase = phase
+        self.phase = phase
+        """The phase that the run is in."""
         self._started = time.perf_counter()
         _reset_peaks()
 
     def switch(self, phase: str) -> None:
         """Close the current phase and enter another."""
         now = time.perf_counter()
-        self.seconds[self._phase] = self.seconds.get(self._phase, 0.0) + now - self._started
+        self.seconds[self.phase] = self.seconds.get(self.phase, 0.0) + now - self._started
         for name, value in _peaks().items():
-            key = f"{self._phase}/{name}"
+            key = f"{self.phase}/{name}"
             self.memory[key] = max(self.memory.get(key, 0), value)
         _reset_peaks()
-        self._phase, self._started = phase, now
+        self.phase, self._started = phase, now
 
 
 def environment() -> dict[str, str]:

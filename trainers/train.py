@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from trainers.arguments import training_arguments
 from trainers.contract import Emit, RunEvent, RunResult, RunSpec, Workspace
-from trainers.errors import ConfigError
+from trainers.errors import ConfigError, OutOfMemory
 from trainers.measure import Meter, environment, resolve_precision
 from trainers.methods.count import count_parameters
+from trainers.out_of_memory import missing_memory
 from trainers.predictions import keep_predictions, longest_first
 from trainers.tasks.encode import EncodedTask, encode
 from trainers.tasks.load import TaskData, leaked_test_rows, load_task
@@ -48,16 +50,33 @@ def train(spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
         workspace: Folders and threads.
 
     Raises:
+        OutOfMemory: The device or the process has no more memory.
         TunerError: Data or model that cannot be used; a loss that is not finite.
     """
+    import torch
+
+    torch.set_num_threads(workspace.threads)
+    workspace.run_dir.mkdir(parents=True, exist_ok=True)
+    meter = Meter("load")
+    try:
+        return _train(spec, emit, workspace, meter)
+    except Exception as error:
+        reason = missing_memory(error)
+        if reason is None:
+            raise
+    # Outside of the handler, whose traceback would hold the run's tensors.
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    raise OutOfMemory(f"out of memory ({meter.phase}): {reason}", meter.phase)
+
+
+def _train(spec: RunSpec, emit: Emit, workspace: Workspace, meter: Meter) -> RunResult:
     import torch
     from transformers import set_seed
 
     from trainers.callback import RunCallback
 
-    torch.set_num_threads(workspace.threads)
-    workspace.run_dir.mkdir(parents=True, exist_ok=True)
-    meter = Meter("load")
     precision = resolve_precision(spec.train.precision)
     cpu = not torch.cuda.is_available()
     if cpu and precision == "fp16":

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from trainers.contract import Emit, RunEvent, RunResult, RunSpec, StopRun, Workspace
-from trainers.errors import RunFailed
+from trainers.contract import Emit, RunResult, RunSpec, StopRun, Workspace
+from trainers.errors import OutOfMemory, RunFailed
 from trainers.plugins import Frozen
 from tuner.executors import Executor, RunInterrupted
+from tuner.journal import Journal, read_journal, write_whole
+from tuner.retry import retry_params, smaller
 from tuner.store import Store
 from tuner.trackers import Tracker
-
-_SECONDS_BETWEEN_FLUSHES = 5.0
 
 
 class Outcome(Frozen):
@@ -33,6 +31,8 @@ class Outcome(Frozen):
     """Why it failed or was pruned, in one line."""
     result: RunResult | None = None
     """What came out of a finished run."""
+    retry: Mapping[str, str] = {}
+    """What was changed in the spec after out of memory, such as `retry.batch_size`."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,14 @@ class Recorded:
     reused: bool
 
 
+@dataclass(frozen=True)
+class _Tried:
+    """How a try of a run ended, and the smaller spec to try next, if memory ran out."""
+
+    outcome: Outcome
+    next: RunSpec | None = None
+
+
 @dataclass
 class Recorder:
     """Does runs for a study: the one place where executor, journal and tracker meet."""
@@ -96,18 +104,13 @@ class Recorder:
         with self._locks[digest]:
             outcome = read_outcome(folder)
             reused = outcome is not None and order.fulfilled_by(outcome)
-            run_id = self.tracker.open_run(order.group_id, order.spec, adopt=reused)
+            extra = outcome.retry if outcome is not None and reused else {}
+            run_id = self.tracker.open_run(order.group_id, order.spec, adopt=reused, extra=extra)
             if outcome is not None and reused:
                 self._replay(folder, run_id, watch)
+                self._close(run_id, outcome, folder)
             else:
-                outcome = self._do(order.spec, run_id, owner=order.owner, watch=watch)
-        self.tracker.close_run(
-            run_id,
-            state=outcome.state,
-            reason=outcome.reason,
-            result=outcome.result,
-            folder=folder,
-        )
+                outcome = self._do(order, run_id, watch)
         return Recorded(outcome, reused)
 
     def _replay(self, folder: Path, run_id: str, watch: Emit) -> None:
@@ -120,88 +123,66 @@ class Recorder:
             except StopRun:
                 return
 
-    def _do(self, spec: RunSpec, run_id: str, *, owner: str, watch: Emit) -> Outcome:
-        folder = self.store.run_dir(spec.digest())
+    def _do(self, order: Order, run_id: str, watch: Emit) -> Outcome:
+        """Do a run; where memory runs out, do it again with fewer rows at once.
+
+        Each try is a run of the tracker, so that no curve holds the points of two.
+        """
+        folder = self.store.run_dir(order.spec.digest())
+        tried = self._try(order, order.spec, run_id, watch)
+        while tried.next is not None:
+            reason = f"{tried.outcome.reason}; tried again with fewer rows at once"
+            self.tracker.close_run(run_id, state="killed", reason=reason)
+            extra = retry_params(order.spec, tried.next)
+            run_id = self.tracker.open_run(order.group_id, order.spec, adopt=False, extra=extra)
+            tried = self._try(order, tried.next, run_id, watch)
+        write_whole(folder / "outcome.json", tried.outcome.model_dump_json())
+        self._close(run_id, tried.outcome, folder)
+        return tried.outcome
+
+    def _try(self, order: Order, spec: RunSpec, run_id: str, watch: Emit) -> _Tried:
+        folder = self.store.run_dir(order.spec.digest())
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        _write(folder / "spec.json", spec.model_dump_json(indent=2))
-        workspace = Workspace(
+        write_whole(folder / "spec.json", order.spec.model_dump_json(indent=2))
+        retry = retry_params(order.spec, spec)
+        ended: dict[str, Any] = {"owner": order.owner, "retry": retry}
+        try:
+            with Journal(folder, self.tracker, run_id, facts=retry) as journal:
+                result = self.executor.run(spec, journal.before(watch), self._workspace(folder))
+            return _Tried(Outcome(state="finished", result=result, **ended))
+        except StopRun as stop:
+            return _Tried(Outcome(state="pruned", reason=str(stop), **ended))
+        except OutOfMemory as failed:
+            outcome = Outcome(state="failed", reason=failed.reason, **ended)
+            return _Tried(outcome, smaller(spec, failed.during))
+        except RunFailed as failed:
+            if failed.detail:
+                write_whole(folder / "stderr.log", failed.detail)
+            return _Tried(Outcome(state="failed", reason=failed.reason, **ended))
+        except (KeyboardInterrupt, RunInterrupted):
+            self.tracker.close_run(run_id, state="killed", reason="interrupted")
+            raise
+
+    def _workspace(self, folder: Path) -> Workspace:
+        return Workspace(
             data_dir=self.data_dir.resolve(),
             cache_dir=self.store.cache_dir.resolve(),
             run_dir=folder.resolve(),
             threads=self.threads,
         )
-        try:
-            with _Journal(folder, self.tracker, run_id) as journal:
-                result = self.executor.run(spec, journal.before(watch), workspace)
-            outcome = Outcome(state="finished", owner=owner, result=result)
-        except StopRun as stop:
-            outcome = Outcome(state="pruned", owner=owner, reason=str(stop))
-        except RunFailed as failed:
-            if failed.detail:
-                _write(folder / "stderr.log", failed.detail)
-            outcome = Outcome(state="failed", owner=owner, reason=failed.reason)
-        except (KeyboardInterrupt, RunInterrupted):
-            self.tracker.close_run(run_id, state="killed", reason="interrupted")
-            raise
-        _write(folder / "outcome.json", outcome.model_dump_json())
-        return outcome
+
+    def _close(self, run_id: str, outcome: Outcome, folder: Path) -> None:
+        self.tracker.close_run(
+            run_id,
+            state=outcome.state,
+            reason=outcome.reason,
+            result=outcome.result,
+            folder=folder,
+        )
 
 
 def read_outcome(folder: Path) -> Outcome | None:
     """Return how the run of this folder ended; None while it has not."""
     path = folder / "outcome.json"
     return Outcome.model_validate_json(path.read_text()) if path.exists() else None
-
-
-def read_journal(folder: Path) -> Iterator[RunEvent]:
-    """Yield the events of the run of this folder."""
-    path = folder / "events.jsonl"
-    for line in path.read_text().splitlines() if path.exists() else ():
-        yield RunEvent.model_validate_json(line)
-
-
-class _Journal:
-    """Writes each event to `events.jsonl` at once, and to the tracker in batches."""
-
-    def __init__(self, folder: Path, tracker: Tracker, run_id: str) -> None:
-        self._file = (folder / "events.jsonl").open("w", encoding="utf-8")
-        self._tracker = tracker
-        self._run_id = run_id
-        self._pending: list[RunEvent] = []
-        self._flushed = time.monotonic()
-
-    def __enter__(self) -> _Journal:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._flush()
-        self._file.close()
-
-    def before(self, watch: Emit) -> Emit:
-        """Return a receiver that writes each event down before `watch` sees it."""
-
-        def emit(event: RunEvent) -> None:
-            self._write(event)
-            watch(event)
-
-        return emit
-
-    def _write(self, event: RunEvent) -> None:
-        self._file.write(event.model_dump_json() + "\n")
-        self._file.flush()
-        self._pending.append(event)
-        if time.monotonic() - self._flushed > _SECONDS_BETWEEN_FLUSHES:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._tracker.log(self._run_id, self._pending)
-        self._pending = []
-        self._flushed = time.monotonic()
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file so that a reader sees all of it or none."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -194,6 +194,7 @@ def _sink(trial: optuna.Trial, cell: Cell, spec: RunSpec) -> Emit:
         epoch = round(event.epoch)
         if epoch not in reported:
             trial.report(event.metrics[name], epoch)
+            reported.add(epoch)  # a run that is tried again comes to it once more
         if epoch < spec.train.epochs and trial.should_prune():
             raise StopRun(f"pruned at epoch {epoch}: {name} {event.metrics[name]:.4f}")
 

@@ -25,6 +25,7 @@ class Executor(ABC):
 
         Raises:
             StopRun: `emit` raised it; the run has ended.
+            OutOfMemory: A RunFailed; with fewer rows at once it may go through.
             RunFailed: The run ended without a result.
             RunInterrupted: `close` was called; the run has ended.
         """

@@ -16,7 +16,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 from trainers.contract import Emit, RunEvent, RunResult, RunSpec, Workspace
-from trainers.errors import RunFailed, TunerError
+from trainers.errors import OutOfMemory, RunFailed, TunerError
 from tuner.executors.base import Executor, RunInterrupted
 from tuner.executors.inprocess import failure
 
@@ -102,6 +102,8 @@ class ProcessExecutor(Executor):
                 emit(RunEvent.model_validate_json(text))
             elif kind == "result":
                 return RunResult.model_validate_json(text)
+            elif kind == "out of memory":
+                raise OutOfMemory(text, detail)
             else:
                 raise RunFailed(text, detail)
         process.join(_SECONDS_TO_END)
@@ -130,6 +132,8 @@ def _child(spec_json: str, workspace_json: str, sender: Connection, watched: Con
         result = train(RunSpec.model_validate_json(spec_json), emit, workspace)
         sender.send(("result", result.model_dump_json(), ""))
         code = 0
+    except OutOfMemory as error:
+        sender.send(("out of memory", error.reason, error.during))
     except TunerError as error:
         sender.send(("failed", str(error), ""))
     except BaseException as error:

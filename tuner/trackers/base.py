@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import Field
@@ -65,7 +66,7 @@ class RunRecord(Frozen):
     reason: str = ""
     """Why it was pruned, failed or was killed."""
     params: dict[str, str] = Field(default_factory=dict)
-    """Its flattened RunSpec."""
+    """Its flattened RunSpec; below `retry.`, what was changed after out of memory."""
     metrics: dict[str, float] = Field(default_factory=dict)
     """The last value of every metric."""
     facts: dict[str, str] = Field(default_factory=dict)
@@ -163,7 +164,14 @@ class Tracker(Reader):
         """
 
     @abstractmethod
-    def open_run(self, group_id: str, spec: RunSpec, *, adopt: bool) -> str:
+    def open_run(
+        self,
+        group_id: str,
+        spec: RunSpec,
+        *,
+        adopt: bool,
+        extra: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         """Make a run of an open group and return its identifier.
 
         A finished run of the same digest in the group is returned as it is, and stays closed.
@@ -174,6 +182,7 @@ class Tracker(Reader):
             adopt: Continue the group's last run of the same digest, however it ended, if there
                 is one. Its events may be logged again: each is kept once. Without it such a
                 run, if still running, is closed as killed, and a new one is made.
+            extra: Params beside the spec's, such as what was changed after out of memory.
         """
 
     @abstractmethod

@@ -7,6 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from trainers.contract import RunEvent, RunResult, RunSpec
 from tuner.trackers.base import LAUNCHER_DIED, Group, RunState, Tracker
@@ -49,20 +50,27 @@ class LifecycleTracker(Tracker):
                 self._revive(line, params)
             return line.run_id
 
-    def open_run(self, group_id: str, spec: RunSpec, *, adopt: bool) -> str:
+    def open_run(
+        self,
+        group_id: str,
+        spec: RunSpec,
+        *,
+        adopt: bool,
+        extra: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         """Make, adopt or find a run."""
         with self._lock:
-            digest = spec.digest()
+            digest, params = spec.digest(), spec.flat() | dict(extra)
             claim = self._ledger.claim(group_id, digest, adopt=adopt)
             for line in claim.stale:
                 self._end(line, "killed", LAUNCHER_DIED)
             if claim.finished:
                 return claim.finished.run_id
             if claim.adopted:
-                self._revive(claim.adopted, spec.flat())
+                self._revive(claim.adopted, params)
                 return claim.adopted.run_id
             line = Line("", self._ledger[group_id].group, parent_id=group_id, digest=digest)
-            return self._create(line, spec, spec.flat())
+            return self._create(line, spec, params)
 
     def log(self, run_id: str, events: Sequence[RunEvent]) -> None:
         """Write the events' points and new facts in one go."""

@@ -54,7 +54,7 @@ class MlflowTracker(LifecycleTracker):
     """Experiment = study, parent run = configuration, child run = one training.
 
     MLflow's global state (tracking URI, active run) is not used. Params are the flattened
-    RunSpec and nothing else; facts are tags, `tuner.fact.<name>`.
+    RunSpec, and below `retry.` what out of memory changed; facts are tags, `tuner.fact.<name>`.
 
     Args:
         store: A folder, or the URI of an MLflow server or database.

@@ -15,7 +15,7 @@ import pytest
 from tests.executor_contract import ExecutorContract
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent
-from trainers.errors import RunFailed
+from trainers.errors import OutOfMemory, RunFailed
 from tuner.executors import Executor, RunInterrupted
 from tuner.executors.inprocess import InprocessExecutor
 from tuner.executors.process import ProcessExecutor
@@ -54,6 +54,25 @@ class TestProcess(ExecutorContract):
         spec = toy_spec(method={"kind": "lora", "rank": 2**40})
         with pytest.raises(RunFailed, match=r"memory|alloc|overflow|Invalid"):
             executor.run(spec, lambda event: None, workspace(tmp_path))
+
+    def test_memory_that_runs_out_says_so_and_in_which_phase(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """A real limit on the run's address space, set once its model is there."""
+
+        def limit(event: RunEvent) -> None:
+            if event.kind == "start":
+                process = psutil.Process(run_process())
+                most = process.memory_info().vms + 2**24
+                process.rlimit(psutil.RLIMIT_AS, (most, most))
+
+        task = {"kind": "toy", "rows": 4096}
+        spec = toy_spec(task=task, train={"batch_size": 4096, "attention": "eager"})
+        with pytest.raises(OutOfMemory, match="out of memory") as caught:
+            executor.run(spec, limit, workspace(tmp_path))
+        assert caught.value.during == "train"
+        small = toy_spec(task=task, train={"batch_size": 8, "eval_batch_size": 8, "epochs": 1})
+        assert executor.run(small, lambda event: None, workspace(tmp_path))
 
     def test_closing_ends_the_runs_that_are_going_on(
         self, executor: Executor, tmp_path: Path
