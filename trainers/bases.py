@@ -131,3 +131,17 @@ class ModelSource(Plugin):
         Raises:
             ModelError: Not found, or not loadable under the study's safety settings.
         """
+
+    @abstractmethod
+    def outline(self, labels: tuple[str, ...], attention: str) -> PreTrainedModel:
+        """Build the same classifier without its weights, from its config alone.
+
+        The caller has made torch's meta device the default.
+
+        Args:
+            labels: Class names, in the order of the outputs.
+            attention: `sdpa` or `eager`.
+
+        Raises:
+            ModelError: No such config, or none of a known architecture.
+        """

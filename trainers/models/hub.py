@@ -120,6 +120,29 @@ class Hub(ModelSource):
         loaded: PreTrainedModel = model
         return loaded
 
+    def outline(self, labels: tuple[str, ...], attention: str) -> PreTrainedModel:
+        """Build the classifier from its config: the Hub's, a folder's or a file's."""
+        from transformers import AutoConfig
+
+        from trainers.models._outline import from_config
+        from trainers.models._quiet import quiet
+
+        where = self.id if self.id.endswith(".json") else self._where()
+        with quiet():
+            try:
+                config = AutoConfig.from_pretrained(
+                    where,
+                    revision=self.revision or "main",
+                    trust_remote_code=self.trust_remote_code,
+                    id2label=dict(enumerate(labels)),
+                    label2id={label: index for index, label in enumerate(labels)},
+                )
+                if config.pad_token_id is None:
+                    config.pad_token_id = 0  # `model` asks the tokenizer; here any will do
+                return from_config(config, attention)
+            except (OSError, ValueError, ImportError, KeyError) as error:
+                raise self._unusable("config", error) from error
+
     def _settle(self, model: PreTrainedModel, unfilled: set[str]) -> None:
         """Refuse a body that the checkpoint does not fill, and redraw a head that it does."""
         body = f"{model.base_model_prefix}."

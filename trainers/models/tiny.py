@@ -8,6 +8,7 @@ from pydantic import Field
 
 from trainers.bases import ModelSource
 from trainers.models import _tiny_tokenizer as tiny_tokenizer
+from trainers.models._outline import from_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -47,22 +48,18 @@ class Tiny(ModelSource):
     def model(self, labels: tuple[str, ...], attention: str) -> PreTrainedModel:
         """Draw the body from `weights_seed`, then the head from the caller's generator."""
         import torch
-        from transformers import AutoModelForSequenceClassification
-
-        def draw() -> PreTrainedModel:
-            make: Any = AutoModelForSequenceClassification.from_config
-            built: PreTrainedModel = make(
-                self._config(labels), dtype=torch.float32, attn_implementation=attention
-            )
-            return built
 
         # Weights are drawn on the CPU: other devices' generators are left alone.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.weights_seed)
-            pretrained = draw()
-        model = draw()
+            pretrained = self.outline(labels, attention)
+        model = self.outline(labels, attention)
         model.base_model.load_state_dict(pretrained.base_model.state_dict())
         return model
+
+    def outline(self, labels: tuple[str, ...], attention: str) -> PreTrainedModel:
+        """Build the classifier as its config says."""
+        return from_config(self._config(labels), attention)
 
     def _config(self, labels: tuple[str, ...]) -> PreTrainedConfig:
         from transformers import BertConfig, LlamaConfig, RobertaConfig

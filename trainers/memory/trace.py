@@ -1,0 +1,145 @@
+"""Run a training's steps and an evaluation under fake tensors, and keep the ledger of it.
+
+Each line follows what `train` has the Trainer do: the same optimizer class with the same
+settings, clipping, autocast around the forward pass, accumulation. torch is imported at the top:
+only a prediction imports this file.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import Trainer
+
+from trainers.arguments import training_arguments
+from trainers.contract import RunSpec
+from trainers.loss import mean_loss
+from trainers.memory.ledger import Ledger
+from trainers.memory.skeleton import materialize
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_STEPS = 2  # the first makes the optimizer's state; the second has it from its start
+
+
+def trace(model: nn.Module, spec: RunSpec, *, labels: int, length: int, precision: str) -> Ledger:
+    """Return the ledger of two optimizer steps and an evaluation, marked by phase."""
+    ledger = Ledger()
+    with FakeTensorMode(allow_non_fake_inputs=True), ledger, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ledger.mark("load")
+        materialize(model)
+        ledger.name(model.parameters(), "parameters")
+        ledger.name(model.buffers(), "buffers")
+        ledger.mark("load end")
+        run = _Run(model, spec, ledger, labels=labels, precision=precision)
+        ledger.mark("train")
+        for _ in range(_STEPS):
+            run.step(length)
+        ledger.mark("train end")
+        ledger.mark("eval")
+        run.evaluate(length)
+        ledger.mark("eval end")
+    return ledger
+
+
+class _Run:
+    """A model with its optimizer, as the Trainer prepares them."""
+
+    def __init__(
+        self, model: nn.Module, spec: RunSpec, ledger: Ledger, *, labels: int, precision: str
+    ) -> None:
+        self._model = model
+        self._settings = spec.train
+        self._ledger = ledger
+        self._labels = labels
+        self._loss = mean_loss(spec.train.label_smoothing)
+        self._optimizer = _optimizer(model, spec)
+        config: Any = model.config
+        config.use_cache = False  # as the Trainer does
+        if spec.train.gradient_checkpointing:
+            model.activation_checkpointing_enable(  # type: ignore[operator]
+                activation_checkpointing_kwargs={"use_reentrant": False}
+            )
+        if precision in _AUTOCAST:
+            _autocast(model, _AUTOCAST[precision])
+
+    def step(self, length: int) -> None:
+        """Do one optimizer step; two micro-batches stand for any larger number."""
+        settings = self._settings
+        self._model.train()
+        # The loader is one batch ahead of the training.
+        batches = [
+            self._batch(settings.batch_size, length)
+            for _ in range(settings.gradient_accumulation + 1)
+        ]
+        rows = settings.batch_size * settings.gradient_accumulation
+        for batch in batches[: min(2, settings.gradient_accumulation)]:
+            self._backward(dict(batch), rows)
+        trained = [p for p in self._model.parameters() if p.requires_grad]
+        if settings.max_grad_norm > 0:
+            nn.utils.clip_grad_norm_(trained, settings.max_grad_norm)
+        self._optimizer.step()
+        states = [value for state in self._optimizer.state.values() for value in state.values()]
+        self._ledger.name((s for s in states if isinstance(s, torch.Tensor)), "optimizer")
+        self._model.zero_grad()
+
+    def evaluate(self, length: int) -> None:
+        """Score two batches; the first one's logits are kept while the second is scored."""
+        self._model.eval()
+        kept = []
+        with torch.no_grad():
+            for _ in range(2):
+                batch = self._batch(self._settings.eval_batch_size, length)
+                labels = batch.pop("labels")
+                outputs = self._model(**batch)
+                kept.append((self._loss(outputs, labels), outputs["logits"]))
+                del outputs
+
+    def _backward(self, batch: dict[str, torch.Tensor], rows: int) -> None:
+        labels = batch.pop("labels")
+        loss = self._loss(self._model(**batch), labels, num_items_in_batch=rows)
+        del batch, labels
+        self._ledger.name_new("activations")
+        loss.backward()  # type: ignore[no-untyped-call]  # torch
+        self._ledger.name((p.grad for p in self._model.parameters()), "gradients")
+
+    def _batch(self, rows: int, length: int) -> dict[str, torch.Tensor]:
+        names = ["input_ids", "attention_mask"]
+        config: Any = self._model.config
+        if getattr(config, "type_vocab_size", 0) > 1:
+            names.append("token_type_ids")
+        batch = {name: torch.ones(rows, length, dtype=torch.int64) for name in names}
+        batch["labels"] = torch.zeros(rows, dtype=torch.int64)
+        self._ledger.name(batch.values(), "activations")
+        return batch
+
+
+def _optimizer(model: nn.Module, spec: RunSpec) -> torch.optim.Optimizer:
+    arguments = training_arguments(spec, Path("unused"), precision="fp32", rows=1, cpu=True)
+    maker, settings = Trainer.get_optimizer_cls_and_kwargs(arguments)
+    names: Any = Trainer.get_decay_parameter_names  # a method that asks nothing of its object
+    decayed = set(names(None, model))
+    groups: list[dict[str, Any]] = [
+        {"params": [], "weight_decay": spec.train.weight_decay},
+        {"params": [], "weight_decay": 0.0},
+    ]
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups[name not in decayed]["params"].append(parameter)
+    made: torch.optim.Optimizer = maker(groups, **settings)
+    return made
+
+
+def _autocast(model: nn.Module, dtype: torch.dtype) -> None:
+    """Wrap the forward pass as accelerate does: autocast inside, outputs back in float32."""
+    from accelerate.utils import convert_outputs_to_fp32
+
+    forward: Any = model.forward
+    cast = torch.autocast("cpu", dtype=dtype)(forward.__func__)
+    model.forward = MethodType(convert_outputs_to_fp32(cast), model)
