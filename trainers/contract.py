@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny
+from pydantic import BeforeValidator, Field, JsonValue, SerializeAsAny, model_validator
 
 from trainers.bases import Method, ModelSource, Task
+from trainers.deepspeed_config import check_deepspeed
 from trainers.plugins import Frozen, resolve
 
 
@@ -112,6 +113,17 @@ class RunSpec(Frozen):
     """Score the test split once, at the end. Only confirm runs do."""
     save: bool = False
     """Keep the trained weights in the run's folder."""
+    ranks: int = Field(default=1, ge=1)
+    """Processes that train together, each on a device of its own. An optimizer step sees
+    ranks x batch_size x gradient_accumulation rows."""
+    deepspeed: Mapping[str, JsonValue] | None = None
+    """DeepSpeed's own JSON; `auto` stands where the other fields decide. None: without it."""
+
+    @model_validator(mode="after")
+    def _deepspeed_agrees(self) -> RunSpec:
+        if self.deepspeed is not None:
+            check_deepspeed(self.deepspeed, self.train, ranks=self.ranks)
+        return self
 
     def digest(self) -> str:
         """Return the run's identity: 16 hex digits of the SHA-256 of its canonical JSON."""
@@ -190,7 +202,22 @@ class Workspace(Frozen):
     run_dir: Path
     """This run's own folder."""
     threads: int = Field(default=1, ge=1)
-    """CPU threads it may use."""
+    """CPU threads it may use, all ranks together."""
+
+
+class Rank(Frozen):
+    """Which of a run's processes this is, and where they meet. The default is a run of one."""
+
+    rank: int = Field(default=0, ge=0)
+    """Number among all processes of the run; 0 emits the events and returns the result."""
+    local_rank: int = Field(default=0, ge=0)
+    """Which of the CUDA devices it sees is its own."""
+    world_size: int = Field(default=1, ge=1)
+    """Processes of the run."""
+    master_address: str = "127.0.0.1"
+    """Host of rank 0."""
+    master_port: int = Field(default=0, ge=0, lt=2**16)
+    """Port that rank 0 listens on."""
 
 
 Emit = Callable[[RunEvent], None]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainers.arguments import training_arguments
-from trainers.contract import Emit, RunEvent, RunResult, RunSpec, Workspace
+from trainers.contract import Emit, Rank, RunEvent, RunResult, RunSpec, Workspace
 from trainers.errors import ConfigError, OutOfMemory
 from trainers.measure import Meter, environment, resolve_precision
 from trainers.methods.count import count_parameters
@@ -40,7 +40,9 @@ class _Parts:
     model: nn.Module
 
 
-def train(spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
+def train(
+    spec: RunSpec, emit: Emit, workspace: Workspace, *, rank: Rank | None = None
+) -> RunResult:
     """Train as the spec says and return what came out.
 
     Args:
@@ -48,6 +50,8 @@ def train(spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
         emit: Called with every event, in order. It may raise StopRun, which ends the training
             and passes through.
         workspace: Folders and threads.
+        rank: Which of the run's processes this is; None: its only one. Ranks are begun by
+            `trainers.rank.train_rank`, which lets them meet first.
 
     Raises:
         OutOfMemory: The device or the process has no more memory.
@@ -55,7 +59,8 @@ def train(spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
     """
     import torch
 
-    torch.set_num_threads(workspace.threads)
+    rank = rank or Rank()
+    torch.set_num_threads(max(1, workspace.threads // rank.world_size))
     workspace.run_dir.mkdir(parents=True, exist_ok=True)
     meter = Meter("load")
     try:

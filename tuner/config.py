@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    SerializeAsAny,
+    field_validator,
+    model_validator,
+)
 
 from trainers.contract import AnyMethod, AnyModel, AnyTask, RunSpec, Seeds, TrainSettings
 from trainers.errors import ConfigError
 from trainers.plugins import Frozen
 from tuner.budget import ConfirmSettings, Objective, SearchSettings, check_score
+from tuner.ds_configs import resolve_ds_config
 from tuner.space import Choice, FloatRange, IntRange, Point, parse_dimension
 
 AnyDimension = Annotated[
     SerializeAsAny[FloatRange | IntRange | Choice], BeforeValidator(parse_dimension)
 ]
-_SEARCHABLE = ("train", "method")
+DeepSpeed = Annotated[Mapping[str, JsonValue], BeforeValidator(resolve_ds_config)]
+"""Content of a DeepSpeed config; empty: none."""
 _SEARCHABLE = ("train", "method")
 
 
@@ -46,6 +55,10 @@ class Arm(Frozen):
     """Settings that differ from the study's `train`."""
     space: Mapping[str, AnyDimension] = {}
     """Fields that the search varies; none: the arm is trained as it is."""
+    ranks: int | None = Field(default=None, ge=1)
+    """Processes of a run, where they differ from the study's."""
+    deepspeed: DeepSpeed | None = None
+    """DeepSpeed config, where it differs from the study's; `none` does without."""
 
     @field_validator("space")
     @classmethod
@@ -77,6 +90,10 @@ class StudyConfig(Frozen):
     """Runs that are compared."""
     executor: ExecutorSettings = ExecutorSettings()
     """Where runs are done."""
+    ranks: int = Field(default=1, ge=1)
+    """Processes that train a run together, each on a device of its own."""
+    deepspeed: DeepSpeed | None = None
+    """DeepSpeed config: a preset (`tuner list ds-configs`), a JSON file, or its content."""
     arms: Mapping[str, Arm] = Field(min_length=1)
     """Ways of training, by name."""
     save: Literal["none", "best", "confirm"] = "none"
@@ -100,11 +117,18 @@ class StudyConfig(Frozen):
                 raise ConfigError(f"arms: a name is 1 to 100 printable characters, got {arm!r}")
         if any(arm.space for arm in self.arms.values()):
             _check_search(self)
+        if self.executor.kind == "inprocess":
+            _check_alone(self)
         return self
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return what the search aims at; the study's metric unless `search` says otherwise."""
         return self.search.objectives or (Objective(metric=self.metric),)
+
+    def deepspeed_of(self, arm: str) -> DeepSpeed | None:
+        """Return the content of the DeepSpeed config of an arm; nothing or empty: none."""
+        own = self.arms[arm].deepspeed
+        return self.deepspeed if own is None else own
 
     def spec(
         self, *, task: str, model: str, arm: str, seeds: Seeds, point: Point | None = None
@@ -123,6 +147,8 @@ class StudyConfig(Frozen):
             "train": self.train.model_dump() | dict(chosen.train),
             "seeds": seeds,
             "metric": self.metric,
+            "ranks": chosen.ranks or self.ranks,
+            "deepspeed": self.deepspeed_of(arm) or None,
         }
         for name, value in (point or {}).items():
             _put(tree, name, value)
@@ -142,6 +168,19 @@ def _unique(key: str, names: Sequence[str]) -> None:
             raise ConfigError(f"{key}: the name {name!r} stands twice; set `name` on one of them")
         if not name.isprintable() or len(name) > 100:
             raise ConfigError(f"{key}: a name is 1 to 100 printable characters, got {name!r}")
+
+
+def _check_alone(config: StudyConfig) -> None:
+    """Refuse what needs processes of its own."""
+    for name, arm in config.arms.items():
+        if (arm.ranks or config.ranks) > 1:
+            raise ConfigError(
+                f"arms.{name}.ranks: the executor inprocess has one rank; use process"
+            )
+        if config.deepspeed_of(name):
+            raise ConfigError(
+                f"arms.{name}.deepspeed: it needs processes of its own; use the executor process"
+            )
 
 
 def _check_search(config: StudyConfig) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from trainers.errors import ConfigError, known
 
@@ -57,25 +55,3 @@ def find_reference(name: str | Path) -> Path:
             f"--reference: no such name, got {str(name)!r}; known: {allowed}, or a file"
         )
     return shipped_folder("configs") / "references" / f"{name}.csv"
-
-
-def ds_configs() -> dict[str, dict[str, Any]]:
-    """Map every DeepSpeed preset's name to its content."""
-    folder = shipped_folder("ds_configs")
-    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-
-
-def describe_ds_config(content: dict[str, Any]) -> str:
-    """Say what a DeepSpeed config divides among the ranks and what it keeps in host memory."""
-    zero = content.get("zero_optimization", {})
-    divided = ["optimizer state", "gradients", "parameters"][: zero.get("stage", 0)]
-    kept = [
-        name
-        for key, name in (
-            ("offload_optimizer", "optimizer state"),
-            ("offload_param", "parameters"),
-        )
-        if zero.get(key, {}).get("device") == "cpu"
-    ]
-    said = f"divides among ranks: {', '.join(divided) or 'nothing (plain data parallelism)'}"
-    return said + (f"; in host memory: {', '.join(kept)}" if kept else "")

@@ -46,7 +46,7 @@ def _changed(dotted: str, value: Any) -> dict[str, Any]:
 
 
 BAD = [
-    ("nmae", "x", r"study: nmae: no such field; known: arms, confirm, description"),
+    ("nmae", "x", r"study: nmae: no such field; known: arms, confirm, deepspeed"),
     ("name", None, r"study: name: field required"),
     ("name", "../up", r"study: name: string should match pattern .*got '../up'"),
     ("tasks", ["tyo"], r"study: tasks\.0: no such name 'tyo'; known tasks: .*toy"),

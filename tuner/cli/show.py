@@ -13,7 +13,8 @@ from rich.text import Text
 from trainers.bases import Method, ModelSource, Task
 from trainers.plugins import Plugin, kinds, named, plugin_class
 from tuner.compare import build_report, keep_report
-from tuner.shipped import describe_ds_config, ds_configs, study_names
+from tuner.ds_configs import describe_ds_config, ds_configs
+from tuner.shipped import study_names
 from tuner.study import StudyOutcome
 
 _BASES: dict[str, type[Plugin]] = {"methods": Method, "tasks": Task, "models": ModelSource}

@@ -58,6 +58,8 @@ class ProcessExecutor(Executor):
 
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
         """Start a process, pass its events on, return its result."""
+        if spec.ranks > 1 or spec.deepspeed is not None:
+            raise RunFailed("ranks, deepspeed: the executor process cannot do this yet")
         workspace.run_dir.mkdir(parents=True, exist_ok=True)
         receiver, sender = self._context.Pipe(duplex=False)
         watched, lifeline = self._context.Pipe(duplex=False)

@@ -1,0 +1,83 @@
+"""Train one rank of a run: meet the other ranks, train with them, part."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+
+from trainers.contract import Emit, Rank, RunResult, RunSpec, Workspace
+from trainers.train import train
+
+_SECONDS_TO_MEET = 120
+
+
+def train_rank(
+    spec: RunSpec,
+    emit: Emit,
+    workspace: Workspace,
+    *,
+    rank: Rank,
+    listener: socket.socket | None = None,
+) -> RunResult:
+    """Do one rank's part of a run, in a process that does nothing else.
+
+    Every executor calls it once in each of the `spec.ranks` processes. A run of one rank without
+    DeepSpeed meets nobody.
+
+    Args:
+        spec: The run.
+        emit: Called with every event, on rank 0 alone. It may raise StopRun; whoever started the
+            ranks ends the others.
+        workspace: Folders and threads, shared by the ranks.
+        rank: Which one this is.
+        listener: On rank 0, a socket that listens on the rank's master port. Bound by whoever
+            chose the port, it leaves no moment for another to take it. Without it the port is
+            bound here.
+
+    Returns:
+        The same result on every rank.
+    """
+    if spec.ranks == 1 and spec.deepspeed is None:
+        return train(spec, emit, workspace)
+    with _process_group(rank, listener):
+        return train(spec, emit, workspace, rank=rank)
+
+
+@contextlib.contextmanager
+def _process_group(rank: Rank, listener: socket.socket | None) -> Iterator[None]:
+    """Open torch's process group, which accelerate and DeepSpeed find and use."""
+    import torch
+    from torch import distributed
+    from torch._C._distributed_c10d import TCPStore
+
+    # What torchrun would set: accelerate and DeepSpeed ask for it, group or no group.
+    os.environ |= {
+        "RANK": str(rank.rank),
+        "LOCAL_RANK": str(rank.local_rank),
+        "WORLD_SIZE": str(rank.world_size),
+        "LOCAL_WORLD_SIZE": str(rank.world_size),
+        "MASTER_ADDR": rank.master_address,
+        "MASTER_PORT": str(rank.master_port),
+    }
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(rank.local_rank % torch.cuda.device_count())
+    store = TCPStore(
+        rank.master_address,
+        rank.master_port,
+        rank.world_size,
+        rank.rank == 0,
+        timedelta(seconds=_SECONDS_TO_MEET),
+        wait_for_workers=False,
+        master_listen_fd=None if listener is None else listener.detach(),
+    )
+    distributed.init_process_group(
+        "nccl" if cuda else "gloo", store=store, rank=rank.rank, world_size=rank.world_size
+    )
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
