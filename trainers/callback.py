@@ -70,6 +70,26 @@ class RunCallback(TrainerCallback):
             metrics["train/grad_norm"] = norm
         self._send("step", state, metrics)
 
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Tell the meter."""
+        self._meter.tick()
+
+    def on_prediction_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Tell the meter."""
+        self._meter.tick()
+
     def on_epoch_end(
         self,
         args: TrainingArguments,

@@ -135,6 +135,11 @@ class RunSpec(Frozen):
         return {key: str(value) for key, value in _flatten(self.model_dump(mode="json"))}
 
 
+Measure = Literal["process", "allocator"]
+"""process: peaks of the process and of its device; allocator: on a CPU also the peak of torch's
+own record of allocations, exact to the byte, for a slower run."""
+
+
 class RunEvent(Frozen):
     """Something that happened in a run."""
 
@@ -175,7 +180,8 @@ class RunResult(Frozen):
     parameters: ParameterCounts
     """How much was trained."""
     memory: dict[str, int]
-    """Peak bytes by phase and source, such as load/peak_bytes and train/cuda_reserved_bytes."""
+    """Peak bytes by phase and source, such as load/peak_bytes and train/cuda_reserved_bytes; of
+    several ranks the largest, and each rank's below `rank0/`."""
     seconds: dict[str, float]
     """Wall seconds by phase: load, train, eval."""
     facts: dict[str, str]
@@ -203,6 +209,8 @@ class Workspace(Frozen):
     """This run's own folder."""
     threads: int = Field(default=1, ge=1)
     """CPU threads it may use, all ranks together."""
+    measure: Measure = "process"
+    """How its memory is measured."""
 
 
 class Rank(Frozen):

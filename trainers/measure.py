@@ -5,14 +5,17 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import resource
 import subprocess
-import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-_STATUS = Path("/proc/self/status")
-_CLEAR_REFS = Path("/proc/self/clear_refs")
+from trainers.allocator import AllocatorRecord
+from trainers.peaks import CudaMemory, PeakSource, ResidentMemory, resettable, resident_bytes
+
+if TYPE_CHECKING:
+    from torch import nn
+
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "scikit-learn", "numpy")
 
 
@@ -20,27 +23,62 @@ class Meter:
     """A stopwatch and a high-water mark for each phase of a run: load, train, eval.
 
     A phase may be entered again and again: its seconds add up and its peak is the largest.
-    Peaks are the process's resident memory (VmHWM, reset at each switch), and on a CUDA device
-    the caching allocator's allocated and reserved bytes.
+    `memory` has the peaks by phase and source, such as `train/peak_bytes`, and `baseline_bytes`,
+    the process's resident memory before it had a model.
+
+    Args:
+        phase: The first phase.
+        measure: `allocator` adds the CPU allocator's own record, which slows a run down.
     """
 
-    def __init__(self, phase: str) -> None:
+    def __init__(self, phase: str, measure: str = "process") -> None:
         self.seconds: dict[str, float] = {}
         self.memory: dict[str, int] = {}
         self.phase = phase
         """The phase that the run is in."""
+        self._sources = _sources(measure)
         self._started = time.perf_counter()
-        _reset_peaks()
 
     def switch(self, phase: str) -> None:
         """Close the current phase and enter another."""
-        now = time.perf_counter()
-        self.seconds[self.phase] = self.seconds.get(self.phase, 0.0) + now - self._started
-        for name, value in _peaks().items():
-            key = f"{self.phase}/{name}"
-            self.memory[key] = max(self.memory.get(key, 0), value)
-        _reset_peaks()
-        self.phase, self._started = phase, now
+        spent = time.perf_counter() - self._started
+        self.seconds[self.phase] = self.seconds.get(self.phase, 0.0) + spent
+        for source in self._sources:
+            for name, value in source.take().items():
+                key = f"{self.phase}/{name}"
+                self.memory[key] = max(self.memory.get(key, 0), value)
+        self.phase, self._started = phase, time.perf_counter()
+
+    def tick(self) -> None:
+        """Say that a batch is done."""
+        for source in self._sources:
+            source.tick()
+
+    def before_model(self) -> None:
+        """Note what the process holds before it has a model."""
+        self.memory["baseline_bytes"] = resident_bytes()
+
+    def model_built(self, model: nn.Module) -> None:
+        """Say that the model is in memory, and nothing else of the run."""
+        tensors = (*model.parameters(), *model.buffers())
+        storages = {t.untyped_storage().data_ptr(): t.untyped_storage() for t in tensors}
+        held_bytes = sum(storage.nbytes() for storage in storages.values())
+        for source in self._sources:
+            source.hold(held_bytes)
+
+    def close(self) -> None:
+        """Stop recording."""
+        for source in self._sources:
+            source.close()
+
+
+def _sources(measure: str) -> list[PeakSource]:
+    import torch
+
+    if torch.cuda.is_available():
+        return [ResidentMemory("resident_bytes"), CudaMemory()]
+    sources: list[PeakSource] = [ResidentMemory("peak_bytes")]
+    return [*sources, AllocatorRecord()] if measure == "allocator" else sources
 
 
 def environment() -> dict[str, str]:
@@ -79,45 +117,8 @@ def resolve_precision(wanted: str) -> str:
     return "bf16" if fast else "fp32"
 
 
-def _peaks() -> dict[str, int]:
-    import torch
-
-    resident = _resident_peak()
-    if not torch.cuda.is_available():
-        return {"peak_bytes": resident}
-    allocated = torch.cuda.max_memory_allocated()
-    return {
-        "peak_bytes": allocated,
-        "resident_bytes": resident,
-        "cuda_allocated_bytes": allocated,
-        "cuda_reserved_bytes": torch.cuda.max_memory_reserved(),
-    }
-
-
-def _reset_peaks() -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-    if _resettable():
-        _CLEAR_REFS.write_text("5")
-
-
-def _resettable() -> bool:
-    return os.access(_CLEAR_REFS, os.W_OK)
-
-
 def _source() -> str:
-    return "vmhwm" if _resettable() else "ru_maxrss of the whole process, phases not apart"
-
-
-def _resident_peak() -> int:
-    if _resettable():
-        for line in _STATUS.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return "vmhwm" if resettable() else "ru_maxrss of the whole process, phases not apart"
 
 
 def _cpu_name() -> str:

@@ -62,13 +62,15 @@ def train(
     rank = rank or Rank()
     torch.set_num_threads(max(1, workspace.threads // rank.world_size))
     workspace.run_dir.mkdir(parents=True, exist_ok=True)
-    meter = Meter("load")
+    meter = Meter("load", workspace.measure)
     try:
         return _train(spec, emit, workspace, meter)
     except Exception as error:
         reason = missing_memory(error)
         if reason is None:
             raise
+    finally:
+        meter.close()
     # Outside of the handler, whose traceback would hold the run's tensors.
     gc.collect()
     if torch.cuda.is_available():
@@ -87,7 +89,7 @@ def _train(spec: RunSpec, emit: Emit, workspace: Workspace, meter: Meter) -> Run
     if cpu and precision == "fp16":
         raise ConfigError("train.precision: fp16 needs a CUDA device; use auto, bf16 or fp32")
     set_seed(spec.seeds.init)
-    parts = _load(spec, workspace)
+    parts = _load(spec, workspace, meter)
     facts = environment() | {"precision": precision} | _data_facts(parts)
     emit(RunEvent(kind="start", time=time.time(), facts=facts))
     meter.switch("train")
@@ -114,13 +116,15 @@ def _train(spec: RunSpec, emit: Emit, workspace: Workspace, meter: Meter) -> Run
     )
 
 
-def _load(spec: RunSpec, workspace: Workspace) -> _Parts:
+def _load(spec: RunSpec, workspace: Workspace, meter: Meter) -> _Parts:
     data = load_task(spec.task, workspace.data_dir, spec.seeds.data)
     tokenizer = spec.model.tokenizer()
     encoded = encode(
         data, tokenizer, max_length=spec.train.max_length, cache_dir=workspace.cache_dir
     )
+    meter.before_model()
     model = spec.method.apply(spec.model.model(data.labels, spec.train.attention))
+    meter.model_built(model)
     return _Parts(data, encoded, tokenizer, model)
 
 

@@ -15,7 +15,7 @@ from tuner.algorithms import Pruner, Sampler
 
 _SCORE = re.compile(r"loss|accuracy|macro_f1|micro_f1|f1/.+")
 _COST = re.compile(
-    r"memory/(load|train|eval)/(peak|resident|cuda_allocated|cuda_reserved)_bytes"
+    r"memory/(load|train|eval)/(peak|allocator|resident|cuda_allocated|cuda_reserved|nvml)_bytes"
     r"|seconds/(load|train|eval)|parameters/(total|trained|head|adapter)"
 )
 

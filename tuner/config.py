@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from trainers.contract import AnyMethod, AnyModel, AnyTask, RunSpec, Seeds, TrainSettings
+from trainers.contract import AnyMethod, AnyModel, AnyTask, Measure, RunSpec, Seeds, TrainSettings
 from trainers.errors import ConfigError
 from trainers.plugins import Frozen
 from tuner.budget import ConfirmSettings, Objective, SearchSettings, check_score
@@ -98,6 +98,8 @@ class StudyConfig(Frozen):
     """Ways of training, by name."""
     save: Literal["none", "best", "confirm"] = "none"
     """Trained models kept: none, the best confirm run of a cell on validation, or all of them."""
+    measure: Measure = "process"
+    """How memory is measured; allocator: on a CPU, also by torch's own record, for slower runs."""
     timeout_seconds: float | None = Field(default=None, ge=0)
     """Begin nothing new after so long; the same command goes on later."""
     max_failures: int = Field(default=5, ge=0)

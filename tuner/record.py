@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from trainers.contract import Emit, RunResult, RunSpec, StopRun, Workspace
+from trainers.contract import Emit, Measure, RunResult, RunSpec, StopRun, Workspace
 from trainers.errors import OutOfMemory, RunFailed
 from trainers.plugins import Frozen
 from tuner.executors import Executor, RunInterrupted
@@ -84,6 +84,7 @@ class Recorder:
     store: Store
     data_dir: Path
     threads: int
+    measure: Measure = "process"
     _locks: defaultdict[str, threading.Lock] = field(
         default_factory=lambda: defaultdict(threading.Lock)
     )
@@ -170,6 +171,7 @@ class Recorder:
             cache_dir=self.store.cache_dir.resolve(),
             run_dir=folder.resolve(),
             threads=self.threads,
+            measure=self.measure,
         )
 
     def _close(self, run_id: str, outcome: Outcome, folder: Path) -> None:

@@ -75,6 +75,7 @@ def run_study(
             store=place,
             data_dir=data_dir,
             threads=config.executor.threads or max(1, (os.cpu_count() or 1) // workers),
+            measure=config.measure,
         ),
         watch=watch,
         max_failures=config.max_failures,

@@ -1,0 +1,147 @@
+"""Read the peak memory of this process and its device, from each place that keeps one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+
+
+class PeakSource:
+    """Keeps the peaks of one kind of memory."""
+
+    def take(self) -> dict[str, int]:
+        """Return the peaks in bytes since the last call, by name."""
+        raise NotImplementedError
+
+    def tick(self) -> None:
+        """Answer that a batch is done: a record that grows is read here."""
+
+    def hold(self, held_bytes: int) -> None:
+        """Begin to count at what the model takes, which is in memory now and no more."""
+
+    def close(self) -> None:
+        """Stop recording."""
+
+
+class ResidentMemory(PeakSource):
+    """The process's resident memory: VmHWM, which Linux lets a process reset."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        _reset_resident_peak()
+
+    def take(self) -> dict[str, int]:
+        """Read VmHWM and reset it."""
+        peak = _resident_peak()
+        _reset_resident_peak()
+        return {self._name: peak}
+
+
+class CudaMemory(PeakSource):
+    """What torch's CUDA allocator has given out, what it holds, and what NVML sees.
+
+    At the end of a phase the allocator returns what it holds in reserve: it would otherwise
+    count as the next phase's. Within a phase it returns nothing, so that NVML's figure, which has
+    no peak, is the phase's largest at its end.
+    """
+
+    def __init__(self) -> None:
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+
+    def take(self) -> dict[str, int]:
+        """Read the peaks, empty the reserve, reset the peaks."""
+        import torch
+
+        allocated = torch.cuda.max_memory_allocated()
+        peaks = {
+            "peak_bytes": allocated,
+            "cuda_allocated_bytes": allocated,
+            "cuda_reserved_bytes": torch.cuda.max_memory_reserved(),
+        }
+        seen = nvml_bytes(os.getpid())
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        return peaks if seen is None else peaks | {"nvml_bytes": seen}
+
+
+def nvml_bytes(pid: int) -> int | None:
+    """Return a process's memory on all NVIDIA devices, its CUDA context included.
+
+    None where NVML is not there, or does not show the process: in a container it knows processes
+    by the host's numbers.
+    """
+    import pynvml
+
+    with contextlib.suppress(pynvml.NVMLError), _nvml(pynvml):
+        devices = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+        used = [
+            process.usedGpuMemory
+            for device in devices
+            for process in pynvml.nvmlDeviceGetComputeRunningProcesses(device)
+            if process.pid == pid and process.usedGpuMemory is not None
+        ]
+        return sum(used) if used else None
+    return None
+
+
+def resident_bytes() -> int:
+    """Return the process's resident memory at this moment."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def resettable() -> bool:
+    """Say whether the peak of resident memory can be reset, as on Linux."""
+    return os.access(_CLEAR_REFS, os.W_OK)
+
+
+def across_ranks(memories: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Put the memory of a run's ranks together.
+
+    Args:
+        memories: `RunResult.memory` of each rank, in the order of ranks.
+
+    Returns:
+        The largest of each figure under its own name, such as `train/peak_bytes`; with several
+        ranks each rank's beside it, such as `rank1/train/peak_bytes`.
+    """
+    names = sorted({name for memory in memories for name in memory})
+    merged = {name: max(m[name] for m in memories if name in m) for name in names}
+    if len(memories) == 1:
+        return merged
+    ranks = enumerate(memories)
+    return merged | {f"rank{n}/{name}": value for n, m in ranks for name, value in m.items()}
+
+
+@contextlib.contextmanager
+def _nvml(pynvml: Any) -> Iterator[None]:
+    pynvml.nvmlInit()
+    try:
+        yield
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _reset_resident_peak() -> None:
+    if resettable():
+        _CLEAR_REFS.write_text("5")
+
+
+def _resident_peak() -> int:
+    if resettable():
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
