@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trainers.errors import ConfigError, known
 from tuner.load import load_study
+from tuner.passwords import hide_passwords
 from tuner.report import Question, Report, gather, read_references
 from tuner.report import build_report as report_of
 from tuner.shipped import find_reference
@@ -60,7 +61,9 @@ def held_names(
     for study in studies:
         name = str(study) if str(study) in held else load_study(study).name
         if name not in held:
-            raise ConfigError(f"{study}: not run in {store}; studies there: {known(held)}")
+            raise ConfigError(
+                f"{study}: not run in {hide_passwords(str(store))}; studies there: {known(held)}"
+            )
         names.append(name)
     return tuple(dict.fromkeys(names))
 

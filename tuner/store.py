@@ -29,6 +29,11 @@ class Store:
         """Folder of tokenised data."""
         return self.root / "cache"
 
+    @property
+    def outbox_dir(self) -> Path:
+        """Folder of what waits for an MLflow server that is away."""
+        return self.root / "outbox"
+
     def run_dir(self, digest: str) -> Path:
         """Folder of one run: its journal, its outcome, what it keeps."""
         return self.root / "runs" / digest

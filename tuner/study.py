@@ -21,7 +21,7 @@ from tuner.search import open_storage, search
 from tuner.session import Session
 from tuner.store import DATA_DIR, STORE, Store
 from tuner.threads import map_threads
-from tuner.trackers import Tracker, open_tracker
+from tuner.trackers import Tracker, open_server, open_tracker
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -41,7 +41,7 @@ def run_study(
     config: StudyConfig,
     *,
     store: str | Path = STORE,
-    tracker: Tracker | None = None,
+    tracking: str | Tracker | None = None,
     data_dir: str | Path = DATA_DIR,
     watch: Watch = unwatched,
 ) -> StudyOutcome:
@@ -50,13 +50,15 @@ def run_study(
     Args:
         config: The study.
         store: Folder that keeps everything.
-        tracker: Where runs are recorded; by default MLflow in the store.
+        tracking: Where runs are recorded: the address of an MLflow server, or a tracker; by
+            default MLflow in the store.
         data_dir: Folder of the task files.
         watch: Called with every notice, from several threads.
 
     Raises:
         DataError, ModelError: Found before anything is written.
         TooManyFailures: More runs failed than `max_failures`.
+        TrackerAway: All is done, but the MLflow server was away too long to be told of it.
         KeyboardInterrupt: Passed on once every run has been ended and tracked as killed.
     """
     data_dir, place = Path(data_dir), Store(Path(store))
@@ -65,7 +67,7 @@ def run_study(
     executor = make_executor(config.executor)
     if not any(place.root.iterdir()):
         executor.warm_up()  # something is to be trained for sure
-    tracker = tracker or open_tracker(place.root)
+    tracker = _tracker(tracking, place)
     tracker.open_study(config.name, dump_study(config))
     workers, timeout = config.executor.workers, config.timeout_seconds
     session = Session(
@@ -82,8 +84,15 @@ def run_study(
         deadline=None if timeout is None else time.monotonic() + timeout,
     )
     complete = _run_cells(cells, session, workers=workers)
+    tracker.settle()
     unfinished = tuple(c.label for c, done in zip(cells, complete, strict=True) if not done)
     return StudyOutcome(tuple(session.failures), unfinished)
+
+
+def _tracker(tracking: str | Tracker | None, store: Store) -> Tracker:
+    if isinstance(tracking, str):
+        return open_server(tracking, outbox=store.outbox_dir)
+    return tracking or open_tracker(store.root)
 
 
 def check_inputs(config: StudyConfig, data_dir: Path) -> dict[str, Digests]:

@@ -38,7 +38,7 @@ class Place:
         return run_study(
             config,
             store=self.root,
-            tracker=MemoryTracker(self.memory),
+            tracking=MemoryTracker(self.memory),
             data_dir=self.root / "data",
             **options,
         )

@@ -22,6 +22,13 @@ StoreDir = Annotated[Path, typer.Option("--store", help="Folder of everything th
 StoreAddress = Annotated[
     str, typer.Option("--store", help="Folder of everything that is kept, or an MLflow server.")
 ]
+Tracking = Annotated[
+    str | None,
+    typer.Option(
+        help="An MLflow server that runs are recorded at, such as http://host:5000; default: the "
+        "store. MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD may hold its login."
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(envvar="TUNER_DATA_DIR", help="Folder of the task files."),
@@ -43,6 +50,7 @@ class Noun(StrEnum):
 def run_study_command(
     study: StudyName,
     store: StoreDir = _STORE,
+    tracking: Tracking = None,
     data_dir: DataDir = None,
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Begin nothing new after this many seconds.")
@@ -52,7 +60,7 @@ def run_study_command(
     from rich.console import Console
 
     from tuner.cli.live import LiveView
-    from tuner.cli.show import show_outcome
+    from tuner.cli.show import Place, show_outcome
     from tuner.load import load_study
     from tuner.plan import plan
     from tuner.store import DATA_DIR
@@ -68,10 +76,11 @@ def run_study_command(
         outcome = run_study(
             config,
             store=store,
+            tracking=tracking,
             data_dir=data_dir or DATA_DIR,
             watch=view.watch,
         )
-    show_outcome(console, outcome, study=study, store=store)
+    show_outcome(console, outcome, study=study, place=Place(store, tracking))
     if outcome.failures:
         raise typer.Exit(1)
 
@@ -80,6 +89,7 @@ def run_study_command(
 def report(
     studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help=_STUDY)],
     store: StoreAddress = str(_STORE),
+    tracking: Tracking = None,
     format: Annotated[
         str | None,
         typer.Option(help="md, csv, tex, html, json; several with commas. Default: md, or all."),
@@ -103,9 +113,10 @@ def report(
 
     formats = chosen_formats(format, output)
     options = {"metric": metric, "baseline": baseline, "reference": reference}
-    made = build_report(studies, store=store, **options)
+    place = tracking or store
+    made = build_report(studies, store=place, **options)
     write_report(made, formats, output)
-    keep_report(made, store=store)
+    keep_report(made, store=place)
 
 
 @app.command("list", epilog="Example: tuner list methods")
@@ -137,6 +148,7 @@ def validate(study: StudyName) -> None:
 def plan_command(
     study: StudyName,
     store: StoreDir = _STORE,
+    tracking: Tracking = None,
     data_dir: DataDir = None,
     detect: Annotated[
         float, typer.Option(help="Difference to detect, in the metric's unit: 0.01 is a point.")
@@ -165,7 +177,9 @@ def plan_command(
     wishes = Wishes(detect, spread, probe, probe_seconds)
     config = load_study(study)
     folder = data_dir or DATA_DIR
-    estimate = estimate_study(config, store=store, data_dir=folder, wishes=wishes)
+    estimate = estimate_study(
+        config, store=store, tracking=tracking, data_dir=folder, wishes=wishes
+    )
     text = estimate.model_dump_json(indent=2) if as_json else "\n".join(estimate_lines(estimate))
     typer.echo(text)
 

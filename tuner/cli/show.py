@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -14,16 +15,35 @@ from trainers.bases import Method, ModelSource, Task
 from trainers.plugins import Plugin, kinds, named, plugin_class
 from tuner.compare import build_report, keep_report
 from tuner.ds_configs import describe_ds_config, ds_configs
+from tuner.passwords import hide_passwords
 from tuner.shipped import study_names
 from tuner.study import StudyOutcome
 
 _BASES: dict[str, type[Plugin]] = {"methods": Method, "tasks": Task, "models": ModelSource}
 
 
-def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, store: Path) -> None:
+@dataclass(frozen=True)
+class Place:
+    """Where a study was run, as its user named it."""
+
+    store: Path
+    tracking: str | None
+
+    @property
+    def runs(self) -> str | Path:
+        """Where its runs are recorded."""
+        return self.tracking or self.store
+
+    def options(self) -> str:
+        """Return the options that name it, for a line to type; a password is not repeated."""
+        store = "" if self.store == Path("mlruns") else f" --store {self.store}"
+        return f" --tracking {hide_passwords(self.tracking)}" if self.tracking else store
+
+
+def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, place: Place) -> None:
     """Print the comparison, what failed, and how to look further."""
-    report = build_report(study, store=store)
-    keep_report(report, store=store)
+    report = build_report(study, store=place.runs)
+    keep_report(report, store=place.runs)
     table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     headers, *rows = report.rows()
     for index, header in enumerate(headers):
@@ -37,10 +57,10 @@ def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, store: 
         console.print(f"failed: {failure}", style="red", markup=False)
     for cell in outcome.unfinished:
         console.print(f"not finished: {cell}", style="yellow", markup=False)
-    option = "" if store == Path("mlruns") else f" --store {store}"
+    page = hide_passwords(place.tracking) if place.tracking else f"tuner ui{place.options()}"
     console.print("\nLook further:", highlight=False)
-    console.print(f"  tuner ui{option}", highlight=False)
-    console.print(f"  tuner report {study}{option}", highlight=False)
+    console.print(f"  {page}", highlight=False)
+    console.print(f"  tuner report {study}{place.options()}", highlight=False)
 
 
 def show_list(noun: str) -> None:

@@ -55,7 +55,12 @@ class _Costs:
 
 
 def estimate_study(
-    config: StudyConfig, *, store: Path, data_dir: Path, wishes: Wishes | None = None
+    config: StudyConfig,
+    *,
+    store: Path,
+    data_dir: Path,
+    tracking: str | None = None,
+    wishes: Wishes | None = None,
 ) -> Estimate:
     """Foretell what is left of a study. Nothing is written to the store.
 
@@ -63,6 +68,7 @@ def estimate_study(
         config: The study.
         store: Folder that the study runs in; it need not exist.
         data_dir: Folder of the task files.
+        tracking: Address of the MLflow server that has its runs; by default the store has them.
         wishes: What to detect, and whether to measure.
 
     Raises:
@@ -75,7 +81,7 @@ def estimate_study(
     if not 0 < wishes.probe_seconds < math.inf:
         raise ConfigError(f"--probe-seconds: a number above 0, got {wishes.probe_seconds}")
     cells = plan(config, check_inputs(config, data_dir))
-    history = read_history(config, store)
+    history = read_history(config, store, tracking=tracking)
     seed = config.confirm.seeds[0].data
     sizes = {task.name: measure_task(task, data_dir, seed) for task in config.tasks}
     done = {cell.label: progress(cell, history) for cell in cells}

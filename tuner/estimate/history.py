@@ -44,22 +44,29 @@ class Progress:
     confirm: Count
 
 
-def read_history(config: StudyConfig, store: Path) -> History:
+def read_history(config: StudyConfig, store: Path, *, tracking: str | None = None) -> History:
     """Read the runs of a store; a store that does not exist has none, and is not made.
 
+    Args:
+        config: The study.
+        store: Its folder.
+        tracking: Address of the MLflow server that has its runs; by default the store has them.
+
     Raises:
-        ConfigError: The store is no folder, or holds a database that is not MLflow's.
+        ConfigError: The store is no folder, or holds a database that is not MLflow's; or no
+            server answers.
     """
     place = Store(store)
     if re.match(r"\w+:/", str(store)):
         raise ConfigError(f"--store {store}: a study runs in a folder, got an address")
     if store.exists() and not store.is_dir():
         raise ConfigError(f"--store {store}: not a folder")
-    database = store / "mlflow.db"
-    if not database.exists():
-        return History(place)
-    _check_database(database)
-    reader = open_reader(store)
+    if tracking is None:
+        database = store / "mlflow.db"
+        if not database.exists():
+            return History(place)
+        _check_database(database)
+    reader = open_reader(tracking or store)
     blocks = {(task.name, model.name) for task in config.tasks for model in config.models}
     names = [name for name in reader.studies() if name != config.name]
     others = [run for name in names for run in reader.runs(name)]

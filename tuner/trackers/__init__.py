@@ -5,9 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from trainers.errors import ConfigError
+from tuner.passwords import hide_passwords
 from tuner.trackers.address import StoreAddress, check_server, locate_store
 from tuner.trackers.aggregate import aggregate
-from tuner.trackers.base import Curve, Group, Phase, Reader, RunRecord, RunState, Tracker
+from tuner.trackers.base import (
+    Curve,
+    Group,
+    Phase,
+    Reader,
+    RunRecord,
+    RunState,
+    Tracker,
+    TrackerAway,
+)
 from tuner.trackers.memory import MemoryTracker
 from tuner.trackers.names import entity_name
 
@@ -21,11 +31,13 @@ __all__ = [
     "RunState",
     "StoreAddress",
     "Tracker",
+    "TrackerAway",
     "aggregate",
     "entity_name",
     "locate_store",
     "log_report",
     "open_reader",
+    "open_server",
     "open_tracker",
     "report_folder",
 ]
@@ -36,6 +48,32 @@ def open_tracker(store: str | Path) -> Tracker:
     from tuner.trackers.mlflow import MlflowTracker
 
     return MlflowTracker(store)
+
+
+def open_server(address: str, *, outbox: Path) -> Tracker:
+    """Open an MLflow server for a study that is to go on while it is away.
+
+    Args:
+        address: Such as `http://user:password@host:5000`; without a login, MLflow's environment
+            variables may hold one.
+        outbox: Folder where writes wait for the server.
+
+    Raises:
+        ConfigError: It is no address of a server, or none answers there.
+    """
+    place = locate_store(address)
+    if not place.is_server:
+        raise ConfigError(
+            f"--tracking {hide_passwords(address)}: no address of an MLflow server; it begins "
+            "with http:// or https://"
+        )
+    check_server(place)
+    from tuner.trackers.mlflow import MlflowTracker
+    from tuner.trackers.outbox import Outbox
+    from tuner.trackers.server import prepare_client
+
+    prepare_client()
+    return Outbox(MlflowTracker(address), place.tracking_uri, outbox)
 
 
 def open_reader(store: str | Path) -> Reader:
@@ -49,7 +87,7 @@ def open_reader(store: str | Path) -> Reader:
     from tuner.trackers.sql_reader import open_sql_reader
 
     address = locate_store(store)
-    check_server(address.tracking_uri)
+    check_server(address)
     if address.artifact_uri is not None and not (Path(store) / "mlflow.db").is_file():
         raise ConfigError(f"--store {store}: no studies here yet; run one with `tuner run-study`")
     reader = open_sql_reader(address.tracking_uri, lambda: open_tracker(store))

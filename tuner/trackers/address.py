@@ -6,13 +6,15 @@ import contextlib
 import logging
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from trainers.errors import ConfigError
+from tuner.passwords import Login, split_login
 
 _SECONDS_TO_ANSWER = 10
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,13 @@ class StoreAddress:
     """Of the database or the server."""
     artifact_uri: str | None
     """Of the artifact folder; None where the server decides."""
+    login: Login = field(default_factory=lambda: Login(""))
+    """User and password of a server, which `tracking_uri` is without."""
+
+    @property
+    def is_server(self) -> bool:
+        """Say whether an MLflow server is there, and not a database."""
+        return urlsplit(self.tracking_uri).scheme in _DEFAULT_PORTS
 
 
 def locate_store(store: str | Path) -> StoreAddress:
@@ -32,28 +41,31 @@ def locate_store(store: str | Path) -> StoreAddress:
         store: A folder, made on first use; or the URI of an MLflow server or database.
     """
     if isinstance(store, str) and "://" in store:
-        return StoreAddress(tracking_uri=store, artifact_uri=None)
+        address = StoreAddress(store, artifact_uri=None)
+        login = split_login(store)
+        return StoreAddress(login.address, None, login) if address.is_server else address
     folder = Path(store).resolve()
     # SQLAlchemy unquotes the database's path and ends it at a question mark.
     path = (folder / "mlflow.db").as_posix().replace("%", "%25").replace("?", "%3F")
     return StoreAddress(f"sqlite:///{path}", (folder / "artifacts").as_uri())
 
 
-def check_server(uri: str) -> None:
+def check_server(address: StoreAddress) -> None:
     """Look whether a server answers at all, which MLflow's client would try for minutes.
 
     Raises:
         ConfigError: It does not, or the address cannot be meant.
     """
-    parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https"):
+    if not address.is_server:
         return
+    uri = address.tracking_uri
+    parts = urlsplit(uri)
     try:
-        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
         socket.create_connection((parts.hostname or "", port), _SECONDS_TO_ANSWER).close()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"--store {uri}: no MLflow server answers there: {reason}") from error
+        raise ConfigError(f"{uri}: no MLflow server answers there: {reason}") from error
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from trainers.contract import RunEvent, RunResult, RunSpec, Seeds
-from trainers.errors import ConfigError, known
+from trainers.errors import ConfigError, TunerError, known
 from trainers.plugins import Frozen
 
 RunState = Literal["running", "finished", "pruned", "failed", "killed"]
@@ -27,6 +27,12 @@ class UnknownStudy(ConfigError):
 
     def __init__(self, study: str, held: Iterable[str]) -> None:
         super().__init__(f"study {study!r}: not in the store; studies there: {known(held)}")
+
+
+class TrackerAway(TunerError):
+    """A server that could not be reached, so that a study is done but not all of it tracked."""
+
+    exit_code = 1
 
 
 class Group(Frozen):
@@ -212,6 +218,13 @@ class Tracker(Reader):
         """Keep what `trainers.saved.save_trained` wrote into `folder` as the run's model.
 
         The run may be closed. A run that has a model keeps it.
+        """
+
+    def settle(self) -> None:
+        """Wait until the store holds everything that was written.
+
+        Raises:
+            TrackerAway: It could not be reached in time.
         """
 
     @abstractmethod

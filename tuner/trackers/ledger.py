@@ -29,6 +29,8 @@ class Line:
     digest: str = ""
     state: RunState = "running"
     name: str = ""
+    key: str = ""
+    """Of the call that made it; empty where it was none of a kind that may be repeated."""
     live: bool = False
     """Opened by this tracker and not closed since."""
     step: int = 0
@@ -95,12 +97,20 @@ class Ledger:
         children = self._children.get(parent_id, [])
         return [line for line in children if line.state == "running" and not line.live]
 
-    def claim(self, parent_id: str, digest: str, *, adopt: bool) -> Claim:
-        """Decide how a run of this digest in this group begins."""
+    def claim(self, parent_id: str, digest: str, *, adopt: bool, key: str = "") -> Claim:
+        """Decide how a run of this digest in this group begins.
+
+        Args:
+            parent_id: The group's parent.
+            digest: Of the run's spec.
+            adopt: Continue the last run of this digest.
+            key: Continue the run that a call of this key has made before, if it did.
+        """
         twins = [line for line in self._children.get(parent_id, []) if line.digest == digest]
         for line in twins:
             if line.state == "finished":
                 return Claim(finished=line)
-        adopted = twins[-1] if adopt and twins else None
+        made = [line for line in twins if key and line.key == key]
+        adopted = made[-1] if made else twins[-1] if adopt and twins else None
         running = (line for line in twins if line.state == "running" and line is not adopted)
         return Claim(adopted=adopted, stale=tuple(running))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,6 +19,13 @@ _FILES = ("spec.json", "environment.json", "predictions.parquet")
 _FILES_OF_FAILED = (*_FILES, "stderr.log")
 
 
+class _Stamp(threading.local):
+    """What a thread's calls are known by."""
+
+    key: str = ""
+    seconds: float | None = None
+
+
 class LifecycleTracker(Tracker):
     """Base of trackers: it decides what is written, a subclass writes it.
 
@@ -28,6 +36,24 @@ class LifecycleTracker(Tracker):
         self._lock = threading.RLock()
         self._ledger = Ledger()
         self._read: set[str] = set()
+        self._stamp = _Stamp()
+
+    @contextmanager
+    def stamped(self, key: str, seconds: float) -> Iterator[None]:
+        """Name and date the call that this thread makes inside.
+
+        A call that failed, and whose effect is therefore not known, may be made again under the
+        same stamp: it makes the same run and logs the same points, once.
+
+        Args:
+            key: No other call's; stored with a run that the call makes.
+            seconds: When the call was first made, since 1970.
+        """
+        self._stamp.key, self._stamp.seconds = key, seconds
+        try:
+            yield
+        finally:
+            self._stamp.key, self._stamp.seconds = "", None
 
     def open_study(self, name: str, resolved_yaml: str) -> None:
         """Make the study, and the first time enter what it holds into the ledger."""
@@ -61,7 +87,7 @@ class LifecycleTracker(Tracker):
         """Make, adopt or find a run."""
         with self._lock:
             digest, params = spec.digest(), spec.flat() | dict(extra)
-            claim = self._ledger.claim(group_id, digest, adopt=adopt)
+            claim = self._ledger.claim(group_id, digest, adopt=adopt, key=self._stamp.key)
             for line in claim.stale:
                 self._end(line, "killed", LAUNCHER_DIED)
             if claim.finished:
@@ -119,6 +145,7 @@ class LifecycleTracker(Tracker):
                 self._end(line, state, reason)
 
     def _create(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> str:
+        line.key = self._stamp.key
         line.run_id, line.live = self._make_run(line, spec, params), True
         return self._ledger.add(line).run_id
 
@@ -137,11 +164,16 @@ class LifecycleTracker(Tracker):
         self, line: Line, metrics: Mapping[str, float], facts: Mapping[str, str]
     ) -> None:
         # At the last step, so that the kept epoch's validation scores outlive the last epoch's.
-        now = int(time.time() * 1000)
+        now = self._milliseconds()
         changed = line.changed(metrics).items()
         self._put(
             line, [MetricValue(name, value, line.step, now) for name, value in changed], facts
         )
+
+    def _milliseconds(self) -> int:
+        """Return when the call was made, since 1970."""
+        seconds = self._stamp.seconds
+        return int((time.time() if seconds is None else seconds) * 1000)
 
     def _end(self, line: Line, state: RunState, reason: str) -> None:
         self._close(line, state, reason)
@@ -156,7 +188,10 @@ class LifecycleTracker(Tracker):
 
     @abstractmethod
     def _make_run(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> str:
-        """Store a new run, a parent if there is no spec; return its identifier."""
+        """Store a new run, a parent if there is no spec; return its identifier.
+
+        Called again with a line of the same key after it failed, it goes on with what it made.
+        """
 
     @abstractmethod
     def _reopen(self, line: Line, params: Mapping[str, str]) -> None:

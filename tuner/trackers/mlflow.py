@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric
-from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -19,15 +18,18 @@ from trainers.errors import ConfigError
 from tuner.trackers.address import locate_store, quiet_migration
 from tuner.trackers.base import Curve, Phase, RunRecord, RunState, UnknownStudy
 from tuner.trackers.client_reader import ClientReader
+from tuner.trackers.creation import Creation
 from tuner.trackers.entities import make_inputs, make_params, make_tags
 from tuner.trackers.ledger import Line, MetricValue
 from tuner.trackers.lifecycle import LifecycleTracker
 from tuner.trackers.names import cut, has_several_cells, run_name
 from tuner.trackers.saved_model import DATA_FOLDER, MODEL_NAME, describe_model
+from tuner.trackers.server import explained, log_in
 from tuner.trackers.sql_reader import open_sql_reader
 from tuner.trackers.stored_reader import REPORT, STUDY, StoredReader
 from tuner.trackers.tags import (
     DIGEST,
+    KEY,
     PARENT,
     PHASE,
     REASON,
@@ -69,8 +71,10 @@ class MlflowTracker(LifecycleTracker):
         self._store = locate_store(store)
         self._loader_module = loader_module
         self._studies: dict[str, _Study] = {}
+        log_in(self._store.login)
         with quiet_migration(), self._explained():
             self._client = MlflowClient(tracking_uri=self._store.tracking_uri)
+        self._creation = Creation(self._client)
         reader = ClientReader(self._client)
         uri = self._store.tracking_uri
         self._reader: StoredReader = open_sql_reader(uri, lambda: reader) or reader
@@ -83,9 +87,17 @@ class MlflowTracker(LifecycleTracker):
             outputs = self._client.get_run(run_id).outputs
             if outputs is not None and outputs.model_outputs:
                 return
-            model_id = self._client.create_logged_model(
-                experiment_id, name=MODEL_NAME, source_run_id=run_id
-            ).model_id
+            begun = self._client.search_logged_models(
+                [experiment_id], f"source_run_id = '{run_id}'"
+            )
+            model = (
+                begun[0]
+                if begun
+                else self._client.create_logged_model(
+                    experiment_id, name=MODEL_NAME, source_run_id=run_id
+                )
+            )
+            model_id = model.model_id
         text = describe_model(run_id, model_id, loader_module=self._loader_module)
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "MLmodel"
@@ -155,6 +167,7 @@ class MlflowTracker(LifecycleTracker):
             if group is not None:
                 parent_id, digest = run.tags.get(PARENT), run.tags.get(DIGEST, "")
                 line = Line(run.run_id, group, parent_id, digest, state_of(run))
+                line.key = run.tags.get(KEY, "")
                 line.note(MetricValue(name, value, 0, 0) for name, value in run.metrics.items())
                 yield line
 
@@ -163,9 +176,16 @@ class MlflowTracker(LifecycleTracker):
         tags, seeds = group_tags(line.group), None
         if spec is not None:
             tags, seeds = run_tags(line.group, spec, line.parent_id or ""), spec.seeds
+        if line.key:
+            tags[KEY] = line.key
         name = run_name(line.group, seeds, with_cell=has_several_cells(study.resolved_yaml))
-        run = self._client.create_run(study.experiment_id, tags=tags, run_name=name)
-        run_id: str = run.info.run_id
+
+        def create() -> str:
+            start, place = self._milliseconds(), study.experiment_id
+            run_id: str = self._client.create_run(place, start, tags, name).info.run_id
+            return run_id
+
+        run_id = self._creation.make(line.key, study.experiment_id, create)
         self._client.log_batch(run_id, params=make_params(params))
         if spec is None:
             self._client.log_text(run_id, study.resolved_yaml, "study.yaml")
@@ -200,7 +220,9 @@ class MlflowTracker(LifecycleTracker):
         if state == "pruned":
             name = self._client.get_run(line.run_id).info.run_name
             self._client.update_run(line.run_id, name=name.removesuffix(_PRUNED) + _PRUNED)
-        self._client.set_terminated(line.run_id, STATUS[state])
+        self._client.set_terminated(line.run_id, STATUS[state], self._milliseconds())
+        study = self._studies[line.group.study]
+        self._creation.remove_twins(line.key, study.experiment_id, line.run_id)
 
     def _report_run(self, study: str) -> str:
         """Return the identifier of the run of a study's report, made if it is not there."""
@@ -214,14 +236,8 @@ class MlflowTracker(LifecycleTracker):
         run_id: str = made.info.run_id
         return run_id
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn MLflow's refusal of a store or a study into one line."""
-        try:
-            yield
-        except MlflowException as error:
-            line = str(error).partition("\n")[0]
-            raise ConfigError(f"MLflow store {self._store.tracking_uri}: {line}") from error
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self._store.tracking_uri)
 
 
 def _files(repository: ArtifactRepository, folder: str) -> Iterator[str]:

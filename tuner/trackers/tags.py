@@ -13,6 +13,8 @@ from tuner.trackers.names import entity_name, seed_text
 PARENT = "mlflow.parentRunId"
 """MLflow's own tag for a parent run."""
 DIGEST = "tuner.digest"
+KEY = "tuner.key"
+"""Of the call that made the run; see `LifecycleTracker.stamped`."""
 PHASE = "tuner.phase"
 STATE, REASON = "tuner.state", "tuner.reason"
 STATUS: Mapping[RunState, str] = {

@@ -1,0 +1,111 @@
+"""Stand between a study and a tracker whose server may be away, so that no study waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from uuid import uuid4
+
+from trainers.contract import RunEvent, RunResult, RunSpec
+from tuner.trackers.base import Curve, Group, Phase, RunRecord, RunState, Tracker
+from tuner.trackers.calls import CloseGroup, CloseRun, Log, LogModel, OpenGroup, OpenRun
+from tuner.trackers.lifecycle import LifecycleTracker
+from tuner.trackers.sender import Sender
+
+
+class Outbox(Tracker):
+    """Hands writes to a `Sender`, reads from the server. What is on its way is not read.
+
+    Args:
+        inner: Writes to the server.
+        name: The server's address, for messages.
+        folder: Where calls wait.
+    """
+
+    def __init__(self, inner: LifecycleTracker, name: str, folder: Path) -> None:
+        self._inner = inner
+        self._sender = Sender(inner, name, folder)
+
+    def open_study(self, name: str, resolved_yaml: str) -> None:
+        """Open the study, then make the calls that its dead launchers have left."""
+        self._inner.open_study(name, resolved_yaml)
+        self._sender.make_left(name)
+
+    def open_group(self, group: Group, params: Mapping[str, str]) -> str:
+        """Make or adopt the group's parent run."""
+        key = uuid4().hex
+        return self._sender.do(OpenGroup(id=key, key=key, group=group, params=dict(params)))
+
+    def open_run(
+        self,
+        group_id: str,
+        spec: RunSpec,
+        *,
+        adopt: bool,
+        extra: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        """Make, adopt or find a run."""
+        key = uuid4().hex
+        opening = OpenRun(
+            id=key, key=key, group_id=group_id, spec=spec, adopt=adopt, extra=dict(extra)
+        )
+        return self._sender.do(opening)
+
+    def log(self, run_id: str, events: Sequence[RunEvent]) -> None:
+        """Write the metrics and facts of events."""
+        if events:
+            self._sender.do(Log(id=run_id, events=tuple(events)))
+
+    def close_run(
+        self,
+        run_id: str,
+        *,
+        state: RunState,
+        reason: str = "",
+        result: RunResult | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """End a run."""
+        place = folder.resolve() if folder else None
+        self._sender.do(
+            CloseRun(id=run_id, state=state, reason=reason, result=result, folder=place)
+        )
+
+    def close_group(
+        self, group_id: str, *, state: RunState, reason: str = "", metrics: Mapping[str, float]
+    ) -> None:
+        """End a group's parent run."""
+        self._sender.do(CloseGroup(id=group_id, state=state, reason=reason, metrics=dict(metrics)))
+
+    def log_model(self, run_id: str, folder: Path) -> None:
+        """Keep a folder as the run's model."""
+        self._sender.do(LogModel(id=run_id, folder=folder.resolve()))
+
+    def settle(self) -> None:
+        """Wait until every call is made."""
+        self._sender.settle()
+
+    def log_report(self, study: str, folder: Path) -> str:
+        """Keep a report."""
+        return self._inner.log_report(study, folder)
+
+    def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
+        """Read a study's runs, as the server has them."""
+        return self._inner.runs(study, phase=phase)
+
+    def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
+        """Read the curves of runs, as the server has them."""
+        return self._inner.curves(run_ids, names)
+
+    def artifact(self, run_id: str, name: str) -> Path | None:
+        """Return a local path of a file that a run left."""
+        return self._inner.artifact(run_id, name)
+
+    def study_yaml(self, study: str) -> str:
+        """Return the resolved YAML that the study was last opened with."""
+        return self._inner.study_yaml(study)
+
+    def studies(self) -> list[str]:
+        """List the studies at the server."""
+        return self._inner.studies()

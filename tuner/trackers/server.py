@@ -1,0 +1,88 @@
+"""Speak to an MLflow server: its login, how long it is waited for, what its faults mean."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+
+import requests
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED, ErrorCode
+
+from trainers.errors import ConfigError
+from tuner.passwords import Login, hide_passwords
+
+_USER, _PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
+_RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
+_SECONDS_TO_ANSWER = 30
+_AWAY = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.RetryError,  # the server or a proxy answered 408, 429 or 5xx
+)
+_REFUSED = {ErrorCode.Name(code) for code in (PERMISSION_DENIED, UNAUTHENTICATED)}
+# How MLflow's client words what it does not take for an answer of a server.
+_STRANGE = re.compile(r"failed with error code (\d+)|not in a valid JSON format")
+_SYSTEM = re.compile(r"\[(?:Errno -?\d+|SSL\b[^]]*)\] ([\w ,;-]+)")
+_STATUS = re.compile(r"too many (\d+) error responses")
+
+
+def log_in(login: Login) -> None:
+    """Give MLflow's client the user and password of an address; it reads them there only."""
+    if login.user:
+        os.environ[_USER], os.environ[_PASSWORD] = login.user, login.password
+
+
+def prepare_client() -> None:
+    """Have requests fail at once where the server is away, and within seconds where it hangs.
+
+    For those who repeat requests in a way that does no harm. MLflow's client would block for
+    minutes by default, and its own repeats would make a run twice whose reply was lost.
+    """
+    os.environ[_RETRIES] = "0"
+    os.environ.setdefault(_TIMEOUT, str(_SECONDS_TO_ANSWER))
+    # At the end of every run, an address to look at.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+
+def is_away(error: BaseException) -> bool:
+    """Say whether a request failed because the server is away, so that it may be made again."""
+    return any(isinstance(cause, _AWAY) for cause in _causes(error))
+
+
+def reason_of(error: BaseException) -> str:
+    """Say in one line why a request failed, without a password."""
+    text = str(error)
+    if any(isinstance(cause, requests.Timeout) for cause in _causes(error)):
+        return "no answer in time"
+    if found := _STATUS.search(text):
+        return f"the server answers {found[1]}; its log says why"
+    if is_away(error):
+        found = _SYSTEM.search(text)
+        return found[1] if found else "the connection was lost"
+    if getattr(error, "error_code", None) in _REFUSED:
+        return f"user or password refused; {_USER} and {_PASSWORD} may hold them"
+    if found := _STRANGE.search(text):
+        return f"no MLflow server answers there, but something else{_with(found[1])}"
+    return hide_passwords(text.partition("\n")[0])
+
+
+@contextlib.contextmanager
+def explained(uri: str) -> Iterator[None]:
+    """Turn MLflow's refusal of a store or a study into one line."""
+    try:
+        yield
+    except (MlflowException, requests.RequestException) as error:
+        raise ConfigError(f"MLflow store {hide_passwords(uri)}: {reason_of(error)}") from error
+
+
+def _causes(error: BaseException) -> tuple[BaseException, ...]:
+    causes = (error, error.__cause__, error.__context__)
+    return tuple(cause for cause in causes if cause is not None)
+
+
+def _with(status: str | None) -> str:
+    return f" (status {status})" if status else ""
