@@ -8,17 +8,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
-from tuner.trackers.address import locate_store, quiet_migration
+from tuner.trackers.address import locate_store
 from tuner.trackers.base import Curve, Phase, RunRecord, RunState, UnknownStudy
 from tuner.trackers.client_reader import ClientReader
 from tuner.trackers.creation import Creation
+from tuner.trackers.database import open_client
 from tuner.trackers.entities import make_inputs, make_params, make_tags
 from tuner.trackers.ledger import Line, MetricValue
 from tuner.trackers.lifecycle import LifecycleTracker
@@ -72,8 +72,8 @@ class MlflowTracker(LifecycleTracker):
         self._loader_module = loader_module
         self._studies: dict[str, _Study] = {}
         log_in(self._store.login)
-        with quiet_migration(), self._explained():
-            self._client = MlflowClient(tracking_uri=self._store.tracking_uri)
+        with self._explained():
+            self._client = open_client(store, self._store)
         self._creation = Creation(self._client)
         reader = ClientReader(self._client)
         uri = self._store.tracking_uri

@@ -1,0 +1,50 @@
+"""Open the MLflow database of a store's folder; make it whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from mlflow import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
+
+from trainers.errors import ConfigError
+from tuner.trackers.address import StoreAddress, locate_store, quiet_migration
+
+_NAME = "mlflow.db"
+
+
+def open_client(store: str | Path, address: StoreAddress) -> MlflowClient:
+    """Return MLflow's client of a store, whose database is made if it is missing.
+
+    Raises:
+        ConfigError: The folder's database is damaged, or none of MLflow's.
+    """
+    with quiet_migration():
+        if address.artifact_uri is None:
+            return MlflowClient(tracking_uri=address.tracking_uri)
+        path = Path(store) / _NAME
+        try:
+            _make(path)
+            return MlflowClient(tracking_uri=address.tracking_uri)
+        except SQLAlchemyError as error:
+            line = str(error).partition("\n")[0]
+            raise ConfigError(f"{path}: not readable as an MLflow database: {line}") from error
+
+
+def _make(path: Path) -> None:
+    """Make a database that is missing.
+
+    MLflow makes its tables one after another, for seconds. Half of them, after Ctrl-C or a crash,
+    is a file that it can neither open nor mend. So they are made in a folder aside, and the file
+    gets its name when it has all. Of launchers that begin together the first one's file stays.
+    """
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as scratch:
+        MlflowClient(tracking_uri=locate_store(scratch).tracking_uri)
+        with contextlib.suppress(FileExistsError):
+            os.link(Path(scratch) / _NAME, path)
