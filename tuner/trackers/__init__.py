@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from trainers.errors import ConfigError
-from tuner.passwords import hide_passwords
 from tuner.trackers.address import StoreAddress, check_server, locate_store
 from tuner.trackers.aggregate import aggregate
 from tuner.trackers.base import (
@@ -64,7 +63,7 @@ def open_server(address: str, *, outbox: Path) -> Tracker:
     place = locate_store(address)
     if not place.is_server:
         raise ConfigError(
-            f"--tracking {hide_passwords(address)}: no address of an MLflow server; it begins "
+            f"--tracking {place.shown}: no address of an MLflow server; it begins "
             "with http:// or https://"
         )
     check_server(place)

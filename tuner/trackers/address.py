@@ -6,12 +6,12 @@ import contextlib
 import logging
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from trainers.errors import ConfigError
-from tuner.passwords import Login, split_login
+from tuner.passwords import Login, hide_passwords, split_login
 
 _SECONDS_TO_ANSWER = 10
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -22,11 +22,13 @@ class StoreAddress:
     """Where MLflow finds runs and puts files."""
 
     tracking_uri: str
-    """Of the database or the server."""
+    """Of the database or the server, without the login of a server."""
+    shown: str
+    """For messages: the address as it was given, its password hidden."""
     artifact_uri: str | None
     """Of the artifact folder; None where the server decides."""
     login: Login = field(default_factory=lambda: Login(""))
-    """User and password of a server, which `tracking_uri` is without."""
+    """User and password of a server."""
 
     @property
     def is_server(self) -> bool:
@@ -41,13 +43,16 @@ def locate_store(store: str | Path) -> StoreAddress:
         store: A folder, made on first use; or the URI of an MLflow server or database.
     """
     if isinstance(store, str) and "://" in store:
-        address = StoreAddress(store, artifact_uri=None)
+        address = StoreAddress(store, hide_passwords(store), artifact_uri=None)
+        if not address.is_server:
+            return address
         login = split_login(store)
-        return StoreAddress(login.address, None, login) if address.is_server else address
+        return replace(address, tracking_uri=login.address, login=login)
     folder = Path(store).resolve()
     # SQLAlchemy unquotes the database's path and ends it at a question mark.
     path = (folder / "mlflow.db").as_posix().replace("%", "%25").replace("?", "%3F")
-    return StoreAddress(f"sqlite:///{path}", (folder / "artifacts").as_uri())
+    artifacts = (folder / "artifacts").as_uri()
+    return StoreAddress(f"sqlite:///{path}", str(store), artifact_uri=artifacts)
 
 
 def check_server(address: StoreAddress) -> None:
@@ -58,14 +63,13 @@ def check_server(address: StoreAddress) -> None:
     """
     if not address.is_server:
         return
-    uri = address.tracking_uri
-    parts = urlsplit(uri)
+    parts = urlsplit(address.tracking_uri)
     try:
         port = parts.port or _DEFAULT_PORTS[parts.scheme]
         socket.create_connection((parts.hostname or "", port), _SECONDS_TO_ANSWER).close()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{uri}: no MLflow server answers there: {reason}") from error
+        raise ConfigError(f"{address.shown}: no MLflow server answers there: {reason}") from error
 
 
 @contextlib.contextmanager

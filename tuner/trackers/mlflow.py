@@ -237,7 +237,7 @@ class MlflowTracker(LifecycleTracker):
         return run_id
 
     def _explained(self) -> AbstractContextManager[None]:
-        return explained(self._store.tracking_uri)
+        return explained(self._store.shown)
 
 
 def _files(repository: ArtifactRepository, folder: str) -> Iterator[str]:

@@ -151,6 +151,7 @@ class Sender:
         begun, wait, said = time.monotonic(), _FIRST_WAIT, False
         while True:
             time.sleep(wait)
+            first = self._waiting[0]
             try:
                 self._send_kept()
             except Exception as error:
@@ -163,7 +164,8 @@ class Sender:
                         "MLflow %s is away (%s); the study goes on, what it writes is kept in %s",
                         *(self._server, reason_of(error), self._folder),
                     )
-                wait = min(2 * wait, _LONGEST_WAIT)
+                moved = self._waiting[0] is not first
+                wait = _FIRST_WAIT if moved else min(2 * wait, _LONGEST_WAIT)
             else:
                 if said:
                     seconds = time.monotonic() - begun

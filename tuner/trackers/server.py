@@ -71,12 +71,12 @@ def reason_of(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def explained(uri: str) -> Iterator[None]:
-    """Turn MLflow's refusal of a store or a study into one line."""
+def explained(place: str) -> Iterator[None]:
+    """Turn MLflow's refusal of a store or a study into one line that names the place."""
     try:
         yield
     except (MlflowException, requests.RequestException) as error:
-        raise ConfigError(f"MLflow store {hide_passwords(uri)}: {reason_of(error)}") from error
+        raise ConfigError(f"MLflow store {place}: {reason_of(error)}") from error
 
 
 def _causes(error: BaseException) -> tuple[BaseException, ...]:
