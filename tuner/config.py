@@ -38,6 +38,8 @@ class ExecutorSettings(Frozen):
     """Runs at once."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of a run; by default the machine's, shared out among the workers."""
+    heartbeat_seconds: float = Field(default=60.0, gt=0)
+    """Time between a launcher's signs of life; others take over its runs after two it missed."""
 
     @model_validator(mode="after")
     def _one_inside(self) -> ExecutorSettings:

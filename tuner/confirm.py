@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from trainers.contract import RunEvent, RunSpec
 from tuner.budget import Objective
 from tuner.executors import RunInterrupted
+from tuner.outcome import Outcome
 from tuner.plan import Cell
-from tuner.record import Outcome
-from tuner.session import Session, TooManyFailures
+from tuner.session import Configuration, Session, TooManyFailures
 from tuner.space import Point
 from tuner.threads import map_threads
 from tuner.trackers import aggregate
@@ -23,6 +24,8 @@ class _Run:
 
     spec: RunSpec
     outcome: Outcome | None
+    elsewhere: bool = False
+    """Another launcher did it, and keeps its model."""
 
 
 def confirm(
@@ -38,57 +41,87 @@ def confirm(
         parallel: Runs at once.
     """
     specs = [cell.spec(seeds, point, confirm=True) for seeds in cell.study.confirm.seeds]
-    group_id = session.open_group(cell, specs[0], phase="confirm", trial=trial)
-    tracker = session.recorder.tracker
-
-    def work(spec: RunSpec) -> _Run:
-        if session.time_is_up():
-            return _Run(spec, None)
-        session.bear_failures()
-        return _Run(spec, session.run(cell, spec, group_id, trial=trial, sink=_watch_only))
-
+    made = session.open_group(cell, specs[0], phase="confirm", trial=trial, shared=True)
     try:
-        close = session.recorder.executor.close
-        runs = map_threads(work, specs, parallel, on_error=close)
+        runs = _do_runs(made, session, specs, parallel=parallel)
     except (KeyboardInterrupt, RunInterrupted):
-        tracker.close_group(group_id, state="killed", reason="interrupted", metrics={})
+        session.leave_group(made, specs)
         raise
     except TooManyFailures as error:
-        tracker.close_group(group_id, state="failed", reason=str(error), metrics={})
+        session.close_group(made, state="failed", reason=str(error), metrics={})
         raise
-    _keep_models(cell, session, group_id, runs=runs)
-    ended = [run.outcome for run in runs if run.outcome is not None]
-    results = [outcome.result for outcome in ended if outcome.result is not None]
-    missing = len(specs) - len(results)
-    late = len(ended) < len(specs)
-    reason = f"{missing} of {len(specs)} runs {'not begun in time' if late else 'failed'}"
-    tracker.close_group(
-        group_id,
-        state="killed" if late else "failed" if missing else "finished",
-        reason=reason if missing else "",
-        metrics=aggregate([result.metrics() for result in results]),
-    )
+    _keep_models(made, session, runs)
+    missing = _close(made, session, runs)
     session.bear_failures()
     return not missing
 
 
-def _keep_models(cell: Cell, session: Session, group_id: str, *, runs: Sequence[_Run]) -> None:
-    """Track the models that the study keeps: of every run, or of the best on validation."""
+def _do_runs(
+    made: Configuration, session: Session, specs: Sequence[RunSpec], *, parallel: int
+) -> list[_Run]:
+    """Do what no other launcher is doing first; then wait for what is left."""
+
+    def work(spec: RunSpec, *, wait: bool) -> _Run | None:
+        while not session.time_is_up():
+            session.bear_failures()
+            done = session.try_run(made, spec, _watch_only)
+            if done is not None:
+                return _Run(spec, done.outcome, done.elsewhere)
+            if not wait:
+                return None
+            session.ending.pause(session.claims.poll_seconds)
+        return _Run(spec, None)
+
+    runs: dict[RunSpec, _Run] = {}
+    for wait in (False, True):
+        left = [spec for spec in specs if spec not in runs]
+        found = map_threads(
+            partial(work, wait=wait), left, parallel, on_error=session.ending.close
+        )
+        runs |= {run.spec: run for run in found if run is not None}
+    return [runs[spec] for spec in specs]
+
+
+def _close(made: Configuration, session: Session, runs: Sequence[_Run]) -> int:
+    """Close the group, unless other launchers are still at it; return how many runs lack."""
+    ended = [run.outcome for run in runs if run.outcome is not None]
+    results = [outcome.result for outcome in ended if outcome.result is not None]
+    missing = len(runs) - len(results)
+    late = len(ended) < len(runs)
+    if late and session.is_shared_now([run.spec for run in runs]):
+        return missing
+    reason = f"{missing} of {len(runs)} runs {'not begun in time' if late else 'failed'}"
+    session.close_group(
+        made,
+        state="killed" if late else "failed" if missing else "finished",
+        reason=reason if missing else "",
+        metrics=aggregate([result.metrics() for result in results]),
+    )
+    return missing
+
+
+def _keep_models(made: Configuration, session: Session, runs: Sequence[_Run]) -> None:
+    """Track the models that the study keeps: of every run, or of the best on validation.
+
+    Each launcher does so for the runs that it did.
+    """
+    save = made.cell.study.save
     finished = [run for run in runs if run.outcome is not None and run.outcome.result is not None]
-    if cell.study.save == "none" or not finished:
+    if save == "none" or not finished or (save == "best" and len(finished) < len(runs)):
         return
-    if cell.study.save == "best":
-        if len(finished) < len(runs):
-            return
-        best = max(finished, key=lambda run: _merit(cell, run))
-        for run in finished:
-            if run is not best:
-                shutil.rmtree(session.model_folder(run.spec), ignore_errors=True)
-        finished = [best]
+    kept = finished
+    if save == "best":
+        kept = [max(finished, key=lambda run: _merit(made.cell, run))]
     tracker = session.recorder.tracker
     for run in finished:
-        run_id = tracker.open_run(group_id, run.spec, adopt=True)
-        tracker.log_model(run_id, session.model_folder(run.spec))
+        folder = session.model_folder(run.spec)
+        if run.elsewhere or not folder.is_dir():
+            continue
+        if run in kept:
+            run_id = tracker.open_run(made.group_id, run.spec, adopt=True)
+            tracker.log_model(run_id, folder)
+        else:
+            shutil.rmtree(folder)
 
 
 def _merit(cell: Cell, run: _Run) -> float:

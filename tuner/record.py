@@ -5,58 +5,19 @@ from __future__ import annotations
 import shutil
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from trainers.contract import Emit, Measure, RunResult, RunSpec, StopRun, Workspace
+from trainers.contract import Emit, Measure, RunSpec, StopRun, Workspace
 from trainers.errors import OutOfMemory, RunFailed
-from trainers.plugins import Frozen
+from tuner.claims import Claims
 from tuner.executors import Executor, RunInterrupted
 from tuner.journal import Journal, read_journal, write_whole
+from tuner.outcome import Order, Outcome, claim_of, read_outcome
 from tuner.retry import retry_params, smaller
 from tuner.store import Store
 from tuner.trackers import Tracker
-
-
-class Outcome(Frozen):
-    """How a run ended, as `outcome.json` in its folder says."""
-
-    state: Literal["finished", "pruned", "failed"]
-    """finished: it has a result; pruned: its trial was stopped; failed: it has a reason."""
-    owner: str
-    """Trial or confirm group that it was done for."""
-    reason: str = ""
-    """Why it failed or was pruned, in one line."""
-    result: RunResult | None = None
-    """What came out of a finished run."""
-    retry: Mapping[str, str] = {}
-    """What was changed in the spec after out of memory, such as `retry.batch_size`."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """A run to be done, and what it is for."""
-
-    spec: RunSpec
-    group_id: str
-    """The tracker's id of the configuration."""
-    owner: str
-    """Names the configuration in the outcome."""
-    data: Mapping[str, str]
-    """Digest of each split as the data are now; empty where they are not known."""
-
-    def fulfilled_by(self, outcome: Outcome) -> bool:
-        """Say whether an earlier outcome stands for this run.
-
-        A finished one does for everybody, unless the data have changed since; a pruned or failed
-        one only for the trial it was made in. A failed confirm run is tried again.
-        """
-        if outcome.result is None:
-            return outcome.owner == self.owner and not self.spec.read_test
-        facts = outcome.result.facts
-        return all(facts.get(f"data.{split}") == digest for split, digest in self.data.items())
 
 
 @dataclass(frozen=True)
@@ -65,6 +26,8 @@ class Recorded:
 
     outcome: Outcome
     reused: bool
+    elsewhere: bool = False
+    """Another living launcher did it, and tracks it."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +40,12 @@ class _Tried:
 
 @dataclass
 class Recorder:
-    """Does runs for a study: the one place where executor, journal and tracker meet."""
+    """Does runs for a study: the one place where executor, journal, tracker and claims meet."""
 
     executor: Executor
     tracker: Tracker
     store: Store
+    claims: Claims
     data_dir: Path
     threads: int
     measure: Measure = "process"
@@ -89,30 +53,64 @@ class Recorder:
         default_factory=lambda: defaultdict(threading.Lock)
     )
 
-    def run(self, order: Order, watch: Emit) -> Recorded:
+    def run(self, order: Order, watch: Emit) -> Recorded | None:
         """Return the outcome of a run, doing it only if it has none yet.
 
         Args:
             order: The run, and what it is for.
             watch: Called with every event, also those of an earlier run. It may raise StopRun.
 
+        Returns:
+            None while another launcher is at it.
+
         Raises:
             RunInterrupted, KeyboardInterrupt: The study is being closed; the run is tracked as
                 killed and will be done again.
+            LauncherReplaced: Another launcher has taken the run over.
         """
         digest = order.spec.digest()
-        folder = self.store.run_dir(digest)
+
+        def will_do(content: str, fresh: bool) -> bool:
+            return order.fulfilled_by(Outcome.model_validate_json(content), fresh=fresh)
+
         with self._locks[digest]:
-            outcome = read_outcome(folder)
-            reused = outcome is not None and order.fulfilled_by(outcome)
-            extra = outcome.retry if outcome is not None and reused else {}
-            run_id = self.tracker.open_run(order.group_id, order.spec, adopt=reused, extra=extra)
-            if outcome is not None and reused:
-                self._replay(folder, run_id, watch)
-                self._close(run_id, outcome, folder)
-            else:
-                outcome = self._do(order, run_id, watch)
+            taken = self.claims.take(claim_of(digest), will_do)
+            if taken is None:
+                return None
+            if taken.content is None:
+                try:
+                    return self._hold(order, watch)
+                except BaseException:
+                    self.claims.release(claim_of(digest))
+                    raise
+            outcome = Outcome.model_validate_json(taken.content)
+            if taken.by == "living" and outcome.owner == order.owner:
+                return Recorded(outcome, reused=True, elsewhere=True)
+            self._track(order, outcome, watch)
+            return Recorded(outcome, reused=True)
+
+    def _hold(self, order: Order, watch: Emit) -> Recorded:
+        """Reuse the outcome in the run's folder, or do the run; then say so in the claim."""
+        outcome = read_outcome(self.store.run_dir(order.spec.digest()))
+        reused = outcome is not None and order.fulfilled_by(outcome)
+        if outcome is not None and reused:
+            self._track(order, outcome, watch)
+        else:
+            run_id = self.tracker.open_run(order.group_id, order.spec, adopt=False)
+            outcome = self._do(order, run_id, watch)
+        self.claims.complete(claim_of(order.spec.digest()), outcome.model_dump_json())
         return Recorded(outcome, reused)
+
+    def _track(self, order: Order, outcome: Outcome, watch: Emit) -> None:
+        """Give the tracker an earlier run, and show its events, where this machine has them."""
+        folder = self.store.run_dir(order.spec.digest())
+        run_id = self.tracker.open_run(order.group_id, order.spec, adopt=True, extra=outcome.retry)
+        found = read_outcome(folder)
+        # Else the run was done on another machine, or what is here is an earlier attempt.
+        here = found is not None and found.model_dump_json() == outcome.model_dump_json()
+        if here:
+            self._replay(folder, run_id, watch)
+        self._close(run_id, outcome, folder if here else None)
 
     def _replay(self, folder: Path, run_id: str, watch: Emit) -> None:
         """Show an earlier run's events; its end is known, so a wish to stop it comes too late."""
@@ -138,6 +136,7 @@ class Recorder:
             run_id = self.tracker.open_run(order.group_id, order.spec, adopt=False, extra=extra)
             tried = self._try(order, tried.next, run_id, watch)
         write_whole(folder / "outcome.json", tried.outcome.model_dump_json())
+        self.claims.keep(claim_of(order.spec.digest()))
         self._close(run_id, tried.outcome, folder)
         return tried.outcome
 
@@ -162,6 +161,7 @@ class Recorder:
                 write_whole(folder / "stderr.log", failed.detail)
             return _Tried(Outcome(state="failed", reason=failed.reason, **ended))
         except (KeyboardInterrupt, RunInterrupted):
+            self.claims.launcher.check()
             self.tracker.close_run(run_id, state="killed", reason="interrupted")
             raise
 
@@ -174,7 +174,7 @@ class Recorder:
             measure=self.measure,
         )
 
-    def _close(self, run_id: str, outcome: Outcome, folder: Path) -> None:
+    def _close(self, run_id: str, outcome: Outcome, folder: Path | None) -> None:
         self.tracker.close_run(
             run_id,
             state=outcome.state,
@@ -182,9 +182,3 @@ class Recorder:
             result=outcome.result,
             folder=folder,
         )
-
-
-def read_outcome(folder: Path) -> Outcome | None:
-    """Return how the run of this folder ended; None while it has not."""
-    path = folder / "outcome.json"
-    return Outcome.model_validate_json(path.read_text()) if path.exists() else None

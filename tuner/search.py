@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import threading
-import warnings
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 import optuna
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from trainers.contract import Emit, RunEvent, RunSpec, StopRun
-from tuner.algorithms import STATEFUL
+from tuner.ask import Claimed, claim, is_spent, study_name
 from tuner.executors import RunInterrupted
 from tuner.plan import Cell
-from tuner.session import Session
-from tuner.space import Value, suggest
-from tuner.takeover import HEARTBEAT_SECONDS, LAUNCHER, adopt, fail_stale, heartbeat, launcher
+from tuner.session import Configuration, Session
 from tuner.threads import map_threads
 from tuner.trackers import RunState, aggregate
-from tuner.trials import REASON, Best, best_of, budgeted, counted, waiting
-
-
-@dataclass(frozen=True)
-class _Claimed:
-    """A trial that this launcher works on, with its point."""
-
-    trial: optuna.Trial
-    point: Mapping[str, Value]
+from tuner.trials import REASON, Best, best_of
 
 
 @dataclass(frozen=True)
@@ -40,27 +28,6 @@ class _Ended:
     state: RunState
     reason: str
     metrics: Sequence[Mapping[str, float]]
-
-
-def open_storage(url: str) -> RDBStorage:
-    """Open Optuna's storage, with a heartbeat, so that trials of a dead launcher are found.
-
-    Optuna's warnings of what it may change one day, and of a heartbeat without `optimize`, which
-    `search` keeps itself, are turned off: a user of a study can do nothing about them.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
-    return RDBStorage(
-        url,
-        heartbeat_interval=HEARTBEAT_SECONDS,
-        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
-    )
-
-
-def study_name(cell: Cell) -> str:
-    """Name a cell's Optuna study; a cell whose definition changes gets a new one."""
-    return f"{cell.study.name} / {cell.label} @ {cell.fingerprint()}"
 
 
 def search(cell: Cell, session: Session, storage: RDBStorage, *, parallel: int) -> Best | None:
@@ -81,16 +48,18 @@ def search(cell: Cell, session: Session, storage: RDBStorage, *, parallel: int) 
 
     def work(_: int) -> None:
         while not session.time_is_up():
-            claimed = _claim(study, cell, lock)
-            if claimed is None:
+            with lock:
+                claimed = session.claims.patience.persist(lambda: claim(study, cell, session))
+            if claimed is not None:
+                _evaluate(study, cell, claimed, session, lock)
+                session.bear_failures()
+            elif is_spent(study, cell):
                 return
-            with heartbeat(storage, claimed.trial):
-                _evaluate(study, cell, claimed, session)
-            session.bear_failures()
+            else:
+                session.ending.pause(session.claims.poll_seconds)
 
-    map_threads(work, range(parallel), parallel, on_error=session.recorder.executor.close)
-    spent = len(counted(study)) >= cell.study.search.trials
-    return best_of(study, cell) if spent else None
+    map_threads(work, range(parallel), parallel, on_error=session.ending.close)
+    return best_of(study, cell) if is_spent(study, cell) else None
 
 
 def _open(cell: Cell, storage: RDBStorage) -> optuna.Study:
@@ -104,68 +73,49 @@ def _open(cell: Cell, storage: RDBStorage) -> optuna.Study:
     )
 
 
-def _claim(study: optuna.Study, cell: Cell, lock: threading.Lock) -> _Claimed | None:
-    """Take over an abandoned trial, or ask for a new one; None when the budget is spent."""
-    space = cell.study.arms[cell.arm].space
-    with lock:
-        trial = adopt(study, budgeted(study, cell))
-        if trial is None:
-            fail_stale(study)
-            if len(counted(study)) >= cell.study.search.trials and not waiting(study):
-                return None
-            study.sampler = _sampler(cell, len(study.get_trials(deepcopy=False)))
-            trial = study.ask()
-        trial.set_user_attr(LAUNCHER, launcher())
-        return _Claimed(trial, suggest(trial, space))
-
-
-def _sampler(cell: Cell, number: int) -> optuna.samplers.BaseSampler:
-    """Make the sampler of one trial, seeded by cell and trial.
-
-    A fresh seed for every trial makes a resumed search equal to an uninterrupted one; samplers
-    that keep their place in the storage want the same seed throughout.
-    """
-    search = cell.study.search
-    seed = zlib.crc32(f"{search.sampler_seed} {cell.label}".encode())
-    seed += 0 if search.sampler.kind in STATEFUL else number
-    grid = {k: v.grid() or [] for k, v in cell.study.arms[cell.arm].space.items()}
-    parallel = cell.study.executor.workers > 1
-    return search.sampler.build(seed % 2**32, grid=grid, parallel=parallel)
-
-
-def _evaluate(study: optuna.Study, cell: Cell, claimed: _Claimed, session: Session) -> None:
+def _evaluate(
+    study: optuna.Study, cell: Cell, claimed: Claimed, session: Session, lock: threading.Lock
+) -> None:
     """Run a trial on every search seed, tell Optuna and the tracker how it ended."""
-    trial = claimed.trial
+    number = claimed.trial.number
     specs = [cell.spec(seeds, claimed.point) for seeds in cell.study.search.seeds]
-    epochs_count = len(specs) == 1 and len(cell.study.objectives()) == 1
-    group_id = session.open_group(cell, specs[0], phase="search", trial=trial.number)
-    metrics: list[Mapping[str, float]] = []
-    state: RunState = "finished"
-    reason = ""
     try:
-        for spec in specs:
-            sink = _sink(trial, cell, spec) if epochs_count else _no_sink
-            outcome = session.run(cell, spec, group_id, trial=trial.number, sink=sink)
-            if outcome.result is None:
-                state, reason = outcome.state, outcome.reason
-                break
-            metrics.append(outcome.result.metrics())
-            if len(metrics) < len(specs) and _behind(trial, cell, metrics):
-                state, reason = "pruned", f"pruned after {len(metrics)} seeds"
-                break
-    except (KeyboardInterrupt, RunInterrupted):
-        trial.set_user_attr(LAUNCHER, "")
-        session.recorder.tracker.close_group(
-            group_id, state="killed", reason="interrupted", metrics={}
+        made = session.open_group(
+            cell, specs[0], phase="search", trial=number, shared=claimed.adopted
         )
-        raise
-    session.recorder.tracker.close_group(
-        group_id, state=state, reason=reason, metrics=aggregate(metrics)
-    )
-    _tell(study, cell, claimed, _Ended(state, reason, metrics))
+        try:
+            ended = _run_seeds(made, claimed, specs, session)
+        except (KeyboardInterrupt, RunInterrupted):
+            session.leave_group(made, specs)
+            raise
+        session.claims.keep(claimed.name)
+        metrics = aggregate(ended.metrics)
+        session.close_group(made, state=ended.state, reason=ended.reason, metrics=metrics)
+        with lock:  # the study's sampler is one for all threads
+            _tell(study, cell, claimed, ended)
+    finally:
+        session.claims.release(claimed.name)
 
 
-def _tell(study: optuna.Study, cell: Cell, claimed: _Claimed, ended: _Ended) -> None:
+def _run_seeds(
+    made: Configuration, claimed: Claimed, specs: Sequence[RunSpec], session: Session
+) -> _Ended:
+    """Run a trial on seed after seed, until one ends without a result or the pruner says so."""
+    cell, trial = made.cell, claimed.trial
+    epochs_count = len(specs) == 1 and len(cell.study.objectives()) == 1
+    metrics: list[Mapping[str, float]] = []
+    for spec in specs:
+        sink = _sink(trial, cell, spec) if epochs_count else _no_sink
+        outcome = session.run(made, spec, sink)
+        if outcome.result is None:
+            return _Ended(outcome.state, outcome.reason, metrics)
+        metrics.append(outcome.result.metrics())
+        if len(metrics) < len(specs) and _behind(trial, cell, metrics):
+            return _Ended("pruned", f"pruned after {len(metrics)} seeds", metrics)
+    return _Ended("finished", "", metrics)
+
+
+def _tell(study: optuna.Study, cell: Cell, claimed: Claimed, ended: _Ended) -> None:
     """Tell Optuna how a trial ended; on several seeds its value is their mean."""
     if cell.study.search.sampler.kind == "grid":
         # At the last point the grid sampler calls Study.stop, which only `optimize` may do.
@@ -175,11 +125,12 @@ def _tell(study: optuna.Study, cell: Cell, claimed: _Claimed, ended: _Ended) -> 
             fmean(objective.of(row) for row in ended.metrics)
             for objective in cell.study.objectives()
         ]
-        study.tell(claimed.trial, values)
+        study.tell(claimed.trial, values, skip_if_finished=True)
         return
     claimed.trial.set_user_attr(REASON, ended.reason)
     pruned = ended.state == "pruned"
-    study.tell(claimed.trial, state=TrialState.PRUNED if pruned else TrialState.FAIL)
+    state = TrialState.PRUNED if pruned else TrialState.FAIL
+    study.tell(claimed.trial, state=state, skip_if_finished=True)
 
 
 def _sink(trial: optuna.Trial, cell: Cell, spec: RunSpec) -> Emit:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from trainers.contract import Emit, RunEvent, RunSpec
 from trainers.errors import TunerError
+from tuner.claims import Claims
+from tuner.database import Outage
+from tuner.executors import Executor, RunInterrupted
+from tuner.outcome import Order, Outcome, claim_of
 from tuner.plan import Cell, Phase
 from tuner.progress import RunNotice, Watch
-from tuner.record import Order, Outcome, Recorder
-from tuner.trackers import Group
+from tuner.record import Recorded, Recorder
+from tuner.trackers import Group, RunState
+
+_OPEN, _CLOSED = "open", "closed"
 
 
 class TooManyFailures(TunerError):
@@ -23,11 +30,53 @@ class TooManyFailures(TunerError):
     exit_code = 1
 
 
+class Ending:
+    """Ends a study before its time: its runs, and whatever waits."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._begun = threading.Event()
+
+    def close(self) -> None:
+        """End every run that is going on, and all waiting."""
+        self._begun.set()
+        self._executor.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, for another launcher or for the database.
+
+        Raises:
+            RunInterrupted: The study is being closed.
+        """
+        if self._begun.wait(seconds):
+            raise RunInterrupted
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A configuration whose runs are being done: a trial, or a cell's confirm runs."""
+
+    cell: Cell
+    phase: Phase
+    trial: int | None
+    """Number of the trial; in the confirm phase, of the trial that was chosen."""
+    group_id: str
+    """The tracker's identifier."""
+    shared: bool
+    """Other launchers may do some of its runs."""
+
+    @property
+    def name(self) -> str:
+        """Name for claims and outcomes."""
+        return f"{self.cell.label} {self.cell.fingerprint()} {self.phase} {self.trial}"
+
+
 @dataclass
 class Session:
     """One call of `run_study`."""
 
     recorder: Recorder
+    ending: Ending
     watch: Watch
     max_failures: int
     deadline: float | None
@@ -41,28 +90,81 @@ class Session:
         """Say whether the deadline has passed."""
         return self.deadline is not None and self.clock() > self.deadline
 
-    def open_group(self, cell: Cell, spec: RunSpec, *, phase: Phase, trial: int | None) -> str:
-        """Open the tracker's record of one configuration and return its id."""
-        params = {k: v for k, v in spec.flat().items() if not k.startswith("seeds.")}
-        return self.recorder.tracker.open_group(group_of(cell, phase, trial), params)
+    @property
+    def claims(self) -> Claims:
+        """The claims on the study's work."""
+        return self.recorder.claims
 
-    def run(
-        self, cell: Cell, spec: RunSpec, group_id: str, *, trial: int | None, sink: Emit
-    ) -> Outcome:
+    def open_group(
+        self, cell: Cell, spec: RunSpec, *, phase: Phase, trial: int | None, shared: bool
+    ) -> Configuration:
+        """Open the tracker's record of one configuration.
+
+        Args:
+            cell: Its cell.
+            spec: One of its runs.
+            phase: What it is for.
+            trial: Number of the trial; in the confirm phase, of the trial that was chosen.
+            shared: Another launcher has worked on it, or may do so now.
+        """
+        params = {k: v for k, v in spec.flat().items() if not k.startswith("seeds.")}
+        group, tracker = group_of(cell, phase, trial), self.recorder.tracker
+        made = Configuration(cell, phase, trial, "", shared)
+        if not shared:
+            return replace(made, group_id=tracker.open_group(group, params))
+        with self.claims.exclusive(_group_claim(made)) as state:
+            made = replace(made, group_id=tracker.open_group(group, params, shared=True))
+            state.note = _OPEN
+        return made
+
+    def close_group(
+        self, made: Configuration, *, state: RunState, reason: str, metrics: Mapping[str, float]
+    ) -> None:
+        """Close the tracker's record; if it is shared, it is closed by one launcher."""
+        tracker = self.recorder.tracker
+        if not made.shared:
+            tracker.close_group(made.group_id, state=state, reason=reason, metrics=metrics)
+            return
+        with self.claims.exclusive(_group_claim(made)) as noted:
+            if noted.note == _OPEN:
+                tracker.close_group(made.group_id, state=state, reason=reason, metrics=metrics)
+                noted.note = _CLOSED
+
+    def leave_group(self, made: Configuration, specs: Sequence[RunSpec]) -> None:
+        """Close the record of a configuration as interrupted, unless others are at its runs."""
+        self.claims.launcher.check()
+        with contextlib.suppress(Outage, RunInterrupted):
+            if not self.is_shared_now(specs):
+                self.close_group(made, state="killed", reason="interrupted", metrics={})
+
+    def is_shared_now(self, specs: Sequence[RunSpec]) -> bool:
+        """Say whether other launchers are doing some of these runs; this one has ended its own."""
+        return not self.claims.held().isdisjoint(claim_of(spec.digest()) for spec in specs)
+
+    def run(self, made: Configuration, spec: RunSpec, sink: Emit) -> Outcome:
+        """Do one run of a configuration, or wait for the launcher that is doing it."""
+        while (done := self.try_run(made, spec, sink)) is None:
+            self.ending.pause(self.claims.poll_seconds)
+        return done.outcome
+
+    def try_run(self, made: Configuration, spec: RunSpec, sink: Emit) -> Recorded | None:
         """Do one run of a configuration, with notices to the watcher.
 
         Args:
-            cell: Where the run belongs.
+            made: The configuration.
             spec: The run.
-            group_id: Id that `open_group` returned.
-            trial: Number of the trial; in the confirm phase, of the trial that was chosen.
             sink: Called with every event; may raise StopRun.
-        """
-        phase: Phase = "confirm" if spec.read_test else "search"
-        started = self.clock()
 
+        Returns:
+            None while another launcher is at it.
+        """
+        started = self.clock()
         begun = RunNotice(
-            cell=cell, phase=phase, trial=trial, seed=spec.seeds.init, epochs=spec.train.epochs
+            cell=made.cell,
+            phase=made.phase,
+            trial=made.trial,
+            seed=spec.seeds.init,
+            epochs=spec.train.epochs,
         )
 
         def notify(**changes: Any) -> None:
@@ -73,17 +175,18 @@ class Session:
             sink(event)
 
         self.watch(begun)
-        owner = f"{cell.label} {cell.fingerprint()} {phase} {trial}"
-        order = Order(spec, group_id, owner, cell.data.get(spec.seeds.data, {}))
-        recorded = self.recorder.run(order, pass_on)
+        data = made.cell.data.get(spec.seeds.data, {})
+        recorded = self.recorder.run(Order(spec, made.group_id, made.name, data), pass_on)
+        if recorded is None:
+            return None
         outcome = recorded.outcome
         notify(state=outcome.state, reason=outcome.reason, reused=recorded.reused)
         if outcome.state == "failed":
             with self._lock:
                 self.failures.append(
-                    f"{cell.label}, {phase}, seed {spec.seeds.init}: {outcome.reason}"
+                    f"{made.cell.label}, {made.phase}, seed {spec.seeds.init}: {outcome.reason}"
                 )
-        return outcome
+        return recorded
 
     def model_folder(self, spec: RunSpec) -> Path:
         """Name the folder where a run leaves its trained model."""
@@ -114,3 +217,7 @@ def group_of(cell: Cell, phase: Phase, trial: int | None) -> Group:
         trial=trial,
         cell=cell.fingerprint(),
     )
+
+
+def _group_claim(made: Configuration) -> str:
+    return f"group {made.name}"

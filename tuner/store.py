@@ -1,25 +1,36 @@
-"""Name the files of a store: one folder that holds everything a study leaves behind."""
+"""Name the parts of a store: a folder of files, and the database that launchers share."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from trainers.errors import ConfigError
 
 STORE = Path("mlruns")
 """Folder that keeps everything unless the user says otherwise."""
 DATA_DIR = Path.home() / ".cache" / "tuner" / "data"
 """Where task files are kept unless the user says otherwise."""
+_POSTGRES = re.compile(r"postgres(ql)?(\+psycopg)?://", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Store:
-    """A local store, by default `./mlruns`. The tracker keeps its database there too."""
+    """Where a study is kept; by default all of it, the tracker's runs too, in `./mlruns`."""
 
     root: Path
+    """Folder of the files."""
+    shared: str | None = None
+    """URL of the PostgreSQL database of trials and claims; by default SQLite in the folder."""
 
     @property
-    def optuna_url(self) -> str:
-        """URL of Optuna's storage, a SQLite database."""
+    def database_url(self) -> str:
+        """URL of the database of Optuna's storage and of the claims, as SQLAlchemy wants it."""
+        if self.shared is not None:
+            # Optuna takes braces for a template's.
+            url = self.shared.replace("{", "%7B").replace("}", "%7D")
+            return _POSTGRES.sub("postgresql+psycopg://", url, count=1)
         # SQLAlchemy unquotes the database's path and ends it at a question mark.
         path = (self.root / "optuna.db").resolve().as_posix()
         return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
@@ -37,3 +48,28 @@ class Store:
     def run_dir(self, digest: str) -> Path:
         """Folder of one run: its journal, its outcome, what it keeps."""
         return self.root / "runs" / digest
+
+
+def find_store(store: str | Path | Store, files: str | Path | None = None) -> Store:
+    """Return the store that an address means.
+
+    Args:
+        store: A folder, or the URL of a PostgreSQL database.
+        files: With a database, the folder of the files; by default `./mlruns`.
+
+    Raises:
+        ConfigError: It is the address of something else.
+    """
+    if isinstance(store, Store):
+        return store
+    if _POSTGRES.match(str(store)):
+        return Store(Path(files or STORE), str(store))
+    if re.match(r"[\w+]+:/", str(store)):
+        scheme = str(store).partition(":")[0]
+        raise ConfigError(
+            f"--store: a study is kept in a folder or in PostgreSQL (postgresql://...), got "
+            f"{scheme}:"
+        )
+    if files is not None:
+        raise ConfigError(f"--files {files}: needs --store postgresql://..., got {store}")
+    return Store(Path(store))

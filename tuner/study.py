@@ -7,24 +7,24 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from trainers.tasks.load import load_task
+from tuner.claims import Claims
 from tuner.config import StudyConfig
 from tuner.confirm import confirm
-from tuner.executors import make_executor
+from tuner.database import Patience, explained, name_database, opening
+from tuner.executors import RunInterrupted, make_executor
+from tuner.launchers import Launcher
 from tuner.load import dump_study
+from tuner.optuna_storage import PatientStorage, open_storage
 from tuner.plan import Cell, Digests, plan
 from tuner.progress import Watch, unwatched
 from tuner.record import Recorder
-from tuner.search import open_storage, search
-from tuner.session import Session
-from tuner.store import DATA_DIR, STORE, Store
-from tuner.threads import map_threads
+from tuner.search import search
+from tuner.session import Ending, Session
+from tuner.sharing import share_cells
+from tuner.store import DATA_DIR, STORE, Store, find_store
 from tuner.trackers import Tracker, open_server, open_tracker
-
-if TYPE_CHECKING:
-    from optuna.storages import RDBStorage
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class StudyOutcome:
 def run_study(
     config: StudyConfig,
     *,
-    store: str | Path = STORE,
+    store: str | Path | Store = STORE,
     tracking: str | Tracker | None = None,
     data_dir: str | Path = DATA_DIR,
     watch: Watch = unwatched,
@@ -49,7 +49,8 @@ def run_study(
 
     Args:
         config: The study.
-        store: Folder that keeps everything.
+        store: Folder that keeps everything, or the URL of a PostgreSQL database for trials and
+            claims, with files in `./mlruns`; `find_store` names another folder for them.
         tracking: Where runs are recorded: the address of an MLflow server, or a tracker; by
             default MLflow in the store.
         data_dir: Folder of the task files.
@@ -61,30 +62,34 @@ def run_study(
         TrackerAway: All is done, but the MLflow server was away too long to be told of it.
         KeyboardInterrupt: Passed on once every run has been ended and tracked as killed.
     """
-    data_dir, place = Path(data_dir), Store(Path(store))
+    data_dir, place = Path(data_dir), find_store(store)
     cells = plan(config, check_inputs(config, data_dir))
     place.root.mkdir(parents=True, exist_ok=True)
     executor = make_executor(config.executor)
     if not any(place.root.iterdir()):
         executor.warm_up()  # something is to be trained for sure
-    tracker = _tracker(tracking, place)
-    tracker.open_study(config.name, dump_study(config))
+    ending = Ending(executor)
+    with opening(place.root, place.database_url):
+        tracker = _tracker(tracking, place)
+        tracker.open_study(config.name, dump_study(config))
+        shared = _open_shared(config, place, ending)
     workers, timeout = config.executor.workers, config.timeout_seconds
     session = Session(
         recorder=Recorder(
             executor=executor,
             tracker=tracker,
             store=place,
+            claims=shared.claims,
             data_dir=data_dir,
             threads=config.executor.threads or max(1, (os.cpu_count() or 1) // workers),
             measure=config.measure,
         ),
+        ending=ending,
         watch=watch,
         max_failures=config.max_failures,
         deadline=None if timeout is None else time.monotonic() + timeout,
     )
-    complete = _run_cells(cells, session, workers=workers)
-    tracker.settle()
+    complete = _run_cells(cells, session, shared.storage, workers=workers)
     unfinished = tuple(c.label for c, done in zip(cells, complete, strict=True) if not done)
     return StudyOutcome(tuple(session.failures), unfinished)
 
@@ -93,6 +98,33 @@ def _tracker(tracking: str | Tracker | None, store: Store) -> Tracker:
     if isinstance(tracking, str):
         return open_server(tracking, outbox=store.outbox_dir)
     return tracking or open_tracker(store.root)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What launchers share: the trials and the claims of a study, in one database."""
+
+    storage: PatientStorage
+    claims: Claims
+
+
+def _open_shared(config: StudyConfig, place: Store, ending: Ending) -> _Shared:
+    """Open the database, and enter this launcher."""
+    url, seconds = place.database_url, config.executor.heartbeat_seconds
+    patience = Patience(name_database(url), pause=ending.pause)
+    storage = open_storage(url, patience)
+    with explained(url):
+        launcher = Launcher(storage.engine, patience, seconds, on_replaced=ending.close)
+        claims = Claims(
+            storage.engine,
+            config.name,
+            launcher,
+            patience,
+            ending.pause,
+            poll_seconds=min(2.0, seconds / 10),
+        )
+        claims.open()
+    return _Shared(storage, claims)
 
 
 def check_inputs(config: StudyConfig, data_dir: Path) -> dict[str, Digests]:
@@ -113,27 +145,32 @@ def check_inputs(config: StudyConfig, data_dir: Path) -> dict[str, Digests]:
     }
 
 
-def _run_cells(cells: Sequence[Cell], session: Session, *, workers: int) -> list[bool]:
+def _run_cells(
+    cells: Sequence[Cell], session: Session, storage: PatientStorage, *, workers: int
+) -> list[bool]:
     """Run cells side by side, as many as there are workers; say of each if it is complete.
 
-    Within a cell, trials follow each other unless there are more workers than cells: so a search
-    learns from every trial before the next, and its course does not depend on timing.
+    Within a cell, trials follow each other unless there are more workers than cells, or other
+    launchers: so a search learns from every trial before the next, and does not depend on timing.
     """
     at_once = min(workers, len(cells))
-    storage = open_storage(session.recorder.store.optuna_url)
+    claims = session.recorder.claims
 
     def run_cell(cell: Cell) -> bool:
         return _run_cell(cell, session, storage, parallel=workers // at_once)
 
-    executor = session.recorder.executor
     try:
-        return map_threads(run_cell, cells, at_once, on_error=executor.close)
+        return share_cells(cells, run_cell, claims, at_once=at_once, on_error=session.ending.close)
+    except RunInterrupted:
+        claims.launcher.check()
+        raise
     finally:
-        executor.close()
+        session.recorder.executor.close()
+        claims.close()
         storage.engine.dispose()
 
 
-def _run_cell(cell: Cell, session: Session, storage: RDBStorage, *, parallel: int) -> bool:
+def _run_cell(cell: Cell, session: Session, storage: PatientStorage, *, parallel: int) -> bool:
     if not cell.searched:
         return confirm(cell, session, {}, trial=None, parallel=parallel)
     best = search(cell, session, storage, parallel=parallel)

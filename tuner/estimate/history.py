@@ -15,8 +15,8 @@ from trainers.contract import RunSpec
 from trainers.errors import ConfigError
 from tuner.config import StudyConfig
 from tuner.estimate.forecast import Count
+from tuner.outcome import Order, read_outcome
 from tuner.plan import Cell
-from tuner.record import Order, read_outcome
 from tuner.store import Store
 from tuner.trackers import RunRecord, entity_name, open_reader
 

@@ -147,9 +147,10 @@ class Reader(ABC):
 class Tracker(Reader):
     """Writes the runs of studies and reads them back. Safe to call from several threads.
 
-    One launcher at a time writes to a study: whatever it finds running there on opening a group
-    is taken for the remains of a dead launcher. A run takes events from `open_run` to
-    `close_run`; what comes later is dropped, so that a killed training's last event cannot
+    One launcher at a time writes to a group that is not shared: whatever it finds running there
+    on opening it is taken for the remains of a dead launcher. Of a shared group each launcher
+    writes its own runs; which are whose is settled elsewhere. A run takes events from `open_run`
+    to `close_run`; what comes later is dropped, so that a killed training's last event cannot
     touch a closed run. Names of metrics and facts are stored as `entity_name` writes them.
     """
 
@@ -162,11 +163,18 @@ class Tracker(Reader):
         """
 
     @abstractmethod
-    def open_group(self, group: Group, params: Mapping[str, str]) -> str:
+    def open_group(self, group: Group, params: Mapping[str, str], *, shared: bool = False) -> str:
         """Make the group's parent run, or adopt the one that is there; return its identifier.
 
         Children of an adopted parent that are still running, unless this tracker opened them,
         are closed as killed; `open_run` with `adopt` may open them again.
+
+        Args:
+            group: The configuration.
+            params: Of the parent run.
+            shared: Another launcher may have written to the group since the study was opened,
+                or may do so now: the store is asked what there is, and running children are let
+                be until their run is opened again, or the group is closed as finished.
         """
 
     @abstractmethod

@@ -31,6 +31,7 @@ class OpenGroup(_Call):
     call: Literal["open_group"] = "open_group"
     group: Group
     params: dict[str, str]
+    shared: bool = False
 
 
 class OpenRun(_Call):
@@ -95,7 +96,7 @@ def make(call: Call, tracker: LifecycleTracker, ids: MutableMapping[str, str]) -
     """
     with tracker.stamped(call.key, call.seconds):
         if isinstance(call, OpenGroup):
-            ids[call.id] = tracker.open_group(call.group, call.params)
+            ids[call.id] = tracker.open_group(call.group, call.params, shared=call.shared)
         elif isinstance(call, OpenRun):
             group_id = ids.get(call.group_id, call.group_id)
             ids[call.id] = tracker.open_run(

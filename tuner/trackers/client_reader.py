@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
-from tuner.trackers.base import Curve
+from tuner.trackers.base import Curve, Group
 from tuner.trackers.curves import Point, make_curves
 from tuner.trackers.files import Downloads
 from tuner.trackers.stored_reader import STUDY, StoredReader
@@ -54,6 +54,17 @@ class ClientReader(StoredReader):
         query = {
             "experiment_ids": [experiment.experiment_id],
             "filter_string": f"tags.`tuner.phase` = '{phase}'" if phase else "",
+            "order_by": ["attributes.start_time ASC"],
+        }
+        return map(_stored, _pages(self._client.search_runs, query))
+
+    def stored_group(self, group: Group, experiment_id: str) -> Iterator[StoredRun]:
+        """Search the runs of one configuration, as MLflow's tags tell it from others."""
+        tags = {"cell": group.cell, "phase": group.phase, "trial": group.trial}
+        wanted = [f"tags.`tuner.{k}` = '{v}'" for k, v in tags.items() if v is not None]
+        query = {
+            "experiment_ids": [experiment_id],
+            "filter_string": " and ".join(wanted),
             "order_by": ["attributes.start_time ASC"],
         }
         return map(_stored, _pages(self._client.search_runs, query))

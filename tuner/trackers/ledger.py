@@ -33,6 +33,8 @@ class Line:
     """Of the call that made it; empty where it was none of a kind that may be repeated."""
     live: bool = False
     """Opened by this tracker and not closed since."""
+    shared: bool = False
+    """A group that other launchers may write to."""
     step: int = 0
     """Last step logged."""
     latest: dict[str, MetricValue] = field(default_factory=dict)
@@ -87,6 +89,16 @@ class Ledger:
         else:
             self._children.setdefault(line.parent_id, []).append(line)
         return line
+
+    def renew(self, found: Iterable[Line]) -> None:
+        """Enter what other launchers have written; what this tracker has open is its own."""
+        for line in found:
+            known = self._lines.get(line.run_id)
+            if known is None:
+                self.add(line)
+            elif not known.live:
+                known.state = line.state
+                known.latest |= line.latest
 
     def parent(self, group: Group) -> Line | None:
         """Return the group's parent run; the newest, should there be several."""

@@ -64,15 +64,18 @@ class LifecycleTracker(Tracker):
                     self._ledger.add(line)
                 self._read.add(name)
 
-    def open_group(self, group: Group, params: Mapping[str, str]) -> str:
+    def open_group(self, group: Group, params: Mapping[str, str], *, shared: bool = False) -> str:
         """Make or adopt the group's parent run."""
         with self._lock:
+            if shared:
+                self._ledger.renew(self._read_group(group))
             line = self._ledger.parent(group)
             if line is None:
-                return self._create(Line("", group), None, params)
+                return self._create(Line("", group, shared=shared), None, params)
+            line.shared = line.shared or shared
             if not line.live:
-                for orphan in self._ledger.orphans(line.run_id):
-                    self._end(orphan, "killed", LAUNCHER_DIED)
+                if not shared:
+                    self._end_orphans(line)
                 self._revive(line, params)
             return line.run_id
 
@@ -86,8 +89,12 @@ class LifecycleTracker(Tracker):
     ) -> str:
         """Make, adopt or find a run."""
         with self._lock:
-            digest, params = spec.digest(), spec.flat() | dict(extra)
-            claim = self._ledger.claim(group_id, digest, adopt=adopt, key=self._stamp.key)
+            digest, parent, key = spec.digest(), self._ledger[group_id], self._stamp.key
+            params = spec.flat() | dict(extra)
+            claim = self._ledger.claim(group_id, digest, adopt=adopt, key=key)
+            if parent.shared and not claim.finished:
+                self._ledger.renew(self._read_group(parent.group))
+                claim = self._ledger.claim(group_id, digest, adopt=adopt, key=key)
             for line in claim.stale:
                 self._end(line, "killed", LAUNCHER_DIED)
             if claim.finished:
@@ -95,7 +102,7 @@ class LifecycleTracker(Tracker):
             if claim.adopted:
                 self._revive(claim.adopted, params)
                 return claim.adopted.run_id
-            line = Line("", self._ledger[group_id].group, parent_id=group_id, digest=digest)
+            line = Line("", parent.group, parent_id=group_id, digest=digest)
             return self._create(line, spec, params)
 
     def log(self, run_id: str, events: Sequence[RunEvent]) -> None:
@@ -140,9 +147,16 @@ class LifecycleTracker(Tracker):
         """End a group's parent run."""
         with self._lock:
             line = self._ledger[group_id]
+            if line.live and line.shared and state == "finished":
+                self._ledger.renew(self._read_group(line.group))
+                self._end_orphans(line)
             if line.live:
                 self._put_final(line, {entity_name(k): v for k, v in metrics.items()}, {})
                 self._end(line, state, reason)
+
+    def _end_orphans(self, parent: Line) -> None:
+        for orphan in self._ledger.orphans(parent.run_id):
+            self._end(orphan, "killed", LAUNCHER_DIED)
 
     def _create(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> str:
         line.key = self._stamp.key
@@ -185,6 +199,10 @@ class LifecycleTracker(Tracker):
     @abstractmethod
     def _read_lines(self, study: str) -> Iterable[Line]:
         """Read a study's runs and parents, in the order they were started."""
+
+    @abstractmethod
+    def _read_group(self, group: Group) -> Iterable[Line]:
+        """Read a configuration's parent and runs, in the order they were started."""
 
     @abstractmethod
     def _make_run(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> str:

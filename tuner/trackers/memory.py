@@ -112,10 +112,13 @@ class MemoryTracker(LifecycleTracker):
         self.store.studies[name] = resolved_yaml
 
     def _read_lines(self, study: str) -> Iterable[Line]:
-        for run_id, run in self.store.runs.items():
+        for run_id, run in list(self.store.runs.items()):
             if run.group.study == study:
                 digest = run.spec.digest() if run.spec else ""
                 yield Line(run_id, run.group, run.parent_id, digest, run.state)
+
+    def _read_group(self, group: Group) -> Iterable[Line]:
+        return [line for line in self._read_lines(group.study) if line.group == group]
 
     def _make_run(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> str:
         run_id = uuid.uuid4().hex

@@ -15,31 +15,28 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
 from tuner.trackers.address import locate_store
-from tuner.trackers.base import Curve, Phase, RunRecord, RunState, UnknownStudy
+from tuner.trackers.base import Curve, Group, Phase, RunRecord, RunState, UnknownStudy
 from tuner.trackers.client_reader import ClientReader
 from tuner.trackers.creation import Creation
 from tuner.trackers.database import open_client
 from tuner.trackers.entities import make_inputs, make_params, make_tags
 from tuner.trackers.ledger import Line, MetricValue
 from tuner.trackers.lifecycle import LifecycleTracker
+from tuner.trackers.lines import read_lines
 from tuner.trackers.names import cut, has_several_cells, run_name
 from tuner.trackers.saved_model import DATA_FOLDER, MODEL_NAME, describe_model
 from tuner.trackers.server import explained, log_in
 from tuner.trackers.sql_reader import open_sql_reader
 from tuner.trackers.stored_reader import REPORT, STUDY, StoredReader
 from tuner.trackers.tags import (
-    DIGEST,
     KEY,
-    PARENT,
     PHASE,
     REASON,
     STATE,
     STATUS,
     fact_tags,
-    group_of,
     group_tags,
     run_tags,
-    state_of,
 )
 
 _LONGEST_STUDY = 20_000
@@ -162,14 +159,12 @@ class MlflowTracker(LifecycleTracker):
         self._studies[name] = _Study(experiment_id, resolved_yaml)
 
     def _read_lines(self, study: str) -> Iterable[Line]:
-        for run in self._reader.stored_runs(study, with_params=False):
-            group = group_of(study, run.tags)
-            if group is not None:
-                parent_id, digest = run.tags.get(PARENT), run.tags.get(DIGEST, "")
-                line = Line(run.run_id, group, parent_id, digest, state_of(run))
-                line.key = run.tags.get(KEY, "")
-                line.note(MetricValue(name, value, 0, 0) for name, value in run.metrics.items())
-                yield line
+        return read_lines(study, self._reader.stored_runs(study, with_params=False))
+
+    def _read_group(self, group: Group) -> Iterable[Line]:
+        experiment_id = self._studies[group.study].experiment_id
+        found = ClientReader(self._client).stored_group(group, experiment_id)
+        return [line for line in read_lines(group.study, found) if line.group == group]
 
     def _make_run(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> str:
         study = self._studies[line.group.study]

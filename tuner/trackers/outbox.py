@@ -32,10 +32,11 @@ class Outbox(Tracker):
         self._inner.open_study(name, resolved_yaml)
         self._sender.make_left(name)
 
-    def open_group(self, group: Group, params: Mapping[str, str]) -> str:
+    def open_group(self, group: Group, params: Mapping[str, str], *, shared: bool = False) -> str:
         """Make or adopt the group's parent run."""
         key = uuid4().hex
-        return self._sender.do(OpenGroup(id=key, key=key, group=group, params=dict(params)))
+        opening = OpenGroup(id=key, key=key, group=group, params=dict(params), shared=shared)
+        return self._sender.do(opening)
 
     def open_run(
         self,

@@ -1,0 +1,102 @@
+"""Keep Optuna's trials in a database that may be away for a while."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import optuna
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+
+from tuner.database import Outage, Patience, engine_options, explained, tell_outages
+
+_REPEATABLE = (
+    "create_new_study",  # a second time it is there already
+    "set_study_user_attr",
+    "set_study_system_attr",
+    "get_study_id_from_name",
+    "get_study_name_from_id",
+    "get_study_directions",
+    "get_study_user_attrs",
+    "get_study_system_attrs",
+    "get_all_studies",
+    "_set_trial_param",  # a second time it is passed over
+    "get_trial_id_from_study_id_trial_number",
+    "_get_best_trial_id",
+    "set_trial_intermediate_value",
+    "set_trial_user_attr",
+    "set_trial_system_attr",
+    "get_trial",
+    "_get_trials",
+)
+
+
+class PatientStorage(RDBStorage):
+    """Optuna's storage; each of its steps waits while the database is away.
+
+    Only a new trial is not asked for twice, since the first may have been made before the
+    connection was lost: that Outage is the caller's to deal with.
+    """
+
+    def __init__(self, url: str, patience: Patience) -> None:
+        super().__init__(url, engine_kwargs=engine_options(url))
+        self._patience = patience
+        tell_outages(self.engine)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """End or begin a trial; an end that was written before the connection was lost is good."""
+        in_doubt = False
+
+        def put() -> bool:
+            nonlocal in_doubt
+            try:
+                return super(PatientStorage, self).set_trial_state_values(trial_id, state, values)
+            except UpdateFinishedTrialError:
+                if in_doubt and self.get_trial(trial_id).state is state:
+                    return True
+                raise
+            except Outage:
+                in_doubt = True
+                raise
+
+        return self._patience.persist(put)
+
+
+def _patient(name: str) -> Callable[..., Any]:
+    step = getattr(RDBStorage, name)
+
+    @functools.wraps(step)
+    def persist(self: PatientStorage, *args: Any, **options: Any) -> Any:
+        return self._patience.persist(lambda: step(self, *args, **options))
+
+    return persist
+
+
+for _name in _REPEATABLE:
+    setattr(PatientStorage, _name, _patient(_name))
+
+
+def open_storage(url: str, patience: Patience) -> PatientStorage:
+    """Open Optuna's storage, made on first use.
+
+    Optuna's warnings of what it may change one day are turned off: a user of a study can do
+    nothing about them.
+
+    Raises:
+        ConfigError: The database cannot be opened.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    with explained(url):
+        try:
+            return PatientStorage(url, patience)
+        except StorageInternalError as error:
+            raise error.__cause__ or error from error
+        except ImportError as error:
+            raise error.__cause__ or error from error

@@ -1,0 +1,66 @@
+"""Say what a run is ordered for, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from trainers.contract import RunResult, RunSpec
+from trainers.plugins import Frozen
+
+
+class Outcome(Frozen):
+    """How a run ended, as `outcome.json` in its folder says."""
+
+    state: Literal["finished", "pruned", "failed"]
+    """finished: it has a result; pruned: its trial was stopped; failed: it has a reason."""
+    owner: str
+    """Trial or confirm group that it was done for."""
+    reason: str = ""
+    """Why it failed or was pruned, in one line."""
+    result: RunResult | None = None
+    """What came out of a finished run."""
+    retry: Mapping[str, str] = {}
+    """What was changed in the spec after out of memory, such as `retry.batch_size`."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A run to be done, and what it is for."""
+
+    spec: RunSpec
+    group_id: str
+    """The tracker's id of the configuration."""
+    owner: str
+    """Names the configuration in the outcome."""
+    data: Mapping[str, str]
+    """Digest of each split as the data are now; empty where they are not known."""
+
+    def fulfilled_by(self, outcome: Outcome, *, fresh: bool = False) -> bool:
+        """Say whether an earlier outcome stands for this run.
+
+        A finished one does for everybody, unless the data have changed since; a pruned or failed
+        one only for the trial it was made in. A failed confirm run is tried again.
+
+        Args:
+            outcome: How the run ended.
+            fresh: It ended since this launcher was started: no launcher tries a run again that
+                has just failed in another.
+        """
+        if outcome.result is None:
+            return outcome.owner == self.owner and (fresh or not self.spec.read_test)
+        facts = outcome.result.facts
+        return all(facts.get(f"data.{split}") == digest for split, digest in self.data.items())
+
+
+def claim_of(digest: str) -> str:
+    """Name the claim on a run."""
+    return f"run {digest}"
+
+
+def read_outcome(folder: Path) -> Outcome | None:
+    """Return how the run of this folder ended; None while it has not."""
+    path = folder / "outcome.json"
+    return Outcome.model_validate_json(path.read_text()) if path.exists() else None
