@@ -49,8 +49,9 @@ class Patience:
     """Waits so many seconds; may raise to give up."""
     limit: float = 3600.0
     """Seconds after which the study ends."""
+    clock: Callable[[], float] = time.monotonic
     away_until: float | None = None
-    """When the last outage ended, by the monotonic clock."""
+    """When the last outage ended, by the clock."""
     _said: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -60,14 +61,14 @@ class Patience:
         Raises:
             DatabaseLost: The limit has passed.
         """
-        started, wait = time.monotonic(), _FIRST_WAIT
+        started, wait = self.clock(), _FIRST_WAIT
         while True:
             try:
                 result = call()
             except Outage as outage:
-                self._bear(outage, time.monotonic() - started)
+                self._bear(outage, self.clock() - started)
             else:
-                self._end(time.monotonic() - started)
+                self._end(self.clock() - started)
                 return result
             self.pause(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
@@ -86,7 +87,7 @@ class Patience:
         with self._lock:
             if self._said and seconds > _SECONDS_UNSAID:
                 self._said = False
-                self.away_until = time.monotonic()
+                self.away_until = self.clock()
                 _logger.warning("%s answers again, the study goes on", self.place)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -143,7 +142,7 @@ class Launcher:
     def _calm(self) -> bool:
         """Say whether silence tells: after an outage everybody has been silent for a while."""
         back = self._patience.away_until
-        return back is None or time.monotonic() - back > _BEATS * self._seconds
+        return back is None or self._patience.clock() - back > _BEATS * self._seconds
 
     def _mark_dead(self, name: str, *conditions: ColumnElement[bool]) -> bool:
         found = (LAUNCHERS.c.launcher == name, *conditions)
