@@ -18,6 +18,19 @@ app = typer.Typer(
 
 _STUDY = "A shipped study's name, or a YAML file's path."
 StudyName = Annotated[str, typer.Argument(help=_STUDY)]
+StudyStore = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar="TUNER_STORE",
+        help="Folder of everything that is kept; or postgresql://user@host/database, which keeps "
+        "trials and claims for launchers on several machines.",
+    ),
+]
+FilesDir = Annotated[
+    Path | None,
+    typer.Option("--files", help="With PostgreSQL: folder of the files; default: mlruns."),
+]
 StoreDir = Annotated[Path, typer.Option("--store", help="Folder of everything that is kept.")]
 StoreAddress = Annotated[
     str, typer.Option("--store", help="Folder of everything that is kept, or an MLflow server.")
@@ -49,7 +62,8 @@ class Noun(StrEnum):
 @app.command("run-study", epilog="Example: tuner run-study quickstart")
 def run_study_command(
     study: StudyName,
-    store: StoreDir = _STORE,
+    store: StudyStore = str(_STORE),
+    files: FilesDir = None,
     tracking: Tracking = None,
     data_dir: DataDir = None,
     timeout: Annotated[
@@ -63,24 +77,25 @@ def run_study_command(
     from tuner.cli.show import Place, show_outcome
     from tuner.load import load_study
     from tuner.plan import plan
-    from tuner.store import DATA_DIR
+    from tuner.store import DATA_DIR, find_store
     from tuner.study import run_study
 
     # A cluster's polite signal ends the study as Ctrl-C does: runs are closed, then we go.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     config = load_study(study)
+    kept = find_store(store, files)
     if timeout is not None:
         config = config.model_copy(update={"timeout_seconds": timeout})
     console = Console()
     with LiveView(console, plan(config), workers=config.executor.workers) as view:
         outcome = run_study(
             config,
-            store=store,
+            store=kept,
             tracking=tracking,
             data_dir=data_dir or DATA_DIR,
             watch=view.watch,
         )
-    show_outcome(console, outcome, study=study, place=Place(store, tracking))
+    show_outcome(console, outcome, study=study, place=Place(kept.root, tracking))
     if outcome.failures:
         raise typer.Exit(1)
 

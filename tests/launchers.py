@@ -1,0 +1,157 @@
+"""Start real launchers of one study for tests, and look at what they leave."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+import yaml
+from mlflow import MlflowClient
+from sqlalchemy import create_engine, text
+
+from tests.specs import QUICK, toy_tree
+from tuner.store import find_store
+
+TRIALS, SEEDS = 4, 3
+HEARTBEAT = 1.0
+_LINE = re.compile(r"(finished|pruned|failed)\s+(\(found\) )?(.+?)\s+[\d.]+ s\b.*")
+
+
+@dataclass
+class Launchers:
+    """A folder with a study, and the processes that were started on it."""
+
+    folder: Path
+    store: str = ""
+    """URL of the shared database; empty: the local store."""
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def write_study(self, **changes: Any) -> None:
+        """Write a study of ten runs: a search, and two cells to confirm."""
+        tree = toy_tree(
+            train=QUICK | {"epochs": 6},
+            search={"trials": TRIALS, "seeds": [7], "pruner": "none"},
+            confirm={"seeds": list(range(1, SEEDS + 1))},
+            executor={"kind": "process", "threads": 1, "heartbeat_seconds": HEARTBEAT},
+        )
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "study.yaml").write_text(yaml.safe_dump(tree | changes))
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start one more launcher."""
+        store = ["--store", self.store, "--files", "mlruns"] if self.store else []
+        command = [sys.executable, "-m", "tuner.cli", "run-study", "study.yaml", *store, *words]
+        number = len(self.started)
+        with (
+            (self.folder / f"{number}.out").open("wb") as out,
+            (self.folder / f"{number}.err").open("wb") as err,
+        ):
+            environment = os.environ | {"COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+            process = subprocess.Popen(
+                command, cwd=self.folder, env=environment, stdout=out, stderr=err
+            )
+        self.started.append(process)
+        return process
+
+    def end(self, process: subprocess.Popen[bytes], code: int = 0) -> None:
+        """Wait for a launcher's end."""
+        found = process.wait(240)
+        assert found == code, self.said(process)
+
+    def said(self, process: subprocess.Popen[bytes]) -> str:
+        """Return what a launcher wrote to its standard error."""
+        return (self.folder / f"{self.started.index(process)}.err").read_text()
+
+    def kill_all(self) -> None:
+        """Leave no process behind."""
+        for process in self.started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+                process.wait()
+
+    def done(self) -> Counter[str]:
+        """Count how often each run was done, as the launchers said it, found ones left out."""
+        counts: Counter[str] = Counter()
+        for number in range(len(self.started)):
+            for line in (self.folder / f"{number}.out").read_text().splitlines():
+                match = _LINE.match(line)
+                if match and not match.group(2):
+                    counts[match.group(3)] += 1
+        return counts
+
+    def wait_for_runs(self, count: int) -> None:
+        """Wait until so many runs have begun."""
+        journals = self.folder / "mlruns" / "runs"
+        wait_until(lambda: len(list(journals.glob("*/events.jsonl"))) >= count)
+
+    def trials(self) -> list[optuna.trial.FrozenTrial]:
+        """Read the trials of the one cell that is searched."""
+        url = self._url()
+        (name,) = optuna.get_all_study_names(url)
+        return optuna.load_study(study_name=name, storage=url).trials
+
+    def claims(self) -> list[tuple[str, str]]:
+        """Read name and state of every claim."""
+        engine = create_engine(self._url())
+        with engine.connect() as connection:
+            rows = connection.execute(text("SELECT name, state FROM tuner_claims")).all()
+        engine.dispose()
+        return [(row.name, row.state) for row in rows]
+
+    def _url(self) -> str:
+        files = self.folder / "mlruns"
+        return find_store(self.store or files, files if self.store else None).database_url
+
+    def check(self) -> None:
+        """Nothing lost, nothing doubled: in Optuna, in MLflow, in the claims."""
+        states = [trial.state for trial in self.trials()]
+        assert states == [optuna.trial.TrialState.COMPLETE] * TRIALS
+        runs = stored_runs(self.folder)
+        children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+        finished = [run for run in children if run.info.status == "FINISHED"]
+        digests = [
+            (r.data.tags["mlflow.parentRunId"], r.data.tags["tuner.digest"]) for r in finished
+        ]
+        assert len(digests) == len(set(digests)) == TRIALS + 2 * SEEDS
+        assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
+        parents = [run for run in runs if run not in children]
+        groups = [_group(run) for run in parents if "tuner.cell" in run.data.tags]
+        assert len(groups) == len(set(groups)) == TRIALS + 2
+        assert {run.info.status for run in parents} == {"FINISHED"}
+        for run in parents:
+            if run.data.tags["tuner.phase"] == "confirm":
+                assert run.data.metrics["test/macro_f1_n"] == SEEDS
+        claims = [(name, state) for name, state in self.claims() if name.startswith("run ")]
+        assert Counter(state for _, state in claims) == {"done": TRIALS + 2 * SEEDS}
+        assert not [name for name, state in self.claims() if state == "held"]
+
+
+def stored_runs(folder: Path) -> list[Any]:
+    """Read every run of the study through the stock client."""
+    client = MlflowClient(tracking_uri=f"sqlite:///{(folder / 'mlruns' / 'mlflow.db').resolve()}")
+    experiment = client.get_experiment_by_name("toy-study")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait for something to become true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _group(run: Any) -> tuple[Any, ...]:
+    return tuple(run.data.tags.get(f"tuner.{k}") for k in ("arm", "cell", "phase", "trial"))

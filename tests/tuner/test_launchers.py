@@ -1,0 +1,119 @@
+"""Several launchers of one study: they share the work, and outlive each other and the database."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.launchers import HEARTBEAT, SEEDS, TRIALS, Launchers
+from tests.postgres import PostgresServer, postgres
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """Run PostgreSQL."""
+    with postgres() as running:
+        yield running
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[Launchers]:
+    """Give a study in a local store."""
+    launchers = Launchers(tmp_path)
+    launchers.write_study()
+    yield launchers
+    launchers.kill_all()
+
+
+@pytest.fixture
+def shared(tmp_path: Path, server: PostgresServer) -> Iterator[Launchers]:
+    """Give a study whose trials and claims are in PostgreSQL."""
+    launchers = Launchers(tmp_path, server.make_database(f"study-{time.time_ns()}"))
+    launchers.write_study()
+    yield launchers
+    launchers.kill_all()
+
+
+def test_two_launchers_of_a_local_store_share_the_work(local: Launchers) -> None:
+    """Started at the same moment on a store that is not there yet; no run is done twice."""
+    first, second = local.start(), local.start()
+    local.end(first)
+    local.end(second)
+    assert set(local.done().values()) == {1}
+    assert len(local.done()) == TRIALS + 2 * SEEDS
+    local.check()
+
+
+@pytest.mark.postgres
+def test_a_killed_launchers_runs_are_taken_over(shared: Launchers) -> None:
+    """Two at once, one of them killed with -9, a third that comes later; nothing is doubled."""
+    first, second = shared.start(), shared.start()
+    shared.wait_for_runs(3)
+    first.kill()
+    third = shared.start()
+    shared.end(second)
+    shared.end(third)
+    assert set(shared.done().values()) == {1}
+    shared.check()
+
+
+@pytest.mark.postgres
+def test_a_launcher_that_falls_silent_is_replaced_and_says_so(shared: Launchers) -> None:
+    """Its process lives, as one on another machine might; the heartbeat alone tells."""
+    first = shared.start()
+    shared.wait_for_runs(2)
+    first.send_signal(signal.SIGSTOP)
+    time.sleep(3 * HEARTBEAT)
+    second = shared.start()
+    shared.end(second)
+    first.send_signal(signal.SIGCONT)
+    shared.end(first, code=1)
+    assert "another has taken its runs over" in shared.said(first)
+    assert set(shared.done().values()) == {1}
+    shared.check()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_study_waits_for_its_database_and_goes_on(
+    shared: Launchers, server: PostgresServer, seconds: float
+) -> None:
+    """PostgreSQL goes away in the middle: two launchers wait, say so in a line, and finish."""
+    first, second = shared.start(), shared.start()
+    shared.wait_for_runs(2)
+    server.stop()
+    time.sleep(seconds)
+    server.start()
+    for launcher in (first, second):
+        shared.end(launcher)
+        said = shared.said(launcher).splitlines()
+        assert len(said) == 2, said
+        assert "does not answer, the study waits: " in said[0]
+        assert said[1].endswith("answers again, the study goes on")
+    assert set(shared.done().values()) == {1}
+    shared.check()
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_again_and_again_nothing_is_lost_or_doubled(shared: Launchers, seed: int) -> None:
+    """Of two launchers one is killed at a random moment and replaced, five times."""
+    draw = random.Random(seed)
+    pair = [shared.start(), shared.start()]
+    shared.wait_for_runs(1)
+    for _ in range(5):
+        time.sleep(draw.uniform(0, 8))
+        victim = draw.randrange(2)
+        pair[victim].kill()
+        pair[victim].wait()
+        pair[victim] = shared.start()
+    for launcher in pair:
+        shared.end(launcher)
+    shared.check()
