@@ -17,7 +17,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from tests.specs import toy_spec, toy_study
 from trainers.errors import OutOfMemory
 from tuner.journal import read_journal
-from tuner.record import read_outcome
+from tuner.outcome import read_outcome
 from tuner.retry import retry_params, smaller
 from tuner.store import Store
 from tuner.study import StudyOutcome, run_study
@@ -52,7 +52,7 @@ class Place:
     def run(self, **changes: Any) -> StudyOutcome:
         """Run a study with one arm that is not searched, on one seed."""
         study = {"arms": HEAD, "confirm": {"seeds": [1]}} | changes
-        return run_study(toy_study(**study), store=self.root, tracker=self.tracker)
+        return run_study(toy_study(**study), store=self.root, tracking=self.tracker)
 
     def records(self) -> list[RunRecord]:
         """Read what MLflow has, in the order of time."""
