@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 _CURVE_POINTS = 50
 
 
-def optimizer_steps(settings: TrainSettings, rows: int) -> int:
+def optimizer_steps(settings: TrainSettings, rows: int, *, ranks: int = 1) -> int:
     """Return the number of optimizer steps of a whole training on `rows` rows."""
-    micro_batches = math.ceil(rows / settings.batch_size)
+    micro_batches = math.ceil(rows / (settings.batch_size * ranks))
     return settings.epochs * math.ceil(micro_batches / settings.gradient_accumulation)
 
 
@@ -60,11 +60,14 @@ def training_arguments(
         eval_strategy="epoch",
         save_strategy="no",
         logging_strategy="steps",
-        logging_steps=max(1, optimizer_steps(settings, rows) // _CURVE_POINTS),
+        logging_steps=max(
+            1, optimizer_steps(settings, rows, ranks=spec.ranks) // _CURVE_POINTS
+        ),
         logging_nan_inf_filter=False,
         label_names=["labels"],
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=not cpu,
         use_cpu=cpu,
+        deepspeed=None if spec.deepspeed is None else dict(spec.deepspeed),
     )

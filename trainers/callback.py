@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from trainers.contract import Emit, RunEvent, RunSpec
+from trainers.batches import deal
+from trainers.contract import Emit, Rank, RunEvent, RunSpec
+from trainers.divided import own_part, put_back
 from trainers.errors import RunFailed
 from trainers.measure import Meter
 
@@ -19,18 +21,23 @@ if TYPE_CHECKING:
 
 _CURVES = {"loss": "train/loss", "learning_rate": "train/learning_rate"}
 _MEMORY_SHARE = 0.25
+ROW_LOSS = "row_loss"
+"""Score that stands in for the Trainer's own loss, which counts rows that accelerate repeats."""
 
 
 class RunCallback(TrainerCallback):
     """Watches one training: emits events, switches the meter's phase, remembers the best epoch."""
 
-    def __init__(self, spec: RunSpec, emit: Emit, meter: Meter, *, run_dir: Path) -> None:
+    def __init__(
+        self, spec: RunSpec, emit: Emit, meter: Meter, *, run_dir: Path, rank: Rank
+    ) -> None:
         self.kept: dict[str, float] = {}
         self.kept_epoch = 0.0
         self._spec = spec
         self._emit = emit
         self._meter = meter
-        self._weights = _Weights(run_dir)
+        self._rank = rank
+        self._weights = _Weights(run_dir / f"best.{rank.rank}.pt")
         self._epochs_without_gain = 0
 
     def on_train_begin(
@@ -42,11 +49,19 @@ class RunCallback(TrainerCallback):
     ) -> None:
         """Give the sampler a generator of its own, so that `seeds.order` alone sets the order.
 
+        The ranks draw the same order and deal it out; each draws its own dropout.
+
         Without it the Trainer's length-grouped sampler draws from torch's global generator,
         which the init seed owns. Evaluation is to keep the order it is given: the Trainer would
         group its rows at random too, and predictions would no longer stand beside their rows.
         """
-        sampler = kwargs["train_dataloader"].get_sampler()
+        dataloader, ranks = kwargs["train_dataloader"], self._rank.world_size
+        sampler = dataloader.get_sampler()
+        if ranks > 1:
+            share = ranks * self._spec.train.batch_size
+            sampler = deal(dataloader, share=share, step=share * args.gradient_accumulation_steps)
+        if self._rank.rank > 0:
+            torch.manual_seed(self._spec.seeds.init + self._rank.rank)
         sampler.generator = torch.Generator().manual_seed(self._spec.seeds.order)
         args.train_sampling_strategy = "random"
 
@@ -149,6 +164,8 @@ def validation_scores(metrics: dict[str, float]) -> dict[str, float]:
     """Return the scores of an evaluation without the Trainer's prefix and its timings."""
     timings = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
     named = {key.split("_", 1)[1]: float(v) for key, v in metrics.items() if "_" in key}
+    if ROW_LOSS in named:
+        named["loss"] = named.pop(ROW_LOSS)
     return {
         key: value for key, value in named.items() if key not in timings and math.isfinite(value)
     }
@@ -157,12 +174,12 @@ def validation_scores(metrics: dict[str, float]) -> dict[str, float]:
 class _Weights:
     """A copy of the trained tensors: in memory while that takes a quarter of what is free."""
 
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / "best.pt"
+    def __init__(self, file: Path) -> None:
+        self._file = file
         self._held: dict[str, torch.Tensor] | None = None
 
     def keep(self, model: nn.Module) -> None:
-        trained = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
+        trained = {n: own_part(p) for n, p in model.named_parameters() if p.requires_grad}
         size = sum(t.numel() * t.element_size() for t in trained.values())
         if self._held is None and size > _MEMORY_SHARE * _available_bytes():
             torch.save(trained, self._file)
@@ -185,7 +202,7 @@ class _Weights:
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 if name in held:
-                    parameter.copy_(held[name])
+                    put_back(parameter, held[name])
         self.forget()
 
 

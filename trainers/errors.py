@@ -62,6 +62,10 @@ class OutOfMemory(RunFailed):
         self.during = during
 
 
+class LostRank(RunFailed):
+    """One rank's report that another has ended; why, the other knows."""
+
+
 def known(values: Iterable[str], most: int = 30) -> str:
     """List the allowed values at the end of an error message, in order and bounded in length."""
     ordered = sorted(values)

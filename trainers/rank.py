@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from trainers.contract import Emit, Rank, RunResult, RunSpec, Workspace
+from trainers.deepspeed_engine import deepspeed_for
+from trainers.errors import LostRank
 from trainers.train import train
 
 _SECONDS_TO_MEET = 120
+_SIGNS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
 
 
 def train_rank(
@@ -39,11 +42,20 @@ def train_rank(
 
     Returns:
         The same result on every rank.
+
+    Raises:
+        LostRank: Another rank has ended; its own error says why.
     """
     if spec.ranks == 1 and spec.deepspeed is None:
-        return train(spec, emit, workspace)
-    with _process_group(rank, listener):
-        return train(spec, emit, workspace, rank=rank)
+        with deepspeed_for(spec):
+            return train(spec, emit, workspace)
+    try:
+        with _process_group(rank, listener), deepspeed_for(spec):
+            return train(spec, emit, workspace, rank=rank)
+    except Exception as error:
+        if not _is_about_peers(error):
+            raise
+        raise LostRank(f"rank {rank.rank} lost another: {str(error).splitlines()[0]}") from error
 
 
 @contextlib.contextmanager
@@ -61,6 +73,7 @@ def _process_group(rank: Rank, listener: socket.socket | None) -> Iterator[None]
         "LOCAL_WORLD_SIZE": str(rank.world_size),
         "MASTER_ADDR": rank.master_address,
         "MASTER_PORT": str(rank.master_port),
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),  # or accelerate sets another number
     }
     cuda = torch.cuda.is_available()
     if cuda:
@@ -77,7 +90,14 @@ def _process_group(rank: Rank, listener: socket.socket | None) -> Iterator[None]
     distributed.init_process_group(
         "nccl" if cuda else "gloo", store=store, rank=rank.rank, world_size=rank.world_size
     )
-    try:
-        yield
-    finally:
-        distributed.destroy_process_group()
+    yield
+    distributed.destroy_process_group()
+
+
+def _is_about_peers(error: Exception) -> bool:
+    """Tell an error that says that another rank is gone from this rank's own."""
+    from torch.distributed import DistError
+
+    if isinstance(error, DistError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)

@@ -9,17 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainers.arguments import training_arguments
+from trainers.batches import with_filler
 from trainers.contract import Emit, Rank, RunEvent, RunResult, RunSpec, Workspace
+from trainers.deepspeed_config import divides_parameters
+from trainers.divided import divide, make_whole
 from trainers.errors import ConfigError, OutOfMemory
 from trainers.measure import Meter, environment, resolve_precision
 from trainers.methods.count import count_parameters
 from trainers.out_of_memory import missing_memory
+from trainers.peaks import across_ranks
 from trainers.predictions import keep_predictions, longest_first
 from trainers.tasks.encode import EncodedTask, encode
 from trainers.tasks.load import TaskData, leaked_test_rows, load_task
 from trainers.tasks.metrics import score
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from torch import nn
     from transformers import (
         EvalPrediction,
@@ -63,8 +68,9 @@ def train(
     torch.set_num_threads(max(1, workspace.threads // rank.world_size))
     workspace.run_dir.mkdir(parents=True, exist_ok=True)
     meter = Meter("load", workspace.measure)
+    heard = emit if rank.rank == 0 else _ignore
     try:
-        return _train(spec, emit, workspace, meter)
+        return _train(spec, heard, workspace=workspace, meter=meter, rank=rank)
     except Exception as error:
         reason = missing_memory(error)
         if reason is None:
@@ -78,7 +84,9 @@ def train(
     raise OutOfMemory(f"out of memory ({meter.phase}): {reason}", meter.phase)
 
 
-def _train(spec: RunSpec, emit: Emit, workspace: Workspace, meter: Meter) -> RunResult:
+def _train(
+    spec: RunSpec, emit: Emit, *, workspace: Workspace, meter: Meter, rank: Rank
+) -> RunResult:
     import torch
     from transformers import set_seed
 
@@ -93,24 +101,26 @@ def _train(spec: RunSpec, emit: Emit, workspace: Workspace, meter: Meter) -> Run
     facts = environment() | {"precision": precision} | _data_facts(parts)
     emit(RunEvent(kind="start", time=time.time(), facts=facts))
     meter.switch("train")
-    callback = RunCallback(spec, emit, meter, run_dir=workspace.run_dir)
+    callback = RunCallback(spec, emit, meter, run_dir=workspace.run_dir, rank=rank)
     arguments = training_arguments(
         spec, workspace.run_dir, precision=precision, rows=len(parts.encoded.train), cpu=cpu
     )
+    if divides_parameters(spec.deepspeed):
+        divide(parts.model, arguments.hf_deepspeed_config.config)
     trainer = _trainer(spec, parts, arguments, callback)
     trainer.train()
     meter.switch("eval")
     callback.restore(parts.model)
-    test = _score_test(trainer, parts, workspace.run_dir) if spec.read_test else None
+    test = _score_test(trainer, parts, workspace.run_dir, rank) if spec.read_test else None
     if spec.save:
-        _save(spec, parts, workspace.run_dir / "model")
+        _save(spec, parts, workspace.run_dir / "model", rank)
     meter.switch("end")
     return RunResult(
         validation=callback.kept,
         test=test,
         epoch=callback.kept_epoch,
         parameters=count_parameters(parts.model),
-        memory=meter.memory,
+        memory=_memory_of_ranks(meter.memory, rank.world_size),
         seconds=meter.seconds,
         facts=facts,
     )
@@ -131,38 +141,57 @@ def _load(spec: RunSpec, workspace: Workspace, meter: Meter) -> _Parts:
 def _trainer(
     spec: RunSpec, parts: _Parts, arguments: TrainingArguments, callback: TrainerCallback
 ) -> Trainer:
+    import torch
     from transformers import DataCollatorWithPadding, PrinterCallback, Trainer
 
+    from trainers.callback import ROW_LOSS
     from trainers.loss import mean_loss
+
+    loss = mean_loss(spec.train.label_smoothing)
 
     def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
         truth: Any = prediction.label_ids
-        return score(parts.data.labels, truth, _logits(prediction.predictions).argmax(axis=-1))
+        logits = _logits(prediction.predictions)
+        scores = score(parts.data.labels, truth, logits.argmax(axis=-1))
+        if spec.ranks == 1:
+            return scores
+        tensors = torch.from_numpy(logits), torch.from_numpy(truth)
+        return scores | {ROW_LOSS: float(loss({"logits": tensors[0]}, tensors[1]))}
 
     validation = parts.encoded.validation
     trainer = Trainer(
         model=parts.model,
         args=arguments,
-        train_dataset=parts.encoded.train,
+        train_dataset=_training_rows(spec, parts.encoded.train),
         eval_dataset=validation.select(longest_first(validation["length"])),
         data_collator=DataCollatorWithPadding(parts.tokenizer),
         processing_class=parts.tokenizer,
         compute_metrics=compute_metrics,
-        compute_loss_func=mean_loss(spec.train.label_smoothing),
+        compute_loss_func=loss,
         callbacks=[callback],
     )
     trainer.remove_callback(PrinterCallback)  # the Trainer adds it where tqdm is off
     return trainer
 
 
-def _score_test(trainer: Trainer, parts: _Parts, run_dir: Path) -> dict[str, float]:
-    """Score the test split, its rows back in the task's own order."""
+def _training_rows(spec: RunSpec, rows: Dataset) -> Dataset:
+    if spec.ranks == 1:
+        return rows
+    return with_filler(rows, spec.ranks * spec.train.batch_size)
+
+
+def _score_test(
+    trainer: Trainer, parts: _Parts, run_dir: Path, rank: Rank
+) -> dict[str, float] | None:
+    """Score the test split, its rows back in the task's own order; rank 0 alone keeps them."""
     import numpy
 
     from trainers.callback import validation_scores
 
     order = longest_first(parts.encoded.test["length"])
     output = trainer.predict(parts.encoded.test.select(order), metric_key_prefix="test")
+    if rank.rank > 0:
+        return None
     logits = numpy.empty_like(_logits(output.predictions), dtype="float64")
     logits[order] = _logits(output.predictions)
     kept = keep_predictions(parts.data, logits, run_dir)
@@ -182,7 +211,24 @@ def _data_facts(parts: _Parts) -> dict[str, str]:
     return facts | {"rows.test_seen_in_train": str(len(leaked_test_rows(data)))}
 
 
-def _save(spec: RunSpec, parts: _Parts, folder: Path) -> None:
+def _save(spec: RunSpec, parts: _Parts, folder: Path, rank: Rank) -> None:
     from trainers.saved import save_trained
 
-    save_trained(spec, parts.model, folder, labels=parts.data.labels)
+    make_whole(parts.model, keep=rank.rank == 0)
+    if rank.rank == 0:
+        save_trained(spec, parts.model, folder, labels=parts.data.labels)
+
+
+def _memory_of_ranks(own: dict[str, int], ranks: int) -> dict[str, int]:
+    """Ask the other ranks for their peaks; all must call it."""
+    if ranks == 1:
+        return own
+    from torch import distributed
+
+    every: list[dict[str, int]] = [{}] * ranks
+    distributed.all_gather_object(every, own)
+    return across_ranks(every)
+
+
+def _ignore(event: RunEvent) -> None:
+    """Let an event of a rank other than the first go unheard."""

@@ -1,0 +1,58 @@
+"""Parameters that ZeRO-3 has divided among the ranks: divide, copy, put back, make whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+def divide(model: nn.Module, config: Mapping[str, Any]) -> None:
+    """Divide a model that stands whole in host memory; a rank's device never holds all of it.
+
+    Args:
+        model: Changed in place.
+        config: DeepSpeed's, its batch and precision filled in.
+    """
+    import deepspeed
+
+    deepspeed.zero.Init(module=model, config_dict_or_path=dict(config))
+
+
+def own_part(parameter: nn.Parameter) -> torch.Tensor:
+    """Return what this rank keeps of a parameter: its part of a divided one, else all of it."""
+    part: torch.Tensor = getattr(parameter, "ds_tensor", parameter)
+    return part.detach()
+
+
+def put_back(parameter: nn.Parameter, held: torch.Tensor) -> None:
+    """Copy an earlier `own_part` over this rank's part."""
+    if hasattr(parameter, "ds_tensor"):
+        parameter.partition()  # drop the whole, if it is there: it is gathered anew when needed
+    own_part(parameter).copy_(held)
+
+
+def make_whole(model: nn.Module, *, keep: bool) -> None:
+    """Gather the trained parameters into host memory, one after the other, to save them.
+
+    Every rank must call it, after the last forward pass: afterwards nothing can be computed.
+
+    Args:
+        model: A model whose engine has been destroyed; one that is not divided stays as it is.
+        keep: Whether this rank keeps them; on the others they are empty.
+    """
+    divided = [p for p in model.parameters() if p.requires_grad and hasattr(p, "ds_tensor")]
+    if not divided:
+        return
+    import deepspeed
+
+    whole: list[tuple[nn.Parameter, torch.Tensor]] = []
+    for parameter in divided:
+        with deepspeed.zero.GatheredParameters([parameter]):
+            if keep:
+                whole.append((parameter, parameter.detach().to("cpu", copy=True)))
+    for parameter, tensor in whole:
+        parameter.data = tensor
