@@ -60,9 +60,7 @@ def training_arguments(
         eval_strategy="epoch",
         save_strategy="no",
         logging_strategy="steps",
-        logging_steps=max(
-            1, optimizer_steps(settings, rows, ranks=spec.ranks) // _CURVE_POINTS
-        ),
+        logging_steps=max(1, optimizer_steps(settings, rows, ranks=spec.ranks) // _CURVE_POINTS),
         logging_nan_inf_filter=False,
         label_names=["labels"],
         report_to="none",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from trainers.contract import TrainSettings
 
 _AUTO = "auto"
+_PARAMETERS = 3
 
 
 def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: int) -> None:
@@ -36,3 +37,9 @@ def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: 
             raise ConfigError(
                 f"deepspeed.{key}: got {got!r}; allowed: auto, or {wanted} ({said_by})"
             )
+
+
+def divides_parameters(content: Mapping[str, Any] | None) -> bool:
+    """Say whether a config has ZeRO-3 divide the parameters among the ranks."""
+    zero = (content or {}).get("zero_optimization", {})
+    return isinstance(zero, Mapping) and zero.get("stage") == _PARAMETERS

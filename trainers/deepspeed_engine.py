@@ -17,9 +17,7 @@ _NAME = "deepspeed"
 def check_installed() -> None:
     """Raise a ConfigError where DeepSpeed is missing; it is looked for, not imported."""
     if sys.modules.get(_NAME) is None and importlib.util.find_spec(_NAME) is None:
-        raise ConfigError(
-            "deepspeed: not installed; run `pip install 'tuner-studies[deepspeed]'`"
-        )
+        raise ConfigError("deepspeed: not installed; run `pip install 'tuner-studies[deepspeed]'`")
 
 
 @contextlib.contextmanager

@@ -31,7 +31,8 @@ def own_part(parameter: nn.Parameter) -> torch.Tensor:
 def put_back(parameter: nn.Parameter, held: torch.Tensor) -> None:
     """Copy an earlier `own_part` over this rank's part."""
     if hasattr(parameter, "ds_tensor"):
-        parameter.partition()  # drop the whole, if it is there: it is gathered anew when needed
+        divided: Any = parameter
+        divided.partition()  # drop the whole, if it is there: it is gathered anew when needed
     own_part(parameter).copy_(held)
 
 

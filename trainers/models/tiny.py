@@ -35,6 +35,8 @@ class Tiny(ModelSource):
     """File name of the plug-in."""
     architecture: Literal["bert", "roberta", "llama"] = "bert"
     """Architecture: two encoders and a decoder."""
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Dropout everywhere; None: what the architecture has by default."""
     weights_seed: int = Field(default=0, ge=0, lt=2**32)
     """Draws the body's weights. The head's come from the run's own seed."""
 
@@ -75,6 +77,8 @@ class Tiny(ModelSource):
             "pad_token_id": ids[dialect.special[padding]],
         }
         if self.architecture == "llama":
+            if self.dropout is not None:
+                shared["attention_dropout"] = self.dropout
             return LlamaConfig(
                 **shared,
                 num_key_value_heads=2,
@@ -82,6 +86,9 @@ class Tiny(ModelSource):
                 bos_token_id=ids["<s>"],
                 eos_token_id=ids["</s>"],
             )
+        if self.dropout is not None:
+            names = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+            shared |= dict.fromkeys(names, self.dropout)
         if self.architecture == "roberta":
             # RoBERTa counts positions from the pad token's id on.
             positions = tiny_tokenizer.MAX_LENGTH + shared["pad_token_id"] + 1

@@ -24,7 +24,7 @@ class TaskSize:
 
     def steps(self, spec: RunSpec) -> int:
         """Return the optimizer steps of a run."""
-        return optimizer_steps(spec.train, self.train)
+        return optimizer_steps(spec.train, self.train, ranks=spec.ranks)
 
 
 def measure_task(task: Task, data_dir: Path, seed: int) -> TaskSize:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from trainers.contract import Emit, RunResult, RunSpec, StopRun, Workspace
+from trainers.contract import Emit, Rank, RunResult, RunSpec, StopRun, Workspace
 from trainers.errors import RunFailed, TunerError
 from tuner.executors.base import Executor
 
@@ -14,10 +14,10 @@ class InprocessExecutor(Executor):
 
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
         """Do one run, here and now."""
-        from trainers.train import train
+        from trainers.rank import train_rank
 
         try:
-            return train(spec, emit, workspace)
+            return train_rank(spec, emit, workspace, rank=Rank())
         except (StopRun, RunFailed):
             raise
         except TunerError as error:

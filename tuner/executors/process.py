@@ -1,24 +1,24 @@
-"""Do each run in a process of its own, forked from a server that has torch loaded."""
+"""Do each run in processes of its own, one a rank, forked from a server that has torch loaded."""
 
 from __future__ import annotations
 
 import contextlib
-import gc
+import itertools
 import multiprocessing
-import os
-import signal
-import sys
+import socket
 import threading
-import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
-from trainers.contract import Emit, RunEvent, RunResult, RunSpec, Workspace
-from trainers.errors import OutOfMemory, RunFailed, TunerError
+from trainers.contract import Emit, Rank, RunResult, RunSpec, Workspace
+from trainers.errors import RunFailed
 from tuner.executors.base import Executor, RunInterrupted
-from tuner.executors.inprocess import failure
+from tuner.executors.child import Orders, run_child
+from tuner.executors.processes import end, follow, kill
 
 _PRELOAD = [
     "torch",
@@ -31,17 +31,16 @@ _PRELOAD = [
     "sklearn.metrics",
     "scipy.special",
     "trainers.callback",
-    "trainers.train",
+    "trainers.devices",
+    "trainers.rank",
 ]
-_STDERR = "stderr.log"
-_STDERR_LINES = 20
-_SECONDS_TO_END = 10
+_LOCALHOST = "127.0.0.1"
 
 
 class ProcessExecutor(Executor):
     """Nothing leaks from run to run, a crash kills one run, peak memory is the run's own.
 
-    The child leads a process group of its own: Ctrl-C at the terminal does not reach it, and
+    Each child leads a process group of its own: Ctrl-C at the terminal does not reach it, and
     ending a run ends whatever it has started. It ends itself when the launcher dies.
     """
 
@@ -49,6 +48,7 @@ class ProcessExecutor(Executor):
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(_PRELOAD)
         self._live: set[ForkServerProcess] = set()
+        self._places: set[int] = set()
         self._closed = False
         self._lock = threading.Lock()
 
@@ -57,20 +57,33 @@ class ProcessExecutor(Executor):
         forkserver.ensure_running()
 
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
-        """Start a process, pass its events on, return its result."""
-        if spec.ranks > 1 or spec.deepspeed is not None:
-            raise RunFailed("ranks, deepspeed: the executor process cannot do this yet")
+        """Start the run's processes, pass their events on, return the result."""
         workspace.run_dir.mkdir(parents=True, exist_ok=True)
-        receiver, sender = self._context.Pipe(duplex=False)
-        watched, lifeline = self._context.Pipe(duplex=False)
-        process = self._start(spec, workspace, sender, watched)
-        try:
-            with receiver, lifeline:
-                return self._follow(process, receiver, emit, workspace.run_dir)
-        finally:
-            _end(process)
-            with self._lock:
-                self._live.discard(process)
+        processes: dict[Connection, ForkServerProcess] = {}
+        done = False
+        with self._own_places(spec.ranks) as places, ExitStack() as stack:
+            watched, _lifeline = map(stack.enter_context, self._context.Pipe(duplex=False))
+            listener = stack.enter_context(_listen()) if _meets(spec) else None
+            orders = _orders(spec, workspace, listener, places=places)
+            try:
+                for order in orders:
+                    receiver, sender = self._context.Pipe(duplex=False)
+                    stack.enter_context(receiver)
+                    arguments = (order, sender, watched, None if processes else listener)
+                    processes[receiver] = self._start(sender, arguments)
+                if listener is not None:
+                    listener.close()  # rank 0 has it now
+                result = follow(processes, [Path(order.log) for order in orders], emit)
+                done = True
+                return result
+            except RunFailed:
+                if self._closed:
+                    raise RunInterrupted from None
+                raise
+            finally:
+                end(list(processes.values()), at_once=not done)
+                with self._lock:
+                    self._live.difference_update(processes.values())
 
     def close(self) -> None:
         """Kill every run that is going on."""
@@ -78,110 +91,61 @@ class ProcessExecutor(Executor):
             self._closed = True
             live = list(self._live)
         for process in live:
-            _kill(process)
+            kill(process)
 
-    def _start(
-        self, spec: RunSpec, workspace: Workspace, sender: Connection, watched: Connection
-    ) -> ForkServerProcess:
-        texts = (spec.model_dump_json(), workspace.model_dump_json())
-        process = self._context.Process(target=_child, args=(*texts, sender, watched))
-        with self._lock, sender, watched:
+    def _start(self, sender: Connection, arguments: tuple[object, ...]) -> ForkServerProcess:
+        process = self._context.Process(target=run_child, args=arguments)
+        with self._lock, sender:
             if self._closed:
                 raise RunInterrupted
             process.start()
             self._live.add(process)
         return process
 
-    def _follow(
-        self, process: ForkServerProcess, receiver: Connection, emit: Emit, run_dir: Path
-    ) -> RunResult:
-        while True:
-            try:
-                kind, text, detail = receiver.recv()
-            except (EOFError, ConnectionResetError):
-                break
-            if kind == "event":
-                emit(RunEvent.model_validate_json(text))
-            elif kind == "result":
-                return RunResult.model_validate_json(text)
-            elif kind == "out of memory":
-                raise OutOfMemory(text, detail)
-            else:
-                raise RunFailed(text, detail)
-        process.join(_SECONDS_TO_END)
-        if self._closed:
-            raise RunInterrupted
-        raise RunFailed(_death(process.exitcode), _last_lines(run_dir / _STDERR))
+    @contextlib.contextmanager
+    def _own_places(self, ranks: int) -> Iterator[list[int]]:
+        """Number a run's ranks with the lowest numbers that no other run has."""
+        with self._lock:
+            free = (place for place in itertools.count() if place not in self._places)
+            own = list(itertools.islice(free, ranks))
+            self._places.update(own)
+        try:
+            yield own
+        finally:
+            with self._lock:
+                self._places.difference_update(own)
 
 
-def _child(spec_json: str, workspace_json: str, sender: Connection, watched: Connection) -> None:
-    """Train in the child; this function does not return."""
-    os.setsid()
-    gc.freeze()  # the Trainer collects garbage; what the server loaded need not be looked through
-    threading.Thread(target=_end_with_launcher, args=(watched,), daemon=True).start()
-    workspace = Workspace.model_validate_json(workspace_json)
-    log = os.open(workspace.run_dir / _STDERR, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
-    os.dup2(log, sys.stdout.fileno())
-    os.dup2(log, sys.stderr.fileno())
-
-    def emit(event: RunEvent) -> None:
-        sender.send(("event", event.model_dump_json(), ""))
-
-    code = 1
-    try:
-        from trainers.train import train
-
-        result = train(RunSpec.model_validate_json(spec_json), emit, workspace)
-        sender.send(("result", result.model_dump_json(), ""))
-        code = 0
-    except OutOfMemory as error:
-        sender.send(("out of memory", error.reason, error.during))
-    except TunerError as error:
-        sender.send(("failed", str(error), ""))
-    except BaseException as error:
-        sender.send(("failed", failure(error), traceback.format_exc()))
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+def _orders(
+    spec: RunSpec, workspace: Workspace, listener: socket.socket | None, *, places: list[int]
+) -> list[Orders]:
+    port = 0 if listener is None else listener.getsockname()[1]
+    return [
+        Orders(
+            spec=spec.model_dump_json(),
+            workspace=workspace.model_dump_json(),
+            rank=Rank(
+                rank=rank,
+                local_rank=rank,
+                world_size=spec.ranks,
+                master_address=_LOCALHOST,
+                master_port=port,
+            ).model_dump_json(),
+            log=str(workspace.run_dir / ("stderr.log" if rank == 0 else f"stderr.{rank}.log")),
+            places=places,
+        )
+        for rank in range(spec.ranks)
+    ]
 
 
-def _end_with_launcher(watched: Connection) -> None:
-    """Wait until the launcher's end of the pipe is gone, then go too."""
-    with contextlib.suppress(EOFError, OSError):
-        watched.recv_bytes()
-    os._exit(1)
+def _meets(spec: RunSpec) -> bool:
+    """Say whether the run needs a port for its ranks to meet on."""
+    return spec.ranks > 1 or spec.deepspeed is not None
 
 
-def _end(process: ForkServerProcess) -> None:
-    """Let a process that is done go; kill it, and what it has started, if it stays."""
-    process.join(0.2)
-    _kill(process)
-    process.join(_SECONDS_TO_END)
-
-
-def _kill(process: ForkServerProcess) -> None:
-    """Kill the process's group, or the process alone where it has not made its group yet."""
-    pid = process.pid
-    if pid is None:
-        return
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _death(exitcode: int | None) -> str:
-    if exitcode is None:
-        return "the run's process closed its pipe and did not end"
-    if exitcode < 0:
-        name = signal.Signals(-exitcode).name
-        hint = ", often the kernel out of memory" if name == "SIGKILL" else ""
-        return f"the run's process was ended by {name}{hint}"
-    return f"the run's process ended with exit code {exitcode} and no result"
-
-
-def _last_lines(path: Path) -> str:
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-    return "\n".join(lines[-_STDERR_LINES:])
+def _listen() -> socket.socket:
+    """Open a port that the system chooses: no other study can have it, now or later."""
+    listener = socket.socket()
+    listener.bind((_LOCALHOST, 0))
+    listener.listen()
+    return listener

@@ -1,0 +1,90 @@
+"""What a run's process does: train one rank, send up what happens, end."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from trainers.contract import Rank, RunEvent, RunSpec, Workspace
+from trainers.errors import LostRank, OutOfMemory, TunerError
+from tuner.executors.inprocess import failure
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What one process is to do. Crosses to it by pickle, models as JSON."""
+
+    spec: str
+    workspace: str
+    rank: str
+    log: str
+    """File of what it prints."""
+    places: Sequence[int]
+    """Numbers of the run's ranks among all that the launcher has going on."""
+
+
+def run_child(
+    orders: Orders, sender: Connection, watched: Connection, listener: socket.socket | None
+) -> None:
+    """Train; this function does not return.
+
+    Sends tuples of a kind and two texts: event, result, out of memory, lost, failed.
+
+    Args:
+        orders: The run, and which rank of it.
+        sender: Where events and the end go.
+        watched: Closes when the launcher dies or gives the run up; the process ends then.
+        listener: Rank 0's: the socket on which the ranks meet.
+    """
+    os.setsid()
+    gc.freeze()  # the Trainer collects garbage; what the server loaded need not be looked through
+    threading.Thread(target=_end_with_launcher, args=(watched,), daemon=True).start()
+    log = os.open(orders.log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
+
+    def emit(event: RunEvent) -> None:
+        sender.send(("event", event.model_dump_json(), ""))
+
+    code = 1
+    try:
+        from trainers.devices import take_devices
+        from trainers.rank import train_rank
+
+        take_devices(orders.places)
+        result = train_rank(
+            RunSpec.model_validate_json(orders.spec),
+            emit,
+            Workspace.model_validate_json(orders.workspace),
+            rank=Rank.model_validate_json(orders.rank),
+            listener=listener,
+        )
+        sender.send(("result", result.model_dump_json(), ""))
+        code = 0
+    except OutOfMemory as error:
+        sender.send(("out of memory", error.reason, error.during))
+    except LostRank as error:
+        sender.send(("lost", error.reason, traceback.format_exc()))
+    except TunerError as error:
+        sender.send(("failed", str(error), ""))
+    except BaseException as error:
+        sender.send(("failed", failure(error), traceback.format_exc()))
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _end_with_launcher(watched: Connection) -> None:
+    """Wait until the launcher's end of the pipe is gone, then go too."""
+    with contextlib.suppress(EOFError, OSError):
+        watched.recv_bytes()
+    os._exit(1)
