@@ -1,4 +1,4 @@
-"""Check a DeepSpeed config against a run's own settings: no number may be said twice."""
+"""Check a DeepSpeed config against a run's own settings: what both say must be the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from trainers.contract import TrainSettings
 
 _AUTO = "auto"
-_PARAMETERS = 3
+_STAGES = (0, 1, 2, 3)
+_OPTIMIZERS = {"adamw_torch_fused": "AdamW", "adamw_torch": "AdamW", "sgd": "SGD"}
+"""Names of DeepSpeed's for ours."""
 
 
 def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: int) -> None:
@@ -22,24 +24,83 @@ def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: 
         train: How the run is trained.
         ranks: Processes of the run.
     """
+    stage = _get(content, "zero_optimization.stage")
+    if stage not in _STAGES or isinstance(stage, bool):
+        raise _wrong("zero_optimization.stage", stage, "0, 1, 2, 3")
     batch, accumulation = train.batch_size, train.gradient_accumulation
-    expected = {
-        "train_micro_batch_size_per_gpu": (batch, "train.batch_size"),
-        "gradient_accumulation_steps": (accumulation, "train.gradient_accumulation"),
-        "train_batch_size": (
-            ranks * batch * accumulation,
-            "ranks x train.batch_size x train.gradient_accumulation",
-        ),
-    }
-    for key, (wanted, said_by) in expected.items():
-        got = content.get(key, _AUTO)
-        if got not in (_AUTO, wanted):
-            raise ConfigError(
-                f"deepspeed.{key}: got {got!r}; allowed: auto, or {wanted} ({said_by})"
-            )
+    for key, value, said_by in (
+        ("train_micro_batch_size_per_gpu", batch, "train.batch_size"),
+        ("gradient_accumulation_steps", accumulation, "train.gradient_accumulation"),
+        ("train_batch_size", ranks * batch * accumulation, "ranks x batch size x accumulation"),
+        ("gradient_clipping", train.max_grad_norm, "train.max_grad_norm"),
+    ):
+        _agree(content, key, value, said_by)
+    _check_precision(content, train)
+    _check_optimizer(content, train)
+    if "scheduler" in content:
+        raise ConfigError(
+            "deepspeed.scheduler: not allowed; train.schedule and train.warmup say it"
+        )
+    if _get(content, "zero_optimization.offload_param.device") == "nvme":
+        raise _wrong("zero_optimization.offload_param.device", "nvme", "cpu, none")
 
 
 def divides_parameters(content: Mapping[str, Any] | None) -> bool:
     """Say whether a config has ZeRO-3 divide the parameters among the ranks."""
-    zero = (content or {}).get("zero_optimization", {})
-    return isinstance(zero, Mapping) and zero.get("stage") == _PARAMETERS
+    return content is not None and _get(content, "zero_optimization.stage") == _STAGES[-1]
+
+
+def _check_precision(content: Mapping[str, Any], train: TrainSettings) -> None:
+    """Precision `auto` is known only on the device, so the config has to leave it open too."""
+    for kind in ("bf16", "fp16"):
+        key = f"{kind}.enabled"
+        got = _get(content, key)
+        if train.precision == "auto":
+            open_values = [_AUTO] if kind == "bf16" else [_AUTO, None, False]
+            if got not in open_values:
+                raise _wrong(key, got, "auto, where train.precision is auto")
+        elif train.precision == kind and got not in (_AUTO, True):
+            raise _wrong(key, got, f"auto, true (train.precision is {kind})")
+        elif train.precision != kind and got not in (_AUTO, None, False):
+            raise _wrong(key, got, f"auto, false (train.precision is {train.precision})")
+
+
+def _check_optimizer(content: Mapping[str, Any], train: TrainSettings) -> None:
+    same = _OPTIMIZERS.get(train.optimizer)
+    if "optimizer" not in content:
+        device = _get(content, "zero_optimization.offload_optimizer.device") or "none"
+        forced = content.get("zero_force_ds_cpu_optimizer", True)
+        if device != "none" and forced and same != "AdamW":
+            # accelerate would put DeepSpeed's Adam in its place and say nothing.
+            raise _wrong("zero_force_ds_cpu_optimizer", forced, f"false, with {train.optimizer}")
+        return
+    kind = _get(content, "optimizer.type")
+    if same is None or kind != same:
+        raise _wrong("optimizer.type", kind, f"{same or 'no optimizer'} (train.optimizer)")
+    betas = [train.adam_beta1, train.adam_beta2]
+    for key, value, said_by in (
+        ("lr", train.learning_rate, "train.learning_rate"),
+        ("betas", betas, "train.adam_beta1 and adam_beta2"),
+        ("eps", train.adam_epsilon, "train.adam_epsilon"),
+        ("weight_decay", train.weight_decay, "train.weight_decay"),
+    ):
+        _agree(content, f"optimizer.params.{key}", value, said_by)
+
+
+def _agree(content: Mapping[str, Any], key: str, value: object, said_by: str) -> None:
+    got = _get(content, key)
+    if got is not None and got != _AUTO and got != value:
+        raise _wrong(key, got, f"auto, {value} ({said_by})")
+
+
+def _get(content: Mapping[str, Any], dotted: str) -> Any:
+    """Return a nested value; None where there is none."""
+    node: Any = content
+    for part in dotted.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
+
+
+def _wrong(key: str, got: object, allowed: str) -> ConfigError:
+    said = "missing" if got is None else f"got {got!r}"
+    return ConfigError(f"deepspeed.{key}: {said}; allowed: {allowed}")

@@ -11,6 +11,14 @@ from trainers.errors import ConfigError, known
 from tuner.shipped import shipped_folder
 
 _NONE = "none"
+_KINDS = ("optimizer state", "gradients", "parameters")
+"""What ZeRO divides among the ranks, stage by stage."""
+_PURPOSES = {
+    0: "a model whose training fits on one device, on several for speed",
+    1: "a model that fits, but for its optimizer state",
+    2: "a model that fits, but for optimizer state and gradients",
+    3: "a model too large for one device",
+}
 
 
 def ds_configs() -> dict[str, dict[str, Any]]:
@@ -43,19 +51,20 @@ def resolve_ds_config(value: object) -> object:
 
 
 def describe_ds_config(content: Mapping[str, Any]) -> str:
-    """Say what a DeepSpeed config divides among the ranks and what it keeps in host memory."""
+    """Say what a DeepSpeed config is for, and where each kind of tensor is kept."""
     zero = content.get("zero_optimization", {})
-    divided = ["optimizer state", "gradients", "parameters"][: zero.get("stage", 0)]
-    kept = [
-        name
-        for key, name in (
-            ("offload_optimizer", "optimizer state"),
-            ("offload_param", "parameters"),
-        )
+    stage = zero.get("stage", 0)
+    divided, whole = _KINDS[:stage], _KINDS[stage:]
+    kept = [f"all {' and '.join(whole)}"] if whole else []
+    kept += [f"a share of {', '.join(divided)}"] if divided else []
+    moved = [
+        kind
+        for key, kind in (("offload_optimizer", _KINDS[0]), ("offload_param", _KINDS[2]))
         if zero.get(key, {}).get("device") == "cpu"
     ]
-    said = f"divides among ranks: {', '.join(divided) or 'nothing (plain data parallelism)'}"
-    return said + (f"; in host memory: {', '.join(kept)}" if kept else "")
+    purpose = _PURPOSES.get(stage, f"stage {stage}")
+    host = f"; {' and '.join(moved)} in host memory, slower" if moved else ""
+    return f"{purpose}. Each rank keeps {', '.join(kept)}{host}"
 
 
 def _read(path: Path) -> dict[str, Any]:

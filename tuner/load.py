@@ -87,7 +87,10 @@ def _try_spec(config: StudyConfig, arm: str, point: dict[str, Value], place: str
             except ValidationError as error:
                 reason = one_line(error)
                 field, _, rest = reason.partition(": ")
-                said = f"{place}: {rest}" if place.endswith(field) else _join(place, reason)
+                if place.endswith(field):
+                    said = f"{place}: {rest}"
+                else:
+                    said = f"{place}: {reason}" if point else _join(place, reason)
                 raise ConfigError(said) from error
 
 

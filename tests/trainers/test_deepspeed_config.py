@@ -1,0 +1,97 @@
+"""A DeepSpeed config is checked before anything starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tests.specs import toy_spec, toy_tree
+from trainers.errors import ConfigError
+from tuner.ds_configs import ds_configs
+from tuner.load import parse_study
+
+ZERO2: dict[str, Any] = {"zero_optimization": {"stage": 2}, "bf16": {"enabled": "auto"}}
+ADAMW = {"type": "AdamW", "params": {"lr": "auto", "torch_adam": True}}
+BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"train_batch_size": 32}, {}, r"train_batch_size: got 32; allowed: auto, 64"),
+    ({"train_micro_batch_size_per_gpu": 4}, {}, r"per_gpu: got 4; allowed: auto, 32"),
+    ({"gradient_accumulation_steps": 2}, {}, r"accumulation_steps: got 2; allowed: auto, 1"),
+    ({"gradient_clipping": 0.5}, {}, r"gradient_clipping: got 0\.5; allowed: auto, 1\.0"),
+    ({"bf16": {"enabled": True}}, {"precision": "auto"}, r"bf16\.enabled: got True; .*auto"),
+    ({"bf16": {"enabled": True}}, {"precision": "fp32"}, r"bf16\.enabled: got True; .*fp32"),
+    ({"bf16": {}}, {"precision": "bf16"}, r"bf16\.enabled: missing; allowed: auto, true"),
+    ({"fp16": {"enabled": True}}, {"precision": "bf16"}, r"fp16\.enabled: got True; .*bf16"),
+    ({"optimizer": {"type": "Lamb"}}, {}, r"optimizer\.type: got 'Lamb'; allowed: AdamW"),
+    ({"optimizer": ADAMW}, {"optimizer": "adafactor"}, r"optimizer\.type: .*no optimizer"),
+    ({"optimizer": {"type": "AdamW", "params": {"lr": 1.0}}}, {}, r"params\.lr: got 1\.0"),
+    ({"scheduler": {"type": "WarmupLR"}}, {}, r"scheduler: not allowed; train\.schedule"),
+    ({"zero_optimization": {"stage": 4}}, {}, r"stage: got 4; allowed: 0, 1, 2, 3"),
+    ({"zero_optimization": {}}, {}, r"stage: missing; allowed: 0, 1, 2, 3"),
+    (
+        {"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}}},
+        {"optimizer": "sgd"},
+        r"zero_force_ds_cpu_optimizer: got True; allowed: false, with sgd",
+    ),
+    (
+        {"zero_optimization": {"stage": 3, "offload_param": {"device": "nvme"}}},
+        {},
+        r"offload_param\.device: got 'nvme'; allowed: cpu, none",
+    ),
+]
+
+
+@pytest.mark.parametrize(("config", "train", "says"), BAD, ids=[says for *_, says in BAD])
+def test_a_contradiction_is_one_line_with_key_and_what_is_allowed(
+    config: dict[str, Any], train: dict[str, Any], says: str
+) -> None:
+    """In the spec, and so in `tuner validate`, before anything starts."""
+    with pytest.raises(ValidationError, match=says):
+        toy_spec(deepspeed=ZERO2 | config, ranks=2, train=train)
+
+
+@pytest.mark.parametrize("name", sorted(ds_configs()))
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16", "fp16"])
+def test_presets_agree_with_every_precision_and_batch(name: str, precision: str) -> None:
+    """`auto` stands wherever a run decides."""
+    train = {"precision": precision, "batch_size": 7, "gradient_accumulation": 3}
+    assert toy_spec(deepspeed=ds_configs()[name], ranks=3, train=train | {"optimizer": "sgd"})
+
+
+def test_the_same_said_twice_is_good() -> None:
+    """A config that names numbers is good while they are the run's."""
+    same = {"train_batch_size": 64, "optimizer": ADAMW, "gradient_clipping": 1}
+    assert toy_spec(deepspeed=ZERO2 | same, ranks=2).digest() != toy_spec().digest()
+
+
+def test_a_study_names_the_arm_and_the_end_of_the_range(tmp_path: Any) -> None:
+    """A searched batch size contradicts a file that fixes it; `none` turns DeepSpeed off."""
+    path = tmp_path / "mine.json"
+    path.write_text('{"zero_optimization": {"stage": 1}, "train_micro_batch_size_per_gpu": 32}')
+    space = {"train.batch_size": {"choice": [32, 16]}}
+    arms = {"full": {"method": "full", "space": space}, "head": {"method": "head"}}
+    tree = toy_tree(deepspeed=str(path), ranks=2, executor={"kind": "process"}, arms=arms)
+    with pytest.raises(ConfigError, match=r"arms\.full\.space\.train\.batch_size: .*got 32") as no:
+        parse_study(tree)
+    assert "\n" not in str(no.value)
+    arms["full"]["deepspeed"] = "none"
+    assert parse_study(tree).deepspeed_of("full") == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [("zero9", "no such preset 'zero9'; known: none, zero0"), ("a/b.json", "a/b.json: no such")],
+)
+def test_a_config_that_is_not_there_is_named(value: str, says: str) -> None:
+    """One line, at the key `deepspeed`."""
+    with pytest.raises(ConfigError, match=says):
+        parse_study(toy_tree(deepspeed=value, executor={"kind": "process"}))
+
+
+def test_inprocess_refuses_ranks_and_deepspeed() -> None:
+    """They need processes of their own."""
+    with pytest.raises(ConfigError, match=r"arms\.full\.ranks: the executor inprocess"):
+        parse_study(toy_tree(ranks=2))
+    with pytest.raises(ConfigError, match=r"arms\.full\.deepspeed: it needs processes"):
+        parse_study(toy_tree(deepspeed="zero1"))
