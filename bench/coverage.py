@@ -53,11 +53,13 @@ class Simulation:
     coverage: Mapping[tuple[str, int], Mapping[str, float]]
     """By law and n: for each candidate the share of intervals that hold the mean."""
     errors: Mapping[tuple[str, int], float]
-    """By law and n: the test's false positive rate at .05."""
+    """By law and n: the test's false positive rate at .05, over all flips of drawn sizes."""
+    drawn_errors: Mapping[tuple[str, int], float]
+    """The same with the signs drawn too: the share of p at or under .05."""
     power: Mapping[tuple[str, int], float]
     """By effect and n: the share of p at or under .05."""
-    t_power: Mapping[tuple[str, int], float]
-    """By effect and n: the t test's power, from its formula."""
+    reckoned_power: Mapping[tuple[str, int], float]
+    """By effect and n: what the report reckons with."""
 
     def chosen(self) -> str:
         """Return the candidate that fits normal scores at every n and is best on the others."""
@@ -124,7 +126,12 @@ def simulate(laws: Sequence[Law], draws: int, *, resamples: int) -> Simulation:
             for n in COVERAGE_SEEDS
         },
         errors={
-            (law.name, n): rejections(law, n, draws=draws, effect=0.0)
+            (law.name, n): false_positives(law, n, draws=draws // 20)
+            for law in laws
+            for n in TEST_SEEDS
+        },
+        drawn_errors={
+            (f"{law.name}, drawn", n): rejections(law, n, draws=10 * draws, effect=0.0)
             for law in laws
             for n in TEST_SEEDS
         },
@@ -133,8 +140,8 @@ def simulate(laws: Sequence[Law], draws: int, *, resamples: int) -> Simulation:
             for effect in EFFECTS
             for n in TEST_SEEDS
         },
-        t_power={
-            (f"d = {effect}, t test", n): stats.paired_power(effect, n)
+        reckoned_power={
+            (f"d = {effect}, reckoned", n): stats.sign_flip_power(effect, n)
             for effect in EFFECTS
             for n in TEST_SEEDS
         },
@@ -156,6 +163,36 @@ def coverage(law: Law, n: int, *, draws: int, resamples: int) -> dict[str, float
         name: float(((interval.low <= law.mean) & (law.mean <= interval.high)).mean())
         for name, interval in found.items()
     }
+
+
+def false_positives(law: Law, n: int, *, draws: int, level: float = 0.05) -> float:
+    """Return how often the test errs where two arms draw from one law, without luck of signs.
+
+    Given the sizes of the differences, all their flips are equally likely. So the share of flips
+    whose p is at or under the level is the rate itself; only the sizes are drawn.
+
+    Args:
+        law: What both arms draw from.
+        n: Number of pairs.
+        draws: Number of samples.
+        level: Level of the test.
+    """
+    generator = numpy.random.default_rng([SEED, n, 0])
+    differences = law.draw(generator, (draws, n)) - law.draw(generator, (draws, n))
+    return statistics.fmean(rejecting_flips(row, level) for row in differences)
+
+
+def rejecting_flips(differences: Floats, level: float) -> float:
+    """Return the share of all flips of the differences' signs that get a p at the level."""
+    # A flip and its mirror have one p: the first difference keeps its sign.
+    sums = differences[:1]
+    for difference in differences[1:]:
+        sums = numpy.concatenate([sums + difference, sums - difference])
+    sums = numpy.abs(sums)
+    allowed = math.floor(level * len(sums))
+    # The largest sum that is one too many: neither it nor its ties reject.
+    first_out = numpy.partition(sums, len(sums) - allowed - 1)[len(sums) - allowed - 1]
+    return float((sums > first_out + 1e-8 * numpy.abs(differences).sum()).mean())
 
 
 def rejections(law: Law, n: int, *, draws: int, effect: float, level: float = 0.05) -> float:
@@ -220,6 +257,9 @@ def document(simulation: Simulation, command: str) -> Iterator[str]:
     chosen = simulation.chosen()
     others = [f"{simulation.shortfall(name) * 100:.1f} ({name})" for name in names]
     yield CHOICE.format(
+        many=f"{10 * simulation.draws:,}",
+        few=f"{simulation.draws // 20:,}",
+        many_error=f"{100 * math.sqrt(0.95 * 0.05 / (10 * simulation.draws)):.2f}",
         chosen=chosen,
         shortfall=f"{simulation.shortfall(chosen) * 100:.1f}",
         others=", ".join(others),
@@ -227,10 +267,11 @@ def document(simulation: Simulation, command: str) -> Iterator[str]:
     titles = [f"n = {n}" for n in TEST_SEEDS]
     yield from _head(["both arms draw", *titles])
     yield from _by_seeds(simulation.errors)
+    yield from _by_seeds(simulation.drawn_errors)
     yield POWER
     yield from _head(["mean difference", *titles])
     yield from _by_seeds(simulation.power)
-    yield from _by_seeds(simulation.t_power)
+    yield from _by_seeds(simulation.reckoned_power)
 
 
 def _by_seeds(shares: Mapping[tuple[str, int], float]) -> Iterator[str]:
@@ -253,7 +294,8 @@ Made by
 
     {command}
 
-which draws {draws} samples for every number below; the bootstraps resample each {resamples} times.
+which draws {draws} samples for each number below, unless it says otherwise; the bootstraps
+resample each {resamples} times.
 The Monte Carlo error of a share near 95% or 5% is about {error} points (one standard error).
 
 Scores are drawn from three laws:
@@ -280,16 +322,20 @@ logits, not of the scores: it gets worse as n grows.
 
 ## False positive rate of the exact sign-flip test at p <= .05
 
-Two arms draw from the same law, seed by seed; the null hypothesis holds. With five pairs no p is
-under .0625. The differences of two draws of one law are symmetric however skewed the law is, so
-that the test is exact; with few pairs it is below its level, since p has few values.
+Two arms draw from the same law, seed by seed; the null hypothesis holds. The differences of two
+draws of one law are symmetric however skewed the law is: given their sizes, all flips of their
+signs are equally likely. The share of flips whose p is at or under .05 is then the rate itself.
+It is computed over all flips of {few} drawn samples, and can't exceed 5%: p is the share of flips
+as extreme. With few pairs it is below, since p has few values; with five none is under .0625.
+Below, rates over {many} samples whose signs are drawn too, as a check of the code that the report
+uses: they are the same within their Monte Carlo error of about {many_error} points.
 """
 POWER = """
 ## Power at p <= .05
 
 The first arm is better by d standard deviations of the differences; scores are normal. Below, the
-power of the t test, by which the report reckons the seeds to add: it is a little above that of the
-sign-flip test, most where few pairs leave p few values.
+power by which the report reckons the seeds to add: exact where at most two flips of a side reject,
+else the t test's at the level that so many flips reach.
 """
 
 if __name__ == "__main__":

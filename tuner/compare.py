@@ -51,7 +51,7 @@ def build_report(
 def held_names(
     reader: Reader, studies: Sequence[str | Path], store: str | Path
 ) -> tuple[str, ...]:
-    """Return the names of studies that the store holds, each once.
+    """Return the names of studies that the store holds, each once, in alphabetical order.
 
     Raises:
         ConfigError: It does not hold one of them.
@@ -65,7 +65,7 @@ def held_names(
                 f"{study}: not run in {hide_passwords(str(store))}; studies there: {known(held)}"
             )
         names.append(name)
-    return tuple(dict.fromkeys(names))
+    return tuple(sorted(set(names)))
 
 
 def keep_report(report: Report, *, store: str | Path = STORE) -> None:

@@ -61,7 +61,7 @@ PAIRS: tuple[Column, ...] = (
     Column("metric", "string", "metric on the test split"),
     Column("arm_a", "string", "first arm"),
     Column("arm_b", "string", "second arm, or the baseline"),
-    Column("n", "Int64", "seeds that both arms have finished"),
+    Column("n", "Int64", "independent seeds that both have; runs with a common seed count once"),
     Column("mean_difference", "float64", "mean of a - b over these seeds"),
     Column("std_difference", "float64", "standard deviation of the differences (n - 1)"),
     Column("ci_low", "float64", "lower end of the 95% interval of the mean difference"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def compared_blocks(records: Sequence[RunRecord]) -> list[Block]:
     """Return what is to be compared, sorted by task, model and arm."""
     cells: defaultdict[tuple[str, str, str, str], list[RunRecord]] = defaultdict(list)
     # Sorted first, so that whatever is computed from them does not depend on the given order.
-    for record in sorted(records, key=_order):
+    for record in map(_finite, sorted(records, key=_order)):
         group = record.group
         cells[group.task, group.model, group.arm, group.study].append(record)
     confirmed = {
@@ -148,6 +149,14 @@ def _trials(records: Sequence[RunRecord], confirmed: Group) -> tuple[Trial, ...]
             # Runs of a trial that was taken up again stand twice: the later one counts.
             found[group.trial][seeds_of(record)] = record
     return tuple(Trial(number, tuple(runs.values())) for number, runs in sorted(found.items()))
+
+
+def _finite(record: RunRecord) -> RunRecord:
+    """Leave out metrics that are no number, as of a run that diverged: they have no mean."""
+    if all(map(math.isfinite, record.metrics.values())):
+        return record
+    kept = {name: value for name, value in record.metrics.items() if math.isfinite(value)}
+    return record.model_copy(update={"metrics": kept})
 
 
 def _order(record: RunRecord) -> tuple[int, int, int, float, str]:

@@ -107,7 +107,12 @@ def _precision(run: RunRecord) -> str:
     return run.facts.get("precision", "")
 
 
+def _chosen_by(run: RunRecord) -> str:
+    return run.params.get("metric", "")
+
+
 _FACTS: dict[str, Callable[[RunRecord], str]] = {
+    "metric of choice": _chosen_by,
     "code": _code,
     "packages": _packages,
     "precision": _precision,

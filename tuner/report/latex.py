@@ -10,6 +10,7 @@ from tuner.report.layout import NOTHING, UNFAIR, BlockView, block_views
 _HEAD = "% \\usepackage{booktabs} and \\usepackage[T1]{fontenc}"
 _LEFT_OUT = ("95% interval", "trials", "of these head")
 """Columns for which a page has no room."""
+_UNSEEN = "unseen rows"
 _MARKS = {
     "\\": "\\textbackslash{}",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
@@ -39,7 +40,7 @@ def render_latex(comparison: Comparison) -> str:
 def _table(view: BlockView, flags: tuple[str, ...]) -> Iterator[str]:
     kept = [index for index, title in enumerate(view.titles) if title not in _LEFT_OUT]
     yield "\\begin{table}"
-    yield "  \\centering\\small\\setlength{\\tabcolsep}{4pt}"
+    yield "  \\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}"
     yield f"  \\caption{{{_caption(view, flags)}}}"
     yield f"  \\begin{{tabular}}{{l{'r' * (len(kept) - 1)}}}"
     yield "    \\toprule"
@@ -63,6 +64,8 @@ def _table(view: BlockView, flags: tuple[str, ...]) -> Iterator[str]:
 def _caption(view: BlockView, flags: tuple[str, ...]) -> str:
     legend = "Best mean in bold; underlined those compared with it and not shown to differ."
     parts = [f"{view.title}: mean and standard deviation over n seeds. {legend}"]
+    if any(title.endswith(_UNSEEN) for title in view.titles):
+        parts.append(f"Unseen rows: {view.titles[2]} without the test rows that train has.")
     # What the seeds cannot tell belongs into the paper; the other notes are comments.
     parts += [note for note in view.notes if "not separable" in note][:1]
     parts[:0] = [f"{UNFAIR}: {flag}." for flag in flags]
@@ -71,7 +74,8 @@ def _caption(view: BlockView, flags: tuple[str, ...]) -> str:
 
 def _short(title: str) -> str:
     """Return a title that leaves room for the numbers."""
-    return {"trained parameters": "trained", "peak memory": "memory"}.get(title, title)
+    short = {"trained parameters": "trained", "peak memory": "memory"}.get(title, title)
+    return _UNSEEN if title.endswith(_UNSEEN) else short
 
 
 def _escape(text: str) -> str:

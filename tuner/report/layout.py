@@ -12,6 +12,7 @@ from tuner.report.wording import (
     NONE,
     bytes_text,
     count_text,
+    further_text,
     interval_text,
     missing,
     number_text,
@@ -176,9 +177,7 @@ def _pair_texts(row: Row) -> tuple[str, ...]:
         share_text(row["probability_a_better"]),
         _shares(row["probability_low"], row["probability_high"]),
         number_text(row["cohens_d"]),
-        "> 1,000"
-        if missing(row["further_seeds"]) and row["n"]
-        else count_text(row["further_seeds"]),
+        further_text(row),
         verdict,
     )
 

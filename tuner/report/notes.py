@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuner.report.compared import Block, SeedKey, seed_text
+from tuner.report.compared import Block, SeedKey, seed_text, seeds_of
 from tuner.report.scores import title
 from tuner.report.tables.pairs import LEVEL
 from tuner.report.wording import counted, missing, p_text, value_text
@@ -25,6 +25,7 @@ def block_notes(
     """Yield what must be known to read the tables of one task and model."""
     own_cells, own_pairs = _rows(cells, block, metric), _rows(pairs, block, metric)
     yield from _verdicts(own_pairs, metric)
+    yield from _shared_seeds(block)
     yield from _least_p(own_pairs)
     yield from _unpaired(block, metric)
     yield from _runs(own_cells)
@@ -86,6 +87,24 @@ def _floor(row: Mapping[Any, Any], which: str) -> str:
         f"differences{which} are not separable with {counted(shared, 'seed')}. "
         f"{enough} seeds are the fewest that could decide between all arms of this report."
     )
+
+
+def _shared_seeds(block: Block) -> Iterator[str]:
+    """Say which arms' runs are not independent, since a seed of one is also another's."""
+    from tuner.report.stats import independent_groups
+
+    found: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+    for cell in block.cells:
+        seeds = [seeds_of(run) for run in cell.finished]
+        if len(groups := independent_groups(seeds)) < len(seeds):
+            found[len(seeds), len(groups)].append(cell.arm)
+    for (runs, groups), arms in sorted(found.items()):
+        yield (
+            f"{', '.join(arms)}: the {runs} runs share init, order or data seeds with each other, "
+            f"so they are not independent. In pairs, runs that share a seed are averaged, which "
+            f"leaves {counted(groups, 'independent run')}; the intervals of means take all "
+            f"{runs} for independent and are too narrow."
+        )
 
 
 def _unpaired(block: Block, metric: str) -> Iterator[str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 NONE = "-"
 """Stands for a number that there is none of."""
+MANY = "> 1,000"
+"""Stands for more seeds than anybody trains."""
 _LOSS_DIGITS = 4
 
 
@@ -61,6 +63,12 @@ def number_text(value: Any, digits: int = 2) -> str:
 def count_text(count: Any) -> str:
     """Return a count."""
     return NONE if missing(count) else str(int(count))
+
+
+def further_text(row: Mapping[Any, Any]) -> str:
+    """Return the seeds to add of a row of `pairs`; without an effect size none can be said."""
+    many = missing(row["further_seeds"]) and not missing(row["cohens_d"])
+    return MANY if many else count_text(row["further_seeds"])
 
 
 def percent_text(share: Any) -> str:

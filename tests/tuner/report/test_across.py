@@ -130,6 +130,8 @@ def test_the_shipped_references_are_readable() -> None:
         ("source,task,model,method,seeds,metric,mean,std\na,b,c,d,0,f,1,1\n", "line 2, seeds"),
         ("source,task,model,method,seeds,metric,mean,std\na,b,c,d,5,f,x,1\n", "got 'x'"),
         ("source,task,model,method,seeds,metric,mean,std\na,b\n", "line 2, "),
+        ("source,task,model,method,seeds,metric,mean,std\na,b,c,d,5,f,57,.1\n", "a fraction"),
+        ("source,task,model,method,seeds,metric,mean,std\na,b,c,d,5,loss,9,-1\n", "std"),
     ],
 )
 def test_a_bad_file_of_references_is_refused_in_one_line(

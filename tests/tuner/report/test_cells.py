@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
@@ -108,3 +110,19 @@ def test_unseen_rows_have_metrics_of_their_own() -> None:
     assert "unseen/accuracy" in set(made.pairs["metric"])
     text = "52 of 139 test rows stand in train too; the scores of unseen rows are of the other 87."
     assert text in made.notes()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_score_that_is_no_number_is_one_that_is_missing(value: float) -> None:
+    """Of a run that diverged; the others are compared, and its seed is named."""
+    records = make_runs(SCORES)
+    bad = records[0].model_copy(update={"metrics": records[0].metrics | {"test/macro_f1": value}})
+    made = report_of([bad, *records[1:]])
+    cells = made.cells.set_index(["arm", "metric"])
+    assert cells.loc[("full", "macro_f1"), "n"] == 3
+    assert cells.loc[("full", "accuracy"), "n"] == 4
+    left = np.array(SCORES["full"][1:]) / 2
+    assert cells.loc[("full", "macro_f1"), "mean"] == pytest.approx(left.mean())
+    assert made.pairs[made.pairs["metric"] == "macro_f1"]["n"].item() == 3
+    assert any("full lacks 1 seed that other arms have (0/0/2022;" in n for n in made.notes())
+    assert "nan" not in made.markdown()

@@ -48,6 +48,14 @@ def test_runs_of_different_making_are_flagged(facts: dict[str, str], words: str)
     assert any(words in flag for flag in report_of(records).comparison.flags)
 
 
+def test_arms_that_were_chosen_by_different_metrics_are_flagged() -> None:
+    """As when two studies with different metrics are compared on one task."""
+    of_loss = {"metric": "loss", "method.kind": "lora"}
+    records = [*make_runs({"full": [0.8]}), *make_runs({"lora": [0.7]}, params=of_loss)]
+    (flag,) = report_of(records).comparison.flags
+    assert flag == "different metric of choice: loss (lora); macro_f1 (full)"
+
+
 def test_another_data_seed_may_draw_other_rows() -> None:
     """Digests are compared between runs of the same data seed."""
     other: dict[str, Any] = {"data": 7, "facts": {"data.train": "d" * 64}}

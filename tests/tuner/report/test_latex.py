@@ -13,6 +13,10 @@ from tuner.report import Report
 
 NAMES = ("100% & <b>$x^2$</b>_{#}~|\\textbf{a}", "full", 'ünï "cödé" – 火')  # noqa: RUF001
 
+needs_latex = pytest.mark.skipif(
+    not shutil.which("pdflatex"), reason="no pdflatex: install texlive"
+)
+
 
 @pytest.fixture
 def made() -> Report:
@@ -39,9 +43,8 @@ def test_the_best_is_bold_and_those_not_separable_from_it_are_underlined(made: R
     assert "MLflow run of full: parent-of-full-confirm-None" in text
 
 
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex: install texlive")
-def test_it_compiles(made: Report, tmp_path: Path) -> None:
-    """In a plain article with booktabs; pdflatex stops at the first error."""
+def _compile(made: Report, tmp_path: Path) -> str:
+    """Set it in a plain article with booktabs; pdflatex stops at the first error."""
     document = (
         "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}\n"
         "\\begin{document}\n\\input{report}\n\\end{document}\n"
@@ -52,3 +55,24 @@ def test_it_compiles(made: Report, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "main.pdf").stat().st_size > 10_000
+    return done.stdout
+
+
+@needs_latex
+def test_it_compiles(made: Report, tmp_path: Path) -> None:
+    """Whatever the names hold."""
+    _compile(made, tmp_path)
+
+
+@needs_latex
+def test_a_table_with_unseen_rows_fits_the_page(tmp_path: Path) -> None:
+    """The widest there is, with names of usual length; its extra column is explained."""
+    seen = {"facts": {"rows.test_seen_in_train": "52"}}
+    records = [
+        run.model_copy(update={"metrics": run.metrics | {"test/unseen/macro_f1": 0.3 - 0.2 * n}})
+        for arm in ("full", "bottleneck")
+        for n, run in enumerate(make_runs({arm: [0.8, 0.1]}, task="acl_sup", **seen))
+    ]
+    made = report_of(records)
+    assert "Unseen rows: macro-F1 without the test rows that train has." in made.latex()
+    assert "Overfull" not in _compile(made, tmp_path)

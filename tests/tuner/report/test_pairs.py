@@ -137,3 +137,39 @@ def test_of_a_loss_the_lower_one_is_better() -> None:
     assert row["mean_difference"] == pytest.approx(0.7)
     assert row["verdict"] == "b better"
     assert row["probability_a_better"] == 0
+
+
+def test_runs_that_share_a_seed_are_one_pair() -> None:
+    """Eight runs of two init, two order and two data seeds, crossed, decide nothing."""
+    records = [
+        make_record(arm, init, order=order, data=data, metrics=make_metrics(score + init / 100))
+        for arm, score in (("a", 0.9), ("b", 0.1))
+        for init, order, data in itertools.product((1, 2), repeat=3)
+    ]
+    crossed = report_of(records)
+    (row,) = crossed.pairs[crossed.pairs["metric"] == "macro_f1"].to_dict("records")
+    assert (row["n"], row["p"], row["verdict"]) == (1, 1.0, "too few seeds")
+    assert row["mean_difference"] == pytest.approx(0.4)
+    assert len(row["run_ids_a"].split()) == 8
+    assert pd.isna(row["further_seeds"])
+    (note,) = [note for note in crossed.notes() if "not independent" in note]
+    assert note.startswith("a, b: the 8 runs share init, order or data seeds")
+    assert "| 1 | +40.00 | - | 1 | 1 | 1.00 | [.03, 1.00] | - | - | too few" in crossed.markdown()
+
+
+def test_runs_of_an_init_seed_are_averaged_before_they_are_paired() -> None:
+    """Six init seeds with two orders each are six pairs of means."""
+    scores = {"a": [0.5, 0.7, 0.6, 0.8], "b": [0.4, 0.1, 0.3, 0.3]}
+    records = [
+        make_record(arm, init, order=10 * init + run, metrics=make_metrics(v + init / 50))
+        for arm, values in scores.items()
+        for init in range(6)
+        for run, v in enumerate(values[2 * (init % 2) : 2 * (init % 2) + 2])
+    ]
+    made = report_of(records)
+    row = made.pairs[made.pairs["metric"] == "accuracy"].iloc[0]
+    means = np.array([(0.5 + 0.7 - 0.4 - 0.1) / 2, (0.6 + 0.8 - 0.3 - 0.3) / 2] * 3)
+    assert (row["n"], row["p"]) == (6, 0.03125)
+    assert row["mean_difference"] == pytest.approx(means.mean())
+    assert row["std_difference"] == pytest.approx(means.std(ddof=1))
+    assert any("leaves 6 independent runs" in note for note in made.notes())

@@ -17,9 +17,7 @@ from tuner.report.page.table import (
     word,
 )
 from tuner.report.scores import title
-from tuner.report.wording import count_text, missing, number_text, p_text, share_text
-
-_MANY = "> 1,000"
+from tuner.report.wording import MANY, further_text, missing, number_text, p_text, share_text
 
 
 def pairs_table(rows: Sequence[Row], metric: str) -> TableView:
@@ -29,7 +27,7 @@ def pairs_table(rows: Sequence[Row], metric: str) -> TableView:
     pairs = " or ".join(f"{size} pair{'s' * (size != 1)}" for size in families)
     heads = (
         Head("pair", "first arm − second arm", numeric=False),  # noqa: RUF001  # a minus sign
-        Head("n", "seeds that both arms have finished"),
+        Head("n", "seeds that both arms have finished, independent of each other"),
         Head("difference", "mean of first − second, with its 95% interval"),  # noqa: RUF001
         Head("p", "exact two-sided sign-flip p; below, the least that n seeds can give"),
         Head("p (Holm)", f"corrected for the {pairs or 'pairs'} of the report"),
@@ -74,8 +72,8 @@ def _row(row: Row, metric: str) -> TableRow:
 
 def _further(row: Row) -> Cell:
     seeds = row["further_seeds"]
-    text = _MANY if missing(seeds) and row["n"] else count_text(seeds)
-    return Cell(text, "Infinity" if text == _MANY else raw(seeds))
+    text = further_text(row)
+    return Cell(text, "Infinity" if text == MANY else raw(seeds))
 
 
 def _verdict(row: Row) -> str:

@@ -86,6 +86,15 @@ def line_style(look: Look) -> dict[str, Any]:
     }
 
 
+def spread(places: Sequence[float], least: float) -> list[float]:
+    """Move ascending places apart to a least distance, and their middle as little as can be."""
+    moved: list[float] = []
+    for place in places:
+        moved.append(max(place, moved[-1] + least) if moved else place)
+    shift = (sum(moved) - sum(places)) / len(moved)
+    return [place - shift for place in moved]
+
+
 def _columns(labels: Sequence[str]) -> int:
     widest = max((len(short(label)) for label in labels), default=1)
     return max(1, min(len(labels) or 1, int((WIDTH - 8) // (CHARACTER * widest + 42))))

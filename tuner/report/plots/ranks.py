@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tuner.report.plots.block import Look, Row
-from tuner.report.plots.layout import WIDTH, ink, make_figure
+from tuner.report.plots.layout import WIDTH, ink, make_figure, spread
 from tuner.report.plots.picture import Sketch
 from tuner.report.plots.units import short
 from tuner.report.wording import missing
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _LEFT, _RIGHT = 120.0, 120.0
 _ROW, _BAR = 15.0, 6.0
 _AXIS = 46.0
+_APART = 2.2
+"""Least distance of the arms' lines, so that those of equal ranks can be told apart."""
 
 
 def sketch_ranks(comparison: Comparison, looks: Mapping[str, Look]) -> Iterator[Sketch]:
@@ -51,7 +53,7 @@ def _paint(rows: Sequence[Row], looks: Mapping[str, Look]) -> Figure:
     axes.set_xlim(0, WIDTH)
     axes.set_ylim(height, 0)
     step = (WIDTH - _LEFT - _RIGHT) / (len(rows) - 1)
-    places = [_LEFT + step * (rank - 1) for rank in ranks]
+    places = spread([_LEFT + step * (rank - 1) for rank in ranks], _APART)
     _axis(axes, len(rows), step=step, difference=difference)
     for place, (first, last) in enumerate(groups):
         level = _AXIS + 7 + _BAR * place
@@ -82,10 +84,11 @@ def _axis(axes: Axes, count: int, *, step: float, difference: float) -> None:
 def _name(axes: Axes, row: Row, *, corner: tuple[float, float], look: Look, left: bool) -> None:
     place, level = corner
     edge = _LEFT - 12 if left else WIDTH - _RIGHT + 12
-    axes.plot([place, place, edge], [_AXIS, level, level], color=look.colour, linewidth=1.0)
-    axes.plot([place], [_AXIS], color=look.colour, marker=look.marker, markersize=4.5)
+    axes.plot([place, place, edge], [_AXIS - 3, level, level], color=look.colour, linewidth=1.2)
+    # At the name and not on the axis, where markers of equal ranks would cover each other.
+    axes.plot([edge], [level], color=look.colour, marker=look.marker, markersize=4.5)
     text = f"{short(row['arm'], 18)} {row['mean_rank']:.2f}"
-    edge += -4 if left else 4
+    edge += -6 if left else 6
     axes.text(edge, level, text, ha="right" if left else "left", va="center", fontsize=8)
 
 

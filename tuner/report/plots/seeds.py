@@ -16,6 +16,7 @@ from tuner.report.plots.layout import (
     add_axes,
     ink,
     make_figure,
+    spread,
 )
 from tuner.report.plots.picture import Sketch
 from tuner.report.plots.units import axis_title, scale, short
@@ -32,6 +33,9 @@ _MOST_LABELS = 8
 _LINE_OF_TEXT = 9.5
 _LONGEST_TICK = 18
 _HALF_BAR = 0.22
+_DOT = 5.0
+_FARTHEST = 0.42
+"""How far a dot may be moved aside, in distances of two arms."""
 
 Scores = dict[str, dict[str, float]]
 """The scaled score of each run: by arm, then by seed."""
@@ -56,9 +60,10 @@ def sketch_seeds(block: Block) -> Sketch | None:
     kind = "init/order/data" if with_data else "init, or init/order where these differ"
     caption = (
         f"Test {title(block.metric)} of every confirm run on {block.task} with {block.model}: a "
-        "dot is a run, a grey line joins the runs of one seed across arms, a bar is an arm's "
-        "mean. Where lines run in parallel, the difference between two arms is the same "
-        "whatever the seed; where they cross, it depends on the seed."
+        "dot is a run, moved aside where it would cover another, a grey line joins the runs of "
+        "one seed across arms, a bar is an arm's mean. Where lines run in parallel, the "
+        "difference between two arms is the same whatever the seed; where they cross, it depends "
+        "on the seed."
     )
     if len(runs_of_seed) <= _MOST_LABELS:
         caption += f" The numbers at the right are the seeds ({kind})."
@@ -84,33 +89,65 @@ def _paint(scores: Scores, looks: Mapping[str, Look], *, axis: str) -> Figure:
     foot = 0.62 * CHARACTER * max(map(len, names)) + 18 if slanted else 20.0
     figure = make_figure(_HEIGHT + foot + TOP)
     axes = add_axes(figure, (LEFT, foot, wide, _HEIGHT))
+    dots = _place_dots(scores, wide / len(names))
     for seed in seeds:
-        places = [place for place, found in enumerate(scores.values()) if seed in found]
+        places = [found[seed] for found in dots.values() if seed in found]
         values = [found[seed] for found in scores.values() if seed in found]
         axes.plot(places, values, color=ink(), alpha=0.35, linewidth=0.8, zorder=1)
     for place, (arm, found) in enumerate(scores.items()):
-        _column(axes, place, values=list(found.values()), look=looks[arm])
+        _dots(axes, list(dots[arm].values()), list(found.values()), look=looks[arm])
+        _mean(axes, place, list(found.values()), look=looks[arm])
     turned: dict[str, Any] = {"rotation": 38, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(names)), names, **(turned if slanted else {}))
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylabel(axis)
     if labelled:
-        _label(axes, scores, seeds)
+        _label(axes, scores, dots, seeds=seeds)
     return figure
 
 
-def _column(axes: Axes, place: int, *, values: Sequence[float], look: Look) -> None:
+def _place_dots(scores: Scores, arm_width: float) -> Scores:
+    """Return where each dot is drawn from left to right; equal scores stand side by side.
+
+    Args:
+        scores: By arm, then by seed.
+        arm_width: Distance of two arms, in points.
+    """
+    values = [value for found in scores.values() for value in found.values()]
+    # Scores fill about nine tenths of the height.
+    high = (max(values) - min(values)) * _DOT / (0.9 * _HEIGHT)
+    step = (_DOT + 1) / arm_width
+    aside = [sign * step * n for n in range(1, int(_FARTHEST / step) + 1) for sign in (1, -1)]
+    return {
+        arm: {seed: place + shift for seed, shift in _swarm(found, high, [0.0, *aside]).items()}
+        for place, (arm, found) in enumerate(scores.items())
+    }
+
+
+def _swarm(found: Mapping[str, float], high: float, shifts: Sequence[float]) -> dict[str, float]:
+    """Give each dot the first of the shifts at which it covers no other, if there is one."""
+    placed: dict[str, float] = {}
+    for value, seed in sorted((value, seed) for seed, value in found.items()):
+        near = [placed[other] for other in placed if value - found[other] <= high]
+        placed[seed] = next((s for s in shifts if s not in near), shifts[len(near) % len(shifts)])
+    return {seed: placed[seed] for seed in found}
+
+
+def _dots(axes: Axes, places: Sequence[float], values: Sequence[float], *, look: Look) -> None:
     axes.plot(
-        [place] * len(values),
+        places,
         values,
         color=look.colour,
         marker=look.marker,
         linestyle="none",
-        markersize=5,
+        markersize=_DOT,
         markeredgewidth=0,
         alpha=0.9,
         zorder=3,
     )
+
+
+def _mean(axes: Axes, place: int, values: Sequence[float], *, look: Look) -> None:
     if len(values) > 1:
         mean = sum(sorted(values)) / len(values)
         axes.plot(
@@ -118,7 +155,7 @@ def _column(axes: Axes, place: int, *, values: Sequence[float], look: Look) -> N
         )
 
 
-def _label(axes: Axes, scores: Scores, seeds: Sequence[str]) -> None:
+def _label(axes: Axes, scores: Scores, dots: Scores, *, seeds: Sequence[str]) -> None:
     """Write each seed beside its last dot, moved apart where labels would overlap."""
     ends: defaultdict[int, list[tuple[float, str]]] = defaultdict(list)
     for seed in seeds:
@@ -126,25 +163,18 @@ def _label(axes: Axes, scores: Scores, seeds: Sequence[str]) -> None:
         ends[place].append((found[seed], seed))
     low, high = axes.get_ylim()
     least = (high - low) * _LINE_OF_TEXT / _HEIGHT
+    arms = list(dots.values())
     for place, column in ends.items():
         column.sort()
-        heights = _spread([value for value, _ in column], least)
+        right = max(place + _HALF_BAR, *(arms[place][seed] for _, seed in column))
+        heights = spread([value for value, _ in column], least)
         for height, (_, seed) in zip(heights, column, strict=True):
             axes.annotate(
                 seed,
-                (place + _HALF_BAR, height),
+                (right, height),
                 xytext=(4, 0),
                 textcoords="offset points",
                 va="center",
                 fontsize=7.5,
                 annotation_clip=False,
             )
-
-
-def _spread(heights: Sequence[float], least: float) -> list[float]:
-    """Move ascending heights apart to a least distance, and their middle as little as can be."""
-    moved: list[float] = []
-    for height in heights:
-        moved.append(max(height, moved[-1] + least) if moved else height)
-    shift = (sum(moved) - sum(heights)) / len(moved)
-    return [height - shift for height in moved]

@@ -5,6 +5,7 @@ statsmodels, which takes a second to load: too long for a report.
 """
 
 from tuner.report.stats.candidates import bca_interval, logit_t_interval, percentile_interval
+from tuner.report.stats.dependence import independent_groups
 from tuner.report.stats.interval import (
     Interval,
     Intervals,
@@ -21,7 +22,13 @@ from tuner.report.stats.noise import (
     confusion_counts,
 )
 from tuner.report.stats.pairs import PairedComparison, compare_pairs, holm
-from tuner.report.stats.power import noether_pairs, paired_power, seeds_needed, seeds_to_detect
+from tuner.report.stats.power import (
+    noether_pairs,
+    paired_power,
+    seeds_needed,
+    seeds_to_detect,
+    sign_flip_power,
+)
 from tuner.report.stats.ranks import (
     critical_difference,
     friedman_p,
@@ -52,6 +59,7 @@ __all__ = [
     "expected_seconds",
     "friedman_p",
     "holm",
+    "independent_groups",
     "least_sign_flip_p",
     "logit_t_interval",
     "mean_interval",
@@ -66,6 +74,7 @@ __all__ = [
     "seeds_needed",
     "seeds_to_detect",
     "sign_flip_p",
+    "sign_flip_power",
     "summarise",
     "swaps",
     "t_interval",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tuner.report.columns import PAIRS
-from tuner.report.compared import Block, ComparedCell, SeedKey, seed_text
+from tuner.report.compared import Block, ComparedCell, SeedKey, seed_text, seeds_of
 from tuner.report.scores import UNSEEN, higher_is_better, main_scores
 from tuner.report.tables.frame import typed
 from tuner.trackers import RunRecord
@@ -31,6 +32,18 @@ class _Pair:
     runs_b: tuple[RunRecord, ...]
     only_a: tuple[SeedKey, ...]
     only_b: tuple[SeedKey, ...]
+
+    def scores(self) -> tuple[list[float], list[float]]:
+        """Return the scores of a and b, pair by pair; runs that share a seed are averaged."""
+        from tuner.report.stats import independent_groups
+
+        name = f"test/{self.metric}"
+        groups = independent_groups([seeds_of(run) for run in self.runs_a])
+        a, b = (
+            [math.fsum(runs[i].metrics[name] for i in group) / len(group) for group in groups]
+            for runs in (self.runs_a, self.runs_b)
+        )
+        return a, b
 
 
 def pairs_frame(blocks: Sequence[Block], *, metric: str, baseline: str | None) -> pandas.DataFrame:
@@ -102,14 +115,13 @@ def _family(pairs: Sequence[_Pair]) -> list[dict[str, Any]]:
 def _row(pair: _Pair, *, family: int) -> dict[str, Any]:
     from tuner.report.stats import compare_pairs
 
-    name = f"test/{pair.metric}"
     about = {
         "task": pair.a.task,
         "model": pair.a.model,
         "metric": pair.metric,
         "arm_a": pair.a.arm,
         "arm_b": pair.b.arm,
-        "n": len(pair.runs_a),
+        "n": 0,
         "unpaired_a": " ".join(map(seed_text, pair.only_a)),
         "unpaired_b": " ".join(map(seed_text, pair.only_b)),
         "run_ids_a": " ".join(run.run_id for run in pair.runs_a),
@@ -118,13 +130,13 @@ def _row(pair: _Pair, *, family: int) -> dict[str, Any]:
     if not pair.runs_a:
         return about
     found = compare_pairs(
-        [run.metrics[name] for run in pair.runs_a],
-        [run.metrics[name] for run in pair.runs_b],
+        *pair.scores(),
         higher_is_better=higher_is_better(pair.metric),
         level=LEVEL,
         comparisons=family,
     )
     names: tuple[str, ...] = (
+        "n",
         "mean_difference",
         "std_difference",
         "ci_low",

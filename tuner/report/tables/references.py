@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from trainers.errors import ConfigError, known
 from trainers.plugins import Frozen
+from tuner.report.scores import higher_is_better
 from tuner.report.tables.frame import plain
 
 if TYPE_CHECKING:
@@ -48,7 +49,14 @@ class Published(Frozen):
     mean: float
     """As a fraction."""
     std: float = Field(ge=0)
-    """Standard deviation over the seeds."""
+    """Standard deviation over the seeds, as a fraction."""
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _fraction(cls, value: float, info: ValidationInfo) -> float:
+        if higher_is_better(info.data.get("metric", "loss")) and value > 1:
+            raise ValueError("a score is a fraction: write 0.572 for 57.2 points")
+        return value
 
 
 def read_references(path: Path) -> tuple[Published, ...]:

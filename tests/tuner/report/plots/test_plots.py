@@ -24,6 +24,7 @@ from tests.tuner.report.comparisons import (
     ranks_of,
 )
 from tuner.report.plots import Picture, draw
+from tuner.report.plots.block import arm_looks
 from tuner.report.plots.ranks import critical_groups
 from tuner.report.plots.tradeoff import pareto_steps
 
@@ -119,8 +120,6 @@ def test_an_arm_has_one_colour_everywhere_and_its_own_marker(
     """`full` has the fourth colour in each of the pictures, whatever arms are missing there."""
     fourth = "#cc79a7"
     assert all(fourth in picture.svg for picture in pictures.values())
-    from tuner.report.plots.block import arm_looks
-
     looks = arm_looks(make_comparison())
     assert len({(look.marker, look.dashes) for look in looks.values()}) == len(ARMS)
     assert looks["full"].colour == fourth
@@ -163,6 +162,46 @@ def test_the_lines_of_seeds_join_the_runs_of_the_records(pictures: dict[str, Pic
     assert len(lines) == len(SEEDS)
     runs = make_comparison().runs
     assert picture.svg.count("<use ") >= (runs["task"] == TASKS[0]).sum()
+
+
+def _places(picture: Picture, colour: str) -> set[tuple[float, float]]:
+    """Return where the markers of a colour stand in the SVG."""
+    uses = re.findall(r'<use [^>]*?x="([\d.]+)" y="([\d.]+)" style="([^"]*)"', picture.svg)
+    return {(float(x), float(y)) for x, y, style in uses if f"fill: {colour}" in style}
+
+
+@pytest.mark.parametrize("arms", [2, 5])
+def test_dots_of_equal_scores_can_be_told_apart(arms: int) -> None:
+    """Five runs that collapsed to one score stand side by side, as far from the next arm."""
+    whole = make_comparison()
+    runs = whole.runs[whole.runs["arm"].isin(ARMS[-arms:])].copy()
+    lora = (runs["arm"] == "lora") & (runs["task"] == TASKS[0])
+    runs.loc[lora, "test/macro_f1"] = 0.65
+    drawn = draw(replace(whole, runs=runs))["seeds-restaurant-co-tiny-bert"]
+    looks = arm_looks(whole)
+    dots = _places(drawn, looks["lora"].colour)
+    assert len(dots) == lora.sum() == 5
+    assert len({y for _, y in dots}) == 1
+    xs = sorted(x for x, _ in dots)
+    assert min(np.diff(xs)) >= 5
+    others = {
+        x for arm in ARMS[-arms:] if arm != "lora" for x, _ in _places(drawn, looks[arm].colour)
+    }
+    assert min(abs(x - other) for x in xs for other in others) > 5
+
+
+def test_arms_of_equal_rank_can_be_told_apart() -> None:
+    """Each has a line and a marker of its own in the critical-difference diagram."""
+    tied = dict.fromkeys(ARMS, 3.0)
+    whole = make_comparison(ranks=ranks_of(tied, 1.4))
+    picture = draw(whole)["ranks-tiny-bert"]
+    lines = re.findall(r'd="M ([\d.]+) [\d.]+ \nL ([\d.]+) [\d.]+ \nL [\d.]+ [\d.]+', picture.svg)
+    starts = sorted(float(first) for first, second in lines if first == second)
+    assert len(starts) == len(ARMS)
+    assert min(np.diff(starts)) > 2
+    markers = [_places(picture, look.colour) for look in arm_looks(whole).values()]
+    assert all(len(found) == 1 for found in markers)
+    assert len(set.union(*markers)) == len(ARMS)
 
 
 @pytest.mark.parametrize(

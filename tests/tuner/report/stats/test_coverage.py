@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.coverage import (
@@ -17,13 +19,16 @@ from bench.coverage import (
     Law,
     Simulation,
     coverage,
+    false_positives,
     normal,
     real,
+    rejecting_flips,
     rejections,
     simulate,
     skewed,
     text,
 )
+from tuner.report import stats
 
 ROOT = Path(__file__).parents[4]
 QUICK = 1000
@@ -40,8 +45,10 @@ def _error(share: float, draws: int) -> float:
 
 def _expect_a_valid_test(simulation: Simulation) -> None:
     for (law, n), share in simulation.errors.items():
-        assert share <= 0.05 + _error(0.05, simulation.draws), (law, n)
+        assert share <= 0.05, (law, n)
         assert n != 5 or share == 0
+        drawn = simulation.drawn_errors[f"{law}, drawn", n]
+        assert drawn == pytest.approx(share, abs=_error(0.05, simulation.draws * 10)), (law, n)
 
 
 @pytest.mark.slow
@@ -56,8 +63,8 @@ def test_the_chosen_interval_covers_and_the_test_keeps_its_level() -> None:
         assert simulation.coverage[NORMAL, n]["BCa"] < LEAST
     _expect_a_valid_test(simulation)
     for (effect, n), share in simulation.power.items():
-        formula = simulation.t_power[effect.replace("simulated", "t test"), n]
-        assert share <= formula + _error(formula, simulation.draws)
+        reckoned = simulation.reckoned_power[effect.replace("simulated", "reckoned"), n]
+        assert share == pytest.approx(reckoned, abs=0.02 + _error(reckoned, simulation.draws))
     assert text(simulation) == (ROOT / "docs/coverage.md").read_text(encoding="utf-8")
 
 
@@ -71,13 +78,23 @@ def test_in_few_draws_too_the_chosen_interval_covers(n: int) -> None:
 
 def test_in_few_draws_too_the_test_keeps_its_level() -> None:
     """A quick twin: false positives of each law at each n, to the error of a thousand draws."""
-    errors = {
-        (law.name, n): rejections(law, n, draws=QUICK, effect=0.0)
-        for law in _laws()
-        for n in TEST_SEEDS
-    }
-    _expect_a_valid_test(Simulation(QUICK, 0, {}, errors, {}, {}))
-    assert max(errors.values()) > 0.03  # the test does reject
+    places = [(law, n) for law in _laws() for n in TEST_SEEDS]
+    drawn = {(f"{w.name}, drawn", n): rejections(w, n, draws=QUICK, effect=0.0) for w, n in places}
+    exact = {(w.name, n): false_positives(w, n, draws=5 if n > 10 else 100) for w, n in places}
+    _expect_a_valid_test(Simulation(QUICK // 10, 0, {}, exact, drawn, {}, {}))
+    assert max(exact.values()) > 0.049  # the test does reject
+
+
+@pytest.mark.parametrize("n", [5, 6, 9])
+@pytest.mark.parametrize("place", [0, 2])
+def test_flips_that_reject_are_those_whose_p_is_at_the_level(n: int, place: int) -> None:
+    """The report's own p of every flip, on scores with ties and without."""
+    law = _laws()[place]
+    generator = np.random.default_rng(3)
+    sizes = law.draw(generator, (n,)) - law.draw(generator, (n,))
+    signs = np.array(list(itertools.product([1, -1], repeat=n)))
+    p = np.array([stats.sign_flip_p(flip) for flip in signs * sizes])
+    assert rejecting_flips(sizes, 0.05) == (p <= 0.05).mean()
 
 
 def test_scores_of_real_runs_keep_their_mean_and_spread() -> None:
