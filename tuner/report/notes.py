@@ -96,13 +96,14 @@ def _shared_seeds(block: Block) -> Iterator[str]:
     found: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
     for cell in block.cells:
         seeds = [seeds_of(run) for run in cell.finished]
-        if len(groups := independent_groups(seeds)) < len(seeds):
-            found[len(seeds), len(groups)].append(cell.arm)
-    for (runs, groups), arms in sorted(found.items()):
+        independent = len(independent_groups(seeds))
+        if independent < len(seeds):
+            found[len(seeds), independent].append(cell.arm)
+    for (runs, independent), arms in sorted(found.items()):
         yield (
             f"{', '.join(arms)}: the {runs} runs share init, order or data seeds with each other, "
             f"so they are not independent. In pairs, runs that share a seed are averaged, which "
-            f"leaves {counted(groups, 'independent run')}; the intervals of means take all "
+            f"leaves {counted(independent, 'independent run')}; the intervals of means take all "
             f"{runs} for independent and are too narrow."
         )
 
