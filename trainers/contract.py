@@ -211,6 +211,8 @@ class Workspace(Frozen):
     """CPU threads it may use, all ranks together."""
     measure: Measure = "process"
     """How its memory is measured."""
+    rows: Path | None = None
+    """The task's rows in one file, sent by another machine; none: the task reads `data_dir`."""
 
 
 class Rank(Frozen):

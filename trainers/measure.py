@@ -87,7 +87,7 @@ def environment() -> dict[str, str]:
 
     facts = {"python": platform.python_version(), "platform": platform.platform()}
     facts |= {name: importlib.metadata.version(name) for name in _PACKAGES}
-    facts |= _revision(Path(__file__).parent)
+    facts |= revision()
     facts |= {"host": platform.node(), "cpu": _cpu_name(), "cpu_count": str(os.cpu_count())}
     facts["threads"] = str(torch.get_num_threads())
     if torch.cuda.is_available():
@@ -136,7 +136,10 @@ def _cpuinfo() -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _revision(folder: Path) -> dict[str, str]:
+def revision() -> dict[str, str]:
+    """Return the Git commit of this code and whether it was changed since; empty outside Git."""
+    folder = Path(__file__).parent
+
     def git(*words: str) -> str | None:
         try:
             done = subprocess.run(

@@ -22,6 +22,7 @@ from trainers.predictions import keep_predictions, longest_first
 from trainers.tasks.encode import EncodedTask, encode
 from trainers.tasks.load import TaskData, leaked_test_rows, load_task
 from trainers.tasks.metrics import score
+from trainers.tasks.parcel import read_rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -127,7 +128,7 @@ def _train(
 
 
 def _load(spec: RunSpec, workspace: Workspace, meter: Meter) -> _Parts:
-    data = load_task(spec.task, workspace.data_dir, spec.seeds.data)
+    data = _load_rows(spec, workspace)
     tokenizer = spec.model.tokenizer()
     encoded = encode(
         data, tokenizer, max_length=spec.train.max_length, cache_dir=workspace.cache_dir
@@ -136,6 +137,12 @@ def _load(spec: RunSpec, workspace: Workspace, meter: Meter) -> _Parts:
     model = spec.method.apply(spec.model.model(data.labels, spec.train.attention))
     meter.model_built(model)
     return _Parts(data, encoded, tokenizer, model)
+
+
+def _load_rows(spec: RunSpec, workspace: Workspace) -> TaskData:
+    if workspace.rows is not None:
+        return read_rows(workspace.rows)
+    return load_task(spec.task, workspace.data_dir, spec.seeds.data)
 
 
 def _trainer(

@@ -19,6 +19,7 @@ from trainers.errors import ConfigError
 from trainers.plugins import Frozen
 from tuner.budget import ConfirmSettings, Objective, SearchSettings, check_score
 from tuner.ds_configs import resolve_ds_config
+from tuner.execution import ExecutorSettings
 from tuner.space import Choice, FloatRange, IntRange, Point, parse_dimension
 
 AnyDimension = Annotated[
@@ -27,25 +28,6 @@ AnyDimension = Annotated[
 DeepSpeed = Annotated[Mapping[str, JsonValue], BeforeValidator(resolve_ds_config)]
 """Content of a DeepSpeed config; empty: none."""
 _SEARCHABLE = ("train", "method")
-
-
-class ExecutorSettings(Frozen):
-    """Where runs are done."""
-
-    kind: Literal["process", "inprocess"] = "process"
-    """process: each run in a process of its own; inprocess: in the launcher, for debugging."""
-    workers: int = Field(default=1, ge=1)
-    """Runs at once."""
-    threads: int | None = Field(default=None, ge=1)
-    """CPU threads of a run; by default the machine's, shared out among the workers."""
-    heartbeat_seconds: float = Field(default=60.0, gt=0)
-    """Time between a launcher's signs of life; others take over its runs after two it missed."""
-
-    @model_validator(mode="after")
-    def _one_inside(self) -> ExecutorSettings:
-        if self.kind == "inprocess" and self.workers > 1:
-            raise ConfigError(f"workers: inprocess does one run at a time, got {self.workers}")
-        return self
 
 
 class Arm(Frozen):

@@ -12,7 +12,7 @@ from typing import Any
 from trainers.contract import Emit, Measure, RunSpec, StopRun, Workspace
 from trainers.errors import OutOfMemory, RunFailed
 from tuner.claims import Claims
-from tuner.executors import Executor, RunInterrupted
+from tuner.executors import Executor, RunInterrupted, RunLost
 from tuner.journal import Journal, read_journal, write_whole
 from tuner.outcome import Order, Outcome, claim_of, read_outcome
 from tuner.retry import retry_params, smaller
@@ -32,7 +32,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class _Tried:
-    """How a try of a run ended, and the smaller spec to try next, if memory ran out."""
+    """How a try of a run ended, and the spec to try next: smaller where memory ran out."""
 
     outcome: Outcome
     next: RunSpec | None = None
@@ -123,15 +123,14 @@ class Recorder:
                 return
 
     def _do(self, order: Order, run_id: str, watch: Emit) -> Outcome:
-        """Do a run; where memory runs out, do it again with fewer rows at once.
+        """Do a run; do it again where its machine is lost, with fewer rows where memory runs out.
 
         Each try is a run of the tracker, so that no curve holds the points of two.
         """
         folder = self.store.run_dir(order.spec.digest())
         tried = self._try(order, order.spec, run_id, watch)
         while tried.next is not None:
-            reason = f"{tried.outcome.reason}; tried again with fewer rows at once"
-            self.tracker.close_run(run_id, state="killed", reason=reason)
+            self.tracker.close_run(run_id, state="killed", reason=tried.outcome.reason)
             extra = retry_params(order.spec, tried.next)
             run_id = self.tracker.open_run(order.group_id, order.spec, adopt=False, extra=extra)
             tried = self._try(order, tried.next, run_id, watch)
@@ -154,8 +153,13 @@ class Recorder:
         except StopRun as stop:
             return _Tried(Outcome(state="pruned", reason=str(stop), **ended))
         except OutOfMemory as failed:
-            outcome = Outcome(state="failed", reason=failed.reason, **ended)
-            return _Tried(outcome, smaller(spec, failed.during))
+            fewer = smaller(spec, failed.during)
+            said = f"{failed.reason}; tried again with fewer rows at once"
+            reason = failed.reason if fewer is None else said
+            return _Tried(Outcome(state="failed", reason=reason, **ended), fewer)
+        except RunLost as lost:
+            reason = f"lost with its machine: {lost}; done again"
+            return _Tried(Outcome(state="failed", reason=reason, **ended), spec)
         except RunFailed as failed:
             if failed.detail:
                 write_whole(folder / "stderr.log", failed.detail)

@@ -81,7 +81,7 @@ def run_study(
             store=place,
             claims=shared.claims,
             data_dir=data_dir,
-            threads=config.executor.threads or max(1, (os.cpu_count() or 1) // workers),
+            threads=config.executor.threads_of_a_run(os.cpu_count() or 1),
             measure=config.measure,
         ),
         ending=ending,

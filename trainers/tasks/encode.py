@@ -47,7 +47,7 @@ def encode(
         max_length: Tokens kept of a row, special tokens included.
         cache_dir: Holds one folder for each data, tokenizer and length.
     """
-    folder = cache_dir / "encoded" / _key(data, tokenizer, max_length)
+    folder = encoded_folder(data, tokenizer, max_length=max_length, cache_dir=cache_dir)
     splits = arrow_cache.load(folder)
     if splits is None:
         rows = {"train": data.train, "validation": data.validation, "test": data.test}
@@ -57,6 +57,13 @@ def encode(
         }
         splits = arrow_cache.store(folder, tables)
     return EncodedTask(**splits)
+
+
+def encoded_folder(
+    data: TaskData, tokenizer: PreTrainedTokenizerBase, *, max_length: int, cache_dir: Path
+) -> Path:
+    """Name the folder of `encode`'s result, there or not: for other input it is another."""
+    return cache_dir / "encoded" / _key(data, tokenizer, max_length)
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -23,6 +23,7 @@ from trainers.contract import RunEvent, RunResult, RunSpec, StopRun, Workspace
 from trainers.errors import RunFailed
 from tuner.estimate.midpoint import midpoint
 from tuner.estimate.size import TaskSize
+from tuner.execution import ExecutorSettings
 from tuner.executors import Executor, RunInterrupted, make_executor
 from tuner.plan import Cell
 from tuner.threads import map_threads
@@ -106,11 +107,12 @@ def probe_cells(
     first = {(cell.task, cell.model): cell for cell in reversed(cells)}
     with tempfile.TemporaryDirectory(prefix="tuner-plan-") as scratch:
         place = _Place(Path(scratch), data_dir, seconds, sizes)
-        starts = {key: place.load(cell) for key, cell in first.items()}
-        settings = cells[0].study.executor
-        found = map_threads(
-            place.probe, cells, min(settings.workers, len(cells)), on_error=place.close
-        )
+        try:
+            starts = {key: place.load(cell) for key, cell in first.items()}
+            at_once = min(cells[0].study.executor.workers, len(cells))
+            found = map_threads(place.probe, cells, at_once, on_error=place.close)
+        finally:
+            place.close()
     measured = {
         cell.label: result for cell, result in zip(cells, found, strict=True) if result is not None
     }
@@ -131,6 +133,7 @@ class _Place:
     seconds: float
     sizes: Mapping[str, TaskSize]
     executors: list[Executor] = field(default_factory=list)
+    idle: list[Executor] = field(default_factory=list)
 
     def load(self, cell: Cell) -> float:
         """Stop a run when its model stands; return the seconds until then."""
@@ -160,29 +163,37 @@ class _Place:
 
     def _run(self, cell: Cell, spec: RunSpec, watch: _Watch) -> RunResult | None:
         settings = cell.study.executor
-        threads = settings.threads or max(1, (os.cpu_count() or 1) // settings.workers)
-        executor = make_executor(settings)
-        self.executors.append(executor)
+        result: RunResult | None
+        executor = self._executor(settings)
         workspace = Workspace(
             data_dir=self.data_dir.resolve(),
             cache_dir=self.scratch / "cache",
             run_dir=Path(tempfile.mkdtemp(dir=self.scratch)),
-            threads=threads,
+            threads=settings.threads_of_a_run(os.cpu_count() or 1),
         )
         late = threading.Timer(60 + _LONGEST * self.seconds, executor.close)
         late.daemon = True
         late.start()
         try:
-            with contextlib.suppress(StopRun):
-                return executor.run(spec, watch, workspace)
+            result = executor.run(spec, watch, workspace)
+        except StopRun:
+            result = None
         except RunInterrupted:
             return None
         except RunFailed as failed:
             raise RunFailed(f"probe of {cell.label}: {failed.reason}", failed.detail) from failed
         finally:
             late.cancel()
-            executor.close()
-        return None
+        self.idle.append(executor)
+        return result
+
+    def _executor(self, settings: ExecutorSettings) -> Executor:
+        """Take one that no probe uses: its start, which a study pays once, is paid once here."""
+        with contextlib.suppress(IndexError):
+            return self.idle.pop()
+        executor = make_executor(settings)
+        self.executors.append(executor)
+        return executor
 
 
 def measure(

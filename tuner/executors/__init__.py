@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from tuner.config import ExecutorSettings
-from tuner.executors.base import Executor, RunInterrupted
+import importlib.util
 
-__all__ = ["Executor", "RunInterrupted", "make_executor"]
+from trainers.errors import ConfigError
+from tuner.execution import ExecutorSettings
+from tuner.executors.base import Executor, RunInterrupted, RunLost
+
+__all__ = ["Executor", "RunInterrupted", "RunLost", "make_executor"]
 
 
 def make_executor(settings: ExecutorSettings) -> Executor:
-    """Make the executor that a study names."""
+    """Make the executor that a study names.
+
+    Raises:
+        ConfigError: It needs a package that is not installed.
+    """
     if settings.kind == "inprocess":
         from tuner.executors.inprocess import InprocessExecutor
 
         return InprocessExecutor()
+    if settings.kind == "ray":
+        if importlib.util.find_spec("ray") is None:
+            raise ConfigError(
+                "executor.kind: ray needs the extra `ray`; run `pip install 'tuner-studies[ray]'`"
+            )
+        from tuner.executors.ray import RayExecutor
+
+        return RayExecutor(settings)
     from tuner.executors.process import ProcessExecutor
 
     return ProcessExecutor()

@@ -11,6 +11,10 @@ class RunInterrupted(Exception):  # a state, not an error
     """The executor was closed while the run was going on."""
 
 
+class RunLost(Exception):  # a state, not an error
+    """The machine that did the run is gone; nothing speaks against doing the run again."""
+
+
 class Executor(ABC):
     """Runs specs. `run` may be called from several threads at once."""
 
@@ -28,6 +32,7 @@ class Executor(ABC):
             OutOfMemory: A RunFailed; with fewer rows at once it may go through.
             RunFailed: The run ended without a result.
             RunInterrupted: `close` was called; the run has ended.
+            RunLost: Its machine is gone, and the run with it.
         """
 
     def warm_up(self) -> None:  # noqa: B027  # most have nothing to prepare

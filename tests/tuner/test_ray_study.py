@@ -1,0 +1,170 @@
+"""Studies on a Ray cluster of two nodes: spread, nodes and launchers killed, ended by Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from tests.ray_cluster import RayCluster
+from tests.specs import QUICK, toy_study, toy_tree
+from tuner.progress import RunNotice
+from tuner.study import StudyOutcome, run_study
+from tuner.trackers import MemoryTracker, RunRecord, open_tracker
+
+pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+
+SECONDS_TO_END = 15
+CURVES = ("train/loss", "validation/macro_f1")
+
+
+def test_a_study_spreads_over_nodes_and_gives_the_same_numbers(
+    ray_cluster: RayCluster, tmp_path: Path
+) -> None:
+    """Both nodes work, and every score is that of the same study in the launcher."""
+    trackers = {}
+    for name, executor in (("ray", _ray(ray_cluster)), ("here", {"kind": "inprocess"})):
+        trackers[name] = MemoryTracker()
+        config = toy_study(executor=executor | {"threads": 1})
+        outcome = run_study(config, store=tmp_path / name, tracker=trackers[name])
+        assert outcome == StudyOutcome(failures=(), unfinished=())
+    assert _scores(trackers["ray"].runs("toy-study")) == _scores(
+        trackers["here"].runs("toy-study")
+    )
+    assert [len(parcels) for parcels in ray_cluster.parcels().values()] != [0, 0]
+
+
+def test_runs_of_a_killed_node_are_done_elsewhere_once(
+    ray_cluster: RayCluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The lost run is shown as killed; each run is finished once, each event kept once."""
+    tree: dict[str, Any] = {"executor": _ray(ray_cluster), "train": QUICK | {"epochs": 12}}
+    killed = threading.Event()
+
+    def watch(notice: RunNotice) -> None:
+        epoch = notice.event.epoch if notice.event else 0
+        if epoch >= 2 and not killed.is_set() and len(ray_cluster.trainings()) == 2:
+            killed.set()
+            ray_cluster.kill("two")
+
+    try:
+        tracker = open_tracker(tmp_path)
+        outcome = run_study(toy_study(**tree), store=tmp_path, tracker=tracker, watch=watch)
+    finally:
+        ray_cluster.add("two")
+    assert killed.is_set()
+    assert "raylet" not in "".join(capfd.readouterr())
+    assert outcome == StudyOutcome(failures=(), unfinished=())
+    runs = tracker.runs("toy-study")
+    lost = [run for run in runs if run.state == "killed"]
+    finished = [run for run in runs if run.state == "finished"]
+    assert len(runs) == len(lost) + len(finished)
+    assert len(lost) == 1
+    assert "lost" in lost[0].reason
+    assert len({run.digest for run in finished}) == len(finished) == 6
+    for run in finished:
+        (curve,) = tracker.curves([run.run_id], ["validation/macro_f1"])
+        assert len(curve.steps) == len(set(curve.steps)) == 12
+        journal = (tmp_path / "runs" / run.digest / "events.jsonl").read_text().splitlines()
+        assert len(journal) == len(set(journal))
+        assert sum('"kind":"epoch"' in line for line in journal) == 12
+    here = MemoryTracker()
+    alone = tree | {"executor": {"kind": "inprocess", "threads": 1}}
+    run_study(toy_study(**alone), store=tmp_path / "here", tracker=here)
+    assert _scores(finished) == _scores(here.runs("toy-study"))
+
+
+def test_a_killed_launcher_leaves_nothing_and_goes_on_when_started_again(
+    ray_cluster: RayCluster, tmp_path: Path
+) -> None:
+    """Kill -9 of `tuner run-study`: its runs end by themselves; nothing is lost or doubled."""
+    study = _write_study(tmp_path, _ray(ray_cluster), epochs=30)
+    with _launch(study, tmp_path) as launcher:
+        _wait_for(lambda: list(tmp_path.glob("store/runs/*/outcome.json")))
+        _wait_for(ray_cluster.trainings)
+        launcher.kill()
+    done = {path.parent.name for path in tmp_path.glob("store/runs/*/outcome.json")}
+    _wait_for(lambda: not ray_cluster.trainings(), seconds=SECONDS_TO_END)
+    with _launch(study, tmp_path) as again:
+        output, errors = again.communicate()
+    assert again.returncode == 0, errors
+    assert errors == ""
+    runs = open_tracker(tmp_path / "store").runs("toy-study")
+    finished = [run.digest for run in runs if run.state == "finished"]
+    assert len(finished) == len(set(finished)) == 4
+    assert done <= set(finished)
+    assert output.count("(found)") == len(done)
+
+
+def test_ctrl_c_ends_a_study_on_a_ray_of_its_own_with_all_its_processes(tmp_path: Path) -> None:
+    """A laptop's Ray comes and goes with the study, and says nothing at the terminal."""
+    study = _write_study(tmp_path, {"kind": "ray", "threads": 1}, epochs=2000)
+    with _launch(study, tmp_path) as launcher:
+        _wait_for(lambda: _lines(tmp_path.glob("store/runs/*/events.jsonl")) > 2)
+        children = psutil.Process(launcher.pid).children(recursive=True)
+        assert len(children) > 4
+        launcher.send_signal(signal.SIGINT)
+        _, errors = launcher.communicate(timeout=60)
+    assert launcher.returncode != 0
+    assert "ray" not in errors.lower()
+    _wait_for(lambda: not any(child.is_running() for child in children), seconds=SECONDS_TO_END)
+    (run,) = open_tracker(tmp_path / "store").runs("toy-study")
+    assert run.state == "killed"
+
+
+def _ray(cluster: RayCluster) -> dict[str, Any]:
+    return cluster.settings(threads=1).model_dump()
+
+
+def _scores(runs: list[RunRecord]) -> dict[str, dict[str, float]]:
+    return {
+        run.digest: {
+            name: value
+            for name, value in run.metrics.items()
+            if name.startswith(("validation/", "test/", "train/"))
+        }
+        for run in runs
+    }
+
+
+def _write_study(folder: Path, executor: dict[str, Any], *, epochs: int) -> Path:
+    tree = toy_tree(
+        executor=executor,
+        train=QUICK | {"epochs": epochs},
+        confirm={"seeds": [1, 2, 3, 4]},
+        arms={"full": {"method": "full"}},
+    )
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def _launch(study: Path, folder: Path) -> subprocess.Popen[str]:
+    """Start `tuner run-study` as a user does."""
+    command = [sys.executable, "-m", "tuner.cli", "run-study", str(study)]
+    return subprocess.Popen(
+        [*command, "--store", str(folder / "store")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _lines(paths: Iterator[Path]) -> int:
+    return sum(len(path.read_text().splitlines()) for path in paths)
+
+
+def _wait_for(condition: Any, seconds: float = 250) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

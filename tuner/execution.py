@@ -1,0 +1,62 @@
+"""Say where a study's runs are done: the fields of its `executor`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from trainers.errors import ConfigError
+from trainers.plugins import Frozen
+
+_CPUS_ON_A_CLUSTER = 4
+
+
+class ExecutorSettings(Frozen):
+    """Where runs are done."""
+
+    kind: Literal["process", "ray", "inprocess"] = "process"
+    """process: each run in a process of its own; ray: the same on the nodes of a Ray cluster;
+    inprocess: in the launcher, for debugging."""
+    workers: int = Field(default=1, ge=1)
+    """Runs at once."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of a run; by default the machine's, shared out among the workers, and with
+    `ray` as many as `cpus_per_run`."""
+    heartbeat_seconds: float = Field(default=60.0, gt=0)
+    """Time between a launcher's signs of life; others take over its runs after two it missed."""
+    address: str | None = Field(default=None, min_length=1)
+    """Ray cluster: HOST:PORT, ray://HOST:PORT from outside, `auto` on one of its machines; none:
+    a Ray of its own on this machine. A connection that the program has already is used."""
+    gpus_per_run: float | None = Field(default=None, ge=0)
+    """Devices that Ray keeps for a run (for each rank), or a share of one below 1; by default 1
+    where the cluster has any, else 0."""
+    cpus_per_run: int | None = Field(default=None, ge=1)
+    """CPUs that Ray keeps for a run (for each rank); by default 4 on a cluster, and this
+    machine's shared out among the workers without one."""
+
+    @field_validator("gpus_per_run")
+    @classmethod
+    def _whole(cls, gpus: float | None) -> float | None:
+        if gpus is not None and gpus > 1 and gpus != int(gpus):
+            raise ConfigError(f"got {gpus}; allowed: a whole number, or a share below 1")
+        return gpus
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ExecutorSettings:
+        if self.kind == "inprocess" and self.workers > 1:
+            raise ConfigError(f"workers: inprocess does one run at a time, got {self.workers}")
+        for name in ("address", "gpus_per_run", "cpus_per_run"):
+            if self.kind != "ray" and getattr(self, name) is not None:
+                raise ConfigError(f"{name}: only the executor ray has it, got kind {self.kind}")
+        return self
+
+    def cpus(self, machine: int) -> int:
+        """Return the CPUs of a run, given those of this machine."""
+        if self.cpus_per_run is not None:
+            return self.cpus_per_run
+        return _CPUS_ON_A_CLUSTER if self.address else max(1, machine // self.workers)
+
+    def threads_of_a_run(self, machine: int) -> int:
+        """Return the threads of a run, given the CPUs of this machine."""
+        return self.threads or self.cpus(machine)

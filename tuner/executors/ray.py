@@ -1,0 +1,150 @@
+"""Do each run on a node of a Ray cluster, in a process of its own there."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from trainers.contract import Emit, RunEvent, RunResult, RunSpec, StopRun, Workspace
+from trainers.errors import OutOfMemory, RunFailed, TunerError
+from trainers.measure import revision
+from trainers.tasks.parcel import pack
+from tuner.execution import ExecutorSettings
+from tuner.executors.base import Executor, RunLost
+from tuner.executors.outbox import Message
+from tuner.executors.ray_places import OpenPlace, Places
+
+_MOST_LOSSES = 3
+
+
+class RayExecutor(Executor):
+    """Spreads runs over a cluster; each is done there as the executor `process` does it.
+
+    A place, an actor with a run's CPUs and devices, does one run after another, so that only its
+    first waits for torch to load. Rows and tokens are packed here and sent to each node once;
+    what a run leaves in its folder comes back. Ray ends the places when the launcher is gone.
+    """
+
+    def __init__(self, settings: ExecutorSettings) -> None:
+        self._settings = settings
+        self._places = Places(settings)
+        self._parcels: dict[str, _Sent] = {}
+        self._packing = threading.Lock()
+        self._lost: Counter[str] = Counter()
+        self._revision = revision()
+
+    def warm_up(self) -> None:
+        """Connect to the cluster while the launcher does other things."""
+        threading.Thread(target=self._places.connect, daemon=True).start()
+
+    def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
+        """Do one run on some node."""
+        place = self._places.take(spec.ranks)
+        try:
+            end = self._do(place, spec, emit, workspace)
+        except StopRun:
+            self._stop(place)
+            raise
+        except RunLost as lost:
+            self._places.discard(place)
+            self._count(spec.digest(), lost)
+            raise
+        except BaseException:
+            self._places.discard(place)
+            raise
+        self._places.give_back(place)
+        if end.kind == "failed":
+            raise RunFailed(end.text, end.detail)
+        if end.kind == "out of memory":
+            raise OutOfMemory(end.text, end.detail)
+        result = RunResult.model_validate_json(end.text)
+        return result.model_copy(update={"facts": self._revision | result.facts})
+
+    def close(self) -> None:
+        """End every run that is going on."""
+        self._places.close()
+
+    def _do(self, place: OpenPlace, spec: RunSpec, emit: Emit, workspace: Workspace) -> Message:
+        """Send the run and its data to a place, pass its events on, return its end."""
+        ask, actor = self._places.ask, place.actor
+        try:
+            parcel = self._parcel(spec, workspace)
+        except TunerError as error:
+            return Message("failed", str(error))
+        self._places.wait(place)
+        if not ask(actor.has.remote, parcel.name):
+            ask(actor.unpack.remote, parcel.name, parcel.content)
+        if not self._settings.threads:
+            # As the CPUs, they are those of a rank so far.
+            threads = workspace.threads * spec.ranks
+            workspace = workspace.model_copy(update={"threads": threads})
+        texts = (spec.model_dump_json(), workspace.model_dump_json())
+        ask(actor.begin.remote, uuid.uuid4().hex, *texts, parcel.name)
+        workspace.run_dir.mkdir(parents=True, exist_ok=True)
+        seen = 0
+        while True:
+            messages: list[Message] = ask(actor.receive.remote, seen)
+            seen += len(messages)
+            for message in messages:
+                if message.kind == "event":
+                    emit(self._event(message.text))
+                elif message.kind == "file":
+                    _append(workspace.run_dir / message.text, message.content)
+                else:
+                    return message
+
+    def _stop(self, place: OpenPlace) -> None:
+        """End the run of a place, and keep the place where that works."""
+        try:
+            ended = self._places.ask(place.actor.stop.remote)
+        except (RunLost, RunFailed):
+            ended = False
+        if ended:
+            self._places.give_back(place)
+        else:
+            self._places.discard(place)
+
+    def _count(self, digest: str, lost: RunLost) -> None:
+        """Give up a run that is lost again and again: it may be what brings the nodes down."""
+        self._lost[digest] += 1
+        if self._lost[digest] == _MOST_LOSSES:
+            raise RunFailed(f"lost with its node {_MOST_LOSSES} times: {lost}") from lost
+
+    def _parcel(self, spec: RunSpec, workspace: Workspace) -> _Sent:
+        """Pack a run's data and hand them to Ray, once for all runs that need the same."""
+        parts = (spec.task, spec.model)
+        key = " ".join(part.model_dump_json() for part in parts)
+        key += f" {spec.seeds.data} {spec.train.max_length}"
+        with self._packing:
+            if key not in self._parcels:
+                parcel = pack(spec, workspace)
+                self._parcels[key] = _Sent(parcel.name, ray.put(parcel.content))
+            return self._parcels[key]
+
+    def _event(self, text: str) -> RunEvent:
+        event = RunEvent.model_validate_json(text)
+        if event.kind != "start":
+            return event
+        # The code came from here; where it has been unpacked there is no Git to ask.
+        return event.model_copy(update={"facts": self._revision | dict(event.facts)})
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A parcel that Ray holds."""
+
+    name: str
+    content: Any
+    """Ray's reference to its bytes."""
+
+
+def _append(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(content)

@@ -1,0 +1,225 @@
+"""Connect to a Ray cluster; open places for runs there, hand them out and close them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+import trainers
+import tuner
+from trainers.errors import ConfigError, RunFailed
+from tuner.execution import ExecutorSettings
+from tuner.executors.base import RunInterrupted, RunLost
+from tuner.executors.inprocess import failure
+from tuner.executors.ray_place import Place
+
+_log = logging.getLogger(__name__)
+_SECONDS_TO_ASK_AGAIN = 1.0
+_CALLS_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class OpenPlace:
+    """A place on some node."""
+
+    actor: Any
+    """Ray's handle of a `Place`."""
+    ranks: int
+    group: PlacementGroup | None
+    """Keeps the resources of several ranks on one node."""
+
+
+class Places:
+    """The places of one executor. Safe to call from several threads."""
+
+    def __init__(self, settings: ExecutorSettings) -> None:
+        self._settings = settings
+        self._gpus = settings.gpus_per_run or 0.0
+        self._idle: list[OpenPlace] = []
+        self._live: set[OpenPlace] = set()
+        self._closed = False
+        self._connected = False
+        self._lock = threading.RLock()
+
+    def connect(self) -> None:
+        """Connect this process, unless it is: Ray allows one connection, and it stays.
+
+        Raises:
+            ConfigError: There is no cluster at the address, or none that understands us.
+        """
+        with self._lock:
+            if self._connected:
+                return
+            if not ray.is_initialized():
+                connected: Future[None] = Future()
+                arguments = (self._settings, connected)
+                threading.Thread(target=_hold_connection, args=arguments, daemon=True).start()
+                connected.result()
+            if self._settings.gpus_per_run is None:
+                self._gpus = min(1.0, max(node.get("GPU", 0.0) for node in _nodes()))
+            self._connected = True
+
+    def take(self, ranks: int) -> OpenPlace:
+        """Take an idle place, or open one. It may not stand yet: see `wait`.
+
+        Raises:
+            RunInterrupted: `close` was called.
+            ConfigError: This machine alone could never do the run.
+        """
+        self.connect()
+        with self._lock:
+            if self._closed:
+                raise RunInterrupted
+            for place in self._idle:
+                if place.ranks == ranks:
+                    self._idle.remove(place)
+                    return place
+            place = self._open(ranks)
+            self._live.add(place)
+            return place
+
+    def wait(self, place: OpenPlace) -> None:
+        """Wait until a place stands; those that are idle make room for it."""
+        stands = place.actor.ready.remote()
+        while not ray.wait([stands], timeout=_SECONDS_TO_ASK_AGAIN)[0]:
+            with self._lock:
+                while self._idle:
+                    self.discard(self._idle.pop())
+        self.ask(place.actor.ready.remote)
+
+    def ask(self, method: Callable[..., Any], *arguments: object) -> Any:
+        """Call a place's method, which may be called again, and return its answer.
+
+        Raises:
+            RunInterrupted: `close` was called.
+            RunLost: The place is gone with its node.
+            RunFailed: The place cannot be had, or the method failed.
+        """
+        while True:
+            try:
+                return ray.get(method(*arguments))
+            except ActorUnavailableError:
+                time.sleep(_SECONDS_TO_ASK_AGAIN)  # it comes back or is found dead
+            except RayTaskError as error:
+                raise RunFailed(failure(error.cause), str(error)) from error
+            except RayError as error:
+                if self._closed:
+                    raise RunInterrupted from error
+                lost = isinstance(error, RayActorError) and not error.actor_init_failed
+                reason = str(error).strip().splitlines()[-1].strip()
+                raise (RunLost(reason) if lost else RunFailed(reason, str(error))) from error
+
+    def give_back(self, place: OpenPlace) -> None:
+        """Keep a place for the next run."""
+        with self._lock:
+            if place in self._live:
+                self._idle.append(place)
+
+    def discard(self, place: OpenPlace) -> None:
+        """End a place and whatever runs there."""
+        with self._lock:
+            self._live.discard(place)
+        ray.kill(place.actor)
+        if place.group is not None:
+            remove_placement_group(place.group)
+
+    def close(self) -> None:
+        """End all places. The connection stays until the process ends."""
+        with self._lock:
+            self._closed = True
+            self._idle.clear()
+            for place in list(self._live):
+                self.discard(place)
+
+    def _open(self, ranks: int) -> OpenPlace:
+        cpus = self._settings.cpus(os.cpu_count() or 1) * ranks
+        needs = {"CPU": float(cpus)}
+        if self._gpus:
+            needs["GPU"] = self._gpus * ranks
+        self._check(needs)
+        group = None
+        strategy: str | PlacementGroupSchedulingStrategy = "SPREAD"
+        if ranks > 1:
+            # One bundle is never split over nodes.
+            group = placement_group([needs], strategy="STRICT_PACK")
+            strategy = PlacementGroupSchedulingStrategy(group, 0)
+        remote = ray.remote(Place).options(
+            num_cpus=needs["CPU"],
+            num_gpus=needs.get("GPU", 0.0),
+            max_concurrency=_CALLS_AT_ONCE,
+            scheduling_strategy=strategy,
+        )
+        actor = remote.remote(os.getcwd(), devices="GPU" in needs)
+        return OpenPlace(actor, ranks, group)
+
+    def _check(self, needs: Mapping[str, float]) -> None:
+        """Say so where no node is large enough; a cluster that grows may get one."""
+        nodes = _nodes()
+        if any(all(node.get(k, 0.0) >= v for k, v in needs.items()) for node in nodes):
+            return
+        most = {name: max((n.get(name, 0.0) for n in nodes), default=0.0) for name in needs}
+        text = (
+            f"executor: a run needs {_text(needs)}, no node of the Ray cluster has so much; "
+            f"the most of each: {_text(most)}"
+        )
+        if self._settings.address is None:
+            raise ConfigError(text)
+        _log.warning("%s; waiting for one", text)
+
+
+def _hold_connection(settings: ExecutorSettings, connected: Future[None]) -> None:
+    """Connect in a thread that stays: a Ray of its own ends with the thread that started it.
+
+    Outside the main thread, Ray also leaves alone how the launcher takes signals.
+    """
+    try:
+        _connect(settings)
+    except BaseException as error:
+        connected.set_exception(error)
+        return
+    connected.set_result(None)
+    threading.Event().wait()
+
+
+def _connect(settings: ExecutorSettings) -> None:
+    logging.getLogger("ray").setLevel(logging.ERROR)  # tips and greetings
+    options: dict[str, Any] = {"address": settings.address or "local"}
+    if settings.address is None:
+        machine = os.cpu_count() or 1
+        # As many runs at once as the study wants, also on a machine with fewer CPUs.
+        cpus = max(machine, settings.workers * settings.cpus(machine))
+        options |= {"num_cpus": cpus, "include_dashboard": False}
+    try:
+        ray.init(
+            **options,
+            # The nodes run this code, whatever they have installed.
+            runtime_env={"py_modules": [tuner, trainers]},
+            log_to_driver=False,
+            configure_logging=False,
+        )
+        # It prints at length when a node dies; our own line about the lost run says enough.
+        ray._private.worker._worker_logs_enabled = False
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = settings.address or "a Ray of its own"
+        raise ConfigError(f"executor.address: {where}: {failure(error)}") from error
+
+
+def _nodes() -> list[dict[str, float]]:
+    """Return the resources of each node."""
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]  # ray's
+    return [node["Resources"] for node in nodes if node["Alive"]]
+
+
+def _text(resources: Mapping[str, float]) -> str:
+    return ", ".join(f"{amount:g} {name}" for name, amount in resources.items())
