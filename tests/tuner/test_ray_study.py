@@ -35,7 +35,7 @@ def test_a_study_spreads_over_nodes_and_gives_the_same_numbers(
     for name, executor in (("ray", _ray(ray_cluster)), ("here", {"kind": "inprocess"})):
         trackers[name] = MemoryTracker()
         config = toy_study(executor=executor | {"threads": 1})
-        outcome = run_study(config, store=tmp_path / name, tracker=trackers[name])
+        outcome = run_study(config, store=tmp_path / name, tracking=trackers[name])
         assert outcome == StudyOutcome(failures=(), unfinished=())
     assert _scores(trackers["ray"].runs("toy-study")) == _scores(
         trackers["here"].runs("toy-study")
@@ -58,7 +58,7 @@ def test_runs_of_a_killed_node_are_done_elsewhere_once(
 
     try:
         tracker = open_tracker(tmp_path)
-        outcome = run_study(toy_study(**tree), store=tmp_path, tracker=tracker, watch=watch)
+        outcome = run_study(toy_study(**tree), store=tmp_path, tracking=tracker, watch=watch)
     finally:
         ray_cluster.add("two")
     assert killed.is_set()
@@ -79,7 +79,7 @@ def test_runs_of_a_killed_node_are_done_elsewhere_once(
         assert sum('"kind":"epoch"' in line for line in journal) == 12
     here = MemoryTracker()
     alone = tree | {"executor": {"kind": "inprocess", "threads": 1}}
-    run_study(toy_study(**alone), store=tmp_path / "here", tracker=here)
+    run_study(toy_study(**alone), store=tmp_path / "here", tracking=here)
     assert _scores(finished) == _scores(here.runs("toy-study"))
 
 
