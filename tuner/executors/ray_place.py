@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 from trainers.contract import RunSpec, Workspace
@@ -25,7 +24,7 @@ from tuner.executors.process import ProcessExecutor
 _CHUNK_BYTES = 8 * 1024**2
 _SECONDS_TO_END = 20
 _DAYS_TO_KEEP = 30
-_STDERR = "stderr.log"
+_LOGS = "stderr*.log"
 
 
 class Place:
@@ -109,7 +108,7 @@ class Place:
 
     def _work(self, spec: RunSpec, workspace: Workspace) -> None:
         outbox, run_dir = self._outbox, workspace.run_dir
-        files: Iterator[Path] = iter([run_dir / _STDERR])
+        files = run_dir.glob(_LOGS)
         try:
             result = self._executor.run(
                 spec,

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,6 +141,39 @@ def test_data_are_sent_to_a_node_once(ray_cluster: RayCluster, tmp_path: Path) -
     assert (tmp_path / "1/run/stderr.log").exists()
     assert (tmp_path / "2/run/stderr.log").exists()
     executor.close()
+
+
+def test_ranks_of_a_run_stay_together(ray_cluster: RayCluster, tmp_path: Path) -> None:
+    """On one node, by a placement group that ends with them; numbers are those of `process`."""
+    import ray
+    from ray.util import placement_group_table
+
+    nodes: list[set[str]] = []
+
+    def look(event: RunEvent) -> None:
+        if event.kind == "epoch":
+            nodes.append({training.environ()["TMPDIR"] for training in ray_cluster.trainings()})
+            assert len(ray_cluster.trainings()) == 2
+            (bundle,) = _living_group()["bundles"].values()
+            assert bundle == {"CPU": 2.0}
+
+    def _living_group() -> dict[str, Any]:
+        groups = placement_group_table().values()
+        (group,) = [group for group in groups if group["state"] == "CREATED"]
+        assert group["strategy"] == "STRICT_PACK"
+        return dict(group)
+
+    spec = toy_spec(ranks=2)
+    executor = make_executor(ray_cluster.settings())
+    result = executor.run(spec, look, workspace(tmp_path / "there"))
+    assert [len(places) for places in nodes] == [1, 1]
+    executor.close()
+    assert ray.is_initialized()
+    assert all(group["state"] == "REMOVED" for group in placement_group_table().values())
+    process = make_executor(ExecutorSettings())
+    here = process.run(spec, lambda event: None, workspace(tmp_path / "here", threads=2))
+    assert result.validation == here.validation
+    process.close()
 
 
 def test_closing_ends_the_runs_that_are_going_on(ray_cluster: RayCluster, tmp_path: Path) -> None:
