@@ -8,16 +8,6 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(scope="session")
-def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with an empty, migrated database."""
-    from tuner.trackers.mlflow import MlflowTracker
-
-    folder = tmp_path_factory.mktemp("migrated") / "store"
-    MlflowTracker(folder)
-    return folder
-
-
 @pytest.fixture
 def store(migrated_store: Path, tmp_path: Path) -> Path:
     """Return an empty store, in a folder whose name needs quoting."""

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from mlflow import MlflowClient
 
-from tests.servers import serve
+from tests.servers import MlflowServer
 from tests.tracker_contract import STUDY, YAML, make_events, make_group, make_result, make_spec
 from trainers.contract import RunEvent
 from tuner.trackers import Curve, open_reader, open_tracker
 
 
-@pytest.fixture
-def server(store: Path) -> Iterator[str]:
-    """Serve an empty store on a free port; return its address."""
-    with serve(store) as address:
-        yield address
-
-
-def test_a_server_is_written_to_and_read(server: str, store: Path, tmp_path: Path) -> None:
+def test_a_server_is_written_to_and_read(server: MlflowServer, tmp_path: Path) -> None:
     """Runs, curves, files, the study and its report, by one tracker and by a reader beside it."""
-    tracker = open_tracker(server)
+    tracker = open_tracker(server.address)
     tracker.open_study(STUDY, YAML)
     folder, report = tmp_path / "run", tmp_path / "report"
     (report / "pictures").mkdir(parents=True)
@@ -42,13 +33,13 @@ def test_a_server_is_written_to_and_read(server: str, store: Path, tmp_path: Pat
         for step in range(2_600)
     ]
     tracker.log(long, points)
-    MlflowClient(server).log_metric(long, "validation/loss", math.nan, step=0)
+    MlflowClient(server.address).log_metric(long, "validation/loss", math.nan, step=0)
     report_id = tracker.log_report(STUDY, report)
     (report / "report.md").write_text("second")
     (report / "pictures" / "old.svg").rename(report / "pictures" / "new.svg")
     assert tracker.log_report(STUDY, report) == report_id
 
-    reader = open_reader(server)
+    reader = open_reader(server.address)
     assert reader.studies() == [STUDY]
     assert reader.study_yaml(STUDY) == YAML
     records = reader.runs(STUDY)
@@ -65,7 +56,7 @@ def test_a_server_is_written_to_and_read(server: str, store: Path, tmp_path: Pat
     assert whole.steps == tuple(range(2_600))
     assert whole.values == tuple(1 / (step + 1) for step in range(2_600))
     assert math.isnan(undefined.values[0])
-    served = (store / "server.log").read_text(encoding="utf-8", errors="replace")
+    served = (server.folder / "server.log").read_text(encoding="utf-8", errors="replace")
     assert re.search(r"/get-history-bulk-interval\?.* 200", served)
     path = reader.artifact(first, "predictions.parquet")
     assert path is not None

@@ -1,0 +1,79 @@
+"""An address that cannot be tracked at ends a command with one line, without its password."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.specs import toy_tree
+from tuner.cli import main
+
+STUDY = yaml.safe_dump(toy_tree(executor={"kind": "inprocess"}))
+
+
+@pytest.fixture(scope="module")
+def answers() -> Iterator[str]:
+    """Serve HTTP that is not MLflow's: it answers with the status that the path names."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.send_response(int(self.path.split("/")[1]))
+            self.end_headers()
+            self.wfile.write(b"<html>\nnot what you want\n</html>")
+
+        do_GET = do_POST = answer
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("http://ada:secret@no-such-host.invalid", "no MLflow server answers there: "),
+        ("http://ada:secret@127.0.0.1:9", "no MLflow server answers there: Connection refused"),
+        ("http://ada:secret@127.0.0.1:no", "no MLflow server answers there: Port could not be"),
+        ("ftp://ada:secret@host", "no address of an MLflow server; it begins with http:// or"),
+        ("postgresql://ada:secret@host/mlflow", "no address of an MLflow server"),
+        ("mlruns", "no address of an MLflow server"),
+        ("http://ada:secret@{answers}/404", "no MLflow server answers there, but something else"),
+        ("http://ada:secret@{answers}/200", "no MLflow server answers there, but something else"),
+        ("http://ada:secret@{answers}/401", "user or password refused; MLFLOW_TRACKING_USERNAME"),
+        ("http://ada:secret@{answers}/403", "user or password refused; MLFLOW_TRACKING_USERNAME"),
+        ("http://ada:secret@{answers}/503", "the server answers 503; its log says why"),
+        ("https://ada:secret@{answers}", "wrong version number"),
+    ],
+)
+def test_a_bad_address_is_one_line(
+    address: str,
+    says: str,
+    answers: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Code 2; the address is there with stars for its password; nothing is trained."""
+    address = address.format(answers=answers)
+    monkeypatch.chdir(tmp_path)
+    for name in ("USERNAME", "PASSWORD"):
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", "")
+    (tmp_path / "study.yaml").write_text(STUDY)
+    monkeypatch.setattr("sys.argv", ["tuner", "run-study", "study.yaml", "--tracking", address])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("tuner: ")
+    assert says in line
+    assert address.replace("secret", "***") in line
+    assert not list(tmp_path.rglob("outcome.json"))
