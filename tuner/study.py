@@ -90,6 +90,7 @@ def run_study(
         deadline=None if timeout is None else time.monotonic() + timeout,
     )
     complete = _run_cells(cells, session, shared.storage, workers=workers)
+    tracker.settle()
     unfinished = tuple(c.label for c, done in zip(cells, complete, strict=True) if not done)
     return StudyOutcome(tuple(session.failures), unfinished)
 

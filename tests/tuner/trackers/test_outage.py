@@ -206,6 +206,7 @@ def test_a_server_that_stays_away_ends_the_study_with_one_line(
     )
     assert caught.value.exit_code == 1
     wire.cut = False
+    monkeypatch.setattr(tracker._sender, "_seconds_to_settle", 60)  # type: ignore[attr-defined]
     tracker.settle()
 
 
