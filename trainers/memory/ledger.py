@@ -15,6 +15,8 @@ from torch.utils._pytree import tree_leaves
 
 from trainers.memory.prediction import CATEGORIES, Categories
 
+_HOLDERS = 2
+
 
 class Ledger(TorchDispatchMode):
     """The allocations of whatever runs inside it, in the order of time.
@@ -34,12 +36,16 @@ class Ledger(TorchDispatchMode):
         self._events: list[int] = []  # a birth is the storage's number, a death its complement
         self._marks: dict[str, int] = {}
         self._live: dict[int, int] = {}
+        self._watches: dict[int, Any] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run one operator and enter the storages that its results bring."""
+        adopts = _adds_in_place(func, args)
         result = func(*args, **(kwargs or {}))
+        if adopts:
+            self._adopt(args[0], result)
         for leaf in tree_leaves(result):
             if isinstance(leaf, torch.Tensor):
                 self._enter(leaf)
@@ -85,12 +91,43 @@ class Ledger(TorchDispatchMode):
         if key in self._live:
             return
         number = len(self._sizes)
-        self._live[key] = number
         self._sizes.append(-(-storage.nbytes() // self._rounding) * self._rounding)
         self._categories.append(self.category)
         self._events.append(number)
-        weakref.finalize(storage, self._leave, key, number).atexit = False
+        self._watch(storage, number)
+
+    def _adopt(self, old: torch.Tensor, new: torch.Tensor) -> None:
+        """Let the new tensor live on in the old one's place."""
+        key = old.untyped_storage()._cdata
+        if key in self._live:
+            number = self._live.pop(key)
+            self._watches.pop(key).detach()
+            self._watch(new.untyped_storage(), number)
+
+    def _watch(self, storage: torch.UntypedStorage, number: int) -> None:
+        key = storage._cdata
+        self._live[key] = number
+        self._watches[key] = weakref.finalize(storage, self._leave, key, number)
+        self._watches[key].atexit = False
 
     def _leave(self, key: int, number: int) -> None:
-        del self._live[key]
+        del self._live[key], self._watches[key]
         self._events.append(~number)
+
+
+def _adds_in_place(func: Any, args: Any) -> bool:
+    """Tell a sum of gradients that the engine would write over its first part.
+
+    Autograd adds what comes from several uses of a tensor in place where nobody else holds the
+    first part (`can_accumulate_inplace` in torch's input_buffer.cpp), but not under fake tensors.
+    """
+    if func is not torch.ops.aten.add.Tensor or torch.is_grad_enabled():
+        return False
+    first, second = args
+    if not isinstance(second, torch.Tensor) or first.shape != second.shape:
+        return False
+    # The storage is held by the tensor and by the Python object asked for here.
+    count: Any = torch._C._storage_Use_Count
+    alone = count(first.untyped_storage()._cdata) == _HOLDERS
+    dense = first.numel() * first.element_size() == first.untyped_storage().nbytes()
+    return bool(alone and dense and first.dtype == second.dtype)

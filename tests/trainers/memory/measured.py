@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ def allocator_peak(run: Callable[[], object]) -> int:
     """Return the most that torch's CPU allocator held for `run`, above what it held before."""
     from torch.profiler import ProfilerActivity, profile
 
+    gc.collect()  # or what an earlier run left would be freed while this one is watched
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         run()
     events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]
