@@ -6,7 +6,7 @@ torch is imported at the top: only a trace imports this file.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -68,19 +68,27 @@ class Ledger(TorchDispatchMode):
         """Remember this moment."""
         self._marks[name] = len(self._events)
 
-    def peak(self, start: str, end: str) -> Categories:
-        """Return what is held at the fullest moment between two marks, by category."""
-        held = dict.fromkeys(CATEGORIES, 0)
-        total, best, fullest = 0, -1, dict(held)
+    def peak(self, start: str, end: str, shares: Mapping[str, float]) -> Categories:
+        """Return what is held at the fullest moment between two marks, by category.
+
+        Args:
+            start: The mark that it begins at.
+            end: The mark that it ends at.
+            shares: Part of a category's bytes that counts, where it is not all.
+        """
+        held: dict[str, float] = dict.fromkeys(CATEGORIES, 0)
+        total, best, fullest = 0.0, -1.0, dict(held)
         first, last = self._marks[start], self._marks[end]
         for moment, event in enumerate(self._events[:last]):
             number, sign = (event, 1) if event >= 0 else (~event, -1)
-            change = sign * self._sizes[number]
-            held[self._categories[number]] += change
+            category = self._categories[number]
+            change = sign * self._sizes[number] * shares.get(category, 1)
+            held[category] += change
             total += change
             if moment >= first and total > best:
                 best, fullest = total, dict(held)
-        return Categories(**(held if best < 0 else fullest))
+        chosen = held if best < 0 else fullest
+        return Categories(**{name: round(value) for name, value in chosen.items()})
 
     def _number(self, tensor: torch.Tensor) -> int | None:
         return self._live.get(tensor.untyped_storage()._cdata)

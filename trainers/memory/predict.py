@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from trainers.contract import RunSpec
 from trainers.memory.prediction import MemoryPrediction
+from trainers.memory.states import Sharding
+
+_PHASES = ("load", "train", "eval")
 
 
-def predict_memory(spec: RunSpec, *, labels: int, length: int | None = None) -> MemoryPrediction:
-    """Trace the run under fake tensors and return its peaks.
+def predict_memory(
+    spec: RunSpec,
+    *,
+    labels: int,
+    length: int | None = None,
+    eval_length: int | None = None,
+    device: Literal["cpu", "cuda"] | None = None,
+) -> MemoryPrediction:
+    """Trace the run under fake tensors and return its peaks, for one rank.
 
     Nothing is downloaded but the model's config, and no tensor is allocated. The batch is the
     worst the run may see: `batch_size` rows of `max_length` tokens, some of them padding.
@@ -16,27 +28,42 @@ def predict_memory(spec: RunSpec, *, labels: int, length: int | None = None) -> 
         spec: The run.
         labels: Number of classes.
         length: Tokens of a row, where rows are known to be shorter than `train.max_length`.
+        eval_length: The same of the rows that are scored; `length` where it is not given.
+        device: Whose kernels to follow; by default those of the device that is here.
 
     Raises:
         TunerError: No such model, or a method that cannot be applied to it.
     """
+    import torch
+
     from trainers.measure import resolve_precision
+    from trainers.memory.engine import rank_share
     from trainers.memory.framework import framework_bytes
     from trainers.memory.skeleton import build
-    from trainers.memory.trace import trace
+    from trainers.memory.trace import HALF, Setting, trace
 
-    model = build(spec, labels)
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    cuda = torch.cuda.is_available() if device is None else device == "cuda"
+    sharding = Sharding.of(spec)
     precision = resolve_precision(spec.train.precision)
-    ledger = trace(
-        model, spec, labels=labels, length=length or spec.train.max_length, precision=precision
-    )
-    peaks = {phase: ledger.peak(phase, f"{phase} end") for phase in ("load", "train", "eval")}
+    model = build(spec, labels)
+    if sharding.engine and precision in HALF:
+        model = model.to(HALF[precision])
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in model.parameters())
+    length = length or spec.train.max_length
+    setting = Setting(length, eval_length or length, precision, cuda, sharding.engine)
+    ledger = trace(model, spec, setting)
+    width = 2 if sharding.engine and precision in HALF else 4
+    rank = rank_share(sharding, width=width, trained=trained, total=total)
+    peaks = {
+        phase: rank.add(ledger.peak(phase, f"{phase} end", rank.shares), phase)
+        for phase in _PHASES
+    }
     return MemoryPrediction(
         categories=peaks["train"],
         load_peak_bytes=peaks["load"].total(),
         train_peak_bytes=peaks["train"].total(),
         eval_peak_bytes=peaks["eval"].total(),
-        framework_bytes=framework_bytes(),
+        framework_bytes=framework_bytes(cuda=cuda),
         trainable_parameters=trained,
     )

@@ -8,6 +8,8 @@ only a prediction imports this file.
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from types import MethodType
 from typing import Any
@@ -20,30 +22,53 @@ from transformers import Trainer
 from trainers.arguments import training_arguments
 from trainers.contract import RunSpec
 from trainers.loss import mean_loss
+from trainers.memory.attention import CudaAttention
 from trainers.memory.ledger import Ledger
 from trainers.memory.skeleton import materialize
 
-_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_CUDA_ROUNDING = 512  # bytes, the least that torch's CUDA allocator gives
 _STEPS = 2  # the first makes the optimizer's state; the second has it from its start
 
 
-def trace(model: nn.Module, spec: RunSpec, *, labels: int, length: int, precision: str) -> Ledger:
+@dataclass(frozen=True)
+class Setting:
+    """Where and on what a run is traced."""
+
+    length: int
+    """Tokens of a row that is trained on."""
+    eval_length: int
+    """Tokens of a row that is scored."""
+    precision: str
+    """`fp32`, `bf16` or `fp16`."""
+    cuda: bool = False
+    """Follow what a CUDA device's kernels allocate, else a CPU's."""
+    engine: bool = False
+    """DeepSpeed trains: the model has been cast, and no optimizer is traced."""
+
+
+def trace(model: nn.Module, spec: RunSpec, setting: Setting) -> Ledger:
     """Return the ledger of two optimizer steps and an evaluation, marked by phase."""
-    ledger = Ledger()
-    with FakeTensorMode(allow_non_fake_inputs=True), ledger, warnings.catch_warnings():
+    ledger = Ledger(_CUDA_ROUNDING if setting.cuda else 1)
+    with (
+        FakeTensorMode(allow_non_fake_inputs=True),
+        ledger,
+        CudaAttention() if setting.cuda else nullcontext(),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")
         ledger.mark("load")
         materialize(model)
         ledger.name(model.parameters(), "parameters")
         ledger.name(model.buffers(), "buffers")
         ledger.mark("load end")
-        run = _Run(model, spec, ledger, labels=labels, precision=precision)
+        run = _Run(model, spec, ledger, setting)
         ledger.mark("train")
         for _ in range(_STEPS):
-            run.step(length)
+            run.step(setting.length)
         ledger.mark("train end")
         ledger.mark("eval")
-        run.evaluate(length)
+        run.evaluate(setting.eval_length)
         ledger.mark("eval end")
     return ledger
 
@@ -51,23 +76,20 @@ def trace(model: nn.Module, spec: RunSpec, *, labels: int, length: int, precisio
 class _Run:
     """A model with its optimizer, as the Trainer prepares them."""
 
-    def __init__(
-        self, model: nn.Module, spec: RunSpec, ledger: Ledger, *, labels: int, precision: str
-    ) -> None:
+    def __init__(self, model: nn.Module, spec: RunSpec, ledger: Ledger, setting: Setting) -> None:
         self._model = model
         self._settings = spec.train
         self._ledger = ledger
-        self._labels = labels
         self._loss = mean_loss(spec.train.label_smoothing)
-        self._optimizer = _optimizer(model, spec)
+        self._optimizer = None if setting.engine else _optimizer(model, spec, cuda=setting.cuda)
         config: Any = model.config
         config.use_cache = False  # as the Trainer does
         if spec.train.gradient_checkpointing:
             model.activation_checkpointing_enable(  # type: ignore[operator]
                 activation_checkpointing_kwargs={"use_reentrant": False}
             )
-        if precision in _AUTOCAST:
-            _autocast(model, _AUTOCAST[precision])
+        if setting.precision in HALF and not setting.engine:
+            _autocast(model, HALF[setting.precision])
 
     def step(self, length: int) -> None:
         """Do one optimizer step; two micro-batches stand for any larger number."""
@@ -84,9 +106,10 @@ class _Run:
         trained = [p for p in self._model.parameters() if p.requires_grad]
         if settings.max_grad_norm > 0:
             nn.utils.clip_grad_norm_(trained, settings.max_grad_norm)
-        self._optimizer.step()
-        states = [value for state in self._optimizer.state.values() for value in state.values()]
-        self._ledger.name((s for s in states if isinstance(s, torch.Tensor)), "optimizer")
+        if self._optimizer is not None:
+            self._optimizer.step()
+            states = [v for state in self._optimizer.state.values() for v in state.values()]
+            self._ledger.name((s for s in states if isinstance(s, torch.Tensor)), "optimizer")
         self._model.zero_grad()
 
     def evaluate(self, length: int) -> None:
@@ -120,7 +143,7 @@ class _Run:
         return batch
 
 
-def _optimizer(model: nn.Module, spec: RunSpec) -> torch.optim.Optimizer:
+def _optimizer(model: nn.Module, spec: RunSpec, *, cuda: bool) -> torch.optim.Optimizer:
     arguments = training_arguments(spec, Path("unused"), precision="fp32", rows=1, cpu=True)
     maker, settings = Trainer.get_optimizer_cls_and_kwargs(arguments)
     names: Any = Trainer.get_decay_parameter_names  # a method that asks nothing of its object
@@ -132,6 +155,8 @@ def _optimizer(model: nn.Module, spec: RunSpec) -> torch.optim.Optimizer:
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             groups[name not in decayed]["params"].append(parameter)
+    if cuda and spec.train.optimizer in ("adamw_torch", "sgd"):
+        settings["foreach"] = True  # what torch chooses there; on a CPU, one weight at a time
     made: torch.optim.Optimizer = maker(groups, **settings)
     return made
 

@@ -1,0 +1,73 @@
+"""What one rank holds beside a traced step: the engine's states, copies and buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trainers.memory.prediction import Categories
+from trainers.memory.states import Sharding
+
+_DIVIDED = ("parameters", "gradients", "optimizer")
+_MOMENTS = 2 * 4  # AdamW's, in float32
+_MASTER = 4
+
+
+@dataclass(frozen=True)
+class RankShare:
+    """A rank's part of the traced categories, and what the trace does not have."""
+
+    shares: Mapping[str, float]
+    """Part of a traced category's bytes that the rank keeps."""
+    optimizer: int = 0
+    """Bytes of the engine's optimizer, which is not traced."""
+    buffers: int = 0
+    """Bytes that gradients are sent in, and gathered weights, while a step runs."""
+
+    def add(self, peak: Categories, phase: str) -> Categories:
+        """Return a phase's peak with the engine's part; while the model loads there is none."""
+        if phase == "load":
+            return peak
+        more = {"optimizer": self.optimizer, "temporaries": self.buffers}
+        return peak.model_copy(
+            update={name: getattr(peak, name) + count for name, count in more.items()}
+        )
+
+
+def rank_share(sharding: Sharding, *, width: int, trained: int, total: int) -> RankShare:
+    """Say what a rank holds.
+
+    Without DeepSpeed, DistributedDataParallel sends gradients in buckets that together are as
+    large as they are. With it, see `optimizer_bytes`; gradients are reduced in buckets of
+    `reduce_bucket_size` elements, and stage 3 keeps gathered weights up to
+    `stage3_max_live_parameters` (stage_1_and_2.py and stage3.py of DeepSpeed 0.19).
+
+    Args:
+        sharding: Ranks and stage.
+        width: Bytes of a weight.
+        trained: Weights that receive a gradient.
+        total: All weights.
+    """
+    shares = {name: sharding.share(name) for name in _DIVIDED}
+    if not sharding.engine:
+        return RankShare(shares, buffers=trained * width if sharding.ranks > 1 else 0)
+    buffers = 0
+    if sharding.stage:
+        buffers = min(sharding.bucket, trained) * width * sharding.buckets
+    if sharding.stage == 3:
+        buffers += round(min(sharding.live, total) * width * (1 - shares["parameters"]))
+    return RankShare(
+        shares,
+        optimizer=round(optimizer_bytes(sharding, width=width, trained=trained)),
+        buffers=buffers,
+    )
+
+
+def optimizer_bytes(sharding: Sharding, *, width: int, trained: int) -> float:
+    """Return the bytes of DeepSpeed's AdamW on a rank's device.
+
+    Two moments and a float32 copy of the weights. Stage 0 makes the copy only for half precision;
+    from stage 1 on it is the rank's part of the weights, made even where they are float32.
+    """
+    copied = sharding.stage > 0 or width < _MASTER
+    return trained * (_MOMENTS + _MASTER * copied) * sharding.share("optimizer")

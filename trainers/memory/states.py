@@ -1,0 +1,126 @@
+"""Bytes of the states alone, divided among ranks as ZeRO does it; arithmetic without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trainers.errors import ConfigError, known
+
+if TYPE_CHECKING:
+    from trainers.contract import RunSpec
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+OPTIMIZERS = {"adamw": 2, "sgd": 0}
+"""Moments that an optimizer keeps of a weight, in float32."""
+STAGES = (0, 1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """How ranks share a run's states: the stage of ZeRO, and what is in host memory."""
+
+    ranks: int = 1
+    stage: int = 0
+    """1 divides the optimizer's state, 2 gradients too, 3 weights too (Rajbhandari et al. 2020,
+    ZeRO: Memory Optimizations Toward Training Trillion Parameter Models, section 5)."""
+    offload_optimizer: bool = False
+    offload_parameters: bool = False
+    engine: bool = False
+    """Whether DeepSpeed trains: it casts the model instead of using autocast, and from stage 1 on
+    steps on a float32 copy of the weights, also where they are float32 already."""
+    bucket: int = 500_000_000
+    """Elements that gradients are reduced in at once (`reduce_bucket_size`)."""
+    buckets: int = 1
+    """Such buckets at once: two where communication overlaps with computing."""
+    live: int = 1_000_000_000
+    """Weights that stage 3 leaves gathered (`stage3_max_live_parameters`)."""
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> Sharding:
+        """Read it from a run's DeepSpeed config; without one, every rank holds everything."""
+        if spec.deepspeed is None:
+            return cls(ranks=spec.ranks)
+        zero: Any = spec.deepspeed.get("zero_optimization") or {}
+        sizes = {"bucket": "reduce_bucket_size", "live": "stage3_max_live_parameters"}
+        given = {name: zero[key] for name, key in sizes.items() if _is_number(zero.get(key))}
+        return cls(
+            ranks=spec.ranks,
+            stage=int(zero.get("stage", 0)),
+            offload_optimizer=_on_host(zero, "offload_optimizer"),
+            offload_parameters=_on_host(zero, "offload_param"),
+            engine=True,
+            buckets=2 if zero.get("overlap_comm") else 1,
+            **given,
+        )
+
+    def share(self, category: str) -> float:
+        """Return the part of a category's bytes that one rank keeps on its device."""
+        first_stage = {"optimizer": 1, "gradients": 2, "parameters": 3}[category]
+        offloaded = {
+            "optimizer": self.offload_optimizer,
+            "gradients": self.offload_optimizer,
+            "parameters": self.offload_parameters and self.stage == first_stage,
+        }
+        if offloaded[category]:
+            return 0.0
+        return 1 / self.ranks if self.stage >= first_stage else 1.0
+
+
+@dataclass(frozen=True)
+class States:
+    """Bytes of one rank's states, on its device."""
+
+    parameters: float
+    gradients: float
+    optimizer: float
+
+    @property
+    def total(self) -> float:
+        """Return the sum."""
+        return self.parameters + self.gradients + self.optimizer
+
+
+def states(
+    parameters: float, *, precision: str, optimizer: str, sharding: Sharding | None = None
+) -> States:
+    """Return the states of a model whose weights are all trained.
+
+    In float32 a weight takes 4 bytes, its gradient 4 and AdamW's moments 8. In half precision it
+    is 2 and 2, and the optimizer's part holds a float32 copy of the weight besides: 16 bytes
+    either way.
+
+    Args:
+        parameters: Number of weights.
+        precision: One of `PRECISIONS`.
+        optimizer: One of `OPTIMIZERS`.
+        sharding: Ranks and stage.
+
+    Raises:
+        ConfigError: A value outside of these.
+    """
+    if parameters <= 0:
+        raise ConfigError(f"--parameters: must be above 0, got {parameters:g}")
+    if precision not in PRECISIONS:
+        raise ConfigError(f"--precision: got {precision!r}; known: {known(PRECISIONS)}")
+    if optimizer not in OPTIMIZERS:
+        raise ConfigError(
+            f"--optimizer: got {optimizer!r}; known without a model: {known(OPTIMIZERS)}"
+        )
+    width = 4 if precision == "fp32" else 2
+    master = 0 if precision == "fp32" else 4
+    shared = sharding or Sharding()
+    return States(
+        parameters=parameters * width * shared.share("parameters"),
+        gradients=parameters * width * shared.share("gradients"),
+        optimizer=parameters * (4 * OPTIMIZERS[optimizer] + master) * shared.share("optimizer"),
+    )
+
+
+def _on_host(zero: Mapping[str, Any], key: str) -> bool:
+    return (zero.get(key) or {}).get("device", "none") not in ("none", None)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
