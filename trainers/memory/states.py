@@ -30,6 +30,9 @@ class Sharding:
     engine: bool = False
     """Whether DeepSpeed trains: it casts the model instead of using autocast, and from stage 1 on
     steps on a float32 copy of the weights, also where they are float32 already."""
+    reduces_at_once: bool = False
+    """Whether gradients leave for their rank during the backward pass in stage 1 too: so does
+    DeepSpeed, unless micro-batches are accumulated."""
     bucket: int = 500_000_000
     """Elements that gradients are reduced in at once (`reduce_bucket_size`)."""
     buckets: int = 1
@@ -51,13 +54,15 @@ class Sharding:
             offload_optimizer=_on_host(zero, "offload_optimizer"),
             offload_parameters=_on_host(zero, "offload_param"),
             engine=True,
+            reduces_at_once=spec.train.gradient_accumulation == 1,
             buckets=2 if zero.get("overlap_comm") else 1,
             **given,
         )
 
     def share(self, category: str) -> float:
         """Return the part of a category's bytes that one rank keeps on its device."""
-        first_stage = {"optimizer": 1, "gradients": 2, "parameters": 3}[category]
+        gradients = 1 if self.reduces_at_once else 2
+        first_stage = {"optimizer": 1, "gradients": gradients, "parameters": 3}[category]
         offloaded = {
             "optimizer": self.offload_optimizer,
             "gradients": self.offload_optimizer,

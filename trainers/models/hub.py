@@ -127,7 +127,7 @@ class Hub(ModelSource):
         from trainers.models._outline import from_config
         from trainers.models._quiet import quiet
 
-        where = self.id if self.id.endswith(".json") else self._where()
+        where = self.id if Path(self.id).is_file() else self._where()
         with quiet():
             try:
                 config = AutoConfig.from_pretrained(
@@ -196,6 +196,8 @@ class Hub(ModelSource):
             hint = "set allow_pickle: true to read a .bin file"
         elif "trust_remote_code" in str(error):
             hint = "set trust_remote_code: true if you trust its code"
+        elif self.id.endswith(".json"):
+            hint = "expected the config.json of a model in transformers' format"
         elif Path(self.id).is_dir() or self.id.startswith(_PACKAGE):
             hint = "the folder must hold a checkpoint in transformers' format"
         return ModelError(f"model.id: {self.id}: cannot load the {part}: {reason} ({hint})")

@@ -14,7 +14,7 @@ def main() -> None:
     """Run the command line. Exit codes: 0 good, 1 some run failed, 2 the user's error."""
     from typer import TyperException
 
-    from tuner.cli.app import app
+    from tuner.cli.command_memory import app
 
     # MLflow reports its use home unless told not to; a study is nobody else's business.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

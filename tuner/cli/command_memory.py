@@ -1,0 +1,127 @@
+"""The command `memory`: what runs need before they run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trainers.errors import ConfigError
+from tuner.cli.app import _STORE, DataDir, StoreAddress, app
+
+if TYPE_CHECKING:
+    from tuner.footprint import Configuration
+
+__all__ = ["app"]
+
+_WAYS = "name a STUDY, --model or --parameters"
+
+
+@app.command("memory", epilog="Example: tuner memory --model roberta-base --method lora")
+def memory(
+    study: Annotated[
+        str | None, typer.Argument(help="A study: a row for each of its cells.")
+    ] = None,
+    parameters: Annotated[
+        float | None, typer.Option(help="Count the states of so many weights, such as 3e9.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Short or Hub name, folder, or a config.json.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="See `tuner list methods`.")] = "full",
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows of a micro-batch.")] = 32,
+    length: Annotated[int, typer.Option(min=4, help="Tokens of a row.")] = 128,
+    accumulation: Annotated[int, typer.Option(min=1, help="Micro-batches of a step.")] = 1,
+    precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
+    optimizer: Annotated[str, typer.Option(help="adamw, adamw_torch, adafactor, sgd.")] = "adamw",
+    attention: Annotated[str, typer.Option(help="sdpa or eager.")] = "sdpa",
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Recompute activations.")
+    ] = False,
+    labels: Annotated[int, typer.Option(min=2, help="Classes.")] = 2,
+    zero: Annotated[str | None, typer.Option(help="DeepSpeed's stage: 0, 1, 2, 3.")] = None,
+    ranks: Annotated[int, typer.Option(min=1, help="Processes of a run.")] = 1,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda: whose kernels; default: what is here.")
+    ] = None,
+    fits: Annotated[str | None, typer.Option(help="List what fits in 24GB or 20GiB.")] = None,
+    store: StoreAddress = str(_STORE),
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
+) -> None:
+    """Say what memory runs need before they run, by category. No GPU, no weights."""
+    from tuner.cli.memory import StatesWish, parse_stages, states_text
+
+    if sum(way is not None for way in (study, parameters, model)) != 1:
+        raise ConfigError(f"memory: {_WAYS}, one of them")
+    stages = parse_stages(zero)
+    if parameters is not None:
+        wish = StatesWish(parameters, precision, optimizer, ranks, stages)
+        typer.echo(states_text(wish, as_json=as_json))
+        return
+    if study is not None:
+        _study(study, store, data_dir, as_json=as_json)
+        return
+    if len(stages) > 1:
+        raise ConfigError(f"--zero: got {zero}; allowed with --model: one stage")
+    if device not in (None, "cpu", "cuda"):
+        raise ConfigError(f"--device: got {device!r}; known: cpu, cuda")
+    from tuner.footprint import Configuration
+
+    chosen = Configuration(
+        model=str(model),
+        method=method,
+        batch_size=batch_size,
+        length=length,
+        precision=precision,
+        optimizer=optimizer,
+        accumulation=accumulation,
+        attention=attention,
+        checkpointing=checkpointing,
+        labels=labels,
+        stage=stages[0] if stages else None,
+        ranks=ranks,
+        device=device,
+    )
+    _configuration(chosen, fits, as_json=as_json)
+
+
+def _study(study: str, store: str, data_dir: Path | None, *, as_json: bool) -> None:
+    from tuner.cli.memory import needs_json, study_lines
+    from tuner.footprint import study_needs
+    from tuner.load import load_study
+    from tuner.store import DATA_DIR
+
+    config = load_study(study)
+    needs = study_needs(config, _runs(config.name, store), data_dir=data_dir or DATA_DIR)
+    if as_json:
+        typer.echo(needs_json(needs, study=config.name))
+        return
+    typer.echo("\n".join(study_lines(config.name, needs)))
+
+
+def _configuration(chosen: Configuration, fits: str | None, *, as_json: bool) -> None:
+    from tuner.cli.memory import fits_json, fits_lines, need_json, need_lines
+    from tuner.footprint import fitting, need_of
+    from tuner.sizes import parse_bytes
+
+    if fits is None:
+        predicted = need_of(chosen)
+        typer.echo(need_json(predicted) if as_json else "\n".join(need_lines(predicted)))
+        return
+    try:
+        cap = parse_bytes(fits)
+    except ConfigError as error:
+        raise ConfigError(f"--fits: {error}") from error
+    found = fitting(chosen, cap)
+    typer.echo(fits_json(found, cap) if as_json else "\n".join(fits_lines(found, cap)))
+
+
+def _runs(study: str, store: str) -> list[Any]:
+    """Read a study's runs, where the store has it; no store yet is a study without runs."""
+    from tuner.trackers import open_reader
+
+    if "://" not in store and not (Path(store) / "mlflow.db").is_file():
+        return []
+    return list(open_reader(store).runs(study))

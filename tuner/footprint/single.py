@@ -1,0 +1,145 @@
+"""Predict one configuration that is named by options instead of a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from trainers.contract import RunSpec
+from trainers.errors import ConfigError
+from tuner.footprint.need import Need, need
+from tuner.load import one_line
+
+_OPTIONS = {
+    "train.batch_size": "--batch-size",
+    "train.max_length": "--length",
+    "train.precision": "--precision",
+    "train.optimizer": "--optimizer",
+    "train.gradient_accumulation": "--accumulation",
+    "train.attention": "--attention",
+    "model": "--model",
+    "method": "--method",
+    "ranks": "--ranks",
+}
+_ADAMW = {"adamw": "adamw_torch_fused"}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the options say."""
+
+    model: str
+    """Short name, Hub name, folder, or a `config.json`."""
+    method: str = "full"
+    batch_size: int = 32
+    length: int = 128
+    precision: str = "fp32"
+    optimizer: str = "adamw"
+    accumulation: int = 1
+    attention: str = "sdpa"
+    checkpointing: bool = False
+    labels: int = 2
+    stage: int | None = None
+    """Of ZeRO; None: no DeepSpeed."""
+    ranks: int = 1
+    device: str | None = None
+    """`cpu` or `cuda`: whose kernels are followed; None: what is here."""
+
+    @property
+    def name(self) -> str:
+        """Say it in a few words."""
+        words = [self.method, f"batch {self.batch_size} x {self.length}", self.precision]
+        words += ["checkpointing"] if self.checkpointing else []
+        words += [] if self.stage is None else [f"ZeRO {self.stage} on {self.ranks} ranks"]
+        return ", ".join(words)
+
+    def spec(self) -> RunSpec:
+        """Return the run that it stands for.
+
+        Raises:
+            ConfigError: An option's value cannot be meant.
+        """
+        tree: dict[str, Any] = {
+            "task": "toy",
+            "model": _model(self.model),
+            "method": self.method,
+            "train": {
+                "batch_size": self.batch_size,
+                "eval_batch_size": self.batch_size,
+                "max_length": self.length,
+                "precision": self.precision,
+                "optimizer": _ADAMW.get(self.optimizer, self.optimizer),
+                "gradient_accumulation": self.accumulation,
+                "attention": self.attention,
+                "gradient_checkpointing": self.checkpointing,
+            },
+            "seeds": {"init": 0, "order": 0},
+            "ranks": self.ranks,
+            "deepspeed": None if self.stage is None else _zero(self.stage),
+        }
+        try:
+            return RunSpec.model_validate(tree)
+        except ValidationError as error:
+            raise ConfigError(_in_options(one_line(error))) from error
+
+    def command(self) -> str:
+        """Return the command that predicts it."""
+        words = ["tuner memory", f"--model {self.model}", f"--method {self.method}"]
+        words += [f"--batch-size {self.batch_size}", f"--length {self.length}"]
+        words += [f"--precision {self.precision}"]
+        defaults = Configuration(self.model)
+        for field in ("optimizer", "accumulation", "attention", "labels", "device"):
+            if getattr(self, field) != getattr(defaults, field):
+                words.append(f"--{field} {getattr(self, field)}")
+        words += ["--checkpointing"] if self.checkpointing else []
+        words += [] if self.stage is None else [f"--zero {self.stage}"]
+        words += [f"--ranks {self.ranks}"] if self.ranks > 1 else []
+        return " ".join(words)
+
+    def but(self, **changes: Any) -> Configuration:
+        """Return it with some options changed."""
+        return replace(self, **changes)
+
+
+def need_of(configuration: Configuration) -> Need:
+    """Predict one configuration.
+
+    Raises:
+        TunerError: An option's value cannot be meant, or there is no such model.
+    """
+    from trainers.memory import predict_memory
+
+    spec = configuration.spec()
+    device: Any = configuration.device
+    return need(
+        configuration.name, predict_memory(spec, labels=configuration.labels, device=device)
+    )
+
+
+def _model(text: str) -> object:
+    """Read a short name, a path, or a name on the Hub."""
+    from trainers.bases import ModelSource
+    from trainers.plugins import named
+
+    short = named(ModelSource, "trainers.models")  # type: ignore[type-abstract]  # a base
+    if text in short:
+        return text
+    path = Path(text).expanduser()
+    if path.suffix == ".json" and not path.is_file():
+        raise ConfigError(f"--model {text}: no such file; expected a model's config.json")
+    return {"kind": "hub", "id": str(path) if path.exists() else text}
+
+
+def _zero(stage: int) -> dict[str, Any]:
+    return {"zero_optimization": {"stage": stage}}
+
+
+def _in_options(message: str) -> str:
+    """Say a field's fault by the option that set it."""
+    for field, option in _OPTIONS.items():
+        if message.startswith(f"{field}:") or message.startswith(f"{field}."):
+            return option + message[len(field) :]
+    return message
