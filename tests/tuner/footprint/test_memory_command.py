@@ -1,0 +1,135 @@
+"""`tuner memory`: the states alone, one configuration, what fits, and inputs that cannot be."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.specs import toy_study
+from trainers.errors import TunerError
+from tuner.cli.command_memory import app
+from tuner.footprint import Configuration, fitting, need_of, study_needs
+
+ROOT = Path(__file__).parents[3]
+
+
+def _run(*words: str) -> str:
+    done = CliRunner().invoke(app, ["memory", *words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Write the config of a small model, as a user would have it on disk."""
+    tree = {"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 2}
+    tree |= {"num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 100}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(tree))
+    return path
+
+
+def test_states_alone_as_json() -> None:
+    """Three billion weights in float32 with AdamW: 12 + 12 + 24 = 48 GB."""
+    out = json.loads(_run("--parameters", "3e9", "--precision", "fp32", "--json"))
+    wanted = {"parameters": 12e9, "gradients": 12e9, "optimizer": 24e9, "total": 48e9}
+    assert out["states"] == wanted
+
+
+def test_states_by_stage_for_people() -> None:
+    """Each stage has its total, with both units, in 80 columns."""
+    text = _run("--parameters", "3e9", "--ranks", "8", "--zero", "0,1,2,3")
+    for total in ("48.00 GB (44.70 GiB)", "27.00 GB", "16.50 GB", "6.00 GB"):
+        assert total in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_states_need_no_torch() -> None:
+    """Arithmetic loads nothing that takes time."""
+    code = (
+        "import sys; sys.argv = ['tuner', 'memory', '--parameters', '3e9', '--zero', '2']\n"
+        "from tuner.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "assert not {'torch', 'transformers', 'mlflow', 'optuna'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_one_configuration_from_a_config_file(config: Path) -> None:
+    """A local config.json is enough; the keys are those that scripts rely on."""
+    words = ("--model", str(config), "--method", "lora", "--batch-size", "8", "--length", "32")
+    out = json.loads(_run(*words, "--checkpointing", "--json"))
+    assert {"trainable_parameters", "predicted_peak_bytes", "categories"} <= out.keys()
+    text = _run(*words)
+    assert "activations" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_what_fits_is_listed_best_first_with_its_command(config: Path) -> None:
+    """Full fine-tuning in smaller micro-batches comes before the adapters."""
+    wanted = Configuration(str(config), batch_size=64, length=64)
+    whole = need_of(wanted)
+    cap = whole.framework_bytes + whole.predicted_peak_bytes // 3
+    found = fitting(wanted, cap, methods=("full", "lora"))
+    assert found[0][0].method == "full"
+    assert all(need.whole_bytes <= cap for _, need in found)
+    first = found[0][0]
+    assert first.batch_size * first.accumulation == 64
+    assert "--method full" in first.command()
+    text = _run("--model", str(config), "--batch-size", "64", "--fits", str(cap))
+    assert "tuner memory --model" in text
+
+
+def test_a_study_has_a_row_for_each_cell(tmp_path: Path) -> None:
+    """Savings are counted from the arm that trains most."""
+    full, head = study_needs(toy_study(), [], data_dir=tmp_path)
+    assert full.saved is None
+    assert head.saved is not None
+    assert 0 < head.saved < 1
+    assert full.measured_peak_bytes is None
+
+
+_CONFIG = "CONFIG"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "name a STUDY"),
+        (("quickstart", "--parameters", "3e9"), "one of them"),
+        (("--parameters", "-3"), "--parameters: must be above 0"),
+        (("--parameters", "3e9", "--precision", "int4"), "--precision: got 'int4'"),
+        (("--parameters", "3e9", "--zero", "4"), "--zero: got '4'"),
+        (("--parameters", "3e9", "--optimizer", "lion"), "--optimizer: got 'lion'"),
+        (("--model", "no/such/folder/config.json"), "no such file"),
+        (("--model", _CONFIG, "--method", "lorra"), "no such name 'lorra'"),
+        (("--model", _CONFIG, "--precision", "int8"), "--precision: "),
+        (("--model", _CONFIG, "--zero", "0,1"), "one stage"),
+        (("--model", _CONFIG, "--device", "tpu"), "--device: got 'tpu'"),
+        (("--model", _CONFIG, "--fits", "lots"), "--fits: expected"),
+        (("--model", _CONFIG, "--fits", "1MB"), "below the weights"),
+        (("no-such-study",), "no-such-study"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_one_line(config: Path, words: tuple[str, ...], said: str) -> None:
+    """What cannot be meant is said with its option and what is allowed."""
+    given = ["memory", *(str(config) if word == _CONFIG else word for word in words)]
+    done = CliRunner().invoke(app, given)
+    assert isinstance(done.exception, TunerError)
+    assert said in str(done.exception)
+    assert "\n" not in str(done.exception)
+
+
+def test_a_config_without_a_model_type_is_one_line(tmp_path: Path) -> None:
+    """The key that is missing is named."""
+    path = tmp_path / "config.json"
+    path.write_text('{"hidden_size": 32}')
+    with pytest.raises(TunerError, match="model_type") as caught:
+        need_of(Configuration(str(path)))
+    assert "\n" not in str(caught.value)
