@@ -130,6 +130,9 @@ class RunSpec(Frozen):
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def __hash__(self) -> int:
+        return hash(self.digest())
+
     def flat(self) -> dict[str, str]:
         """Flatten to dotted names and text, as MLflow's params want it."""
         return {key: str(value) for key, value in _flatten(self.model_dump(mode="json"))}

@@ -50,7 +50,7 @@ def train_rank(
         with deepspeed_for(spec):
             return train(spec, emit, workspace)
     try:
-        with _process_group(rank, listener), deepspeed_for(spec):
+        with meet(rank, listener), deepspeed_for(spec):
             return train(spec, emit, workspace, rank=rank)
     except Exception as error:
         if not _is_about_peers(error):
@@ -59,8 +59,13 @@ def train_rank(
 
 
 @contextlib.contextmanager
-def _process_group(rank: Rank, listener: socket.socket | None) -> Iterator[None]:
-    """Open torch's process group, which accelerate and DeepSpeed find and use."""
+def meet(rank: Rank, listener: socket.socket | None = None) -> Iterator[None]:
+    """Open torch's process group, which accelerate and DeepSpeed find and use.
+
+    Args:
+        rank: Which one this is.
+        listener: As for `train_rank`.
+    """
     import torch
     from torch import distributed
     from torch._C._distributed_c10d import TCPStore
