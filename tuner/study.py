@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainers.deepspeed_engine import check_installed
 from trainers.tasks.load import load_task
 from tuner.claims import Claims
 from tuner.config import StudyConfig
@@ -136,7 +137,11 @@ def check_inputs(config: StudyConfig, data_dir: Path) -> dict[str, Digests]:
 
     Raises:
         DataError, ModelError: What cannot be used, in one line.
+        ConfigError: The runs want DeepSpeed, and it is not installed.
     """
+    # A cluster's nodes have an environment of their own.
+    if config.executor.kind == "process" and any(map(config.deepspeed_of, config.arms)):
+        check_installed()
     for model in config.models:
         model.check()
     seeds = {s.data for s in (*config.search.seeds, *config.confirm.seeds)}

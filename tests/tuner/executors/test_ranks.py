@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import pytest
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent, RunSpec, StopRun
 from trainers.errors import RunFailed
+from tuner.ds_configs import ds_configs
 from tuner.executors import RunInterrupted
 from tuner.executors.process import ProcessExecutor
 
@@ -200,3 +204,25 @@ def test_runs_side_by_side_do_not_collide(executor: ProcessExecutor, tmp_path: P
         thread.join(120)
     assert losses[0] == losses[1]
     assert len(losses[0]) > 4
+
+
+@pytest.mark.deepspeed
+@pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs the extra `deepspeed`")
+def test_deepspeed_in_the_processes_of_the_executor(
+    executor: ProcessExecutor, tmp_path: Path
+) -> None:
+    """A run under ZeRO-3 is as any other; a run without DeepSpeed never loads it."""
+    preset = ds_configs()["zero3-offload"]
+    spec = _spec(deepspeed=preset, train={"batch_size": 16, "epochs": 1})
+    assert executor.run(spec, lambda event: None, workspace(tmp_path)).validation
+    code = (
+        "import sys; from pathlib import Path; from tests.specs import toy_spec, workspace;"
+        "from trainers.contract import Rank; from trainers.rank import train_rank;"
+        f"train_rank(toy_spec(), lambda e: None, workspace(Path({str(tmp_path)!r})), rank=Rank());"
+        "assert 'deepspeed' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "real_accelerator" not in done.stdout + done.stderr
