@@ -97,9 +97,13 @@ class Launchers:
 
     def trials(self) -> list[optuna.trial.FrozenTrial]:
         """Read the trials of the one cell that is searched."""
-        url = self._url()
-        (name,) = optuna.get_all_study_names(url)
-        return optuna.load_study(study_name=name, storage=url).trials
+        storage = optuna.storages.RDBStorage(self._url())
+        try:
+            (study,) = storage.get_all_studies()
+            return storage.get_all_trials(study._study_id)
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
 
     def claims(self) -> list[tuple[str, str]]:
         """Read name and state of every claim."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import threading
@@ -26,7 +27,7 @@ from sqlalchemy import (
 )
 
 from trainers.errors import TunerError
-from tuner.database import DatabaseLost, Patience
+from tuner.database import DatabaseLost, Outage, Patience
 from tuner.executors import RunInterrupted
 
 TABLES = MetaData()
@@ -122,6 +123,16 @@ class Launcher:
         """
         if self.replaced:
             raise LauncherReplaced
+
+    def check_now(self) -> None:
+        """Do as `check`, and ask the database; if it is away, nothing is known.
+
+        Raises:
+            LauncherReplaced: Others have taken this launcher for dead.
+        """
+        with contextlib.suppress(Outage):
+            self.replaced = self.replaced or not self._beat()
+        self.check()
 
     def is_alive(self, name: str) -> bool:
         """Say whether a launcher may still be at work; one that is not stays so for ever."""

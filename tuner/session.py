@@ -120,7 +120,7 @@ class Session:
     def close_group(
         self, made: Configuration, *, state: RunState, reason: str, metrics: Mapping[str, float]
     ) -> None:
-        """Close the tracker's record; if it is shared, it is closed by one launcher."""
+        """Close the tracker's record; a shared one is closed as finished by one launcher."""
         tracker = self.recorder.tracker
         if not made.shared:
             tracker.close_group(made.group_id, state=state, reason=reason, metrics=metrics)
@@ -128,10 +128,15 @@ class Session:
         with self.claims.exclusive(_group_claim(made)) as noted:
             if noted.note == _OPEN:
                 tracker.close_group(made.group_id, state=state, reason=reason, metrics=metrics)
-                noted.note = _CLOSED
+                # An end before its time is not the last word: another launcher may go on.
+                noted.note = _CLOSED if state == "finished" else _OPEN
 
     def leave_group(self, made: Configuration, specs: Sequence[RunSpec]) -> None:
-        """Close the record of a configuration as interrupted, unless others are at its runs."""
+        """Close the record of a configuration as interrupted, unless others are at its runs.
+
+        The study is ending: what would wait, for another launcher or the database, does not.
+        """
+        self.ending.close()
         self.claims.launcher.check()
         with contextlib.suppress(Outage, RunInterrupted):
             if not self.is_shared_now(specs):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from trainers.errors import ConfigError
+from tuner.passwords import hide_passwords
 
 STORE = Path("mlruns")
 """Folder that keeps everything unless the user says otherwise."""
@@ -63,6 +65,7 @@ def find_store(store: str | Path | Store, files: str | Path | None = None) -> St
     if isinstance(store, Store):
         return store
     if _POSTGRES.match(str(store)):
+        _check_port(str(store))
         return Store(Path(files or STORE), str(store))
     if re.match(r"[\w+]+:/", str(store)):
         scheme = str(store).partition(":")[0]
@@ -73,3 +76,20 @@ def find_store(store: str | Path | Store, files: str | Path | None = None) -> St
     if files is not None:
         raise ConfigError(f"--files {files}: needs --store postgresql://..., got {store}")
     return Store(Path(store))
+
+
+def folder_of(store: str | Path, files: str | Path | None = None) -> str | Path:
+    """Return the folder of files of a study's store; another address as it is."""
+    if _POSTGRES.match(str(store)) or files is not None:
+        return find_store(store, files).root
+    return store
+
+
+def _check_port(url: str) -> None:
+    try:
+        urlsplit(url).port  # noqa: B018  # it is read on asking
+    except ValueError as error:
+        raise ConfigError(
+            "--store: PostgreSQL's address is postgresql://user@host:port/database, with signs "
+            f"such as @ / : in a password as %40 %2F %3A; got {hide_passwords(url)}"
+        ) from error

@@ -14,7 +14,7 @@ from tuner.claims import Claims
 from tuner.config import StudyConfig
 from tuner.confirm import confirm
 from tuner.database import Patience, explained, name_database, opening
-from tuner.executors import RunInterrupted, make_executor
+from tuner.executors import make_executor
 from tuner.launchers import Launcher
 from tuner.load import dump_study
 from tuner.optuna_storage import PatientStorage, open_storage
@@ -167,8 +167,8 @@ def _run_cells(
 
     try:
         return share_cells(cells, run_cell, claims, at_once=at_once, on_error=session.ending.close)
-    except RunInterrupted:
-        claims.launcher.check()
+    except Exception:
+        claims.launcher.check_now()  # what others took over refuses to be written to
         raise
     finally:
         session.recorder.executor.close()

@@ -8,10 +8,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.launchers import HEARTBEAT, SEEDS, TRIALS, Launchers
 from tests.postgres import PostgresServer, postgres
+
+PASSWORD = "tell-nobody"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,9 @@ def local(tmp_path: Path) -> Iterator[Launchers]:
 @pytest.fixture
 def shared(tmp_path: Path, server: PostgresServer) -> Iterator[Launchers]:
     """Give a study whose trials and claims are in PostgreSQL."""
-    launchers = Launchers(tmp_path, server.make_database(f"study-{time.time_ns()}"))
+    url = server.make_database(f"study-{time.time_ns()}")
+    # The server asks for no password and takes any.
+    launchers = Launchers(tmp_path, url.replace("@", f":{PASSWORD}@"))
     launchers.write_study()
     yield launchers
     launchers.kill_all()
@@ -50,16 +55,24 @@ def test_two_launchers_of_a_local_store_share_the_work(local: Launchers) -> None
 
 
 @pytest.mark.postgres
-def test_a_killed_launchers_runs_are_taken_over(shared: Launchers) -> None:
-    """Two at once, one of them killed with -9, a third that comes later; nothing is doubled."""
+def test_a_killed_launchers_runs_are_taken_over(shared: Launchers, tmp_path: Path) -> None:
+    """Two at once, one of them killed with -9, a third that comes later; nothing is doubled.
+
+    The password stands in no process title and in no file that is left.
+    """
     first, second = shared.start(), shared.start()
     shared.wait_for_runs(3)
+    family = [psutil.Process(second.pid), *psutil.Process(second.pid).children(recursive=True)]
+    titles = [" ".join(process.cmdline()) for process in family]
     first.kill()
     third = shared.start()
     shared.end(second)
     shared.end(third)
     assert set(shared.done().values()) == {1}
     shared.check()
+    assert len(titles) > 1
+    assert not [title for title in titles if PASSWORD in title]
+    assert not [path for path in tmp_path.rglob("*") if _says(path, PASSWORD)]
 
 
 @pytest.mark.postgres
@@ -117,3 +130,7 @@ def test_killed_again_and_again_nothing_is_lost_or_doubled(shared: Launchers, se
     for launcher in pair:
         shared.end(launcher)
     shared.check()
+
+
+def _says(path: Path, word: str) -> bool:
+    return path.is_file() and word.encode() in path.read_bytes()

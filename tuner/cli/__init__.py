@@ -15,6 +15,9 @@ def main() -> None:
     from typer import TyperException
 
     from tuner.cli.command_memory import app
+    from tuner.cli.titles import hide_title
+
+    hide_title(sys.orig_argv)
 
     # MLflow reports its use home unless told not to; a study is nobody else's business.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

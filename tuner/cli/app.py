@@ -31,15 +31,20 @@ FilesDir = Annotated[
     Path | None,
     typer.Option("--files", help="With PostgreSQL: folder of the files; default: mlruns."),
 ]
-StoreDir = Annotated[Path, typer.Option("--store", help="Folder of everything that is kept.")]
 StoreAddress = Annotated[
-    str, typer.Option("--store", help="Folder of everything that is kept, or an MLflow server.")
+    str,
+    typer.Option(
+        "--store",
+        envvar="TUNER_STORE",
+        help="What the study was run with, or an MLflow server.",
+    ),
 ]
 Tracking = Annotated[
     str | None,
     typer.Option(
+        envvar="TUNER_TRACKING",
         help="An MLflow server that runs are recorded at, such as http://host:5000; default: the "
-        "store. MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD may hold its login."
+        "store. MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD may hold its login.",
     ),
 ]
 DataDir = Annotated[
@@ -104,6 +109,7 @@ def run_study_command(
 def report(
     studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help=_STUDY)],
     store: StoreAddress = str(_STORE),
+    files: FilesDir = None,
     tracking: Tracking = None,
     format: Annotated[
         str | None,
@@ -125,10 +131,11 @@ def report(
     """Compare the confirm runs of studies over their seeds."""
     from tuner.cli.report import chosen_formats, write_report
     from tuner.compare import build_report, keep_report
+    from tuner.store import folder_of
 
     formats = chosen_formats(format, output)
     options = {"metric": metric, "baseline": baseline, "reference": reference}
-    place = tracking or store
+    place = tracking or folder_of(store, files)
     made = build_report(studies, store=place, **options)
     write_report(made, formats, output)
     keep_report(made, store=place)
@@ -162,7 +169,8 @@ def validate(study: StudyName) -> None:
 @app.command("plan", epilog="Example: tuner plan quickstart --detect 0.02")
 def plan_command(
     study: StudyName,
-    store: StoreDir = _STORE,
+    store: StudyStore = str(_STORE),
+    files: FilesDir = None,
     tracking: Tracking = None,
     data_dir: DataDir = None,
     detect: Annotated[
@@ -187,13 +195,13 @@ def plan_command(
     from tuner.cli.plan import estimate_lines
     from tuner.estimate import Wishes, estimate_study
     from tuner.load import load_study
-    from tuner.store import DATA_DIR
+    from tuner.store import DATA_DIR, find_store
 
     wishes = Wishes(detect, spread, probe, probe_seconds)
     config = load_study(study)
-    folder = data_dir or DATA_DIR
+    folder, place = data_dir or DATA_DIR, find_store(store, files).root
     estimate = estimate_study(
-        config, store=store, tracking=tracking, data_dir=folder, wishes=wishes
+        config, store=place, tracking=tracking, data_dir=folder, wishes=wishes
     )
     text = estimate.model_dump_json(indent=2) if as_json else "\n".join(estimate_lines(estimate))
     typer.echo(text)
@@ -213,11 +221,13 @@ def fetch_data(
 
 @app.command(epilog="Example: tuner ui --port 5001")
 def ui(
-    store: StoreDir = _STORE,
+    store: StudyStore = str(_STORE),
+    files: FilesDir = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
     """Open the MLflow UI on a store, at 127.0.0.1, until Ctrl-C."""
+    from tuner.store import folder_of
     from tuner.trackers.ui import serve_ui
 
     typer.echo(f"MLflow UI: http://127.0.0.1:{port} (Ctrl-C ends it)")
-    serve_ui(store, port)
+    serve_ui(folder_of(store, files), port)

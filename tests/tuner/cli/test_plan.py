@@ -75,7 +75,7 @@ BAD = [
     (["study.yaml", "--probe-seconds", "0"], "--probe-seconds: a number above 0, got 0"),
     (["study.yaml", "--store", "study.yaml"], "--store study.yaml: not a folder"),
     (["study.yaml", "--store", "torn"], "not readable as an MLflow database"),
-    (["study.yaml", "--store", "http://127.0.0.1:5000"], "a study runs in a folder"),
+    (["study.yaml", "--store", "http://127.0.0.1:5000"], "a study is kept in a folder"),
 ]
 
 
