@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid
 from collections import Counter
@@ -12,7 +13,7 @@ from typing import Any
 import ray
 
 from trainers.contract import Emit, RunEvent, RunResult, RunSpec, StopRun, Workspace
-from trainers.errors import OutOfMemory, RunFailed, TunerError
+from trainers.errors import ConfigError, OutOfMemory, RunFailed, TunerError
 from trainers.measure import revision
 from trainers.tasks.parcel import pack
 from tuner.execution import ExecutorSettings
@@ -41,7 +42,12 @@ class RayExecutor(Executor):
 
     def warm_up(self) -> None:
         """Connect to the cluster while the launcher does other things."""
-        threading.Thread(target=self._places.connect, daemon=True).start()
+
+        def connect() -> None:
+            with contextlib.suppress(ConfigError):  # the first run will meet it again
+                self._places.connect()
+
+        threading.Thread(target=connect, daemon=True).start()
 
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
         """Do one run on some node."""

@@ -204,7 +204,7 @@ def _connect(settings: ExecutorSettings) -> None:
         ray.init(
             **options,
             # The nodes run this code, whatever they have installed.
-            runtime_env={"py_modules": [tuner, trainers]},
+            runtime_env={"py_modules": [*tuner.__path__, *trainers.__path__]},
             log_to_driver=False,
             configure_logging=False,
         )
