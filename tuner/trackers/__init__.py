@@ -84,9 +84,13 @@ def open_reader(store: str | Path) -> Reader:
         ConfigError: There is no such folder, or the store cannot be opened.
     """
     from tuner.trackers.sql_reader import open_sql_reader
+    from tuner.trackers.sql_schema import check_database
 
     address = locate_store(store)
-    check_server(address)
+    if address.is_server:
+        check_server(address)
+    else:
+        check_database(address.tracking_uri, address.shown)
     if address.artifact_uri is not None and not (Path(store) / "mlflow.db").is_file():
         raise ConfigError(f"--store {store}: no studies here yet; run one with `tuner run-study`")
     reader = open_sql_reader(address.tracking_uri, lambda: open_tracker(store))

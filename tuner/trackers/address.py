@@ -61,8 +61,6 @@ def check_server(address: StoreAddress) -> None:
     Raises:
         ConfigError: It does not, or the address cannot be meant.
     """
-    if not address.is_server:
-        return
     parts = urlsplit(address.tracking_uri)
     try:
         port = parts.port or _DEFAULT_PORTS[parts.scheme]

@@ -6,8 +6,11 @@ import sqlite3
 from pathlib import Path
 
 from sqlalchemy import Engine, TableClause, column, create_engine, inspect, make_url, select, table
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
+
+from trainers.errors import ConfigError
+from tuner.passwords import hide_passwords
 
 _VALUES = ("run_uuid", "key", "value")
 
@@ -44,6 +47,29 @@ def open_engine(uri: str) -> Engine | None:
         return engine if engine is not None and _is_known(engine) else None
     except (SQLAlchemyError, ImportError):  # no such dialect, no driver, no such file, no tables
         return None
+
+
+def check_database(uri: str, shown: str) -> None:
+    """Look whether a database answers, which MLflow would try for a minute.
+
+    Args:
+        uri: Of a database; one of another kind, or a SQLite file, is passed over.
+        shown: How messages name it.
+
+    Raises:
+        ConfigError: It does not, or refuses the login.
+    """
+    try:
+        url = make_url(uri)
+        if url.get_backend_name() != "sqlite":
+            create_engine(url, poolclass=NullPool).connect().close()
+    except NoSuchModuleError:
+        return
+    except (SQLAlchemyError, ImportError) as error:
+        reason = str(getattr(error, "orig", error)).partition("\n")[0]
+        raise ConfigError(
+            f"{shown}: no database answers there: {hide_passwords(reason)}"
+        ) from error
 
 
 def _engine(uri: str) -> Engine | None:

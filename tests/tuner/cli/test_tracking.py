@@ -1,4 +1,4 @@
-"""An address that cannot be tracked at ends a command with one line, without its password."""
+"""An address where no runs are ends a command with one line, without its password."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.postgres import USER, postgres
 from tests.specs import toy_tree
 from tuner.cli import main
 
@@ -77,3 +78,41 @@ def test_a_bad_address_is_one_line(
     assert says in line
     assert address.replace("secret", "***") in line
     assert not list(tmp_path.rglob("outcome.json"))
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("postgresql://ada:secret@127.0.0.1:9/runs", "Connection refused"),
+        ("postgresql://ada:secret@no-such-host.invalid/runs", "no database answers there: "),
+        ("mysql://ada:secret@127.0.0.1/runs", "No module named"),
+    ],
+)
+def test_a_report_from_a_bad_database_is_one_line(
+    address: str, says: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Said at once, with stars for the password."""
+    assert says in _line(address, monkeypatch, capfd)
+
+
+@pytest.mark.postgres
+def test_a_report_from_a_database_that_refuses_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No such database; and no such user, for lack of one with a password."""
+    with postgres() as server:
+        here = f"127.0.0.1:{server.port}"
+        none = f"postgresql://{USER}:secret@{here}/none"
+        assert 'database "none" does not exist' in _line(none, monkeypatch, capfd)
+        stranger = f"postgresql://stranger:secret@{here}/postgres"
+        assert 'role "stranger" does not exist' in _line(stranger, monkeypatch, capfd)
+
+
+def _line(address: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> str:
+    monkeypatch.setattr("sys.argv", ["tuner", "report", "study", "--store", address])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"tuner: {address.replace('secret', '***')}: ")
+    return line
