@@ -151,7 +151,7 @@ def command(
 
         first = start()
         _wait_for_outcomes(folder, 1)
-        processes = _descendants(first.pid)
+        processes = _command_lines(first.pid)
         wire.cut = True
         _wait_for_outcomes(folder, 3)
         os.killpg(first.pid, signal.SIGKILL)
@@ -187,6 +187,7 @@ def test_the_password_is_used_and_nowhere_to_be_found(command: _Command) -> None
     secrets = [text.encode() for text in (_SECRET, _QUOTED, login.removeprefix("Basic "))]
     found = [p for p in (*kept, *served) if any(word in p.read_bytes() for word in secrets)]
     assert found == []
+    assert "run-study" in command.processes
     assert "forkserver" in command.processes
     assert not any(word in command.processes.encode() for word in secrets)
 
@@ -199,9 +200,9 @@ def _wait_for_outcomes(folder: Path, count: int) -> None:
     raise AssertionError((folder / "output").read_text())
 
 
-def _descendants(pid: int) -> str:
-    """Return the command lines of all processes below one, which is the user's own."""
-    lines = []
+def _command_lines(pid: int) -> str:
+    """Return the command lines of a process and of all below it."""
+    lines = [Path(f"/proc/{pid}/cmdline").read_text()]
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        lines += [Path(f"/proc/{child}/cmdline").read_text(), _descendants(int(child))]
+        lines.append(_command_lines(int(child)))
     return "\n".join(lines)

@@ -109,7 +109,7 @@ def test_a_report_from_a_database_that_refuses_is_one_line(
 
 
 def _line(address: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> str:
-    monkeypatch.setattr("sys.argv", ["tuner", "report", "study", "--store", address])
+    monkeypatch.setattr("sys.argv", ["tuner", "report", "study", "--tracking", address])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
