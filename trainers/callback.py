@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from trainers.available import available_bytes
 from trainers.batches import deal
 from trainers.contract import Emit, Rank, RunEvent, RunSpec
 from trainers.divided import own_part, put_back
@@ -171,6 +172,11 @@ def validation_scores(metrics: dict[str, float]) -> dict[str, float]:
     }
 
 
+def holds_in_memory(size: int) -> bool:
+    """Say whether a copy of the best epoch's weights is held in memory, or else in a file."""
+    return size <= _MEMORY_SHARE * available_bytes()
+
+
 class _Weights:
     """A copy of the trained tensors: in memory while that takes a quarter of what is free."""
 
@@ -181,7 +187,7 @@ class _Weights:
     def keep(self, model: nn.Module) -> None:
         trained = {n: own_part(p) for n, p in model.named_parameters() if p.requires_grad}
         size = sum(t.numel() * t.element_size() for t in trained.values())
-        if self._held is None and size > _MEMORY_SHARE * _available_bytes():
+        if self._held is None and not holds_in_memory(size):
             torch.save(trained, self._file)
         elif self._held is None:
             self._held = {n: t.to("cpu", copy=True) for n, t in trained.items()}
@@ -204,9 +210,3 @@ class _Weights:
                 if name in held:
                     put_back(parameter, held[name])
         self.forget()
-
-
-def _available_bytes() -> int:
-    import psutil
-
-    return int(psutil.virtual_memory().available)

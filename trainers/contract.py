@@ -139,8 +139,6 @@ class RunSpec(Frozen):
 
 
 Measure = Literal["process", "allocator"]
-"""process: peaks of the process and of its device; allocator: on a CPU also the peak of torch's
-own record of allocations, exact to the byte, for a slower run."""
 
 
 class RunEvent(Frozen):
@@ -183,18 +181,20 @@ class RunResult(Frozen):
     parameters: ParameterCounts
     """How much was trained."""
     memory: dict[str, int]
-    """Peak bytes by phase and source, such as load/peak_bytes and train/cuda_reserved_bytes; of
-    several ranks the largest, and each rank's below `rank0/`."""
+    """Peak bytes by phase and source, such as load/peak_bytes; each rank's below `rank0/`."""
     seconds: dict[str, float]
     """Wall seconds by phase: load, train, eval."""
     facts: dict[str, str]
     """Environment, data digests, device and precision."""
+    expected: Mapping[str, float] = {}
+    """What was predicted of the memory, beside what was measured, and the prediction's error."""
 
     def metrics(self) -> dict[str, float]:
         """Return all numbers under the names that the tracker uses."""
         values: dict[str, float] = {f"validation/{k}": v for k, v in self.validation.items()}
         values |= {f"test/{k}": v for k, v in (self.test or {}).items()}
-        values |= {f"memory/{k}": float(v) for k, v in self.memory.items()}
+        memory = {**self.memory, **self.expected}
+        values |= {f"memory/{k}": float(v) for k, v in memory.items()}
         values |= {f"seconds/{k}": v for k, v in self.seconds.items()}
         counts = self.parameters
         values |= {f"parameters/{k}": float(v) for k, v in counts.model_dump().items()}
@@ -213,9 +213,11 @@ class Workspace(Frozen):
     threads: int = Field(default=1, ge=1)
     """CPU threads it may use, all ranks together."""
     measure: Measure = "process"
-    """How its memory is measured."""
+    """allocator: on a CPU also by torch's own record, exact to the byte, for a slower run."""
     rows: Path | None = None
     """The task's rows in one file, sent by another machine; none: the task reads `data_dir`."""
+    frugal: bool = False
+    """Return freed memory to the system at once, which is slower; done under a `memory_cap`."""
 
 
 class Rank(Frozen):
@@ -243,8 +245,5 @@ class StopRun(Exception):  # a request, not an error
 def _flatten(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
     if not isinstance(value, dict):
         return [(prefix, value)]
-    return [
-        leaf
-        for key, inner in value.items()
-        for leaf in _flatten(inner, f"{prefix}.{key}" if prefix else key)
-    ]
+    named = {f"{prefix}.{key}" if prefix else key: inner for key, inner in value.items()}
+    return [leaf for name, inner in named.items() for leaf in _flatten(inner, name)]

@@ -20,6 +20,7 @@ from trainers.plugins import Frozen
 from tuner.budget import ConfirmSettings, Objective, SearchSettings, check_score
 from tuner.ds_configs import resolve_ds_config
 from tuner.execution import ExecutorSettings
+from tuner.sizes import parse_cap
 from tuner.space import Choice, FloatRange, IntRange, Point, parse_dimension
 
 AnyDimension = Annotated[
@@ -84,6 +85,9 @@ class StudyConfig(Frozen):
     """Trained models kept: none, the best confirm run of a cell on validation, or all of them."""
     measure: Measure = "process"
     """How memory is measured; allocator: on a CPU, also by torch's own record, for slower runs."""
+    memory_cap: Annotated[int | Literal["device"] | None, BeforeValidator(parse_cap)] = None
+    """Memory that a run may take, such as 24GB or 20GiB, or `device`: what is free there. A trial
+    that is predicted over it is not started. On a CPU it is the whole process's."""
     timeout_seconds: float | None = Field(default=None, ge=0)
     """Begin nothing new after so long; the same command goes on later."""
     max_failures: int = Field(default=5, ge=0)
@@ -105,6 +109,8 @@ class StudyConfig(Frozen):
             _check_search(self)
         if self.executor.kind == "inprocess":
             _check_alone(self)
+        if self.executor.kind == "ray" and self.memory_cap == "device":
+            raise ConfigError("memory_cap: nodes differ; with the executor ray give a size")
         return self
 
     def objectives(self) -> tuple[Objective, ...]:

@@ -24,6 +24,8 @@ class Outcome(Frozen):
     """What came out of a finished run."""
     retry: Mapping[str, str] = {}
     """What was changed in the spec after out of memory, such as `retry.batch_size`."""
+    excess_bytes: int | None = None
+    """How far its predicted memory was over the study's cap, below it if negative."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from trainers.errors import OutOfMemory, RunFailed
 from tuner.claims import Claims
 from tuner.executors import Executor, RunInterrupted, RunLost
 from tuner.journal import Journal, read_journal, write_whole
+from tuner.memory_cap import MemoryForecast
 from tuner.outcome import Order, Outcome, claim_of, read_outcome
 from tuner.retry import retry_params, smaller
 from tuner.store import Store
@@ -48,6 +49,7 @@ class Recorder:
     claims: Claims
     data_dir: Path
     threads: int
+    memory: MemoryForecast
     measure: Measure = "process"
     _locks: defaultdict[str, threading.Lock] = field(
         default_factory=lambda: defaultdict(threading.Lock)
@@ -145,10 +147,17 @@ class Recorder:
         folder.mkdir(parents=True)
         write_whole(folder / "spec.json", order.spec.model_dump_json(indent=2))
         retry = retry_params(order.spec, spec)
+        workspace = self._workspace(folder)
         ended: dict[str, Any] = {"owner": order.owner, "retry": retry}
         try:
+            foreseen = self.memory.before(spec, workspace)
+            ended["excess_bytes"] = foreseen.excess_bytes
+            if foreseen.refusal:
+                state = "failed" if spec.read_test else "pruned"  # a trial is no failure
+                return _Tried(Outcome(state=state, reason=foreseen.refusal, **ended))
             with Journal(folder, self.tracker, run_id, facts=retry) as journal:
-                result = self.executor.run(spec, journal.before(watch), self._workspace(folder))
+                result = self.executor.run(spec, journal.before(watch), workspace)
+            result = self.memory.after(spec, workspace, result)
             return _Tried(Outcome(state="finished", result=result, **ended))
         except StopRun as stop:
             return _Tried(Outcome(state="pruned", reason=str(stop), **ended))
@@ -175,6 +184,7 @@ class Recorder:
             cache_dir=self.store.cache_dir.resolve(),
             run_dir=folder.resolve(),
             threads=self.threads,
+            frugal=self.memory.cap is not None,
             measure=self.measure,
         )
 

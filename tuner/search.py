@@ -20,6 +20,9 @@ from tuner.threads import map_threads
 from tuner.trackers import RunState, aggregate
 from tuner.trials import REASON, Best, best_of
 
+MEMORY_CAP = "memory_cap"
+"""Constraint of a trial: the bytes by which its predicted memory is over the study's cap."""
+
 
 @dataclass(frozen=True)
 class _Ended:
@@ -107,6 +110,8 @@ def _run_seeds(
     for spec in specs:
         sink = _sink(trial, cell, spec) if epochs_count else _no_sink
         outcome = session.run(made, spec, sink)
+        if outcome.excess_bytes is not None and MEMORY_CAP not in trial.constraints:
+            trial.set_constraint(MEMORY_CAP, outcome.excess_bytes)
         if outcome.result is None:
             return _Ended(outcome.state, outcome.reason, metrics)
         metrics.append(outcome.result.metrics())

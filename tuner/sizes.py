@@ -40,6 +40,11 @@ def parse_bytes(value: object) -> int:
     return size
 
 
+def parse_cap(value: object) -> object:
+    """Read a study's `memory_cap`: a size, or `device`, or nothing."""
+    return value if value is None or value == "device" else parse_bytes(value)
+
+
 def show_bytes(size: float) -> str:
     """Write a number of bytes with three digits and its unit, in powers of a thousand."""
     for unit in ("TB", "GB", "MB", "kB"):

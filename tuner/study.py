@@ -17,6 +17,7 @@ from tuner.database import Patience, explained, name_database, opening
 from tuner.executors import make_executor
 from tuner.launchers import Launcher
 from tuner.load import dump_study
+from tuner.memory_cap import MemoryForecast
 from tuner.optuna_storage import PatientStorage, open_storage
 from tuner.plan import Cell, Digests, plan
 from tuner.progress import Watch, unwatched
@@ -65,8 +66,10 @@ def run_study(
     """
     data_dir, place = Path(data_dir), find_store(store)
     cells = plan(config, check_inputs(config, data_dir))
-    place.root.mkdir(parents=True, exist_ok=True)
     executor = make_executor(config.executor)
+    memory = MemoryForecast(executor, config.memory_cap)
+    memory.check_weights(cells)
+    place.root.mkdir(parents=True, exist_ok=True)
     if not any(place.root.iterdir()):
         executor.warm_up()  # something is to be trained for sure
     ending = Ending(executor)
@@ -83,6 +86,7 @@ def run_study(
             claims=shared.claims,
             data_dir=data_dir,
             threads=config.executor.threads_of_a_run(os.cpu_count() or 1),
+            memory=memory,
             measure=config.measure,
         ),
         ending=ending,

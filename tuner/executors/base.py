@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from trainers.contract import Emit, RunResult, RunSpec, Workspace
+from trainers.errors import RunFailed, TunerError
+
+T = TypeVar("T")
 
 
 class RunInterrupted(Exception):  # a state, not an error
@@ -38,6 +43,28 @@ class Executor(ABC):
     def warm_up(self) -> None:  # noqa: B027  # most have nothing to prepare
         """Begin in the background what the first run would wait for."""
 
+    def compute(self, function: Callable[..., T], *args: Any) -> T:
+        """Return what a function of `trainers` returns that needs torch; here, in the launcher.
+
+        Raises:
+            RunFailed: It raised.
+            RunInterrupted: `close` was called.
+        """
+        try:
+            return function(*args)
+        except RunFailed:
+            raise
+        except TunerError as error:
+            raise RunFailed(str(error)) from error
+        except Exception as error:
+            raise RunFailed(failure(error)) from error
+
     @abstractmethod
     def close(self) -> None:
         """End every run that is going on; `run` raises RunInterrupted in their threads."""
+
+
+def failure(error: BaseException) -> str:
+    """Name an exception in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 
 from trainers.contract import Rank, RunEvent, RunSpec, Workspace
 from trainers.errors import LostRank, OutOfMemory, TunerError
-from tuner.executors.inprocess import failure
+from tuner.executors.base import failure
 
 
 @dataclass(frozen=True)

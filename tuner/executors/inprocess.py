@@ -6,7 +6,7 @@ import traceback
 
 from trainers.contract import Emit, Rank, RunResult, RunSpec, StopRun, Workspace
 from trainers.errors import RunFailed, TunerError
-from tuner.executors.base import Executor
+from tuner.executors.base import Executor, failure
 
 
 class InprocessExecutor(Executor):
@@ -27,9 +27,3 @@ class InprocessExecutor(Executor):
 
     def close(self) -> None:
         """Do nothing: Ctrl-C reaches the run as it is."""
-
-
-def failure(error: BaseException) -> str:
-    """Name an exception in one line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -7,16 +7,18 @@ import itertools
 import multiprocessing
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 from trainers.contract import Emit, Rank, RunResult, RunSpec, Workspace
 from trainers.errors import RunFailed
-from tuner.executors.base import Executor, RunInterrupted
+from tuner.executors.aside import Aside
+from tuner.executors.base import Executor, RunInterrupted, T
 from tuner.executors.child import Orders, run_child
 from tuner.executors.processes import end, follow, kill
 
@@ -47,6 +49,7 @@ class ProcessExecutor(Executor):
     def __init__(self) -> None:
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(_PRELOAD)
+        self._aside = Aside(self._context)
         self._live: set[ForkServerProcess] = set()
         self._places: set[int] = set()
         self._closed = False
@@ -55,6 +58,10 @@ class ProcessExecutor(Executor):
     def warm_up(self) -> None:
         """Start the server that loads torch while the launcher does other things."""
         forkserver.ensure_running()
+
+    def compute(self, function: Callable[..., T], *args: Any) -> T:
+        """Compute in a process of its own too: the launcher has no torch."""
+        return self._aside.compute(function, *args)
 
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
         """Start the run's processes, pass their events on, return the result."""
@@ -87,6 +94,7 @@ class ProcessExecutor(Executor):
 
     def close(self) -> None:
         """Kill every run that is going on."""
+        self._aside.close()
         with self._lock:
             self._closed = True
             live = list(self._live)

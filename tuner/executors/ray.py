@@ -6,6 +6,7 @@ import contextlib
 import threading
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from trainers.errors import ConfigError, OutOfMemory, RunFailed, TunerError
 from trainers.measure import revision
 from trainers.tasks.parcel import pack
 from tuner.execution import ExecutorSettings
-from tuner.executors.base import Executor, RunLost
+from tuner.executors.base import Executor, RunLost, T
 from tuner.executors.outbox import Message
+from tuner.executors.process import ProcessExecutor
 from tuner.executors.ray_places import OpenPlace, Places
 
 _MOST_LOSSES = 3
@@ -35,6 +37,7 @@ class RayExecutor(Executor):
     def __init__(self, settings: ExecutorSettings) -> None:
         self._settings = settings
         self._places = Places(settings)
+        self._here = ProcessExecutor()
         self._parcels: dict[str, _Sent] = {}
         self._packing = threading.Lock()
         self._lost: Counter[str] = Counter()
@@ -72,8 +75,13 @@ class RayExecutor(Executor):
         result = RunResult.model_validate_json(end.text)
         return result.model_copy(update={"facts": self._revision | result.facts})
 
+    def compute(self, function: Callable[..., T], *args: Any) -> T:
+        """Compute beside the launcher: what is asked for does not depend on a node."""
+        return self._here.compute(function, *args)
+
     def close(self) -> None:
         """End every run that is going on."""
+        self._here.close()
         self._places.close()
 
     def _do(self, place: OpenPlace, spec: RunSpec, emit: Emit, workspace: Workspace) -> Message:

@@ -16,8 +16,7 @@ from pathlib import Path
 from trainers.contract import RunSpec, Workspace
 from trainers.errors import OutOfMemory, RunFailed
 from trainers.tasks.parcel import ROWS, unpack
-from tuner.executors.base import RunInterrupted
-from tuner.executors.inprocess import failure
+from tuner.executors.base import RunInterrupted, failure
 from tuner.executors.outbox import Message, Outbox
 from tuner.executors.process import ProcessExecutor
 

@@ -20,8 +20,7 @@ import trainers
 import tuner
 from trainers.errors import ConfigError, RunFailed
 from tuner.execution import ExecutorSettings
-from tuner.executors.base import RunInterrupted, RunLost
-from tuner.executors.inprocess import failure
+from tuner.executors.base import RunInterrupted, RunLost, failure
 from tuner.executors.ray_place import Place
 
 _log = logging.getLogger(__name__)

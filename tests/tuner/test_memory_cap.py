@@ -1,0 +1,220 @@
+"""A cap on memory: what is predicted over it is not started, and the search learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from tests.specs import QUICK, toy_spec, toy_study, toy_tree, workspace
+from trainers.contract import RunSpec
+from trainers.errors import ConfigError
+from trainers.expect import expect_memory
+from trainers.train import train
+from tuner.config import StudyConfig
+from tuner.load import dump_study, parse_study
+from tuner.memory_cap import NOT_PREDICTED
+from tuner.plan import plan
+from tuner.search import MEMORY_CAP, study_name
+from tuner.sizes import parse_bytes, show_bytes
+from tuner.store import Store
+from tuner.study import StudyOutcome, check_inputs, run_study
+from tuner.trackers import MemoryTracker, RunRecord
+
+ROWS = {"kind": "toy", "rows": 1024}
+MARGIN = 60_000_000
+
+
+class Place:
+    """A store in a folder, tracked in memory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.tracker = MemoryTracker()
+
+    def run(self, config: StudyConfig) -> StudyOutcome:
+        """Run a study."""
+        return run_study(config, store=self.root, tracking=self.tracker, data_dir=self.root)
+
+    def records(self) -> list[RunRecord]:
+        """Read what the tracker has, in the order of time."""
+        return self.tracker.runs("toy-study")
+
+    def trials(self, config: StudyConfig) -> list[FrozenTrial]:
+        """Read the trials of the first cell."""
+        cell = plan(config, check_inputs(config, self.root))[0]
+        storage = f"sqlite:///{self.root / 'optuna.db'}"
+        return optuna.load_study(study_name=study_name(cell), storage=storage).trials
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Make an empty store."""
+    return Place(tmp_path / "store")
+
+
+def needed(folder: Path, **changes: Any) -> int:
+    """Return what a run is predicted to need in this process, once a trace and a run were here."""
+    place = workspace(folder)
+    expect_memory(toy_spec(), place)
+    train(toy_spec(train={"epochs": 1}), lambda event: None, place)
+    return expect_memory(toy_spec(**changes), place).needed_bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("24GB", 24 * 10**9),
+        ("20GiB", 20 * 2**30),
+        ("1.5 gb", 1_500_000_000),
+        ("300", 300),
+        (300, 300),
+        ("64kB", 64_000),
+    ],
+)
+def test_a_size_is_read_with_its_unit(text: object, size: int) -> None:
+    """GB is 1e9, GiB is 2^30, no unit is bytes."""
+    assert parse_bytes(text) == size
+    assert toy_study(memory_cap=text).memory_cap == size
+
+
+@pytest.mark.parametrize("cap", ["banana", -1, 0, "10XB", "0GB", "-3GB", "", True, 1.5e400])
+def test_what_is_no_size_is_refused_in_one_line(cap: object) -> None:
+    """With the key, what was got and what is allowed."""
+    with pytest.raises(ConfigError, match=r"memory_cap: expected .*24GB.*got") as caught:
+        toy_study(memory_cap=cap)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cap_is_the_same_in_the_resolved_study() -> None:
+    """It may be written in units and is stored in bytes; it is no part of a run's identity."""
+    import yaml
+
+    config = toy_study(memory_cap="2GB")
+    assert parse_study(yaml.safe_load(dump_study(config))) == config
+    cells = [plan(toy_study(memory_cap=cap))[0] for cap in ("2GB", "device", None)]
+    assert len({cell.fingerprint() for cell in cells}) == 1
+
+
+def test_bytes_are_shown_with_three_digits() -> None:
+    """In powers of a thousand."""
+    assert [show_bytes(n) for n in (24e9, 1234, 7)] == ["24 GB", "1.23 kB", "7 B"]
+
+
+def test_a_trial_over_the_cap_is_pruned_before_it_starts(place: Place, tmp_path: Path) -> None:
+    """Optuna and the tracker have the prediction; the trial that fits is confirmed."""
+    cap = needed(tmp_path, task=ROWS, train={"batch_size": 64}) + MARGIN
+    batches = {"choice": [64, 1024]}
+    config = toy_study(
+        tasks=[ROWS],
+        train=QUICK | {"epochs": 1},
+        memory_cap=cap,
+        search={"trials": 2, "seeds": [7], "pruner": "none", "sampler": "grid"},
+        confirm={"seeds": [1]},
+        arms={"full": {"method": "full", "space": {"train.batch_size": batches}}},
+    )
+    assert place.run(config) == StudyOutcome(failures=(), unfinished=())
+    trials = {trial.params["train.batch_size"]: trial for trial in place.trials(config)}
+    assert trials[64].state is TrialState.COMPLETE
+    assert trials[64].constraints[MEMORY_CAP] <= 0
+    assert trials[1024].state is TrialState.PRUNED
+    assert trials[1024].constraints[MEMORY_CAP] > 0
+    records = {(r.group.phase, r.params["train.batch_size"]): r for r in place.records()}
+    refused = records["search", "1024"]
+    assert refused.state == "pruned"
+    assert refused.reason.startswith("predicted peak of memory ")
+    assert f"is over memory_cap {show_bytes(cap)}" in refused.reason
+    assert not (Store(place.root).run_dir(refused.digest) / "events.jsonl").exists()
+    assert refused.metrics == {}
+    assert records["confirm", "64"].state == "finished"
+    again = place.run(config)
+    assert again == StudyOutcome(failures=(), unfinished=())
+
+
+@pytest.mark.slow
+def test_the_search_learns_what_does_not_fit(place: Place, tmp_path: Path) -> None:
+    """TPE, told by the constraint, keeps away from the batches that do not fit."""
+    cap = needed(tmp_path, task=ROWS, train={"batch_size": 64}) + MARGIN
+    space = {"train.batch_size": {"int": [8, 1024], "log": True}}
+    config = toy_study(
+        tasks=[ROWS],
+        train=QUICK | {"epochs": 1},
+        memory_cap=cap,
+        search={
+            "trials": 12,
+            "seeds": [7],
+            "pruner": "none",
+            "sampler": {"kind": "tpe", "n_startup_trials": 6},
+        },
+        confirm={"seeds": [1]},
+        arms={"full": {"method": "full", "space": space}},
+    )
+    assert place.run(config).failures == ()
+    refused = [t.state is TrialState.PRUNED for t in place.trials(config)]
+    assert any(refused[:6])
+    assert sum(refused[6:]) <= 1
+
+
+def test_an_arm_over_the_cap_fails_with_one_line_and_is_not_started(
+    place: Place, tmp_path: Path
+) -> None:
+    """No trial could be pruned; the other arm is confirmed."""
+    cap = needed(tmp_path, task=ROWS, train={"batch_size": 8}) + MARGIN
+    large = {"method": "full", "train": {"batch_size": 1024}}
+    small = {"method": "head", "train": {"batch_size": 8, "epochs": 1}}
+    config = toy_study(
+        tasks=[ROWS], memory_cap=cap, confirm={"seeds": [1]}, arms={"a": large, "b": small}
+    )
+    outcome = place.run(config)
+    (failure,) = outcome.failures
+    assert "predicted peak of memory" in failure
+    assert "\n" not in failure
+    assert outcome.unfinished == ("toy / tiny-bert / a",)
+    assert {r.group.arm: r.state for r in place.records()} == {"a": "failed", "b": "finished"}
+
+
+def test_a_cap_below_the_weights_is_refused_at_the_start(place: Place) -> None:
+    """In one line with the model's name, before anything is written."""
+    with pytest.raises(ConfigError, match=r"memory_cap: got 9 kB, less than the weights .*bert"):
+        place.run(toy_study(memory_cap="9kB"))
+    assert not place.root.exists()
+
+
+def test_the_devices_free_memory_is_a_cap(place: Place) -> None:
+    """On this machine a tiny model fits."""
+    config = toy_study(memory_cap="device", confirm={"seeds": [1]}, arms={"h": {"method": "head"}})
+    assert place.run(config) == StudyOutcome(failures=(), unfinished=())
+
+
+def test_every_run_has_its_prediction_beside_what_was_measured(place: Place) -> None:
+    """Like with like: bytes of tensors, here by the allocator's record."""
+    place.run(parse_study(toy_tree(measure="allocator")))
+    for record in place.records():
+        metrics = record.metrics
+        predicted = metrics["memory/predicted/train_peak_bytes"]
+        measured = metrics["memory/measured/train_peak_bytes"]
+        assert measured == metrics["memory/train/allocator_bytes"]
+        assert metrics["memory/predicted/error"] == pytest.approx(predicted / measured - 1)
+        assert abs(metrics["memory/predicted/error"]) < 0.05
+        for phase in ("load", "eval"):
+            assert metrics[f"memory/predicted/{phase}_peak_bytes"] > 0
+            assert metrics[f"memory/measured/{phase}_peak_bytes"] > 0
+
+
+def test_a_run_that_cannot_be_predicted_is_done_and_says_why(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prediction is a help, no condition."""
+
+    def fail(spec: RunSpec, labels: int) -> None:
+        raise NotImplementedError("no such operator under fake tensors")
+
+    monkeypatch.setattr("trainers.memory.skeleton.build", fail)
+    config = toy_study(confirm={"seeds": [1]}, arms={"h": {"method": "head"}})
+    assert place.run(config) == StudyOutcome(failures=(), unfinished=())
+    (record,) = place.records()
+    assert "no such operator" in record.facts[NOT_PREDICTED]
+    assert "memory/predicted/error" not in record.metrics

@@ -1,0 +1,204 @@
+"""Expect a run's memory: predict it for the rows that the run will see, and look what is free."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trainers.contract import RunSpec, Workspace
+from trainers.memory import MemoryPrediction, predict_memory
+from trainers.plugins import Frozen
+
+_PHASES = ("load", "train", "eval")
+_NO_BYTES = {"learning_rate", "schedule", "warmup", "weight_decay", "early_stopping", "keep"} | {
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "group_by_length",
+}
+"""Settings whose value no tensor's size depends on, `keep` but for the copy that is added here."""
+
+
+_LIBRARY_BYTES = 100_000_000
+"""What a training brings into memory besides tensors, above what the process held before it: by a
+run of `tiny-bert`, whose tensors take 3 MB."""
+
+
+class ExpectedMemory(Frozen):
+    """What one rank of a run will need, and what there is for it, in bytes."""
+
+    load_peak_bytes: int
+    """Tensors while the model is loaded."""
+    train_peak_bytes: int
+    """Tensors in training; on a CPU with the copy of the best epoch's weights."""
+    eval_peak_bytes: int
+    """Tensors in an evaluation."""
+    framework_bytes: int
+    """What the process or the device holds before the first tensor."""
+    free_bytes: int
+    """The device's free memory at this moment; on a CPU what the machine or its cgroup has."""
+
+    @property
+    def needed_bytes(self) -> int:
+        """Return all that the run takes at its fullest moment."""
+        peaks = (self.load_peak_bytes, self.train_peak_bytes, self.eval_peak_bytes)
+        return self.framework_bytes + max(peaks)
+
+
+def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
+    """Predict with the lengths and numbers of the task's rows; a trace is kept in the cache.
+
+    Raises:
+        TunerError: Data or model that cannot be used.
+    """
+    from trainers.available import free_bytes
+    from trainers.peaks import resident_bytes
+    from trainers.tasks.encode import encode
+    from trainers.tasks.load import load_task
+
+    data = load_task(spec.task, workspace.data_dir, spec.seeds.data)
+    length = spec.train.max_length
+    rows = encode(data, spec.model.tokenizer(), max_length=length, cache_dir=workspace.cache_dir)
+    scored = [rows.validation, rows.test] if spec.read_test else [rows.validation]
+    share = -(-len(rows.train) // spec.ranks)
+    seen = _with_batches(spec, share, max(map(len, scored)))
+    before = resident_bytes()
+    shape = _Shape(
+        labels=len(data.labels),
+        length=max(rows.train["length"]),
+        eval_length=max(max(split["length"]) for split in scored),
+    )
+    predicted = _predict(seen, shape, workspace.cache_dir / "memory")
+    kept = _kept_bytes(spec, predicted)
+    return ExpectedMemory(
+        load_peak_bytes=predicted.load_peak_bytes,
+        train_peak_bytes=predicted.train_peak_bytes + kept,
+        eval_peak_bytes=predicted.eval_peak_bytes + kept,
+        framework_bytes=max(before + _LIBRARY_BYTES, predicted.framework_bytes),
+        free_bytes=free_bytes(),
+    )
+
+
+def weights_bytes(spec: RunSpec) -> int:
+    """Return the bytes of a run's weights alone, whatever its task.
+
+    Raises:
+        TunerError: No such model, or a method that cannot be applied to it.
+    """
+    from trainers.memory.skeleton import build
+
+    return sum(p.numel() * p.element_size() for p in build(spec, 2).parameters())
+
+
+def memory_key(spec: RunSpec) -> str:
+    """Return a text that is equal for runs that need the same memory."""
+    tree = _sized(spec) | {"data": spec.seeds.data, "epochs": spec.train.epochs > 1}
+    return json.dumps(tree | {"keep": spec.train.keep}, sort_keys=True)
+
+
+def compare(expected: ExpectedMemory, memory: Mapping[str, int]) -> dict[str, float]:
+    """Set what was expected beside what was measured of the same thing.
+
+    That is bytes of tensors: of the CPU allocator's record where there is one, on a GPU of the
+    CUDA allocator. Without either it is the growth of resident memory over what the process held
+    before it had a model, which has libraries and what malloc keeps in it too.
+
+    Args:
+        expected: What `expect_memory` returned.
+        memory: `RunResult.memory`.
+
+    Returns:
+        `predicted/..._bytes`; `measured/<phase>_peak_bytes`; and `predicted/error`, the share by
+        which the prediction of the training's peak is above what was measured.
+    """
+    fields = expected.model_dump(exclude={"free_bytes"})
+    values = {f"predicted/{name}": float(value) for name, value in fields.items()}
+    measured = {phase: _measured(memory, phase) for phase in _PHASES}
+    values |= {f"measured/{phase}_peak_bytes": float(n) for phase, n in measured.items() if n}
+    if measured["train"]:
+        values["predicted/error"] = expected.train_peak_bytes / measured["train"] - 1
+    return values
+
+
+def _measured(memory: Mapping[str, int], phase: str) -> int:
+    for source in ("allocator", "cuda_allocated"):
+        if f"{phase}/{source}_bytes" in memory:
+            return memory[f"{phase}/{source}_bytes"]
+    return max(0, memory.get(f"{phase}/peak_bytes", 0) - memory.get("baseline_bytes", 0))
+
+
+def _with_batches(spec: RunSpec, train_rows: int, scored_rows: int) -> RunSpec:
+    """Return the spec with batches no larger than the splits that fill them."""
+    settings = spec.train
+    batches = {
+        "batch_size": min(settings.batch_size, train_rows),
+        "eval_batch_size": min(settings.eval_batch_size, scored_rows),
+    }
+    return spec.model_copy(update={"train": settings.model_copy(update=batches)})
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What a trace takes of a task: classes, and tokens of the longest rows."""
+
+    labels: int
+    length: int
+    eval_length: int
+
+
+def _predict(spec: RunSpec, shape: _Shape, folder: Path) -> MemoryPrediction:
+    """Trace, or read what an equal trace has left."""
+    text = json.dumps([_traced(spec), asdict(shape)], sort_keys=True)
+    file = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    if file.exists():
+        return MemoryPrediction.model_validate_json(file.read_text())
+    predicted = predict_memory(
+        spec, labels=shape.labels, length=shape.length, eval_length=shape.eval_length
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(predicted.model_dump_json())
+    partial.replace(file)
+    return predicted
+
+
+def _traced(spec: RunSpec) -> dict[str, Any]:
+    """Return all that decides a trace, the code that is traced included."""
+    import peft
+    import torch
+    import transformers
+
+    from trainers.measure import resolve_precision
+
+    tree = _sized(spec)
+    for name in ("task", "read_test"):
+        del tree[name]
+    tree["train"]["precision"] = resolve_precision(spec.train.precision)
+    config = Path(getattr(spec.model, "id", "")) / "config.json"
+    content = config.read_bytes() if config.is_file() else b""
+    versions = [module.__version__ for module in (torch, transformers, peft)]
+    return tree | {"versions": versions, "config": hashlib.sha256(content).hexdigest()}
+
+
+def _sized(spec: RunSpec) -> dict[str, Any]:
+    tree = spec.model_dump(mode="json", exclude={"seeds", "metric", "save"})
+    train = {k: v for k, v in tree["train"].items() if k not in _NO_BYTES | {"epochs"}}
+    train["max_grad_norm"] = spec.train.max_grad_norm > 0
+    return tree | {"train": train}
+
+
+def _kept_bytes(spec: RunSpec, predicted: MemoryPrediction) -> int:
+    """Return the copy of the best epoch's weights that a run on a CPU holds."""
+    import torch
+
+    from trainers.callback import holds_in_memory
+
+    size = 4 * predicted.trainable_parameters
+    copied = spec.train.keep == "best" and spec.train.epochs > 1
+    held = copied and not torch.cuda.is_available() and holds_in_memory(size)
+    return size if held else 0

@@ -1,0 +1,103 @@
+"""Foresee each run's memory: refuse what is over the study's cap, compare what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trainers.contract import RunResult, RunSpec, Seeds, Workspace
+from trainers.errors import ConfigError, RunFailed
+from trainers.expect import ExpectedMemory, compare, expect_memory, memory_key, weights_bytes
+from tuner.executors import Executor
+from tuner.plan import Cell
+from tuner.sizes import show_bytes
+
+Cap = int | Literal["device"] | None
+"""Bytes; or what is free on the device when a run is to begin; or none."""
+NOT_PREDICTED = "memory_not_predicted"
+"""Fact of a run whose memory could not be predicted, with the reason."""
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What is known of a run's memory before it begins."""
+
+    expected: ExpectedMemory | None
+    """None where it was not predicted."""
+    limit: int | None = None
+    """The cap in bytes."""
+    fault: str = ""
+    """Why it could not be predicted."""
+
+    @property
+    def excess_bytes(self) -> int | None:
+        """How far it is over the cap, below it if negative; None where that is not known."""
+        if self.expected is None or self.limit is None:
+            return None
+        return self.expected.needed_bytes - self.limit
+
+    @property
+    def refusal(self) -> str:
+        """Why the run is not to begin; empty where it is."""
+        if self.expected is None or self.limit is None or (self.excess_bytes or 0) <= 0:
+            return ""
+        needed, limit = show_bytes(self.expected.needed_bytes), show_bytes(self.limit)
+        return f"predicted peak of memory {needed} is over memory_cap {limit}"
+
+
+@dataclass
+class MemoryForecast:
+    """Predicts runs where the executor has torch, each kind of run once."""
+
+    executor: Executor
+    cap: Cap = None
+    _known: dict[str, Foreseen] = field(default_factory=dict)
+
+    def before(self, spec: RunSpec, workspace: Workspace) -> Foreseen:
+        """Predict a run if there is a cap that it might break."""
+        if self.cap is None:
+            return Foreseen(None)
+        foreseen = self._foresee(spec, workspace)
+        free = foreseen.expected.free_bytes if foreseen.expected else None
+        return Foreseen(
+            foreseen.expected, free if self.cap == "device" else self.cap, foreseen.fault
+        )
+
+    def after(self, spec: RunSpec, workspace: Workspace, result: RunResult) -> RunResult:
+        """Add to a result what was predicted, and by how much that missed what was measured."""
+        foreseen = self._foresee(spec, workspace)
+        if foreseen.expected is None:
+            facts = result.facts | {NOT_PREDICTED: foreseen.fault}
+            return result.model_copy(update={"facts": facts})
+        compared = compare(foreseen.expected, result.memory)
+        return result.model_copy(update={"expected": compared})
+
+    def check_weights(self, cells: Sequence[Cell]) -> None:
+        """Refuse a cap that a model's weights alone would break.
+
+        Raises:
+            ConfigError: In one line, before anything has been written.
+        """
+        if not isinstance(self.cap, int):
+            return
+        specs = {cell.model: cell.spec(Seeds(init=0, order=0)) for cell in reversed(cells)}
+        for model, spec in specs.items():
+            weights = self.executor.compute(weights_bytes, spec)
+            if weights > self.cap:
+                raise ConfigError(
+                    f"memory_cap: got {show_bytes(self.cap)}, less than the weights alone of "
+                    f"{model}, which take {show_bytes(weights)}"
+                )
+
+    def _foresee(self, spec: RunSpec, workspace: Workspace) -> Foreseen:
+        key = memory_key(spec)
+        known = self._known.get(key)
+        if known is not None and self.cap != "device":  # which is to be looked at each time
+            return known
+        try:
+            foreseen = Foreseen(self.executor.compute(expect_memory, spec, workspace))
+        except RunFailed as failed:
+            foreseen = Foreseen(None, fault=failed.reason)
+        self._known[key] = foreseen
+        return foreseen
