@@ -12,7 +12,7 @@ from typing import Any
 def quiet() -> Iterator[None]:
     """Hide transformers' and the Hub's progress bars and warnings; put both back at the end.
 
-    That a classifier's head is newly drawn is what every run wants, so the note is noise.
+    The Hub's client warns at each of its retries; where they fail, the error says why. That a classifier's head is newly drawn is what every run wants, so the note is noise.
     """
     import huggingface_hub.utils as hub_utils
     from transformers.utils import logging
@@ -20,14 +20,16 @@ def quiet() -> Iterator[None]:
     hub: Any = hub_utils  # it exports these without saying so to type checkers
 
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    hub_bar = not hub.are_progress_bars_disabled()
+    hub_level, hub_bar = hub.logging.get_verbosity(), not hub.are_progress_bars_disabled()
     logging.set_verbosity(ERROR)
+    hub.logging.set_verbosity(ERROR)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers
     hub.disable_progress_bars()
     try:
         yield
     finally:
         logging.set_verbosity(level)
+        hub.logging.set_verbosity(hub_level)
         if hub_bar:
             hub.enable_progress_bars()
         if bar:
