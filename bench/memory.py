@@ -1,0 +1,259 @@
+"""Compare predicted memory with measured, with others' figures and with other estimators.
+
+Run it from the repository root, `python -m bench.memory docs/results/memory.md`. It takes some
+minutes on two cores, needs no network and no GPU. What was measured is kept beside the page in
+`memory.json`; without that file it is measured anew.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench.memory_cells import Cell, cells
+from trainers.contract import RunSpec
+from trainers.memory import CATEGORIES, MemoryPrediction, predict_memory
+from trainers.memory.states import states
+
+GB = 1e9
+_ENCODER = {"num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "roberta-base": {
+        "model_type": "roberta",
+        **_ENCODER,
+        "intermediate_size": 3072,
+        "vocab_size": 50265,
+        "max_position_embeddings": 514,
+        "type_vocab_size": 1,
+        "pad_token_id": 1,
+    },
+    "roberta-large": {
+        "model_type": "roberta",
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "vocab_size": 50265,
+        "max_position_embeddings": 514,
+        "type_vocab_size": 1,
+        "pad_token_id": 1,
+    },
+}
+METHODS = ("full", "lora", "bottleneck", "ia3", "prompt", "head")
+T0_3B_PARAMETERS = 2_849_757_184
+"""Of t5-v1_1-xl, which T0_3B has."""
+
+
+def main(path: Path) -> None:
+    """Measure, unless the page has its measurements beside it; predict; write the page."""
+    warnings.simplefilter("ignore")
+    kept = path.with_suffix(".json")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        models = {name: save_config(folder / name, tree) for name, tree in CONFIGS.items()}
+        if not kept.exists():
+            measured = [asdict(cell) for cell in told(cells(folder / "cells"))]
+            kept.write_text(json.dumps(measured, indent=1) + "\n")
+        found = [Cell(**row) for row in json.loads(kept.read_text())]
+        text = "\n".join(
+            [
+                *head(),
+                *measured_section(found),
+                *published_section(models),
+                *estimators_section(models),
+                *savings_section(models["roberta-base"]),
+            ]
+        )
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def told(found: Iterator[Cell]) -> Iterator[Cell]:
+    """Say on the terminal what has been measured."""
+    for cell in found:
+        print(cell.model, cell.method, cell.variant, f"{cell.error:+.2%}", flush=True)
+        yield cell
+
+
+def save_config(folder: Path, tree: dict[str, Any]) -> Path:
+    """Write a config, all that a prediction needs of a model."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(tree))
+    return folder
+
+
+def predict(model: Path, method: str, device: str = "cuda", **train: Any) -> MemoryPrediction:
+    """Predict one configuration, by default as a CUDA device's kernels allocate."""
+    settings = {"precision": "fp32", "eval_batch_size": 8, **train}
+    tree = {"task": "toy", "model": {"kind": "hub", "id": str(model)}, "method": method}
+    spec = RunSpec.model_validate({**tree, "train": settings, "seeds": {"init": 0, "order": 0}})
+    chosen: Any = device
+    return predict_memory(spec, labels=3, device=chosen)
+
+
+def head() -> Iterator[str]:
+    """Say what the page is."""
+    yield "# Predicted memory"
+    yield ""
+    yield "Made by `python -m bench.memory docs/results/memory.md` on a CPU, without a GPU. GB is"
+    yield "1e9 bytes. [Decision 13](../decisions/0013-memory-by-tracing.md) says how a prediction"
+    yield "is made. No constant is fitted to any figure on this page."
+
+
+def measured_section(found: Sequence[Cell]) -> Iterator[str]:
+    """Compare with the CPU allocator's own record, and with the whole process."""
+    errors = [abs(cell.error) for cell in found]
+    whole = [cell for cell in found if cell.resident]
+    resident = [abs(cell.resident_error) for cell in whole]
+    yield ""
+    yield f"## Against the CPU allocator's own record: {len(found)} real runs"
+    yield ""
+    yield "Each cell is a real run of `train`, of a model 128 wide with 2 layers. Measured is what"
+    yield "torch's profiler notes of every allocation and release"
+    yield "(`measure: allocator`), which knows nothing of the tracer."
+    yield ""
+    yield f"- mean absolute error {statistics.fmean(errors):.2%}, worst {max(errors):.2%}"
+    yield f"- of the whole process in {len(whole)} of them, each in a process of its own (VmHWM,"
+    yield f"  against prediction + {found[0].framework / GB:.2f} GB for the interpreter): mean"
+    yield f"  {statistics.fmean(resident):.1%}, worst {max(resident):.1%}. It holds libraries, the"
+    yield "  data and what malloc keeps, which no trace of tensors has."
+    yield ""
+    columns = "model | method | batch x length | checkpointing | precision | predicted MB"
+    yield f"| {columns} | allocator MB | error | VmHWM MB | error |"
+    yield "|---|---|---|---|---|---:|---:|---:|---:|---:|"
+    for cell in found:
+        batch, length, checkpointing, precision = cell.variant
+        yield (
+            f"| {cell.model} | {cell.method} | {batch} x {length} "
+            f"| {'yes' if checkpointing else 'no'} | {precision} "
+            f"| {cell.predicted / 1e6:.1f} | {cell.allocator / 1e6:.1f} | {cell.error:+.2%} "
+            f"| {_resident(cell)} |"
+        )
+
+
+def _resident(cell: Cell) -> str:
+    return f"{cell.resident / 1e6:.0f} | {cell.resident_error:+.1%}" if cell.resident else " | "
+
+
+def published_section(models: dict[str, Path]) -> Iterator[str]:
+    """Set predictions beside what others measured on GPUs."""
+    yield ""
+    yield "## Against figures that others measured on GPUs"
+    yield ""
+    yield "None of the sources states length, precision and attention together, so each is given"
+    yield "for several; no line was chosen to fit. Predictions are of tensors, with CUDA's"
+    yield "allocations; a context of about 0.6 GB comes on top. Eager attention is what"
+    yield "transformers used when these were measured."
+    yield ""
+    yield "| source | measured GB | assumed | full GB | adapter GB |"
+    yield "|---|---|---|---:|---:|"
+    course = "course report, roberta-base class, batch 128: full and bottleneck"
+    for length, precision in ((64, "fp32"), (128, "fp32"), (64, "bf16"), (128, "bf16")):
+        options = {"batch_size": 128, "max_length": length, "precision": precision}
+        yield _pair(course, "12 to 14; 8 to 9", models["roberta-base"], "bottleneck", options)
+    issue = "[peft#675](https://github.com/huggingface/peft/issues/675)"
+    peft = f"{issue}, roberta-large: full and LoRA"
+    for batch, length in ((32, 64), (32, 128), (64, 64)):
+        options = {"batch_size": batch, "max_length": length, "precision": "fp32"}
+        yield _pair(peft, "17; 12", models["roberta-large"], "lora", options)
+    total = states(T0_3B_PARAMETERS, precision="fp32", optimizer="adamw").total
+    yield (
+        "| [peft README](https://github.com/huggingface/peft), T0_3B on an A100: full "
+        f"| 47.14 | states alone, fp32 AdamW, {T0_3B_PARAMETERS:,} weights | {total / GB:.2f} | |"
+    )
+    yield ""
+    yield "T0_3B is not traced: T5's classifier looks at the values of its tokens, which fake"
+    yield "tensors do not have. What its states leave of 47.14 GB is room for activations."
+
+
+def _pair(source: str, measured: str, model: Path, method: str, options: dict[str, Any]) -> str:
+    given = {**options, "attention": "eager", "optimizer": "adamw_torch"}
+    full, adapter = (predict(model, name, **given) for name in ("full", method))
+    assumed = f"batch {options['batch_size']}, length {options['max_length']}"
+    return (
+        f"| {source} | {measured} | {assumed}, {options['precision']}, eager "
+        f"| {full.peak_bytes / GB:.1f} | {adapter.peak_bytes / GB:.1f} |"
+    )
+
+
+def estimators_section(models: dict[str, Path]) -> Iterator[str]:
+    """Set predictions beside DeepSpeed's and accelerate's estimators."""
+    from accelerate.utils import calculate_maximum_sizes
+    from deepspeed.runtime.zero.stage_1_and_2 import estimate_zero2_model_states_mem_needs
+
+    from trainers.memory.skeleton import build
+
+    yield ""
+    yield "## Beside other estimators"
+    yield ""
+    yield "One rank, batch 32, length 128, fp32. DeepSpeed's"
+    yield "`estimate_zero2_model_states_mem_needs` counts every weight as trained; accelerate's"
+    yield "`estimate-memory` takes four times the model. Neither knows batch, length or"
+    yield "activations."
+    yield ""
+    yield "| model | method | states GB | peak GB | DeepSpeed GB | accelerate GB |"
+    yield "|---|---|---:|---:|---:|---:|"
+    for name, folder in models.items():
+        for method in ("full", "lora", "bottleneck"):
+            found = predict(folder, method, batch_size=32, max_length=128)
+            tree = {"task": "toy", "model": {"kind": "hub", "id": str(folder)}, "method": method}
+            spec = RunSpec.model_validate({**tree, "seeds": {"init": 0, "order": 0}})
+            model = build(spec, 3)
+            total = sum(p.numel() for p in model.parameters())
+            _, gpu = estimate_zero2_model_states_mem_needs(total, 1, 1, cpu_offload=False)
+            size, _ = calculate_maximum_sizes(model)
+            held = 4 * total + 12 * found.trainable_parameters
+            yield (
+                f"| {name} | {method} | {held / GB:.2f} | {found.peak_bytes / GB:.2f} "
+                f"| {gpu / GB:.2f} | {4 * size / GB:.2f} |"
+            )
+
+
+def savings_section(model: Path) -> Iterator[str]:
+    """Say what each method saves at several lengths, and why IA3 saves so little."""
+    lengths = (32, 64, 128, 256, 512)
+    options = {"batch_size": 32, "precision": "fp32"}
+    found = {
+        (method, length): predict(model, method, max_length=length, **options)
+        for method in METHODS
+        for length in lengths
+    }
+    yield ""
+    yield "## What each method saves: roberta-base, batch 32, fp32, SDPA on CUDA"
+    yield ""
+    yield "Peak in GB, and what is saved of full fine-tuning's."
+    yield ""
+    yield "| method | " + " | ".join(f"length {length}" for length in lengths) + " |"
+    yield "|---|" + "---:|" * len(lengths)
+    for method in METHODS:
+        shown = []
+        for length in lengths:
+            peak, full = found[method, length].peak_bytes, found["full", length].peak_bytes
+            saved = "" if method == "full" else f" ({1 - peak / full:.0%})"
+            shown.append(f"{peak / GB:.2f}{saved}")
+        yield f"| {method} | " + " | ".join(shown) + " |"
+    yield ""
+    yield "By category at length 128, in MB at the fullest moment of training:"
+    yield ""
+    yield "| method | " + " | ".join(CATEGORIES) + " |"
+    yield "|---|" + "---:|" * len(CATEGORIES)
+    for method in METHODS:
+        held = found[method, 128].categories
+        sizes = [f"{getattr(held, name) / 1e6:.0f}" for name in CATEGORIES]
+        yield f"| {method} | " + " | ".join(sizes) + " |"
+    yield ""
+    yield "Every adapter saves the same states, 12 bytes a frozen weight, whatever batch and"
+    yield "length are; the share that it saves falls as texts grow, for activations grow and"
+    yield "states do not. IA3 trains hardly more than the head and saves little but the states:"
+    yield "the gradient of a vector that rescales an activation needs that activation, in every"
+    yield "layer, and the gradient passes through every layer to the lowest vector."
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

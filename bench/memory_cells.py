@@ -1,0 +1,158 @@
+"""Measure real runs on a CPU and predict them: the cells of `bench/memory.py`."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from trainers.contract import RunSpec, Workspace
+from trainers.memory import predict_memory
+from trainers.models import _tiny_tokenizer as tiny_tokenizer
+from trainers.train import train
+from tuner.config import ExecutorSettings
+from tuner.executors import make_executor
+
+METHODS = ("full", "lora", "bottleneck", "ia3", "prompt", "head")
+MODELS = ("bert", "roberta", "llama")
+# Batch, length, checkpointing, precision.
+VARIANTS = (
+    (8, 64, False, "fp32"),
+    (16, 32, False, "bf16"),
+    (16, 64, True, "fp32"),
+    (4, 128, True, "bf16"),
+)
+_SIZE = {
+    "hidden_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 512,
+    "vocab_size": 2000,
+}
+_LABELS = 2
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One real run: what it is and what it took, in bytes."""
+
+    model: str
+    method: str
+    variant: tuple[int, int, bool, str]
+    predicted: int
+    allocator: int
+    resident: int
+    """VmHWM; 0 where it was not measured."""
+    framework: int
+
+    @property
+    def error(self) -> float:
+        """Share that the prediction is above the allocator's record."""
+        return self.predicted / self.allocator - 1
+
+    @property
+    def resident_error(self) -> float:
+        """The same for the whole process: prediction and constant against VmHWM."""
+        return (self.predicted + self.framework) / self.resident - 1
+
+
+def cells(folder: Path) -> Iterator[Cell]:
+    """Run every cell and predict it; one of each model and variant in a process of its own."""
+    folders = {name: save_model(folder / name, name) for name in MODELS}
+    for number, (model, method) in enumerate(itertools.product(MODELS, METHODS)):
+        # Two or three of the four variants, in turn.
+        for turn in range(3 if number % 3 == 0 else 2):
+            variant = VARIANTS[(number + turn) % len(VARIANTS)]
+            place = folder / f"{model}-{method}-{turn}"
+            spec = make_spec(place, folders[model], method, variant)
+            predicted = predict_memory(spec, labels=_LABELS, device="cpu")
+            gc.collect()  # or what the last run left would be freed while this one is watched
+            memory = train(spec, lambda _: None, _workspace(place, "allocator")).memory
+            yield Cell(
+                model,
+                method,
+                variant,
+                predicted=predicted.train_peak_bytes,
+                allocator=memory["train/allocator_bytes"],
+                resident=_resident(spec, place) if turn == 2 else 0,
+                framework=predicted.framework_bytes,
+            )
+
+
+def _resident(spec: RunSpec, place: Path) -> int:
+    """Return the VmHWM of the training in a process of its own."""
+    executor = make_executor(ExecutorSettings(kind="process", threads=2))
+    return executor.run(spec, lambda _: None, _workspace(place, "process")).memory[
+        "train/peak_bytes"
+    ]
+
+
+def _workspace(place: Path, measure: Literal["process", "allocator"]) -> Workspace:
+    return Workspace(
+        data_dir=place,
+        cache_dir=place / "cache",
+        run_dir=place / measure,
+        threads=2,
+        measure=measure,
+    )
+
+
+def save_model(folder: Path, architecture: str) -> Path:
+    """Write a model of random weights with its tokenizer, as `from_pretrained` reads it."""
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    dialect = tiny_tokenizer.DIALECTS[architecture]
+    ids = tiny_tokenizer.vocabulary(dialect)
+    padding = dialect.special.get("pad_token", dialect.special.get("eos_token", ""))
+    options: dict[str, Any] = {**_SIZE, "pad_token_id": ids[padding]}
+    if architecture == "roberta":
+        options |= {"type_vocab_size": 1, "max_position_embeddings": 514}
+    config = AutoConfig.for_model(architecture, **options)
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
+    tokenizer = tiny_tokenizer.build(dialect)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def make_spec(
+    folder: Path, model: Path, method: str, variant: Sequence[Any], *, batches: int = 2
+) -> RunSpec:
+    """Return a run whose batches are all full, with some padding in each."""
+    batch, length, checkpointing, precision = variant
+    sizes = {"train": batch * batches, "validation": 2, "test": 2}
+    task = {"kind": "text_file", "name": "full", "text": "text", "label": "label"}
+    folder.mkdir(parents=True)
+    for name, rows in sizes.items():
+        task[name] = str(folder / f"{name}.csv")
+        write_rows(Path(task[name]), rows, length)
+    return RunSpec.model_validate(
+        {
+            "task": task,
+            "model": {"kind": "hub", "id": str(model)},
+            "method": method,
+            "seeds": {"init": 1, "order": 1},
+            "train": {
+                "epochs": 1,
+                "batch_size": batch,
+                "eval_batch_size": 2,
+                "max_length": length,
+                "precision": precision,
+                "gradient_checkpointing": checkpointing,
+                "group_by_length": False,
+            },
+        }
+    )
+
+
+def write_rows(path: Path, rows: int, words: int) -> None:
+    """Write texts of at least so many tokens, a quarter of them of half as many."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for row in range(rows):
+            length = words // 2 if row % 4 == 1 else words
+            writer.writerow([f"{'good ' * length} {row}", "ab"[row % 2]])
