@@ -88,14 +88,14 @@ def need_json(need: Need) -> str:
 def need_lines(need: Need) -> Iterator[str]:
     """Yield one configuration for people."""
     yield need.name
-    yield f"trained parameters  {need.trainable_parameters:,}"
+    yield f"trained parameters   {need.trainable_parameters:,}"
     yield ""
     yield from _bars(need.categories, need.train_peak_bytes)
     yield ""
-    yield f"peak in training    {_gb(need.train_peak_bytes)}"
-    yield f"       at load      {_gb(need.load_peak_bytes)}"
-    yield f"       in evaluation{'':1}{_gb(need.eval_peak_bytes)}"
-    yield f"framework besides   {_gb(need.framework_bytes)}"
+    yield f"peak in training     {_gb(need.train_peak_bytes)}"
+    yield f"peak at load         {_gb(need.load_peak_bytes)}"
+    yield f"peak in evaluation   {_gb(need.eval_peak_bytes)}"
+    yield f"framework besides    {_gb(need.framework_bytes)}"
     yield ""
     yield _UNITS
 
@@ -106,7 +106,7 @@ def study_lines(name: str, needs: Sequence[Need]) -> Iterator[str]:
     yield ""
     yield f"{'cell':{_NAME}}{'trained':>9}{'predicted':>12}{'saved':>7}{'measured':>12}"
     for need in needs:
-        saved = "" if need.saved is None else f"{100 * need.saved:.0f}%"
+        saved = "-" if need.saved is None else f"{100 * need.saved:.0f}%"
         measured = need.measured_peak_bytes
         yield (
             f"{_short(need.name, _NAME - 1):{_NAME}}{_count(need.trainable_parameters):>9}"
@@ -132,8 +132,7 @@ def fits_lines(found: Sequence[tuple[Configuration, Need]], cap: int) -> Iterato
     yield f"fits in {_gb(cap)}, the framework counted; best first"
     yield ""
     for number, (chosen, need) in enumerate(found, start=1):
-        accumulated = f" x {chosen.accumulation}" if chosen.accumulation > 1 else ""
-        yield f"{number:2}. {chosen.name}{' accumulated' + accumulated if accumulated else ''}"
+        yield f"{number:2}. {chosen.name}"
         yield f"    {_gb(need.whole_bytes)}, trains {_count(need.trainable_parameters)}"
         yield f"    {chosen.command()}"
     yield ""
@@ -180,6 +179,8 @@ def _tree(found: States) -> dict[str, float]:
 
 
 def _gb(size: float) -> str:
+    if not size:
+        return "0"
     if size < 5e6:
         return f"{size / 1e6:.3f} MB ({size / 2**20:.3f} MiB)"
     if size < 1e9:

@@ -52,6 +52,7 @@ class Configuration:
     def name(self) -> str:
         """Say it in a few words."""
         words = [self.method, f"batch {self.batch_size} x {self.length}", self.precision]
+        words += [f"{self.accumulation} accumulated"] if self.accumulation > 1 else []
         words += ["checkpointing"] if self.checkpointing else []
         words += [] if self.stage is None else [f"ZeRO {self.stage} on {self.ranks} ranks"]
         return ", ".join(words)
