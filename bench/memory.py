@@ -19,6 +19,7 @@ from typing import Any
 
 from bench.memory_cells import Cell, cells
 from trainers.contract import RunSpec
+from trainers.errors import ConfigError
 from trainers.memory import CATEGORIES, MemoryPrediction, predict_memory
 from trainers.memory.states import states
 
@@ -215,28 +216,37 @@ def estimators_section(models: dict[str, Path]) -> Iterator[str]:
             )
 
 
+def _possible(model: Path, method: str, **train: Any) -> int:
+    """Return the peak, or 0 where text and prompt are longer than the model."""
+    try:
+        return predict(model, method, **train).peak_bytes
+    except ConfigError:
+        return 0
+
+
 def savings_section(model: Path) -> Iterator[str]:
     """Say what each method saves at several lengths, and why IA3 saves so little."""
     lengths = (32, 64, 128, 256, 512)
     options = {"batch_size": 32, "precision": "fp32"}
     found = {
-        (method, length): predict(model, method, max_length=length, **options)
+        (method, length): _possible(model, method, max_length=length, **options)
         for method in METHODS
         for length in lengths
     }
     yield ""
     yield "## What each method saves: roberta-base, batch 32, fp32, SDPA on CUDA"
     yield ""
-    yield "Peak in GB, and what is saved of full fine-tuning's."
+    yield "Peak in GB, and what is saved of full fine-tuning's; `-`: text and prompt are longer"
+    yield "than the model's positions."
     yield ""
     yield "| method | " + " | ".join(f"length {length}" for length in lengths) + " |"
     yield "|---|" + "---:|" * len(lengths)
     for method in METHODS:
         shown = []
         for length in lengths:
-            peak, full = found[method, length].peak_bytes, found["full", length].peak_bytes
-            saved = "" if method == "full" else f" ({1 - peak / full:.0%})"
-            shown.append(f"{peak / GB:.2f}{saved}")
+            here, full = found[method, length], found["full", length]
+            saved = "" if here is full or not full else f" ({1 - here / full:.0%})"
+            shown.append(f"{here / GB:.2f}{saved}" if here else "-")
         yield f"| {method} | " + " | ".join(shown) + " |"
     yield ""
     yield "By category at length 128, in MB at the fullest moment of training:"
@@ -244,7 +254,7 @@ def savings_section(model: Path) -> Iterator[str]:
     yield "| method | " + " | ".join(CATEGORIES) + " |"
     yield "|---|" + "---:|" * len(CATEGORIES)
     for method in METHODS:
-        held = found[method, 128].categories
+        held = predict(model, method, max_length=128, **options).categories
         sizes = [f"{getattr(held, name) / 1e6:.0f}" for name in CATEGORIES]
         yield f"| {method} | " + " | ".join(sizes) + " |"
     yield ""

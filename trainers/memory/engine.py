@@ -9,8 +9,7 @@ from trainers.memory.prediction import Categories
 from trainers.memory.states import Sharding
 
 _DIVIDED = ("parameters", "gradients", "optimizer")
-_MOMENTS = 2 * 4  # AdamW's, in float32
-_MASTER = 4
+_MASTER = 4  # bytes of a float32
 
 
 @dataclass(frozen=True)
@@ -64,10 +63,10 @@ def rank_share(sharding: Sharding, *, width: int, trained: int, total: int) -> R
 
 
 def optimizer_bytes(sharding: Sharding, *, width: int, trained: int) -> float:
-    """Return the bytes of DeepSpeed's AdamW on a rank's device.
+    """Return the bytes of DeepSpeed's optimizer on a rank's device.
 
-    Two moments and a float32 copy of the weights. Stage 0 makes the copy only for half precision;
+    Its moments and a float32 copy of the weights. Stage 0 makes the copy only for half precision;
     from stage 1 on it is the rank's part of the weights, made even where they are float32.
     """
     copied = sharding.stage > 0 or width < _MASTER
-    return trained * (_MOMENTS + _MASTER * copied) * sharding.share("optimizer")
+    return trained * _MASTER * (sharding.moments + copied) * sharding.share("optimizer")

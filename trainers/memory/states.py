@@ -33,6 +33,8 @@ class Sharding:
     reduces_at_once: bool = False
     """Whether gradients leave for their rank during the backward pass in stage 1 too: so does
     DeepSpeed, unless micro-batches are accumulated."""
+    moments: int = 2
+    """Numbers in float32 that the engine's optimizer keeps of a weight: AdamW's two."""
     bucket: int = 500_000_000
     """Elements that gradients are reduced in at once (`reduce_bucket_size`)."""
     buckets: int = 1
@@ -54,6 +56,7 @@ class Sharding:
             offload_optimizer=_on_host(zero, "offload_optimizer"),
             offload_parameters=_on_host(zero, "offload_param"),
             engine=True,
+            moments=2 if "adamw" in spec.train.optimizer else 0,
             reduces_at_once=spec.train.gradient_accumulation == 1,
             buckets=2 if zero.get("overlap_comm") else 1,
             **given,

@@ -16,11 +16,16 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
 from transformers import Trainer
 
 from trainers.arguments import training_arguments
 from trainers.contract import RunSpec
+from trainers.errors import ModelError
 from trainers.loss import mean_loss
 from trainers.memory.attention import CudaAttention
 from trainers.memory.ledger import Ledger
@@ -48,7 +53,21 @@ class Setting:
 
 
 def trace(model: nn.Module, spec: RunSpec, setting: Setting) -> Ledger:
-    """Return the ledger of two optimizer steps and an evaluation, marked by phase."""
+    """Return the ledger of two optimizer steps and an evaluation, marked by phase.
+
+    Raises:
+        ModelError: The model does what depends on the values of its tensors.
+    """
+    try:
+        return _trace(model, spec, setting)
+    except (DataDependentOutputException, DynamicOutputShapeException) as error:
+        raise ModelError(
+            f"model: {spec.model.name} ({type(model).__name__}) cannot be traced: it looks at the "
+            f"values of its tensors ({error.func})"
+        ) from error
+
+
+def _trace(model: nn.Module, spec: RunSpec, setting: Setting) -> Ledger:
     ledger = Ledger(_CUDA_ROUNDING if setting.cuda else 1)
     with (
         FakeTensorMode(allow_non_fake_inputs=True),

@@ -133,3 +133,14 @@ def test_a_config_without_a_model_type_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(TunerError, match="model_type") as caught:
         need_of(Configuration(str(path)))
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_looks_at_its_tokens_is_one_line(tmp_path: Path) -> None:
+    """T5's classifier cannot be traced, and says so."""
+    tree = {"model_type": "t5", "d_model": 16, "d_ff": 32, "d_kv": 4, "num_layers": 1}
+    tree |= {"num_heads": 4, "vocab_size": 50, "decoder_start_token_id": 0, "eos_token_id": 1}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(tree))
+    with pytest.raises(TunerError, match="cannot be traced") as caught:
+        need_of(Configuration(str(path)))
+    assert "\n" not in str(caught.value)
