@@ -15,7 +15,10 @@ from torch.utils._pytree import tree_leaves
 
 from trainers.memory.prediction import CATEGORIES, Categories
 
-_HOLDERS = 2
+# Of a gradient in the engine's buffer that nobody else has, while an operator is dispatched on it:
+# the buffer, the operator's arguments and their Python object hold the tensor; the tensor and the
+# Python object that is asked for here hold the storage.
+_TENSOR_HOLDERS, _STORAGE_HOLDERS = 4, 2
 
 
 class Ledger(TorchDispatchMode):
@@ -134,8 +137,10 @@ def _adds_in_place(func: Any, args: Any) -> bool:
     first, second = args
     if not isinstance(second, torch.Tensor) or first.shape != second.shape:
         return False
-    # The storage is held by the tensor and by the Python object asked for here.
     count: Any = torch._C._storage_Use_Count
-    alone = count(first.untyped_storage()._cdata) == _HOLDERS
+    alone = (
+        first._use_count() == _TENSOR_HOLDERS
+        and count(first.untyped_storage()._cdata) == _STORAGE_HOLDERS
+    )
     dense = first.numel() * first.element_size() == first.untyped_storage().nbytes()
     return bool(alone and dense and first.dtype == second.dtype)
