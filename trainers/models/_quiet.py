@@ -12,7 +12,8 @@ from typing import Any
 def quiet() -> Iterator[None]:
     """Hide transformers' and the Hub's progress bars and warnings; put both back at the end.
 
-    The Hub's client warns at each of its retries; where they fail, the error says why. That a classifier's head is newly drawn is what every run wants, so the note is noise.
+    That a classifier's head is newly drawn is what every run wants, so the note is noise. The
+    Hub's client warns at each of its retries; where all fail, the error says why.
     """
     import huggingface_hub.utils as hub_utils
     from transformers.utils import logging
