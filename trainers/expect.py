@@ -53,6 +53,9 @@ class ExpectedMemory(Frozen):
 def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
     """Predict with the lengths and numbers of the task's rows; a trace is kept in the cache.
 
+    A search run is predicted with the test rows too, though it does not read them: a point whose
+    confirm run would not fit is not to be searched, and both share a trace.
+
     Raises:
         TunerError: Data or model that cannot be used.
     """
@@ -64,7 +67,7 @@ def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
     data = load_task(spec.task, workspace.data_dir, spec.seeds.data)
     length = spec.train.max_length
     rows = encode(data, spec.model.tokenizer(), max_length=length, cache_dir=workspace.cache_dir)
-    scored = [rows.validation, rows.test] if spec.read_test else [rows.validation]
+    scored = (rows.validation, rows.test)
     share = -(-len(rows.train) // spec.ranks)
     seen = _with_batches(spec, share, max(map(len, scored)))
     before = resident_bytes()
@@ -176,8 +179,7 @@ def _traced(spec: RunSpec) -> dict[str, Any]:
     from trainers.measure import resolve_precision
 
     tree = _sized(spec)
-    for name in ("task", "read_test"):
-        del tree[name]
+    del tree["task"]
     tree["train"]["precision"] = resolve_precision(spec.train.precision)
     config = Path(getattr(spec.model, "id", "")) / "config.json"
     content = config.read_bytes() if config.is_file() else b""
@@ -186,7 +188,7 @@ def _traced(spec: RunSpec) -> dict[str, Any]:
 
 
 def _sized(spec: RunSpec) -> dict[str, Any]:
-    tree = spec.model_dump(mode="json", exclude={"seeds", "metric", "save"})
+    tree = spec.model_dump(mode="json", exclude={"seeds", "metric", "save", "read_test"})
     train = {k: v for k, v in tree["train"].items() if k not in _NO_BYTES | {"epochs"}}
     train["max_grad_norm"] = spec.train.max_grad_norm > 0
     return tree | {"train": train}

@@ -183,6 +183,22 @@ def test_a_cap_below_the_weights_is_refused_at_the_start(place: Place) -> None:
     assert not place.root.exists()
 
 
+def test_search_and_confirm_runs_of_all_seeds_and_rates_share_a_trace(tmp_path: Path) -> None:
+    """What no tensor's size depends on makes no new one; a batch does."""
+    place = workspace(tmp_path)
+    expect_memory(toy_spec(), place)
+    for changes in (
+        {"read_test": True},
+        {"seeds": {"init": 5, "order": 6}},
+        {"train": {"learning_rate": 1e-5, "weight_decay": 0.1, "epochs": 1}},
+    ):
+        expect_memory(toy_spec(**changes), place)
+    kept = place.cache_dir / "memory"
+    assert len(list(kept.iterdir())) == 1
+    expect_memory(toy_spec(train={"batch_size": 16}), place)
+    assert len(list(kept.iterdir())) == 2
+
+
 def test_the_devices_free_memory_is_a_cap(place: Place) -> None:
     """On this machine a tiny model fits."""
     config = toy_study(memory_cap="device", confirm={"seeds": [1]}, arms={"h": {"method": "head"}})
