@@ -28,18 +28,19 @@ def allocator_peak(run: Callable[[], object]) -> int:
     return most
 
 
-def full_spec(folder: Path, *, batches: int = 3, **changes: Any) -> RunSpec:
+def full_spec(folder: Path, *, batches: int = 3, scored: int = 2, **changes: Any) -> RunSpec:
     """Return a spec whose batches are as long as `max_length`, a quarter of the rows shorter.
 
     Args:
         folder: Where the task's files go.
         batches: Optimizer steps in an epoch.
+        scored: Rows of the validation split.
         changes: As for `toy_spec`.
     """
     settings = {"max_length": 64, "batch_size": 8, "eval_batch_size": 2, "epochs": 1}
     settings |= {"group_by_length": False, **changes.pop("train", {})}
     rows = batches * settings["batch_size"] * settings.get("gradient_accumulation", 1)
-    sizes = {"train": rows, "validation": 2, "test": 2}
+    sizes = {"train": rows, "validation": scored, "test": 2}
     task = {"kind": "text_file", "name": "full", "text": "text", "label": "label"}
     for name, size in sizes.items():
         task[name] = str(folder / f"{name}.csv")

@@ -64,6 +64,7 @@ def test_offloaded_states_are_not_on_the_device() -> None:
 
 
 @pytest.mark.deepspeed
+@pytest.mark.timeout(600)
 def test_the_engine_holds_what_the_formulas_say() -> None:
     """On two CPU ranks, within 2%, in every stage, for full fine-tuning and for LoRA."""
     cells = [
