@@ -1,0 +1,189 @@
+"""Measure what a study costs besides training, and what more workers and nodes bring.
+
+Run it from the repository root on an idle machine, with the extras `ray` and `postgres`:
+`python -m bench.scaling --output docs/results/scaling.md`. It takes about half an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.bookkeeping import Cost
+from trainers.contract import Seeds, Workspace
+from tuner.config import StudyConfig
+from tuner.load import parse_study
+from tuner.progress import RunNotice
+from tuner.study import run_study
+
+_GPUS, _RUNS, _HOURS = 100, 10_000, 0.5
+_EPOCHS, _ROWS = 30, 1_000
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the study was run."""
+
+    title: str
+    seconds: float
+    """On the wall, from the first run's beginning to the last one's end."""
+    training: float
+    """Seconds of all runs, as they say themselves."""
+    workers: int
+
+    @property
+    def elsewhere(self) -> float:
+        """Share of the workers' time that was no training."""
+        return 1 - self.training / (self.seconds * self.workers)
+
+
+def study(runs: int, **executor: Any) -> StudyConfig:
+    """Return a study of so many runs of one configuration, each on one thread."""
+    return parse_study(
+        {
+            "name": "scaling",
+            "tasks": [{"kind": "toy", "rows": _ROWS}],
+            "models": ["tiny-bert"],
+            "train": {"epochs": _EPOCHS, "learning_rate": 1e-3, "precision": "fp32"},
+            "confirm": {"seeds": list(range(1, runs + 1))},
+            "executor": executor | {"threads": 1},
+            "arms": {"full": {"method": "full"}},
+        }
+    )
+
+
+def measure(title: str, config: StudyConfig) -> Way:
+    """Run the study in a store of its own. The time before the first event is left out."""
+    moments: list[float] = []
+
+    def watch(notice: RunNotice) -> None:
+        if notice.event is not None or notice.state != "running":
+            moments.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as store:
+        outcome = run_study(config, store=store, watch=watch)
+        assert not outcome.failures, outcome
+        training = sum(_training(path) for path in Path(store).glob("runs/*/outcome.json"))
+    return Way(title, moments[-1] - moments[0], training, config.executor.workers)
+
+
+def bare_loop(runs: int) -> Way:
+    """Train the same runs one after the other, with nothing around them."""
+    from trainers.train import train
+
+    config = study(runs, kind="inprocess")
+    training = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        started = time.perf_counter()
+        for seed in range(runs + 1):
+            if seed == 1:  # the first has loaded torch and tokenised
+                started, training = time.perf_counter(), 0.0
+            seeds = Seeds(init=seed, order=seed)
+            spec = config.spec(task="toy", model="tiny-bert", arm="full", seeds=seeds)
+            spec = spec.model_copy(update={"read_test": True})
+            place = Workspace(data_dir=root, cache_dir=root, run_dir=root / str(seed), threads=1)
+            training += sum(train(spec, lambda event: None, place).seconds.values())
+    return Way("a bare loop of `train`", time.perf_counter() - started, training, 1)
+
+
+def on_ray(runs: int, nodes: int) -> Way:
+    """Run the study on a cluster of nodes with one CPU each."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        for _ in range(nodes):
+            cluster.add_node(num_cpus=1)
+        settings = {"kind": "ray", "address": cluster.address, "cpus_per_run": 1}
+        return measure(
+            f"Ray, {nodes} node{'s' * (nodes > 1)}", study(runs, **settings, workers=nodes)
+        )
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def text(ways: Sequence[Way], costs: Sequence[Cost], command: str) -> Iterator[str]:
+    """Yield the lines of the result."""
+    yield f"# What a study costs besides training\n\n    {command}\n"
+    yield f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}.\n"
+    yield "## One study, done in several ways\n"
+    yield "| way | wall, bare loop = 1 | share of the workers' time that is not training |"
+    yield "| --- | ---: | ---: |"
+    for way in ways:
+        yield f"| {way.title} | {way.seconds / ways[0].seconds:.2f} | {way.elsewhere:.1%} |"
+    yield "\nThe loading of torch, once a study and once a place on Ray, stands before the first"
+    yield "event and is left out. Two workers share the machine's memory bandwidth.\n"
+    yield "## Bookkeeping of a trial\n"
+    yield "A study without training: claims, Optuna, journal and MLflow on SQLite, milliseconds a"
+    yield "trial, the mean of the last tenth of the trials.\n"
+    yield "| trials and claims in | sampler | trials | ms | of them on the launcher's processor |"
+    yield "| --- | --- | ---: | ---: | ---: |"
+    for cost in costs:
+        yield (
+            f"| {cost.store} | {cost.sampler} | {cost.trials:,} | {cost.milliseconds:.0f} | "
+            f"{cost.busy:.0f} |"
+        )
+    yield from _projection(max(costs, key=lambda cost: cost.milliseconds))
+
+
+def _projection(cost: Cost) -> Iterator[str]:
+    gap = _HOURS * 3600 / _GPUS
+    load = cost.milliseconds / 1000 / gap
+    yield f"\n## {_RUNS:,} runs on {_GPUS} GPUs, by calculation\n"
+    yield f"With runs of {60 * _HOURS:.0f} minutes one ends every {gap:.0f} s and the study takes"
+    yield f"{_RUNS * _HOURS / _GPUS:.0f} hours. At the most of the above, {cost.milliseconds:.0f}"
+    shortest = cost.milliseconds / 1000 * _GPUS
+    yield f"ms a run, the books are busy {load:.1%} of the time; runs of {shortest:.0f} s would"
+    yield "keep one launcher busy all the time."
+
+
+def _training(path: Path) -> float:
+    return float(sum(json.loads(path.read_text())["result"]["seconds"].values()))
+
+
+def _bookkeeping(marks: Sequence[int]) -> Iterator[Cost]:
+    """Measure each store in a process of its own."""
+    for store in ("SQLite", "PostgreSQL"):
+        command = [sys.executable, "-m", "bench.bookkeeping", "--store", store, "--marks"]
+        done = subprocess.run(
+            [*command, *map(str, marks)], stdout=subprocess.PIPE, text=True, check=True
+        )
+        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        yield from (Cost(**json.loads(line)) for line in lines)
+
+
+def main() -> None:
+    """Measure everything, print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=8, help="runs of the study")
+    parser.add_argument("--marks", type=int, nargs="+", default=[10, 100, 1_000])
+    parser.add_argument("--output", type=Path, help="file to write the tables to as well")
+    words = parser.parse_args()
+    ways = [bare_loop(words.runs)]
+    for workers in (1, 2):
+        title = f"`process`, {workers} worker{'s' * (workers > 1)}"
+        ways.append(measure(title, study(words.runs, kind="process", workers=workers)))
+    ways += [on_ray(words.runs, nodes) for nodes in (1, 2)]
+    costs = list(_bookkeeping(words.marks))
+    command = "python -m bench.scaling " + " ".join(sys.argv[1:])
+    result = "\n".join(text(ways, costs, command.strip())) + "\n"
+    if words.output:
+        words.output.write_text(result, encoding="utf-8")
+    print(result, end="")
+
+
+if __name__ == "__main__":
+    main()
