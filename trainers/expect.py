@@ -61,21 +61,9 @@ def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
     """
     from trainers.available import free_bytes
     from trainers.peaks import resident_bytes
-    from trainers.tasks.encode import encode
-    from trainers.tasks.load import load_task
 
-    data = load_task(spec.task, workspace.data_dir, spec.seeds.data)
-    length = spec.train.max_length
-    rows = encode(data, spec.model.tokenizer(), max_length=length, cache_dir=workspace.cache_dir)
-    scored = (rows.validation, rows.test)
-    share = -(-len(rows.train) // spec.ranks)
-    seen = _with_batches(spec, share, max(map(len, scored)))
+    seen, shape = _rows_of(spec, workspace)
     before = resident_bytes()
-    shape = _Shape(
-        labels=len(data.labels),
-        length=max(rows.train["length"]),
-        eval_length=max(max(split["length"]) for split in scored),
-    )
     predicted = _predict(seen, shape, workspace.cache_dir / "memory")
     kept = _kept_bytes(spec, predicted)
     return ExpectedMemory(
@@ -85,6 +73,34 @@ def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
         framework_bytes=max(before + _LIBRARY_BYTES, predicted.framework_bytes),
         free_bytes=free_bytes(),
     )
+
+
+def predict_rows(spec: RunSpec, workspace: Workspace) -> MemoryPrediction:
+    """Predict a run with the lengths and numbers of its task's rows.
+
+    Raises:
+        TunerError: Data or model that cannot be used.
+    """
+    return _predict(*_rows_of(spec, workspace), workspace.cache_dir / "memory")
+
+
+def _rows_of(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, _Shape]:
+    """Return the spec with batches that its rows can fill, and the rows' lengths."""
+    from trainers.tasks.encode import encode
+    from trainers.tasks.load import load_task
+
+    data = load_task(spec.task, workspace.data_dir, spec.seeds.data)
+    length = spec.train.max_length
+    rows = encode(data, spec.model.tokenizer(), max_length=length, cache_dir=workspace.cache_dir)
+    scored = (rows.validation, rows.test)
+    share = -(-len(rows.train) // spec.ranks)
+    seen = _with_batches(spec, share, max(map(len, scored)))
+    shape = _Shape(
+        labels=len(data.labels),
+        length=max(rows.train["length"]),
+        eval_length=max(max(split["length"]) for split in scored),
+    )
+    return seen, shape
 
 
 def weights_bytes(spec: RunSpec) -> int:

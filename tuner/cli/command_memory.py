@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,7 +95,9 @@ def _study(study: str, store: str, data_dir: Path | None, *, as_json: bool) -> N
     from tuner.store import DATA_DIR
 
     config = load_study(study)
-    needs = study_needs(config, _runs(config.name, store), data_dir=data_dir or DATA_DIR)
+    runs = _runs(config.name, store)
+    with tempfile.TemporaryDirectory() as scratch:
+        needs = study_needs(config, runs, data_dir=data_dir or DATA_DIR, cache_dir=Path(scratch))
     if as_json:
         typer.echo(needs_json(needs, study=config.name))
         return

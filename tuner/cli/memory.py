@@ -119,11 +119,9 @@ def study_lines(name: str, needs: Sequence[Need]) -> Iterator[str]:
         yield need.name
         yield from _bars(need.categories, most)
     yield ""
-    yield "saved: against the arm that trains most. Predicted: tensors alone; the framework adds"
-    yield (
-        f"{_gb(needs[0].framework_bytes)}. Measured: the allocator's record, else the "
-        "process's resident size."
-    )
+    yield "saved: against the arm that trains most. predicted: tensors alone, the framework adds"
+    yield f"{_gb(needs[0].framework_bytes)}. measured: the training's tensors by the allocator's"
+    yield "record, else what the process grew by; the largest of its runs."
     yield _UNITS
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainers.contract import RunSpec
-from trainers.errors import DataError
+from trainers.contract import RunSpec, Workspace
+from trainers.errors import DataError, ModelError
+from trainers.memory import MemoryPrediction
 from tuner.config import StudyConfig
 from tuner.footprint.need import Need, need
 from tuner.plan import Cell, plan
@@ -17,30 +18,30 @@ _UNKNOWN_LABELS = 2
 
 
 def study_needs(
-    study: StudyConfig, runs: Sequence[RunRecord], *, data_dir: Path, baseline: str | None = None
+    study: StudyConfig, runs: Sequence[RunRecord], *, data_dir: Path, cache_dir: Path
 ) -> list[Need]:
     """Predict a study's cells, at the upper end of each searched range.
+
+    Where the task's files and the tokenizer are here, it is for the rows that the task has; else
+    for batches as long as `max_length`, and two classes, which changes the head alone.
 
     Args:
         study: The study.
         runs: Its runs in the store.
-        data_dir: Where task files stand; a task whose files are missing is taken to have two
-            classes, which changes the head alone.
-        baseline: Arm that savings are counted from; by default the one that trains most.
+        data_dir: Where task files stand.
+        cache_dir: Where tokens and traces are kept.
     """
-    from trainers.memory import predict_memory
-
     needs: list[Need] = []
-    labels = {task.name: _labels(study, task.name, data_dir) for task in study.tasks}
+    place = Workspace(data_dir=data_dir, cache_dir=cache_dir, run_dir=cache_dir)
     cells = plan(study)
     for cell in cells:
-        predicted = predict_memory(largest(cell), labels=labels[cell.task])
+        predicted = _predict(largest(cell), place)
         measured = [n for n in map(_measured, _of_cell(runs, cell)) if n is not None]
         row = need(cell.label, predicted)
         found = {"measured_peak_bytes": max(measured, default=None), "runs": len(measured)}
         needs.append(row.model_copy(update=found))
     rows = zip(needs, cells, strict=True)
-    return [_beside(row, cell, (cells, needs), baseline) for row, cell in rows]
+    return [_beside(row, cell, (cells, needs)) for row, cell in rows]
 
 
 def largest(cell: Cell) -> RunSpec:
@@ -58,12 +59,14 @@ def _upper(dimension: Dimension) -> Value:
     return max(numbers)
 
 
-def _labels(study: StudyConfig, task: str, data_dir: Path) -> int:
-    source = next(t for t in study.tasks if t.name == task)
+def _predict(spec: RunSpec, place: Workspace) -> MemoryPrediction:
+    from trainers.expect import predict_rows
+    from trainers.memory import predict_memory
+
     try:
-        return len(source.read(data_dir).labels)
-    except DataError:
-        return _UNKNOWN_LABELS
+        return predict_rows(spec, place)
+    except (DataError, ModelError):  # no files, or a config without a tokenizer
+        return predict_memory(spec, labels=_UNKNOWN_LABELS)
 
 
 def _of_cell(runs: Sequence[RunRecord], cell: Cell) -> list[RunRecord]:
@@ -72,28 +75,20 @@ def _of_cell(runs: Sequence[RunRecord], cell: Cell) -> list[RunRecord]:
 
 
 def _measured(run: RunRecord) -> int | None:
-    """Return the training's peak as the run's own source has it."""
-    for source in ("allocator_bytes", "cuda_allocated_bytes", "peak_bytes"):
-        value = run.metrics.get(f"memory/train/{source}")
-        if value:
-            return int(value)
-    return None
+    """Return the training's peak of tensors, else what resident memory grew by."""
+    value = run.metrics.get("memory/measured/train_peak_bytes")
+    return int(value) if value else None
 
 
-def _beside(
-    row: Need, cell: Cell, all_cells: tuple[Sequence[Cell], Sequence[Need]], baseline: str | None
-) -> Need:
-    """Say what a cell saves against the baseline of its task and model."""
+def _beside(row: Need, cell: Cell, all_cells: tuple[Sequence[Cell], Sequence[Need]]) -> Need:
+    """Say what a cell saves against the one of its task and model that trains most."""
     rivals = [
-        (other, predicted)
+        predicted
         for other, predicted in zip(*all_cells, strict=True)
         if (other.task, other.model) == (cell.task, cell.model)
     ]
-    if baseline is not None:
-        against = next(p for other, p in rivals if other.arm == baseline)
-    else:
-        against = max((p for _, p in rivals), key=lambda p: p.trainable_parameters)
-    if against.name == row.name:
+    against = max(rivals, key=lambda predicted: predicted.trainable_parameters)
+    if against is row:
         return row
     saved = 1 - row.predicted_peak_bytes / against.predicted_peak_bytes
     return row.model_copy(update={"saved": saved})

@@ -14,6 +14,8 @@ from tests.specs import toy_study
 from trainers.errors import TunerError
 from tuner.cli.command_memory import app
 from tuner.footprint import Configuration, fitting, need_of, study_needs
+from tuner.study import run_study
+from tuner.trackers import open_reader
 
 ROOT = Path(__file__).parents[3]
 
@@ -85,13 +87,20 @@ def test_what_fits_is_listed_best_first_with_its_command(config: Path) -> None:
     assert "tuner memory --model" in text
 
 
-def test_a_study_has_a_row_for_each_cell(tmp_path: Path) -> None:
-    """Savings are counted from the arm that trains most."""
-    full, head = study_needs(toy_study(), [], data_dir=tmp_path)
+def test_a_study_has_a_row_for_each_cell_with_what_was_measured(tmp_path: Path) -> None:
+    """Savings are counted from the arm that trains most; runs of the store stand beside."""
+    arms = {"full": {"method": "full"}, "head": {"method": "head"}}
+    config = toy_study(measure="allocator", confirm={"seeds": [1]}, arms=arms)
+    run_study(config, store=tmp_path / "store", data_dir=tmp_path)
+    runs = open_reader(tmp_path / "store").runs(config.name)
+    full, head = study_needs(config, runs, data_dir=tmp_path, cache_dir=tmp_path / "cache")
     assert full.saved is None
     assert head.saved is not None
     assert 0 < head.saved < 1
-    assert full.measured_peak_bytes is None
+    assert full.runs == 1
+    assert full.measured_peak_bytes is not None
+    # Batches of sorted rows are not the worst that the rows could make.
+    assert full.train_peak_bytes == pytest.approx(full.measured_peak_bytes, rel=0.1)
 
 
 _CONFIG = "CONFIG"
