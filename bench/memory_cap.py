@@ -18,6 +18,7 @@ import psutil
 
 from trainers.contract import RunSpec, Workspace
 from trainers.errors import OutOfMemory
+from trainers.peaks import own_bytes
 from tuner.executors.process import ProcessExecutor
 from tuner.load import parse_study
 from tuner.plan import plan
@@ -52,8 +53,7 @@ def _measure(arguments: argparse.Namespace, root: Path) -> str:
     cap = parse_bytes(arguments.cap)
     executor = ProcessExecutor()
     executor.warm_up()
-    executor.compute(int, 0)  # the server has loaded all that it loads
-    _limit(cap)
+    _limit(cap - executor.compute(own_bytes))
     tracker = MemoryTracker()
     run_study(parse_study(_study(arguments)), store=root, tracking=tracker, data_dir=root)
     records = [r for r in tracker.runs(STUDY) if r.group.phase == "search"]
@@ -63,11 +63,10 @@ def _measure(arguments: argparse.Namespace, root: Path) -> str:
     return _report(arguments, records, survived)
 
 
-def _limit(cap: int) -> None:
-    """Limit the address space of every run to what it has when it is forked, and the cap."""
+def _limit(growth: int) -> None:
+    """Limit the address space of every run to what it has when it is forked, and so much more."""
     server = psutil.Process(forkserver._forkserver._forkserver_pid)  # type: ignore[attr-defined]
-    held = server.memory_info()
-    most = held.vms + cap - held.rss
+    most = server.memory_info().vms + growth
     server.rlimit(psutil.RLIMIT_AS, (most, most))
 
 
@@ -142,6 +141,7 @@ def _report(
         "trials": trials,
         "finished": states.count("finished"),
         "refused before they started": states.count("pruned"),
+        "failed": states.count("failed"),
         "tries that ran out of memory": len(died),
         "refused, though they get through under the limit": sum(survived),
     }
@@ -154,8 +154,8 @@ def _report(
         f"{arguments.batch[0]} to {arguments.batch[1]} rows, {arguments.length[0]} to "
         f"{arguments.length[1]} tokens, drawn at random. `memory_cap: "
         f"{show_bytes(parse_bytes(arguments.cap))}`, and the same as a hard limit: RLIMIT_AS at "
-        "the address space that a run has when it begins, plus the cap, minus what is resident "
-        "then. What was refused was then tried under the limit, without the cap.",
+        "the address space that a run has when it begins, plus the cap, minus its own resident "
+        "memory then. What was refused was then tried under the limit, without the cap.",
         "",
         "| | |",
         "|---|---:|",

@@ -120,6 +120,14 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def own_bytes() -> int:
+    """Return the resident memory that is the process's own at this moment.
+
+    On Linux without the pages of files, libraries mostly: the kernel takes them back at need.
+    """
+    return _status_bytes("RssAnon") or resident_bytes()
+
+
 def resettable() -> bool:
     """Say whether the peak of resident memory can be reset, as on Linux."""
     return os.access(_CLEAR_REFS, os.W_OK)
@@ -165,8 +173,14 @@ def _reset_resident_peak() -> None:
 
 def _resident_peak() -> int:
     if resettable():
-        for line in _STATUS.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+        return _status_bytes("VmHWM")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _status_bytes(name: str) -> int:
+    """Return a figure that Linux keeps of this process; 0 where there is none."""
+    for line in _STATUS.read_text().splitlines() if _STATUS.is_file() else ():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return 0
