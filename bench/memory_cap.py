@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from trainers.contract import RunSpec, Workspace
-from trainers.errors import OutOfMemory
+from trainers.errors import RunFailed
 from trainers.peaks import own_bytes
 from tuner.executors.process import ProcessExecutor
 from tuner.load import parse_study
@@ -91,7 +91,7 @@ def _study(arguments: argparse.Namespace) -> dict[str, Any]:
         },
         "confirm": {"seeds": [1]},
         "memory_cap": arguments.cap,
-        "executor": {"kind": "process", "workers": 1, "threads": 1},
+        "executor": {"kind": "process", "workers": 1, "threads": 2},
         "max_failures": 10_000,
         "arms": {
             "full": {"method": "full", "space": space},
@@ -110,11 +110,12 @@ def _try(
         data_dir=root.resolve(),
         cache_dir=place.cache_dir.resolve(),
         run_dir=place.run_dir(record.digest).resolve(),
+        threads=2,
         frugal=True,
     )
     try:
         executor.run(spec, lambda event: None, workspace)
-    except OutOfMemory:
+    except RunFailed:  # where C++ cannot have memory, it may abort
         return False
     return True
 
@@ -145,6 +146,7 @@ def _report(
         "tries that ran out of memory": len(died),
         "refused, though they get through under the limit": sum(survived),
     }
+    reasons = sorted({r.reason for r in records if r.state == "failed" and r not in died})
     lines = [
         "# A search under a memory cap",
         "",
@@ -160,6 +162,7 @@ def _report(
         "| | |",
         "|---|---:|",
         *(f"| {name} | {count} |" for name, count in rows.items()),
+        *(f"\nFailed: {reason}" for reason in reasons),
     ]
     return "\n".join(lines) + "\n"
 
