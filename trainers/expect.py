@@ -6,13 +6,13 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from trainers.contract import RunSpec, Workspace
 from trainers.memory import MemoryPrediction, predict_memory
 from trainers.plugins import Frozen
+from trainers.seen_rows import SeenRows, see_rows
 
 _PHASES = ("load", "train", "eval")
 _NO_BYTES = {"learning_rate", "schedule", "warmup", "weight_decay", "early_stopping", "keep"} | {
@@ -24,9 +24,10 @@ _NO_BYTES = {"learning_rate", "schedule", "warmup", "weight_decay", "early_stopp
 """Settings whose value no tensor's size depends on, `keep` but for the copy that is added here."""
 
 
-_BESIDE_BYTES = 60_000_000
-"""What a training takes on a CPU besides tensors, above what its process held before: 47 to 59 MB
-in runs of `tiny-bert` whose tensors took 2 to 240 MB, where malloc returns what is freed."""
+_BESIDE_BYTES = 10_000_000
+"""What a training takes on a CPU besides tensors and rows, above what its process held before: the
+objects of model, adapter, Trainer and autograd, stacks of threads, buffers of MKL. 3 to 8 MB in
+runs of `tiny-bert` whose tensors took 10 to 260 MB, where malloc returns what is freed."""
 
 
 class ExpectedMemory(Frozen):
@@ -39,7 +40,8 @@ class ExpectedMemory(Frozen):
     eval_peak_bytes: int
     """Tensors in an evaluation."""
     framework_bytes: int
-    """What the device's context holds besides tensors; on a CPU the process's own memory."""
+    """What the device's context holds besides tensors; on a CPU the process's own memory, with the
+    run's rows and tokenizer."""
     free_bytes: int
     """The device's free memory at this moment; on a CPU what the machine or its cgroup has."""
 
@@ -56,23 +58,27 @@ def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
     A search run is predicted with the test rows too, though it does not read them: a point whose
     confirm run would not fit is not to be searched, and both share a trace.
 
+    On a CPU it is to be called in a process like the run's, which has done nothing before, and
+    where the rows have been tokenised: what it holds once they are loaded, the run will hold.
+
     Raises:
         TunerError: Data or model that cannot be used.
     """
     import torch
 
     from trainers.available import free_bytes
-    from trainers.peaks import own_bytes
+    from trainers.peaks import spare_memory
 
-    seen, shape = _rows_of(spec, workspace)
-    cuda, before = torch.cuda.is_available(), own_bytes()
-    predicted = _predict(seen, shape, workspace.cache_dir / "memory")
+    cuda = torch.cuda.is_available()
+    spare_memory(workspace)
+    seen = see_rows(spec, workspace)
+    predicted = _predict(seen, workspace.cache_dir / "memory")
     kept = _kept_bytes(spec, predicted)
     return ExpectedMemory(
         load_peak_bytes=predicted.load_peak_bytes,
         train_peak_bytes=predicted.train_peak_bytes + kept,
         eval_peak_bytes=predicted.eval_peak_bytes + kept,
-        framework_bytes=predicted.framework_bytes if cuda else before + _BESIDE_BYTES,
+        framework_bytes=predicted.framework_bytes if cuda else seen.own_bytes + _BESIDE_BYTES,
         free_bytes=free_bytes(),
     )
 
@@ -83,26 +89,7 @@ def predict_rows(spec: RunSpec, workspace: Workspace) -> MemoryPrediction:
     Raises:
         TunerError: Data or model that cannot be used.
     """
-    return _predict(*_rows_of(spec, workspace), workspace.cache_dir / "memory")
-
-
-def _rows_of(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, _Shape]:
-    """Return the spec with batches that its rows can fill, and the rows' lengths."""
-    from trainers.tasks.encode import encode
-    from trainers.tasks.load import load_task
-
-    data = load_task(spec.task, workspace.data_dir, spec.seeds.data)
-    length = spec.train.max_length
-    rows = encode(data, spec.model.tokenizer(), max_length=length, cache_dir=workspace.cache_dir)
-    scored = (rows.validation, rows.test)
-    share = -(-len(rows.train) // spec.ranks)
-    seen = _with_batches(spec, share, max(map(len, scored)))
-    shape = _Shape(
-        labels=len(data.labels),
-        length=max(rows.train["length"]),
-        eval_length=max(max(split["length"]) for split in scored),
-    )
-    return seen, shape
+    return _predict(see_rows(spec, workspace), workspace.cache_dir / "memory")
 
 
 def weights_bytes(spec: RunSpec) -> int:
@@ -153,34 +140,14 @@ def _measured(memory: Mapping[str, int], phase: str) -> int:
     return max(0, memory.get(f"{phase}/peak_bytes", 0) - memory.get("baseline_bytes", 0))
 
 
-def _with_batches(spec: RunSpec, train_rows: int, scored_rows: int) -> RunSpec:
-    """Return the spec with batches no larger than the splits that fill them."""
-    settings = spec.train
-    batches = {
-        "batch_size": min(settings.batch_size, train_rows),
-        "eval_batch_size": min(settings.eval_batch_size, scored_rows),
-    }
-    return spec.model_copy(update={"train": settings.model_copy(update=batches)})
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """What a trace takes of a task: classes, and tokens of the longest rows."""
-
-    labels: int
-    length: int
-    eval_length: int
-
-
-def _predict(spec: RunSpec, shape: _Shape, folder: Path) -> MemoryPrediction:
+def _predict(seen: SeenRows, folder: Path) -> MemoryPrediction:
     """Trace, or read what an equal trace has left."""
-    text = json.dumps([_traced(spec), asdict(shape)], sort_keys=True)
+    of_rows = seen.rows.model_dump()
+    text = json.dumps([_traced(seen.spec), seen.labels, of_rows], sort_keys=True)
     file = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
     if file.exists():
         return MemoryPrediction.model_validate_json(file.read_text())
-    predicted = predict_memory(
-        spec, labels=shape.labels, length=shape.length, eval_length=shape.eval_length
-    )
+    predicted = predict_memory(seen.spec, labels=seen.labels, rows=seen.rows)
     folder.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(predicted.model_dump_json())

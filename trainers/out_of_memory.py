@@ -1,6 +1,8 @@
-"""Tell an error that means "no memory" from all others."""
+"""Tell an error that means "no memory" from all others, also by what a process said as it died."""
 
 from __future__ import annotations
+
+import errno
 
 _SIGNS = (
     "can't allocate memory",  # torch's CPU allocator
@@ -8,14 +10,28 @@ _SIGNS = (
     "out of memory",  # CUDA and its libraries
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
+    "bad_alloc",  # C++
+    "Cannot allocate memory",  # what C says of ENOMEM, in mmap and at loading a library
+    "cannot allocate memory",
+    "can't start new thread",  # Python, where there is no room for a stack
+    "could not create a memory",  # oneDNN, which does not say why
+    "could not create a primitive",
+)
+_DYING_WORDS = (
+    *_SIGNS,
+    "memory allocation of ",  # Rust: tokenizers, safetensors
+    "MemoryError",
+    "Thread creation failed",  # OpenMP
+    "Memory allocation still failed",  # OpenBLAS
+    "failed to map segment",  # the loader of libraries
 )
 
 
 def missing_memory(error: BaseException) -> str | None:
     """Return in one line what could not be allocated; None where the error is another one.
 
-    Known are torch's OutOfMemoryError, the RuntimeErrors of its allocators and libraries, and
-    Python's MemoryError, which is also what C++'s `bad_alloc` becomes.
+    Known are torch's OutOfMemoryError, the RuntimeErrors of its allocators and libraries, Python's
+    MemoryError, which is also what C++'s `bad_alloc` becomes, and the system's ENOMEM.
     """
     import torch
 
@@ -23,6 +39,19 @@ def missing_memory(error: BaseException) -> str | None:
     first = lines[0] if lines else type(error).__name__
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return first
-    if isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS):
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return first
+    if isinstance(error, (RuntimeError, ImportError)) and any(s in str(error) for s in _SIGNS):
         return first
     return None
+
+
+def dying_words(printed: str) -> str | None:
+    """Return the line that says that memory ran out; None where a process said no such thing.
+
+    Args:
+        printed: The last that it printed. Code that cannot have memory may abort: Rust always,
+            C++ where nobody expects the exception, OpenMP without a thread's stack.
+    """
+    lines = (line.strip() for line in printed.splitlines())
+    return next((line for line in lines if any(sign in line for sign in _DYING_WORDS)), None)

@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trainers.contract import Workspace
+
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-_BLOCK_BYTES = 2**20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
+_BLOCK_BYTES = 2**15
+"""Smaller blocks stay in the heap: what a training needs of them is a few MB, not its batches."""
 
 
 class PeakSource:
@@ -106,11 +109,22 @@ def return_freed_memory() -> None:
 
     As it is, malloc learns from each free to keep larger blocks for later, up to 32 MiB; between
     the blocks that live longer, much of that is never used again. Both thresholds, once set, stay.
+    Nor does a thread get a heap of its own, which takes 64 MiB of addresses.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return
+    mallopt(_M_ARENA_MAX, 1)
     for parameter in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
-        if mallopt is not None:
-            mallopt(parameter, _BLOCK_BYTES)
+        mallopt(parameter, _BLOCK_BYTES)
+
+
+def spare_memory(workspace: Workspace) -> None:
+    """Have malloc return what is freed, where the run is to be frugal and works on a CPU."""
+    import torch
+
+    if workspace.frugal and not torch.cuda.is_available():
+        return_freed_memory()
 
 
 def resident_bytes() -> int:

@@ -17,7 +17,7 @@ from trainers.errors import ConfigError, OutOfMemory
 from trainers.measure import Meter, environment, resolve_precision
 from trainers.methods.count import count_parameters
 from trainers.out_of_memory import missing_memory
-from trainers.peaks import across_ranks, return_freed_memory
+from trainers.peaks import across_ranks, spare_memory
 from trainers.predictions import keep_predictions, longest_first
 from trainers.tasks.encode import EncodedTask, encode
 from trainers.tasks.load import TaskData, leaked_test_rows, load_task
@@ -68,8 +68,7 @@ def train(
     rank = rank or Rank()
     torch.set_num_threads(max(1, workspace.threads // rank.world_size))
     workspace.run_dir.mkdir(parents=True, exist_ok=True)
-    if workspace.frugal and not torch.cuda.is_available():
-        return_freed_memory()
+    spare_memory(workspace)
     meter = Meter("load", workspace.measure)
     heard = emit if rank.rank == 0 else _ignore
     try:

@@ -8,7 +8,14 @@ from typing import Literal
 
 from trainers.contract import RunResult, RunSpec, Seeds, Workspace
 from trainers.errors import ConfigError, RunFailed
-from trainers.expect import ExpectedMemory, compare, expect_memory, memory_key, weights_bytes
+from trainers.expect import (
+    ExpectedMemory,
+    compare,
+    expect_memory,
+    memory_key,
+    weights_bytes,
+)
+from trainers.seen_rows import tokenise
 from tuner.executors import Executor
 from tuner.plan import Cell
 from tuner.sizes import show_bytes
@@ -96,6 +103,8 @@ class MemoryForecast:
         if known is not None and self.cap != "device":  # which is to be looked at each time
             return known
         try:
+            if self.cap is not None:  # or the prediction would have the tokeniser's work in it
+                self.executor.compute(tokenise, spec, workspace)
             foreseen = Foreseen(self.executor.compute(expect_memory, spec, workspace))
         except RunFailed as failed:
             foreseen = Foreseen(None, fault=failed.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from trainers.contract import RunSpec
-from trainers.memory.prediction import MemoryPrediction
+from trainers.memory.prediction import MemoryPrediction, Rows
 from trainers.memory.states import Sharding
 
 _PHASES = ("load", "train", "eval")
@@ -15,8 +15,7 @@ def predict_memory(
     spec: RunSpec,
     *,
     labels: int,
-    length: int | None = None,
-    eval_length: int | None = None,
+    rows: Rows | None = None,
     device: Literal["cpu", "cuda"] | None = None,
 ) -> MemoryPrediction:
     """Trace the run under fake tensors and return its peaks, for one rank.
@@ -27,8 +26,7 @@ def predict_memory(
     Args:
         spec: The run.
         labels: Number of classes.
-        length: Tokens of a row, where rows are known to be shorter than `train.max_length`.
-        eval_length: The same of the rows that are scored; `length` where it is not given.
+        rows: What is known of its rows; None: they are `train.max_length` long, and many.
         device: Whose kernels to follow; by default those of the device that is here.
 
     Raises:
@@ -50,8 +48,9 @@ def predict_memory(
         model = model.to(HALF[precision])
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     total = sum(p.numel() for p in model.parameters())
-    length = length or spec.train.max_length
-    setting = Setting(length, eval_length or length, precision, cuda, sharding.engine)
+    longest = spec.train.max_length
+    rows = rows or Rows(length=longest, eval_length=longest)
+    setting = Setting(rows, precision, cuda, sharding.engine)
     ledger = trace(model, spec, setting)
     width = 2 if sharding.engine and precision in HALF else 4
     rank = rank_share(sharding, width=width, trained=trained, total=total)

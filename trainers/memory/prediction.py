@@ -16,6 +16,18 @@ CATEGORIES = (
 )
 
 
+class Rows(Frozen):
+    """What is known of the rows that a run will see."""
+
+    length: int
+    """Tokens of the longest row that is trained on."""
+    eval_length: int
+    """Tokens of the longest row that is scored."""
+    steps: int = Field(default=2, ge=1, le=2)
+    """Optimizer steps; 2 stands for any larger number. A run of one never holds the optimizer's
+    state beside the activations of a step."""
+
+
 class Categories(Frozen):
     """Bytes by what they are held for."""
 

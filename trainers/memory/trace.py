@@ -29,21 +29,20 @@ from trainers.errors import ModelError
 from trainers.loss import mean_loss
 from trainers.memory.attention import CudaAttention
 from trainers.memory.ledger import Ledger
+from trainers.memory.prediction import Rows
 from trainers.memory.skeleton import materialize
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _CUDA_ROUNDING = 512  # bytes, the least that torch's CUDA allocator gives
-_STEPS = 2  # the first makes the optimizer's state; the second has it from its start
 
 
 @dataclass(frozen=True)
 class Setting:
     """Where and on what a run is traced."""
 
-    length: int
-    """Tokens of a row that is trained on."""
-    eval_length: int
-    """Tokens of a row that is scored."""
+    rows: Rows
+    """Their lengths, and how many steps they make: the first makes the optimizer's state; the
+    second has it from its start."""
     precision: str
     """`fp32`, `bf16` or `fp16`."""
     cuda: bool = False
@@ -53,7 +52,7 @@ class Setting:
 
 
 def trace(model: nn.Module, spec: RunSpec, setting: Setting) -> Ledger:
-    """Return the ledger of two optimizer steps and an evaluation, marked by phase.
+    """Return the ledger of the optimizer steps and an evaluation, marked by phase.
 
     Raises:
         ModelError: The model does what depends on the values of its tensors.
@@ -83,11 +82,11 @@ def _trace(model: nn.Module, spec: RunSpec, setting: Setting) -> Ledger:
         ledger.mark("load end")
         run = _Run(model, spec, ledger, setting)
         ledger.mark("train")
-        for _ in range(_STEPS):
-            run.step(setting.length)
+        for _ in range(setting.rows.steps):
+            run.step(setting.rows.length)
         ledger.mark("train end")
         ledger.mark("eval")
-        run.evaluate(setting.eval_length)
+        run.evaluate(setting.rows.eval_length)
         ledger.mark("eval end")
     return ledger
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # Counts up whenever the stored columns or their meaning change.
 _FORMAT = 1
+_ROWS_AT_ONCE = 256  # the tokenizer's own record of a row is a hundred times its ids
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,11 @@ def _tokenise(
     place: dict[str, list[Any]] = {}
     singles = [number for number, row in enumerate(rows) if row.pair is None]
     pairs = [number for number, row in enumerate(rows) if row.pair is not None]
-    for numbers in (singles, pairs):
-        if not numbers:
-            continue
+    for numbers in (*_parts(singles), *_parts(pairs)):
+        paired = rows[numbers[0]].pair is not None
         encoded = tokenizer(
             [rows[number].text for number in numbers],
-            [rows[number].pair or "" for number in numbers] if numbers is pairs else None,
+            [rows[number].pair or "" for number in numbers] if paired else None,
             truncation="longest_first",
             max_length=max_length,
         )
@@ -142,3 +142,8 @@ def _tokenise(
                 for number, values in zip(numbers, encoded[name], strict=True):
                     column[number] = values
     return place
+
+
+def _parts(numbers: Sequence[int]) -> list[Sequence[int]]:
+    starts = range(0, len(numbers), _ROWS_AT_ONCE)
+    return [numbers[start : start + _ROWS_AT_ONCE] for start in starts]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from trainers.contract import Emit, RunEvent, RunResult
 from trainers.errors import LostRank, OutOfMemory, RunFailed
+from trainers.out_of_memory import dying_words
 
 _STDERR_LINES = 20
 _SECONDS_TO_LEAVE = 0.2
@@ -39,6 +40,7 @@ def follow(
     lost: RunFailed | None = None
     result: RunResult | None = None
     until = 0.0
+    phase = "load"
     while ranks:
         ready = wait(list(ranks), max(0.0, until - time.monotonic()) if lost else None)
         if lost and not ready:
@@ -49,9 +51,11 @@ def follow(
                 kind, text, detail = pipe.recv()
             except (EOFError, ConnectionResetError):
                 rank = ranks.pop(pipe)
-                failed = _death(processes[pipe], logs[rank], rank if len(processes) > 1 else None)
+                several = len(processes) > 1
+                failed = _death(processes[pipe], logs[rank], rank if several else None, phase)
             else:
                 if kind == "event":
+                    phase = "train"  # or the evaluation after it, which takes less
                     emit(RunEvent.model_validate_json(text))
                     continue
                 rank = ranks.pop(pipe)
@@ -97,12 +101,15 @@ def _failure(kind: str, text: str, detail: str) -> RunFailed:
     return LostRank(text, detail) if kind == "lost" else RunFailed(text, detail)
 
 
-def _death(process: BaseProcess, log: Path, rank: int | None) -> RunFailed:
+def _death(process: BaseProcess, log: Path, rank: int | None, phase: str) -> RunFailed:
     process.join(_SECONDS_TO_END)
     who = "the run's process" if rank is None else f"the process of rank {rank}"
     code, lines = process.exitcode, _last_lines(log)
     if code is None:
         return RunFailed(f"{who} closed its pipe and did not end", lines)
+    words = dying_words(lines)
+    if words is not None and code not in (0, -signal.SIGKILL):
+        return OutOfMemory(f"out of memory ({phase}): {words}", phase)
     if code >= 0:
         return RunFailed(f"{who} ended with exit code {code} and no result", lines)
     name = signal.Signals(-code).name

@@ -74,6 +74,22 @@ class TestProcess(ExecutorContract):
         small = toy_spec(task=task, train={"batch_size": 8, "eval_batch_size": 8, "epochs": 1})
         assert executor.run(small, lambda event: None, workspace(tmp_path))
 
+    def test_a_run_that_gets_nothing_more_is_out_of_memory_whatever_fails_first(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """Under a real limit below what it holds: torch and Python raise, Rust and C++ abort."""
+
+        def limit(event: RunEvent) -> None:
+            if event.kind == "start":
+                process = psutil.Process(run_process())
+                for kind in (psutil.RLIMIT_AS, psutil.RLIMIT_DATA):
+                    process.rlimit(kind, (2**20, 2**20))
+
+        spec = toy_spec(train={"batch_size": 64, "epochs": 50})
+        with pytest.raises(OutOfMemory, match="out of memory") as caught:
+            executor.run(spec, limit, workspace(tmp_path))
+        assert caught.value.during == "train"
+
     def test_closing_ends_the_runs_that_are_going_on(
         self, executor: Executor, tmp_path: Path
     ) -> None:

@@ -1,0 +1,298 @@
+"""Searches under a memory cap and a hard limit of the same size; what memory_cap.py calls."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import statistics
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from trainers.contract import RunSpec, Workspace
+from trainers.errors import RunFailed
+from tuner.executors.process import ProcessExecutor
+from tuner.load import parse_study
+from tuner.outcome import read_outcome
+from tuner.plan import plan
+from tuner.sizes import parse_bytes
+from tuner.store import Store
+from tuner.study import run_study
+from tuner.trackers import MemoryTracker, RunRecord
+
+STUDY = "memory-cap"
+_SECONDS_BETWEEN_LOOKS = 0.005
+_HEAD = """# Searches under a memory cap
+
+`memory_cap` refuses a trial that is predicted to need more. Here each run has the same as a hard
+limit too, which no run can pass. Full fine-tuning and LoRA, 50 trials each, one epoch on a CPU in
+fp32, batch size and length drawn at random, every one in a process of its own.
+
+- **The cap** is for the process's own memory: its anonymous pages, with what it holds before it
+  has a model, without the pages of files.
+- **The hard limit** is RLIMIT_AS and RLIMIT_DATA: what a run has of either when it begins, plus
+  the cap, minus its own memory then. RLIMIT_AS alone is too kind: addresses that malloc had
+  reserved before count as used, and where it gets no new ones it takes 20 to 50 MB from there.
+- **Need** is what a run's address space grew to at its fullest (VmPeak), minus what it was when
+  it began, plus its own memory then: the least limit that the run would have got through under.
+- **A refusal is false** if the run gets through under the hard limit: each refused trial is
+  tried. Shares are of all trials. What failed there was run once more without it for its need.
+- **Off** is predicted minus need.
+"""
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """What is searched, under which cap."""
+
+    model: str
+    task: Any
+    batch: tuple[int, int]
+    length: tuple[int, int]
+    cap: str
+
+
+_TOY = {"kind": "toy", "rows": 1024, "pair": True}
+SETUPS = {
+    "tiny-600MB": SetUp("tiny-bert", _TOY, (64, 1024), (8, 48), "600MB"),
+    "tiny-480MB": SetUp("tiny-bert", _TOY, (64, 1024), (8, 48), "480MB"),
+    "roberta-540MB": SetUp("tiny-roberta", _TOY, (64, 1024), (8, 64), "540MB"),
+    "minilm-1100MB": SetUp("minilm", "bbc_fs", (4, 48), (32, 128), "1100MB"),
+}
+
+
+class Watch(threading.Thread):
+    """Looks at the largest address space of each run, by the folder that it prints into."""
+
+    def __init__(self, server: psutil.Process) -> None:
+        super().__init__(daemon=True)
+        self.peaks: dict[str, int] = {}
+        self._server = server
+
+    def run(self) -> None:
+        """Look again and again."""
+        ended = threading.Event()
+        while not ended.wait(_SECONDS_BETWEEN_LOOKS):
+            for child in self._server.children():
+                try:
+                    log = Path(f"/proc/{child.pid}/fd/2").readlink()
+                    status = Path(f"/proc/{child.pid}/status").read_text()
+                except OSError:
+                    continue
+                if log.name == "stderr.log" and "VmPeak" in status:  # which a zombie has not
+                    peak = max(self.peaks.get(log.parent.name, 0), _size(status, "VmPeak"))
+                    self.peaks[log.parent.name] = peak
+
+
+@dataclass
+class Bench:
+    """One set-up's searches, and what is tried after them."""
+
+    setup: SetUp
+    trials: int
+    root: Path
+    executor: ProcessExecutor = field(default_factory=ProcessExecutor)
+
+    def __post_init__(self) -> None:
+        self.executor.warm_up()
+        status = self.executor.compute(Path.read_text, Path("/proc/self/status"))
+        self.own, self.before = _size(status, "RssAnon"), _size(status, "VmSize")
+        self.data = _size(status, "VmData")
+        pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+        self.server = psutil.Process(pid)
+        self.cap = parse_bytes(self.setup.cap)
+        self.watch = Watch(self.server)
+        self.watch.start()
+
+    def search(self) -> list[RunRecord]:
+        """Run the study under cap and limit; return its search runs."""
+        self._limit(self.cap)
+        tracker = MemoryTracker()
+        config = parse_study(self._study())
+        run_study(config, store=self.root, tracking=tracker, data_dir=self.root)
+        return [r for r in tracker.runs(STUDY) if r.group.phase == "search"]
+
+    def try_refused(self, record: RunRecord) -> bool:
+        """Say whether a refused run gets through; without the limit where it does not."""
+        if self._passes(record):
+            return True
+        self._limit(None)
+        if not self._passes(record):
+            raise SystemExit(f"{record.digest} fails without a limit too")
+        self._limit(self.cap)
+        return False
+
+    def need(self, record: RunRecord) -> int:
+        """Return the least limit that a run that was tried would have got through under."""
+        return self.watch.peaks[record.digest] - self.before + self.own
+
+    def predicted(self, record: RunRecord) -> int:
+        """Return what a run was predicted to need."""
+        outcome = read_outcome(Store(self.root).run_dir(record.digest))
+        assert outcome is not None
+        assert outcome.excess_bytes is not None
+        return self.cap + outcome.excess_bytes
+
+    def _limit(self, most: int | None) -> None:
+        """Let runs grow to so much memory of their own; None: without a limit."""
+        for kind, before in ((psutil.RLIMIT_AS, self.before), (psutil.RLIMIT_DATA, self.data)):
+            size = -1 if most is None else before + most - self.own
+            self.server.rlimit(kind, (size, -1))
+
+    def _passes(self, record: RunRecord) -> bool:
+        store = Store(self.root)
+        folder = self.root / "tried" / record.digest
+        workspace = Workspace(
+            data_dir=self.root.resolve(),
+            cache_dir=store.cache_dir.resolve(),
+            run_dir=folder.resolve(),
+            threads=2,
+            frugal=True,
+        )
+        self.watch.peaks.pop(record.digest, None)
+        try:
+            self.executor.run(self._spec(record), lambda event: None, workspace)
+        except RunFailed:
+            return False
+        return True
+
+    def _spec(self, record: RunRecord) -> RunSpec:
+        names = ("train.batch_size", "train.max_length")
+        point: dict[str, Any] = {name: int(record.params[name]) for name in names}
+        cells = plan(parse_study(self._study()))
+        cell = next(cell for cell in cells if cell.arm == record.group.arm)
+        spec = cell.spec(record.seeds, point)
+        assert spec.digest() == record.digest
+        return spec
+
+    def _study(self) -> dict[str, Any]:
+        space = {
+            "train.batch_size": {"int": list(self.setup.batch), "log": True},
+            "train.max_length": {"int": list(self.setup.length)},
+        }
+        search = {"trials": self.trials, "seeds": [7], "pruner": "none", "sampler": "random"}
+        return {
+            "name": STUDY,
+            "tasks": [self.setup.task],
+            "models": [self.setup.model],
+            "train": {"epochs": 1, "precision": "fp32", "learning_rate": 1e-3},
+            "search": search,
+            "confirm": {"seeds": [1]},
+            "memory_cap": self.setup.cap,
+            "executor": {"kind": "process", "workers": 1, "threads": 2},
+            "max_failures": 10_000,
+            "arms": {arm: {"method": arm, "space": space} for arm in ("full", "lora")},
+        }
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Search, then try what was refused, and print what became of both."""
+    parser = argparse.ArgumentParser(prog="memory_cap.py", description=__doc__)
+    parser.add_argument("setup", choices=SETUPS)
+    parser.add_argument("--trials", type=int, default=50, help="of each of the two arms")
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args(words)
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(SETUPS[arguments.setup], arguments.trials, Path(scratch))
+        records = bench.search()
+        through = {
+            record.digest: bench.try_refused(record)
+            for record in records
+            if record.state == "pruned"
+        }
+        text = _section(arguments.setup, bench, records, through)
+        bench.executor.close()
+    print(text, end="")
+    if arguments.output:
+        _put(arguments.output, arguments.setup, text)
+
+
+def _section(
+    name: str, bench: Bench, records: Sequence[RunRecord], through: dict[str, bool]
+) -> str:
+    setup = bench.setup
+    states = [record.state for record in records]
+    died = [record for record in records if "out of memory" in record.reason]
+    off = {r.digest: _megabytes(bench.predicted(r) - bench.need(r)) for r in _known(records)}
+    rows = {
+        "trials": len({record.digest for record in records}),
+        "finished": states.count("finished"),
+        "tries that ran out of memory": len(died),
+        "failed": states.count("failed"),
+        "refused before they started": len(through),
+        "of these false": sum(through.values()),
+        "off, least": min(off.values()),
+        "off, median": round(statistics.median(off.values()), 1),
+        "off, most": max(off.values()),
+    }
+    task = setup.task if isinstance(setup.task, str) else "toy, 1,024 pairs"
+    command = shlex.join(["python", "bench/memory_cap.py", *sys.argv[1:]])
+    reasons = sorted({r.reason for r in records if r.state == "failed" or r in died})
+    lines = [
+        f"## {name}",
+        "",
+        f"`{command}`",
+        "",
+        f"{setup.model} on {task}: {setup.batch[0]} to {setup.batch[1]} rows at once, "
+        f"{setup.length[0]} to {setup.length[1]} tokens, cap {setup.cap}. Before it has a model a "
+        f"run holds {_megabytes(bench.own)} MB of its own.",
+        "",
+        "| | |",
+        "|---|---:|",
+        *(
+            f"| {label}{', MB' if label.startswith('off') else ''} | {n} |"
+            for label, n in rows.items()
+        ),
+        *(f"\n{state}: {reason}" for state, reason in ((r.state, r.reason) for r in died)),
+        *(f"\nFailed: {reason}" for reason in reasons if reason not in {r.reason for r in died}),
+    ]
+    return "\n".join([*lines, "", *_refusals(bench, records, through)]) + "\n"
+
+
+def _refusals(bench: Bench, records: Sequence[RunRecord], through: dict[str, bool]) -> list[str]:
+    lines = [
+        "| refused: arm | batch | tokens | predicted, MB | need, MB | off, MB | false |",
+        "|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for record in sorted((r for r in records if r.digest in through), key=bench.predicted):
+        predicted, need = bench.predicted(record), bench.need(record)
+        off, size = _megabytes(predicted - need), record.params
+        lines.append(
+            f"| {record.group.arm} | {size['train.batch_size']} | {size['train.max_length']} | "
+            f"{_megabytes(predicted)} | {_megabytes(need)} | {off} | "
+            f"{'yes' if through[record.digest] else ''} |"
+        )
+    return lines
+
+
+def _size(status: str, name: str) -> int:
+    found = re.search(rf"{name}:\s+(\d+) kB", status)
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def _known(records: Sequence[RunRecord]) -> list[RunRecord]:
+    return [record for record in records if record.state in ("finished", "pruned")]
+
+
+def _megabytes(size: float) -> float:
+    return round(size / 1e6, 1)
+
+
+def _put(page: Path, name: str, section: str) -> None:
+    """Put the section into the page, in the place of an older one of its name."""
+    text = page.read_text(encoding="utf-8") if page.is_file() else _HEAD
+    sections = dict.fromkeys(SETUPS, "")
+    for found in re.findall(r"^## .*?(?=^## |\Z)", text, re.DOTALL | re.MULTILINE):
+        sections[found.splitlines()[0].removeprefix("## ")] = found.strip() + "\n"
+    sections[name] = section
+    parts = [_HEAD, *(part for part in sections.values() if part)]
+    page.write_text("\n".join(parts), encoding="utf-8")
