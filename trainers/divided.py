@@ -36,20 +36,23 @@ def put_back(parameter: nn.Parameter, held: torch.Tensor) -> None:
     own_part(parameter).copy_(held)
 
 
-def make_whole(model: nn.Module, *, keep: bool) -> None:
+def make_whole(model: nn.Module, engine: Any, *, keep: bool) -> None:
     """Gather the trained parameters into host memory, one after the other, to save them.
 
-    Every rank must call it, after the last forward pass: afterwards nothing can be computed.
+    Every rank must call it, after the last forward pass: frozen parameters stay divided, and
+    nothing gathers them any more. A rank that keeps the trained ones can call modules that have
+    no others; peft calls a prompt's encoder to save the prompt.
 
     Args:
-        model: A model whose engine has been destroyed; one that is not divided stays as it is.
+        model: A divided model.
+        engine: DeepSpeed's, which is destroyed: with its hooks, a module called on one rank
+            would wait for the others.
         keep: Whether this rank keeps them; on the others they are empty.
     """
-    divided = [p for p in model.parameters() if p.requires_grad and hasattr(p, "ds_tensor")]
-    if not divided:
-        return
     import deepspeed
 
+    engine.destroy()
+    divided = [p for p in model.parameters() if p.requires_grad and hasattr(p, "ds_tensor")]
     whole: list[tuple[nn.Parameter, torch.Tensor]] = []
     for parameter in divided:
         with deepspeed.zero.GatheredParameters([parameter]):

@@ -115,7 +115,7 @@ def _train(
     callback.restore(parts.model)
     test = _score_test(trainer, parts, workspace.run_dir, rank) if spec.read_test else None
     if spec.save:
-        _save(spec, parts, workspace.run_dir / "model", rank)
+        _save(spec, parts, trainer, folder=workspace.run_dir / "model", rank=rank)
     meter.switch("end")
     return RunResult(
         validation=callback.kept,
@@ -219,10 +219,11 @@ def _data_facts(parts: _Parts) -> dict[str, str]:
     return facts | {"rows.test_seen_in_train": str(len(leaked_test_rows(data)))}
 
 
-def _save(spec: RunSpec, parts: _Parts, folder: Path, rank: Rank) -> None:
+def _save(spec: RunSpec, parts: _Parts, trainer: Trainer, *, folder: Path, rank: Rank) -> None:
     from trainers.saved import save_trained
 
-    make_whole(parts.model, keep=rank.rank == 0)
+    if divides_parameters(spec.deepspeed):
+        make_whole(parts.model, trainer.deepspeed, keep=rank.rank == 0)
     if rank.rank == 0:
         save_trained(spec, parts.model, folder, labels=parts.data.labels)
 

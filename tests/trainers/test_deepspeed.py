@@ -35,7 +35,13 @@ pytestmark = [
 SMOOTH = {"kind": "tiny", "name": "tiny-smooth", "dropout": 0.0}
 FEW = {"kind": "toy", "few_shot": {"rule": "first", "count": 60}}
 METHODS = ("full", "lora", "bottleneck")
+PROMPTS = ("prefix", "prompt", "p_tuning")
 CASES = [(preset, method) for preset in ds_configs() for method in METHODS]
+CASES += [("zero3", method) for method in PROMPTS]
+CASES += [("short", "full")]
+CONTENTS = ds_configs() | {"short": {"zero_optimization": {"stage": 2}}}
+"""A user's own may leave out all else."""
+SAVED = [(p, m) for p, m in CASES if p in ("zero2", "zero3", "zero3-offload")]
 
 
 def _spec(method: str, preset: str | None) -> RunSpec:
@@ -45,7 +51,7 @@ def _spec(method: str, preset: str | None) -> RunSpec:
         model=SMOOTH,
         method=method,
         ranks=ranks,
-        deepspeed=None if preset is None else ds_configs()[preset],
+        deepspeed=None if preset is None else CONTENTS[preset],
         read_test=True,
         save=True,
         # 40 rows a step, in two micro-batches, do not divide the training rows.
@@ -97,7 +103,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
         for process in ranks:
             process.start()
-    for method in METHODS:
+    for method in (*METHODS, *PROMPTS):
         events: list[RunEvent] = []
         place = folder / f"alone-{method}"
         spec = _spec(method, None)
@@ -134,8 +140,7 @@ def test_an_epoch_before_the_last_was_put_back(folder: Path) -> None:
     assert min(_read(folder / f"alone-{method}")[0].epoch for method in METHODS) < 3
 
 
-@pytest.mark.parametrize("preset", ["zero2", "zero3", "zero3-offload"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("preset", "method"), SAVED, ids=map("-".join, SAVED))
 def test_what_is_saved_gives_bit_equal_logits(folder: Path, preset: str, method: str) -> None:
     """Gathered from the ranks where it was divided, loaded in one process, run on test."""
     run = folder / f"{preset}-{method}" / "run"
@@ -168,7 +173,7 @@ def _logits(model: Path, spec: RunSpec, folder: Path) -> Any:
     return logits
 
 
-@pytest.mark.parametrize("method", ["lora", "bottleneck"])
+@pytest.mark.parametrize("method", ["lora", "bottleneck", "prefix", "prompt"])
 def test_zero3_saves_the_adapter_alone(folder: Path, method: str) -> None:
     """Whole tensors of what is trained, nothing of the frozen body."""
     from safetensors.torch import load_file
@@ -179,3 +184,11 @@ def test_zero3_saves_the_adapter_alone(folder: Path, method: str) -> None:
     tensors = load_file(file)
     assert sum(tensor.numel() for tensor in tensors.values()) == result.parameters.trained
     assert result.parameters.trained < result.parameters.total / 4
+
+
+def test_zero3_saves_the_prompt_and_not_the_network_that_made_it(folder: Path) -> None:
+    """One rank computes the prompt while it saves; the other does not take part."""
+    from safetensors.torch import load_file
+
+    tensors = load_file(folder / "zero3-p_tuning/run/model/weights/adapter_model.safetensors")
+    assert [name for name in tensors if "classifier" not in name] == ["prompt_embeddings"]
