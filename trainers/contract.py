@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, JsonValue, SerializeAsAny, model_validator
 
 from trainers.bases import Method, ModelSource, Task
-from trainers.deepspeed_config import check_deepspeed
+from trainers.deepspeed_config import check_deepspeed, complete_deepspeed
 from trainers.plugins import Frozen, resolve
 
 
@@ -29,6 +29,7 @@ def _model(value: object) -> ModelSource:
 
 AnyMethod = Annotated[SerializeAsAny[Method], BeforeValidator(_method)]
 AnyTask = Annotated[SerializeAsAny[Task], BeforeValidator(_task)]
+_DeepSpeed = Annotated[Mapping[str, JsonValue], BeforeValidator(complete_deepspeed)]
 AnyModel = Annotated[SerializeAsAny[ModelSource], BeforeValidator(_model)]
 
 
@@ -113,10 +114,10 @@ class RunSpec(Frozen):
     """Score the test split once, at the end. Only confirm runs do."""
     save: bool = False
     """Keep the trained weights in the run's folder."""
-    ranks: int = Field(default=1, ge=1)
+    ranks: int = Field(default=1, ge=1, strict=True)
     """Processes that train together, each on a device of its own. An optimizer step sees
     ranks x batch_size x gradient_accumulation rows."""
-    deepspeed: Mapping[str, JsonValue] | None = None
+    deepspeed: _DeepSpeed | None = None
     """DeepSpeed's own JSON; `auto` stands where the other fields decide. None: without it."""
 
     @model_validator(mode="after")

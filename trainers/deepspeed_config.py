@@ -1,4 +1,4 @@
-"""Check a DeepSpeed config against a run's own settings: what both say must be the same."""
+"""Complete a DeepSpeed config, and check it against a run's own settings: both must agree."""
 
 from __future__ import annotations
 
@@ -14,6 +14,21 @@ _AUTO = "auto"
 _STAGES = (0, 1, 2, 3)
 _OPTIMIZERS = {"adamw_torch_fused": "AdamW", "adamw_torch": "AdamW", "sgd": "SGD"}
 """Names of DeepSpeed's for ours."""
+_AUTO_ON = {"enabled": _AUTO}
+_LEFT_OUT = {
+    "train_micro_batch_size_per_gpu": _AUTO,
+    "gradient_accumulation_steps": _AUTO,
+    "train_batch_size": _AUTO,
+    "gradient_clipping": _AUTO,
+    "bf16": _AUTO_ON,
+    "fp16": _AUTO_ON,
+}
+"""What DeepSpeed would ask for, or take another value for than the run's."""
+
+
+def complete_deepspeed(content: object) -> object:
+    """Return a config in which `auto` stands wherever it is silent on what the run decides."""
+    return _LEFT_OUT | dict(content) if isinstance(content, Mapping) else content
 
 
 def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: int) -> None:
@@ -41,13 +56,30 @@ def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: 
         raise ConfigError(
             "deepspeed.scheduler: not allowed; train.schedule and train.warmup say it"
         )
-    if _get(content, "zero_optimization.offload_param.device") == "nvme":
-        raise _wrong("zero_optimization.offload_param.device", "nvme", "cpu, none")
+    _check_places(content, stage, ranks)
 
 
 def divides_parameters(content: Mapping[str, Any] | None) -> bool:
     """Say whether a config has ZeRO-3 divide the parameters among the ranks."""
     return content is not None and _get(content, "zero_optimization.stage") == _STAGES[-1]
+
+
+def _check_places(content: Mapping[str, Any], stage: int, ranks: int) -> None:
+    """Check where tensors are kept; DeepSpeed says it late, or lets what it does not do pass."""
+    zero = content["zero_optimization"]
+    device = _get(zero, "offload_param.device")
+    if device not in (None, "cpu", "none"):
+        raise _wrong("zero_optimization.offload_param.device", device, "cpu, none")
+    for key, stages in (("offload_optimizer", _STAGES[1:]), ("offload_param", _STAGES[3:])):
+        if zero.get(key) and stage not in stages:
+            allowed = f"with stage {', '.join(map(str, stages))}"
+            raise ConfigError(
+                f"deepspeed.zero_optimization.{key}: got stage {stage}; allowed: {allowed}"
+            )
+    group = zero.get("zero_hpz_partition_size", 1)
+    if isinstance(group, int) and group > 1 and ranks % group:
+        key = "zero_optimization.zero_hpz_partition_size"
+        raise _wrong(key, group, f"a divisor of ranks, which are {ranks}")
 
 
 def _check_precision(content: Mapping[str, Any], train: TrainSettings) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from trainers.contract import RunSpec
+from trainers.deepspeed_fields import check_fields
 from trainers.errors import ConfigError
 
 _NAME = "deepspeed"
@@ -28,11 +29,12 @@ def deepspeed_for(spec: RunSpec) -> Iterator[None]:
     seconds, and prints a warning about the machine.
 
     Raises:
-        ConfigError: The run uses DeepSpeed, and it is not installed.
+        ConfigError: The run uses DeepSpeed, and it is not installed or refuses the config.
     """
     if spec.deepspeed is not None:
         check_installed()
         _set_up()
+        check_fields(spec.deepspeed)
         yield
     elif _NAME in sys.modules:
         yield

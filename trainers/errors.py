@@ -19,6 +19,10 @@ class ConfigError(TunerError, ValueError):
     """
 
 
+class BadFile(ConfigError):
+    """What is wrong with a file that a study names; a message that begins with its path."""
+
+
 class UnknownField(ConfigError):
     """A key that a model does not have."""
 

@@ -9,6 +9,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     JsonValue,
+    PlainSerializer,
     SerializeAsAny,
     field_validator,
     model_validator,
@@ -26,7 +27,11 @@ from tuner.space import Choice, FloatRange, IntRange, Point, parse_dimension
 AnyDimension = Annotated[
     SerializeAsAny[FloatRange | IntRange | Choice], BeforeValidator(parse_dimension)
 ]
-DeepSpeed = Annotated[Mapping[str, JsonValue], BeforeValidator(resolve_ds_config)]
+DeepSpeed = Annotated[
+    Mapping[str, JsonValue],
+    BeforeValidator(resolve_ds_config),
+    PlainSerializer(lambda content: content or "none"),
+]
 """Content of a DeepSpeed config; empty: none."""
 _SEARCHABLE = ("train", "method")
 
@@ -40,7 +45,7 @@ class Arm(Frozen):
     """Settings that differ from the study's `train`."""
     space: Mapping[str, AnyDimension] = {}
     """Fields that the search varies; none: the arm is trained as it is."""
-    ranks: int | None = Field(default=None, ge=1)
+    ranks: int | None = Field(default=None, ge=1, strict=True)
     """Processes of a run, where they differ from the study's."""
     deepspeed: DeepSpeed | None = None
     """DeepSpeed config, where it differs from the study's; `none` does without."""
@@ -75,7 +80,7 @@ class StudyConfig(Frozen):
     """Runs that are compared."""
     executor: ExecutorSettings = ExecutorSettings()
     """Where runs are done."""
-    ranks: int = Field(default=1, ge=1)
+    ranks: int = Field(default=1, ge=1, strict=True)
     """Processes that train a run together, each on a device of its own."""
     deepspeed: DeepSpeed | None = None
     """DeepSpeed config: a preset (`tuner list ds-configs`), a JSON file, or its content."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections.abc import Mapping
+import math
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainers.errors import ConfigError, known
+from trainers.errors import BadFile, ConfigError, known
 from tuner.shipped import shipped_folder
 
 _NONE = "none"
@@ -34,20 +38,25 @@ def resolve_ds_config(value: object) -> object:
     the content itself.
 
     Raises:
-        ConfigError: No such preset or file, or no JSON object in it.
+        ConfigError: No such preset or file, or no settings in it that JSON can hold.
     """
-    if not isinstance(value, str):
-        return value
-    if "/" in value or Path(value).suffix:
-        return _read(Path(value))
-    if value == _NONE:
+    if isinstance(value, str) and value == _NONE:
         return {}
+    if isinstance(value, str) and ("/" in value or Path(value).suffix):
+        return _read(value)
     presets = ds_configs()
-    if value not in presets:
-        raise ConfigError(
-            f"no such preset {value!r}; known: {known([*presets, _NONE])}, or a path with a suffix"
-        )
-    return presets[value]
+    names = known([*presets, _NONE])
+    if isinstance(value, str):
+        if value not in presets:
+            raise ConfigError(f"no such preset {value!r}; known: {names}, or a path with a suffix")
+        return presets[value]
+    if not isinstance(value, Mapping):
+        allowed = f"a preset ({names}), a path with a suffix, or a mapping of settings"
+        raise ConfigError(f"got {value!r}; allowed: {allowed}")
+    if not value:
+        raise ConfigError(f"got {{}}, which has no settings; without DeepSpeed say {_NONE}")
+    _check_json(value, "")
+    return value
 
 
 def describe_ds_config(content: Mapping[str, Any]) -> str:
@@ -67,14 +76,67 @@ def describe_ds_config(content: Mapping[str, Any]) -> str:
     return f"{purpose}. Each rank keeps {', '.join(kept)}{host}"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def ask_deepspeed(contents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Ask DeepSpeed, in a process of its own, what is wrong with each config: "" is nothing.
+
+    Presets are not asked about. Where DeepSpeed is not installed, it is not asked.
+
+    Raises:
+        ConfigError: It is installed, but cannot be imported.
+    """
+    presets = list(ds_configs().values())
+    own = [content for content in contents if content not in presets]
+    if not own or importlib.util.find_spec("deepspeed") is None:
+        return [""] * len(contents)
+    asked = subprocess.run(
+        [sys.executable, "-P", "-m", "trainers.deepspeed_fields"],
+        input=json.dumps(own),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode:
+        reason = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ConfigError(f"deepspeed: it cannot be imported: {reason}")
+    faults = iter(json.loads(asked.stdout.splitlines()[-1]))
+    return ["" if content in presets else next(faults) for content in contents]
+
+
+def _read(path: str) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(
+            Path(path).read_text(encoding="utf-8"), object_pairs_hook=_keys_that_stand_once
+        )
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file") from error
+        raise BadFile(f"{path}: no such file") from error
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"{path}: cannot be read as JSON: {reason}") from error
-    if not isinstance(content, dict) or not content:
-        raise ConfigError(f"{path}: expected a JSON object with DeepSpeed's settings")
+        raise BadFile(f"{path}: cannot be read as JSON: {reason}") from error
+    if not isinstance(content, dict):
+        raise BadFile(f"{path}: expected a JSON object with DeepSpeed's settings")
+    if not content:
+        raise BadFile(f"{path}: the JSON object has no settings")
+    _check_json(content, "")
     return content
+
+
+def _keys_that_stand_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"the key {key!r} stands twice")
+    return dict(pairs)
+
+
+def _check_json(value: object, place: str) -> None:
+    """Check that a value is one that JSON has: YAML has dates, and both read NaN."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _check_json(inner, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _check_json(inner, f"{place}.{number}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{place}: got {value}; allowed: a finite number")
+    elif value is not None and not isinstance(value, (str, int, float)):
+        raise ConfigError(f"{place}: got {value}; allowed: what JSON has")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from trainers.errors import ConfigError
 from trainers.plugins import Frozen
+from tuner.passwords import hide_passwords
 
+_Kind = Literal["process", "ray", "inprocess"]
+_HOST_AND_PORT = re.compile(r"(?:ray://)?(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
 _CPUS_ON_A_CLUSTER = 4
 
 
 class ExecutorSettings(Frozen):
     """Where runs are done."""
 
-    kind: Literal["process", "ray", "inprocess"] = "process"
+    kind: _Kind = "process"
     """process: each run in a process of its own; ray: the same on the nodes of a Ray cluster;
     inprocess: in the launcher, for debugging."""
     workers: int = Field(default=1, ge=1)
@@ -34,6 +38,27 @@ class ExecutorSettings(Frozen):
     cpus_per_run: int | None = Field(default=None, ge=1)
     """CPUs that Ray keeps for a run (for each rank); by default 4 on a cluster, and this
     machine's shared out among the workers without one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mapping(cls, said: object) -> object:
+        if isinstance(said, str):
+            kinds = get_args(_Kind)
+            shown = [said] if said in kinds else kinds
+            allowed = ", ".join(f"{{kind: {kind}}}" for kind in shown)
+            raise ConfigError(f"got {said!r}; allowed: a mapping such as {allowed}")
+        return said
+
+    @field_validator("address")
+    @classmethod
+    def _reachable(cls, address: str | None) -> str | None:
+        if address is None or address == "auto":
+            return address
+        found = _HOST_AND_PORT.fullmatch(address)
+        if found is None or not 0 < int(found[1]) < 2**16:
+            allowed = "null, auto, HOST:PORT, ray://HOST:PORT, with a port of 1 to 65535"
+            raise ConfigError(f"got {hide_passwords(address)!r}; allowed: {allowed}")
+        return address
 
     @field_validator("gpus_per_run")
     @classmethod

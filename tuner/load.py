@@ -11,8 +11,9 @@ import yaml
 from pydantic import ValidationError
 
 from trainers.contract import Seeds
-from trainers.errors import ConfigError, UnknownField
+from trainers.errors import BadFile, ConfigError, UnknownField
 from tuner.config import StudyConfig
+from tuner.ds_configs import ask_deepspeed
 from tuner.shipped import study_path
 from tuner.space import Value
 
@@ -41,6 +42,7 @@ def parse_study(tree: object, *, where: str = "study") -> StudyConfig:
     except ValidationError as error:
         raise ConfigError(f"{where}: {one_line(error)}") from error
     _check_arms(config, where)
+    _check_deepspeed(config, where)
     return config
 
 
@@ -53,6 +55,8 @@ def one_line(error: ValidationError, prefix: str = "") -> str:
         return one_line(cause, place)
     if isinstance(cause, UnknownField):
         return f"{_dotted(place, cause.key)}: {cause}"
+    if isinstance(cause, BadFile):
+        return f"{place}: {cause}"
     if isinstance(cause, ConfigError):
         return _join(place, str(cause))
     got = "" if first["type"] == "missing" else f", got {_short(first['input'])}"
@@ -76,6 +80,16 @@ def _check_arms(config: StudyConfig, where: str) -> None:
             for end in dimension.ends():
                 place = f"{where}: arms.{name}.space.{field}"
                 _try_spec(config, name, start | {field: end}, place)
+
+
+def _check_deepspeed(config: StudyConfig, where: str) -> None:
+    """Have DeepSpeed look at what the study itself says; presets are known to be good."""
+    said = {f"arms.{name}.": arm.deepspeed for name, arm in config.arms.items()}
+    said[""] = config.deepspeed
+    own = {place: content for place, content in said.items() if content}
+    for place, fault in zip(own, ask_deepspeed(list(own.values())), strict=True):
+        if fault:
+            raise ConfigError(f"{where}: {place}{fault}")
 
 
 def _try_spec(config: StudyConfig, arm: str, point: dict[str, Value], place: str) -> None:

@@ -39,6 +39,26 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         {},
         r"offload_param\.device: got 'nvme'; allowed: cpu, none",
     ),
+    (
+        {"zero_optimization": {"stage": 3, "offload_param": {"device": "tpu"}}},
+        {},
+        r"offload_param\.device: got 'tpu'; allowed: cpu, none",
+    ),
+    (
+        {"zero_optimization": {"stage": 1, "offload_param": {"device": "cpu"}}},
+        {},
+        r"zero_optimization\.offload_param: got stage 1; allowed: with stage 3",
+    ),
+    (
+        {"zero_optimization": {"stage": 0, "offload_optimizer": {"device": "cpu"}}},
+        {},
+        r"zero_optimization\.offload_optimizer: got stage 0; allowed: with stage 1, 2, 3",
+    ),
+    (
+        {"zero_optimization": {"stage": 3, "zero_hpz_partition_size": 3}},
+        {},
+        r"zero_hpz_partition_size: got 3; allowed: a divisor of ranks, which are 2",
+    ),
 ]
 
 
@@ -63,6 +83,15 @@ def test_the_same_said_twice_is_good() -> None:
     """A config that names numbers is good while they are the run's."""
     same = {"train_batch_size": 64, "optimizer": ADAMW, "gradient_clipping": 1}
     assert toy_spec(deepspeed=ZERO2 | same, ranks=2).digest() != toy_spec().digest()
+
+
+def test_what_a_config_leaves_out_is_the_runs_own() -> None:
+    """DeepSpeed would ask for the batch, and would not clip the gradients."""
+    short, preset = {"zero_optimization": {"stage": 0}}, ds_configs()["zero0"]
+    for precision in ("auto", "bf16"):
+        train = {"precision": precision}
+        completed = toy_spec(deepspeed=short, ranks=2, train=train)
+        assert completed.digest() == toy_spec(deepspeed=preset, ranks=2, train=train).digest()
 
 
 def test_a_study_names_the_arm_and_the_end_of_the_range(tmp_path: Any) -> None:

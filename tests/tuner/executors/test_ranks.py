@@ -215,6 +215,9 @@ def test_deepspeed_in_the_processes_of_the_executor(
     preset = ds_configs()["zero3-offload"]
     spec = _spec(deepspeed=preset, train={"batch_size": 16, "epochs": 1})
     assert executor.run(spec, lambda event: None, workspace(tmp_path)).validation
+    wrong = _spec(deepspeed={"zero_optimization": {"stage": 2, "overlap_com": True}})
+    with pytest.raises(RunFailed, match=r"^deepspeed\.zero_optimization\.overlap_com: no such"):
+        executor.run(wrong, lambda event: None, workspace(tmp_path))
     code = (
         "import sys; from pathlib import Path; from tests.specs import toy_spec, workspace;"
         "from trainers.contract import Rank; from trainers.rank import train_rank;"

@@ -1,0 +1,101 @@
+"""Check a DeepSpeed config with DeepSpeed's own models: its fields, and the values they take.
+
+Run as a program, it reads a JSON list of configs and ends with a JSON list of what is wrong with
+each: who has no need of DeepSpeed himself can then ask without importing it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from trainers.errors import ConfigError, known
+
+_MANY = 99
+
+
+def check_fields(content: Mapping[str, Any]) -> None:
+    """Raise a ConfigError at the first field or value that DeepSpeed does not know.
+
+    Args:
+        content: DeepSpeed's JSON, with `auto` or without.
+    """
+    from deepspeed.runtime.config import DeepSpeedConfig
+    from deepspeed.runtime.precision_config import DeepSpeedBF16Config, DeepSpeedFP16Config
+    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
+
+    sections: dict[str, Any] = {
+        "zero_optimization": DeepSpeedZeroConfig,
+        "bf16": DeepSpeedBF16Config,
+        "fp16": DeepSpeedFP16Config,
+    }
+    content = deepcopy(dict(content))  # DeepSpeed changes what it is given
+    for key, model in sections.items():
+        section = content.get(key, {})
+        if not isinstance(section, Mapping):
+            raise ConfigError(f"deepspeed.{key}: got {section!r}; allowed: a mapping")
+        for name, value in section.items():
+            # DeepSpeed passes over every field that is `auto`, whatever its name.
+            if value == "auto" and name not in {*model.model_fields, *_fields(model, ())}:
+                raise ConfigError(f"deepspeed.{key}.{name}{_unknown(model, ())}")
+        try:
+            model(**section)
+        except ValidationError as error:
+            raise ConfigError(f"deepspeed.{key}{_fault(error, model)}") from error
+    # All else in it; the run's own numbers are filled in later.
+    decided = {k: v for k, v in content.items() if v != "auto" and k != "train_batch_size"}
+    try:
+        DeepSpeedConfig(decided | {"train_micro_batch_size_per_gpu": 1})
+    except ValidationError as error:
+        raise ConfigError(f"deepspeed: {error.title}{_fault(error)}") from error
+    except Exception as error:  # it raises whatever its code stumbles over
+        raise ConfigError(f"deepspeed: DeepSpeed refuses it: {_line(str(error))}") from error
+
+
+def _fault(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    first = error.errors(include_url=False)[0]
+    place = "".join(f".{part}" for part in first["loc"])
+    if first["type"] == "extra_forbidden" and model is not None:
+        return f"{place}{_unknown(model, first['loc'][:-1])}"
+    message = _line(first["msg"].removeprefix("Assertion failed, ").removeprefix("Value error, "))
+    got = "" if isinstance(first["input"], BaseModel) else f", got {first['input']!r}"
+    return f"{place}: {message[0].lower()}{message[1:]}{got}"
+
+
+def _unknown(model: type[BaseModel], place: tuple[int | str, ...]) -> str:
+    return f": no such field; known: {known(_fields(model, place), _MANY)}"
+
+
+def _fields(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """Return the names that a model, or the one inside it at a place, has in JSON."""
+    for part in place:
+        named = {field.alias or name: field for name, field in model.model_fields.items()}
+        kinds = getattr(named[str(part)].annotation, "__args__", (named[str(part)].annotation,))
+        model = next(kind for kind in kinds if isinstance(kind, type) and kind is not type(None))
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _line(message: str) -> str:
+    return (message.strip().splitlines() or ["no reason given"])[0]
+
+
+def _main() -> None:
+    os.environ["DS_ACCELERATOR"] = "cpu"  # the fields are the same, and no device is probed
+    faults = []
+    for content in json.load(sys.stdin):
+        try:
+            check_fields(content)
+            faults.append("")
+        except ConfigError as error:
+            faults.append(str(error))
+    print(f"\n{json.dumps(faults)}")  # a line of its own, after whatever DeepSpeed logs
+
+
+if __name__ == "__main__":
+    _main()
