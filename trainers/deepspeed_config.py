@@ -56,6 +56,10 @@ def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: 
         raise ConfigError(
             "deepspeed.scheduler: not allowed; train.schedule and train.warmup say it"
         )
+    if "tensor_parallel" in content:
+        raise ConfigError(
+            "deepspeed.tensor_parallel: not allowed; each rank trains on its own rows"
+        )
     _check_places(content, stage, ranks)
 
 

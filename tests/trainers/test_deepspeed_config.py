@@ -27,6 +27,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"optimizer": ADAMW}, {"optimizer": "adafactor"}, r"optimizer\.type: .*no optimizer"),
     ({"optimizer": {"type": "AdamW", "params": {"lr": 1.0}}}, {}, r"params\.lr: got 1\.0"),
     ({"scheduler": {"type": "WarmupLR"}}, {}, r"scheduler: not allowed; train\.schedule"),
+    ({"tensor_parallel": {"autotp_size": 2}}, {}, r"tensor_parallel: not allowed; each rank"),
     ({"zero_optimization": {"stage": 4}}, {}, r"stage: got 4; allowed: 0, 1, 2, 3"),
     ({"zero_optimization": {}}, {}, r"stage: missing; allowed: 0, 1, 2, 3"),
     (
