@@ -68,12 +68,12 @@ class RayCluster:
             for folder in [self.folder(name)]
         }
 
-    def trainings(self) -> list[psutil.Process]:
-        """Find the processes that train on the nodes: each leads a group of its own."""
-        found = []
+    def trainings(self, name: str = "") -> list[psutil.Process]:
+        """Find the processes that train on a node, or on any: each leads a group of its own."""
+        folder, found = str(self.root / name), []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, ProcessLookupError):
-                ours = process.environ().get("TMPDIR", "").startswith(str(self.root))
+                ours = process.environ().get("TMPDIR", "").startswith(folder)
                 forked = "multiprocessing.forkserver" in " ".join(process.cmdline())
                 if ours and forked and os.getpgid(process.pid) == process.pid:
                     found.append(process)

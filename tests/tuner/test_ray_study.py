@@ -47,12 +47,13 @@ def test_runs_of_a_killed_node_are_done_elsewhere_once(
     ray_cluster: RayCluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The lost run is shown as killed; each run is finished once, each event kept once."""
-    tree: dict[str, Any] = {"executor": _ray(ray_cluster), "train": QUICK | {"epochs": 12}}
+    epochs = 20  # long enough for the node to be killed in the middle
+    tree: dict[str, Any] = {"executor": _ray(ray_cluster), "train": QUICK | {"epochs": epochs}}
     killed = threading.Event()
 
     def watch(notice: RunNotice) -> None:
         epoch = notice.event.epoch if notice.event else 0
-        if epoch >= 2 and not killed.is_set() and len(ray_cluster.trainings()) == 2:
+        if epoch >= 1 and not killed.is_set() and ray_cluster.trainings("two"):
             killed.set()
             ray_cluster.kill("two")
 
@@ -68,15 +69,15 @@ def test_runs_of_a_killed_node_are_done_elsewhere_once(
     lost = [run for run in runs if run.state == "killed"]
     finished = [run for run in runs if run.state == "finished"]
     assert len(runs) == len(lost) + len(finished)
-    assert len(lost) == 1
-    assert "lost" in lost[0].reason
+    assert 1 <= len(lost) <= 2  # the node may have had both
+    assert all("lost" in run.reason for run in lost)
     assert len({run.digest for run in finished}) == len(finished) == 6
     for run in finished:
         (curve,) = tracker.curves([run.run_id], ["validation/macro_f1"])
-        assert len(curve.steps) == len(set(curve.steps)) == 12
+        assert len(curve.steps) == len(set(curve.steps)) == epochs
         journal = (tmp_path / "runs" / run.digest / "events.jsonl").read_text().splitlines()
         assert len(journal) == len(set(journal))
-        assert sum('"kind":"epoch"' in line for line in journal) == 12
+        assert sum('"kind":"epoch"' in line for line in journal) == epochs
     here = MemoryTracker()
     alone = tree | {"executor": {"kind": "inprocess", "threads": 1}}
     run_study(toy_study(**alone), store=tmp_path / "here", tracking=here)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mlflow import MlflowClient
+from mlflow.entities import RunInfo
 
 from tuner.trackers.tags import KEY
 
@@ -20,19 +21,19 @@ class Creation:
         self._begun: set[str] = set()
         self._doubtful: set[str] = set()
 
-    def make(self, key: str, experiment_id: str, create: Callable[[], str]) -> str:
-        """Return the identifier of the key's run: of the one that is there, or of a new one.
+    def make(self, key: str, experiment_id: str, create: Callable[[], RunInfo]) -> RunInfo:
+        """Return the key's run: the one that is there, or a new one.
 
         Args:
             key: Empty where the call will not be made again.
             experiment_id: Where the run belongs.
-            create: Makes the run, with the tag `KEY`, and returns its identifier.
+            create: Makes the run, with the tag `KEY`, and returns it.
         """
         if not key:
             return create()
         if key in self._begun:
-            for run_id in self._found(key, experiment_id):
-                return run_id
+            for found in self._found(key, experiment_id):
+                return found
             self._doubtful.add(key)
         self._begun.add(key)
         return create()
@@ -44,10 +45,10 @@ class Creation:
         """
         if key in self._doubtful:
             for twin in self._found(key, experiment_id):
-                if twin != run_id:
-                    self._client.delete_run(twin)
+                if twin.run_id != run_id:
+                    self._client.delete_run(twin.run_id)
             self._doubtful.discard(key)
 
-    def _found(self, key: str, experiment_id: str) -> list[str]:
+    def _found(self, key: str, experiment_id: str) -> list[RunInfo]:
         runs = self._client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'")
-        return [run.info.run_id for run in runs]
+        return [run.info for run in runs]

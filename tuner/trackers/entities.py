@@ -23,18 +23,18 @@ def make_tags(values: Mapping[str, str]) -> list[RunTag]:
     return [RunTag(name, cut(text, _LONGEST_TAG)) for name, text in values.items()]
 
 
-def make_inputs(line: Line) -> list[DatasetInput]:
-    """Return the task's splits as MLflow's data sets, known by the digests among the facts."""
+def make_inputs(line: Line, facts: Mapping[str, str]) -> list[DatasetInput]:
+    """Return a run's splits as MLflow's data sets, known by the digests among the facts."""
     inputs = []
     for split in ("train", "validation", "test"):
-        digest = line.facts.get(f"data.{split}")
+        digest = facts.get(f"data.{split}")
         if digest and line.parent_id:
             dataset = Dataset(
                 name=line.group.task,
                 digest=digest[:_LONGEST_DIGEST],
                 source_type="tuner",
                 source=json.dumps({"task": line.group.task, "split": split, "sha256": digest}),
-                profile=json.dumps({"num_rows": line.facts.get(f"rows.{split}")}),
+                profile=json.dumps({"num_rows": facts.get(f"rows.{split}")}),
             )
             inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", split)]))
     return inputs

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tuner.trackers.base import Group, RunState
+from tuner.trackers.names import entity_name
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Line:
     latest: dict[str, MetricValue] = field(default_factory=dict)
     """Last point of each metric."""
     facts: dict[str, str] = field(default_factory=dict)
+    artifact_uri: str = ""
+    """Where its files are kept."""
 
     def note(self, points: Iterable[MetricValue]) -> None:
         """Remember the last point of each metric, in the order of steps, then of time."""
@@ -56,6 +59,11 @@ class Line:
             for name, value in metrics.items()
             if name not in self.latest or self.latest[name].value != value
         }
+
+    def changed_facts(self, facts: Mapping[str, str]) -> dict[str, str]:
+        """Return the facts that are not known yet, by the names they are stored under."""
+        named = {entity_name(name): value for name, value in facts.items()}
+        return {name: value for name, value in named.items() if self.facts.get(name) != value}
 
 
 @dataclass(frozen=True)

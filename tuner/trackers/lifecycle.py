@@ -7,6 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,6 +20,16 @@ _FILES = ("spec.json", "environment.json", "predictions.parquet")
 _FILES_OF_FAILED = (*_FILES, "stderr.log")
 
 
+@dataclass(frozen=True)
+class End:
+    """How a run ends, and what is written with it."""
+
+    state: RunState
+    reason: str
+    points: Sequence[MetricValue]
+    facts: Mapping[str, str]
+
+
 class _Stamp(threading.local):
     """What a thread's calls are known by."""
 
@@ -29,7 +40,7 @@ class _Stamp(threading.local):
 class LifecycleTracker(Tracker):
     """Base of trackers: it decides what is written, a subclass writes it.
 
-    A subclass's methods are called under one lock, but for `_keep_file`.
+    A subclass's methods are called under one lock, but for `_keep_files`.
     """
 
     def __init__(self) -> None:
@@ -132,13 +143,12 @@ class LifecycleTracker(Tracker):
         if not line.live:
             return
         names = _FILES_OF_FAILED if state == "failed" else _FILES
-        for path in (folder / name for name in names if folder):
-            if path.is_file():
-                self._keep_file(line, path)
+        paths = [folder / name for name in names] if folder else []
+        self._keep_files(line, [path for path in paths if path.is_file()])
         with self._lock:
             if line.live and result:
-                self._put_final(line, final_metrics(result), result.facts)
-            if line.live:
+                self._end(line, state, reason, final_metrics(result), result.facts)
+            elif line.live:
                 self._end(line, state, reason)
 
     def close_group(
@@ -151,8 +161,8 @@ class LifecycleTracker(Tracker):
                 self._ledger.renew(self._read_group(line.group))
                 self._end_orphans(line)
             if line.live:
-                self._put_final(line, {entity_name(k): v for k, v in metrics.items()}, {})
-                self._end(line, state, reason)
+                named = {entity_name(k): v for k, v in metrics.items()}
+                self._end(line, state, reason, named)
 
     def _end_orphans(self, parent: Line) -> None:
         for orphan in self._ledger.orphans(parent.run_id):
@@ -168,29 +178,31 @@ class LifecycleTracker(Tracker):
         line.state, line.live = "running", True
 
     def _put(self, line: Line, points: Sequence[MetricValue], facts: Mapping[str, str]) -> None:
-        named = {entity_name(name): value for name, value in facts.items()}
-        new = {name: value for name, value in named.items() if line.facts.get(name) != value}
+        new = line.changed_facts(facts)
         self._write(line, points, new)
         line.note(points)
         line.facts |= new
-
-    def _put_final(
-        self, line: Line, metrics: Mapping[str, float], facts: Mapping[str, str]
-    ) -> None:
-        # At the last step, so that the kept epoch's validation scores outlive the last epoch's.
-        now = self._milliseconds()
-        changed = line.changed(metrics).items()
-        self._put(
-            line, [MetricValue(name, value, line.step, now) for name, value in changed], facts
-        )
 
     def _milliseconds(self) -> int:
         """Return when the call was made, since 1970."""
         seconds = self._stamp.seconds
         return int((time.time() if seconds is None else seconds) * 1000)
 
-    def _end(self, line: Line, state: RunState, reason: str) -> None:
-        self._close(line, state, reason)
+    def _end(
+        self,
+        line: Line,
+        state: RunState,
+        reason: str,
+        metrics: Mapping[str, float] = MappingProxyType({}),
+        facts: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        # At the last step, so that the kept epoch's validation scores outlive the last epoch's.
+        now, changed = self._milliseconds(), line.changed(metrics)
+        points = [MetricValue(name, value, line.step, now) for name, value in changed.items()]
+        new = line.changed_facts(facts)
+        self._close(line, End(state, reason, points, new))
+        line.facts |= new
+        line.note(points)
         line.state, line.live = state, False
 
     @abstractmethod
@@ -221,7 +233,8 @@ class LifecycleTracker(Tracker):
     ) -> None: ...
 
     @abstractmethod
-    def _keep_file(self, line: Line, path: Path) -> None: ...
+    def _keep_files(self, line: Line, paths: Sequence[Path]) -> None: ...
 
     @abstractmethod
-    def _close(self, line: Line, state: RunState, reason: str) -> None: ...
+    def _close(self, line: Line, end: End) -> None:
+        """Write a run's last values and facts, then its state."""

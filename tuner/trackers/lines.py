@@ -15,6 +15,6 @@ def read_lines(study: str, runs: Iterable[StoredRun]) -> Iterator[Line]:
         if group is not None:
             parent_id, digest = run.tags.get(PARENT), run.tags.get(DIGEST, "")
             line = Line(run.run_id, group, parent_id, digest, state_of(run))
-            line.key = run.tags.get(KEY, "")
+            line.key, line.artifact_uri = run.tags.get(KEY, ""), run.artifact_uri
             line.note(MetricValue(name, value, 0, 0) for name, value in run.metrics.items())
             yield line

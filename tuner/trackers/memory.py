@@ -13,7 +13,7 @@ from trainers.contract import RunSpec
 from tuner.trackers.base import Curve, Group, Phase, RunRecord, RunState, UnknownStudy
 from tuner.trackers.curves import Point, make_curves
 from tuner.trackers.ledger import Line, MetricValue
-from tuner.trackers.lifecycle import LifecycleTracker
+from tuner.trackers.lifecycle import End, LifecycleTracker
 
 
 @dataclass
@@ -136,12 +136,13 @@ class MemoryTracker(LifecycleTracker):
         run.points |= dict.fromkeys(points)
         run.facts |= facts
 
-    def _keep_file(self, line: Line, path: Path) -> None:
-        self.store.runs[line.run_id].files[path.name] = path
+    def _keep_files(self, line: Line, paths: Sequence[Path]) -> None:
+        self.store.runs[line.run_id].files |= {path.name: path for path in paths}
 
-    def _close(self, line: Line, state: RunState, reason: str) -> None:
+    def _close(self, line: Line, end: End) -> None:
+        self._write(line, end.points, end.facts)
         run = self.store.runs[line.run_id]
-        run.state, run.reason, run.end = state, reason, time.time()
+        run.state, run.reason, run.end = end.state, end.reason, time.time()
 
 
 def _record(run_id: str, run: StoredRun, spec: RunSpec) -> RunRecord:

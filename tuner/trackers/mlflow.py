@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow.entities import LoggedModelOutput, Metric
+from mlflow.entities import LoggedModelOutput, Metric, RunInfo
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -21,7 +21,7 @@ from tuner.trackers.creation import Creation
 from tuner.trackers.database import open_client
 from tuner.trackers.entities import make_inputs, make_params, make_tags
 from tuner.trackers.ledger import Line, MetricValue
-from tuner.trackers.lifecycle import LifecycleTracker
+from tuner.trackers.lifecycle import End, LifecycleTracker
 from tuner.trackers.lines import read_lines
 from tuner.trackers.names import cut, has_several_cells, run_name
 from tuner.trackers.saved_model import DATA_FOLDER, MODEL_NAME, describe_model
@@ -111,8 +111,7 @@ class MlflowTracker(LifecycleTracker):
             run_id = self._report_run(study)
             if self._reader.replace_report(study, folder) is None:
                 self._client.log_artifacts(run_id, str(folder))
-                uri = self._client.get_run(run_id).info.artifact_uri
-                repository = get_artifact_repository(uri, tracking_uri=self._store.tracking_uri)
+                repository = self._repository(self._client.get_run(run_id).info.artifact_uri)
                 for name in _files(repository, ""):
                     if not (folder / name).is_file():
                         repository.delete_artifacts(name)  # type: ignore[no-untyped-call]  # mlflow's
@@ -175,16 +174,19 @@ class MlflowTracker(LifecycleTracker):
             tags[KEY] = line.key
         name = run_name(line.group, seeds, with_cell=has_several_cells(study.resolved_yaml))
 
-        def create() -> str:
+        def create() -> RunInfo:
             start, place = self._milliseconds(), study.experiment_id
-            run_id: str = self._client.create_run(place, start, tags, name).info.run_id
-            return run_id
+            return self._client.create_run(place, start, tags, name).info
 
-        run_id = self._creation.make(line.key, study.experiment_id, create)
-        self._client.log_batch(run_id, params=make_params(params))
+        made = self._creation.make(line.key, study.experiment_id, create)
+        line.run_id, line.artifact_uri = made.run_id, made.artifact_uri
+        self._client.log_batch(made.run_id, params=make_params(params))
         if spec is None:
-            self._client.log_text(run_id, study.resolved_yaml, "study.yaml")
-        return run_id
+            with tempfile.TemporaryDirectory() as scratch:
+                path = Path(scratch) / "study.yaml"
+                path.write_text(study.resolved_yaml, encoding="utf-8")
+                self._keep_files(line, [path])
+        return line.run_id
 
     def _reopen(self, line: Line, params: Mapping[str, str]) -> None:
         run = self._client.get_run(line.run_id)
@@ -200,22 +202,29 @@ class MlflowTracker(LifecycleTracker):
         self._client.update_run(line.run_id, status="RUNNING", name=name)
 
     def _write(self, line: Line, points: Sequence[MetricValue], facts: Mapping[str, str]) -> None:
+        self._log(line, points, fact_tags(facts))
+
+    def _log(self, line: Line, points: Sequence[MetricValue], tags: Mapping[str, str]) -> None:
         # The client splits what exceeds the limits of one request.
         metrics = [Metric(p.name, p.value, p.milliseconds, p.step) for p in points]
-        self._client.log_batch(line.run_id, metrics=metrics, tags=make_tags(fact_tags(facts)))
+        self._client.log_batch(line.run_id, metrics=metrics, tags=make_tags(tags))
 
-    def _keep_file(self, line: Line, path: Path) -> None:
-        self._client.log_artifact(line.run_id, str(path))
+    def _keep_files(self, line: Line, paths: Sequence[Path]) -> None:
+        # The client would ask for the run with all it holds before each file.
+        repository = self._repository(line.artifact_uri)
+        for path in paths:
+            repository.log_artifact(str(path))  # type: ignore[no-untyped-call]  # mlflow's
 
-    def _close(self, line: Line, state: RunState, reason: str) -> None:
-        inputs = make_inputs(line)
+    def _close(self, line: Line, end: End) -> None:
+        inputs = make_inputs(line, {**line.facts, **end.facts})
         if inputs:
             self._client.log_inputs(line.run_id, inputs)
-        self._client.log_batch(line.run_id, tags=make_tags({STATE: state, REASON: reason}))
-        if state == "pruned":
+        tags = fact_tags(end.facts) | {STATE: end.state, REASON: end.reason}
+        self._log(line, end.points, tags)
+        if end.state == "pruned":
             name = self._client.get_run(line.run_id).info.run_name
             self._client.update_run(line.run_id, name=name.removesuffix(_PRUNED) + _PRUNED)
-        self._client.set_terminated(line.run_id, STATUS[state], self._milliseconds())
+        self._client.set_terminated(line.run_id, STATUS[end.state], self._milliseconds())
         study = self._studies[line.group.study]
         self._creation.remove_twins(line.key, study.experiment_id, line.run_id)
 
@@ -230,6 +239,9 @@ class MlflowTracker(LifecycleTracker):
         made = self._client.create_run(experiment.experiment_id, tags=tags, run_name=REPORT)
         run_id: str = made.info.run_id
         return run_id
+
+    def _repository(self, artifact_uri: str) -> ArtifactRepository:
+        return get_artifact_repository(artifact_uri, tracking_uri=self._store.tracking_uri)
 
     def _explained(self) -> AbstractContextManager[None]:
         return explained(self._store.shown)
