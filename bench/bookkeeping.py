@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from bench.made_up import make_events, make_result
 from trainers.contract import Emit, RunResult, RunSpec, Workspace
 from tuner.config import StudyConfig
 from tuner.executors import Executor
+from tuner.executors.base import T
+from tuner.executors.process import ProcessExecutor
 from tuner.load import parse_study
 from tuner.progress import RunNotice
 from tuner.store import Store
@@ -33,29 +37,45 @@ class Cost:
     sampler: str
     trials: int
     milliseconds: float
-    """On the wall, the mean of the last tenth of the trials."""
+    """On the wall, besides the training; the mean of the last tenth of the trials."""
     busy: float
-    """Of them on a processor, in the launcher."""
+    """On a processor, in the launcher, while the training goes on or not."""
 
 
 class _Untrained(Executor):
-    """Says at once what a training would have said."""
+    """Waits as long as a training would take, and says what it would have said."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._processes = ProcessExecutor()
 
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
         """Make up events and a result."""
         skill = 1 / (1 + spec.train.learning_rate)
         for event in make_events(POINTS, skill):
             emit(event)
+        time.sleep(self._seconds)
         return make_result(skill, "confirm" if spec.read_test else "search")
 
+    def compute(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Predict memory where a study does it, in a process of its own."""
+        return self._processes.compute(function, *arguments)
+
     def close(self) -> None:
-        """Do nothing."""
+        """End that process."""
+        self._processes.close()
 
 
 def measure(
-    store: Store, kind: str, *, sampler: str, marks: Sequence[int], tell: Callable[[Cost], None]
+    store: Store,
+    kind: str,
+    *,
+    sampler: str,
+    marks: Sequence[int],
+    training: float,
+    tell: Callable[[Cost], None],
 ) -> None:
-    """Run a study of one cell without training; tell the cost of a trial at each mark."""
+    """Run a study of one cell, trainings of so many seconds; tell a trial's cost at each mark."""
     ended: list[tuple[float, float]] = [(time.perf_counter(), time.process_time())]
 
     def watch(notice: RunNotice) -> None:
@@ -66,12 +86,11 @@ def measure(
         if trials in marks:
             count = max(5, trials // 10)
             (wall, busy), (wall_before, busy_before) = ended[-1], ended[-1 - count]
-            milliseconds = [
-                1000 * took / count for took in (wall - wall_before, busy - busy_before)
-            ]
-            tell(Cost(kind, sampler, trials, *milliseconds))
+            spent = 1000 * ((wall - wall_before) / count - training)
+            worked = 1000 * (busy - busy_before) / count
+            tell(Cost(kind, sampler, trials, spent, worked))
 
-    with mock.patch("tuner.study.make_executor", return_value=_Untrained()):
+    with mock.patch("tuner.study.make_executor", return_value=_Untrained(training)):
         run_study(_study(max(marks), sampler), store=store, watch=watch)
 
 
@@ -102,10 +121,12 @@ def _store(kind: str, root: Path) -> Iterator[Store]:
 
 def main() -> None:
     """Measure one store with one sampler, print JSON lines."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # as the command line does
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--store", choices=["SQLite", "PostgreSQL"], default="SQLite")
     parser.add_argument("--sampler", default="tpe")
     parser.add_argument("--marks", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--training", type=float, default=0.3, help="seconds of a training")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as root, _store(words.store, Path(root) / "s") as store:
         measure(
@@ -113,6 +134,7 @@ def main() -> None:
             words.store,
             sampler=words.sampler,
             marks=words.marks,
+            training=words.training,
             tell=lambda cost: print(json.dumps(asdict(cost)), flush=True),
         )
 

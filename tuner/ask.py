@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -13,7 +13,7 @@ from tuner.algorithms import STATEFUL
 from tuner.plan import Cell
 from tuner.session import Session
 from tuner.space import Value, suggest
-from tuner.trials import budgeted, counted, waiting
+from tuner.trials import budgeted, has_room
 
 
 @dataclass(frozen=True)
@@ -39,49 +39,51 @@ def claim(study: optuna.Study, cell: Cell, session: Session) -> Claimed | None:
     Safe to repeat: a trial that was made just before the connection was lost is one that nobody
     is at.
     """
-    if not (_abandoned(study, cell, session) or _has_room(study, cell)):
+    trials = study.get_trials(deepcopy=False)
+    if not (_abandoned(trials, cell, session) or has_room(trials, cell)):
         return None
-    space = cell.study.arms[cell.arm].space
     # One launcher at a time, or two would both see room for one more trial.
-    with session.claims.exclusive(f"ask {study.study_name}"):
-        found = _abandoned(study, cell, session)
-        adopted = bool(found)
-        if not found and _has_room(study, cell):
-            study.sampler = _sampler(study, cell, len(study.get_trials(deepcopy=False)))
-            study.ask()
-            found = _abandoned(study, cell, session)
-        for trial in found:
-            name = _trial_claim(study, trial.number)
-            if session.claims.take(name) is not None:
-                study.sampler = _sampler(study, cell, trial.number)
-                asked = optuna.Trial(study, trial._trial_id)
-                return Claimed(asked, suggest(asked, space), name, adopted)
+    with session.claims.exclusive(f"ask {study.study_name}") as turn:
+        if turn.others:
+            trials = study.get_trials(deepcopy=False)
+        adopted = bool(_abandoned(trials, cell, session))
+        if not adopted and has_room(trials, cell):
+            study.sampler = _sampler(cell, trials, len(trials))
+            asked = study.ask()
+            if asked.number == len(trials):  # and not one that was queued
+                return _take(asked, cell, session, adopted=False)
+            trials = study.get_trials(deepcopy=False)
+        for trial in _abandoned(trials, cell, session):
+            study.sampler = _sampler(cell, trials, trial.number)
+            asked = optuna.Trial(study, trial._trial_id)
+            claimed = _take(asked, cell, session, adopted=adopted)
+            if claimed is not None:
+                return claimed
     return None
 
 
-def _has_room(study: optuna.Study, cell: Cell) -> bool:
-    return len(counted(study)) < cell.study.search.trials or waiting(study)
+def _take(asked: optuna.Trial, cell: Cell, session: Session, *, adopted: bool) -> Claimed | None:
+    name = _trial_claim(cell, asked.number)
+    if session.claims.take(name) is None:
+        return None
+    point = suggest(asked, cell.study.arms[cell.arm].space)
+    return Claimed(asked, point, name, adopted)
 
 
-def _abandoned(study: optuna.Study, cell: Cell, session: Session) -> list[FrozenTrial]:
+def _abandoned(trials: Sequence[FrozenTrial], cell: Cell, session: Session) -> list[FrozenTrial]:
     """Return the running trials of the budget that no living launcher holds."""
-    running = [t for t in budgeted(study, cell) if t.state is TrialState.RUNNING]
+    running = [t for t in budgeted(trials, cell) if t.state is TrialState.RUNNING]
     held = session.claims.held() if running else frozenset()
-    return [trial for trial in running if _trial_claim(study, trial.number) not in held]
+    return [trial for trial in running if _trial_claim(cell, trial.number) not in held]
 
 
-def _trial_claim(study: optuna.Study, number: int) -> str:
-    return f"trial {number} of {study.study_name}"
+def _trial_claim(cell: Cell, number: int) -> str:
+    return f"trial {number} of {study_name(cell)}"
 
 
-def is_spent(study: optuna.Study, cell: Cell) -> bool:
-    """Say whether all trials of the budget have ended, whoever did them."""
-    trials = budgeted(study, cell)
-    ended = all(trial.state.is_finished() for trial in trials)
-    return ended and len(trials) == cell.study.search.trials
-
-
-def _sampler(study: optuna.Study, cell: Cell, number: int) -> optuna.samplers.BaseSampler:
+def _sampler(
+    cell: Cell, trials: Sequence[FrozenTrial], number: int
+) -> optuna.samplers.BaseSampler:
     """Make the sampler of one trial, seeded by cell and trial.
 
     A fresh seed for every trial makes a resumed search equal to an uninterrupted one; samplers
@@ -91,6 +93,6 @@ def _sampler(study: optuna.Study, cell: Cell, number: int) -> optuna.samplers.Ba
     seed = zlib.crc32(f"{search.sampler_seed} {cell.label}".encode())
     seed += 0 if search.sampler.kind in STATEFUL else number
     grid = {k: v.grid() or [] for k, v in cell.study.arms[cell.arm].space.items()}
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    parallel = cell.study.executor.workers > 1 or any(t.number != number for t in running)
+    beside = any(t.state is TrialState.RUNNING and t.number != number for t in trials)
+    parallel = cell.study.executor.workers > 1 or beside
     return search.sampler.build(seed % 2**32, grid=grid, parallel=parallel)

@@ -115,7 +115,7 @@ class Claims:
         """Keep other launchers out for a moment; what is noted is found by the next."""
         while (taken := self.take(name)) is None:
             self.pause(min(0.1, self.poll_seconds))
-        held = Exclusive(taken.before or "")
+        held = Exclusive(taken.before or "", others=taken.by != "this")
         try:
             yield held
         except BaseException:
@@ -205,3 +205,5 @@ class Exclusive:
     """What is noted while others are kept out."""
 
     note: str
+    others: bool
+    """Another launcher may have been here since this one was."""

@@ -96,11 +96,11 @@ class Recorder:
         outcome = read_outcome(self.store.run_dir(order.spec.digest()))
         reused = outcome is not None and order.fulfilled_by(outcome)
         if outcome is not None and reused:
+            self._complete(order, outcome)
             self._track(order, outcome, watch)
         else:
             run_id = self.tracker.open_run(order.group_id, order.spec, adopt=False)
             outcome = self._do(order, run_id, watch)
-        self.claims.complete(claim_of(order.spec.digest()), outcome.model_dump_json())
         return Recorded(outcome, reused)
 
     def _track(self, order: Order, outcome: Outcome, watch: Emit) -> None:
@@ -137,9 +137,17 @@ class Recorder:
             run_id = self.tracker.open_run(order.group_id, order.spec, adopt=False, extra=extra)
             tried = self._try(order, tried.next, run_id, watch)
         write_whole(folder / "outcome.json", tried.outcome.model_dump_json())
-        self.claims.keep(claim_of(order.spec.digest()))
+        self._complete(order, tried.outcome)
         self._close(run_id, tried.outcome, folder)
         return tried.outcome
+
+    def _complete(self, order: Order, outcome: Outcome) -> None:
+        """Say in the claim what came out of a run, before anything is done that others would not.
+
+        Raises:
+            LauncherReplaced: Another launcher has taken the run over.
+        """
+        self.claims.complete(claim_of(order.spec.digest()), outcome.model_dump_json())
 
     def _try(self, order: Order, spec: RunSpec, run_id: str, watch: Emit) -> _Tried:
         folder = self.store.run_dir(order.spec.digest())

@@ -12,13 +12,13 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from trainers.contract import Emit, RunEvent, RunSpec, StopRun
-from tuner.ask import Claimed, claim, is_spent, study_name
+from tuner.ask import Claimed, claim, study_name
 from tuner.executors import RunInterrupted
 from tuner.plan import Cell
 from tuner.session import Configuration, Session
 from tuner.threads import map_threads
 from tuner.trackers import RunState, aggregate
-from tuner.trials import REASON, Best, best_of
+from tuner.trials import REASON, Best, best_of, is_spent
 
 MEMORY_CAP = "memory_cap"
 """Constraint of a trial: the bytes by which its predicted memory is over the study's cap."""
@@ -108,7 +108,8 @@ def _run_seeds(
     epochs_count = len(specs) == 1 and len(cell.study.objectives()) == 1
     metrics: list[Mapping[str, float]] = []
     for spec in specs:
-        sink = _sink(trial, cell, spec) if epochs_count else _no_sink
+        reported = _reported(trial) if claimed.adopted else set()
+        sink = _sink(trial, cell, spec, reported) if epochs_count else _no_sink
         outcome = session.run(made, spec, sink)
         if outcome.excess_bytes is not None and MEMORY_CAP not in trial.constraints:
             trial.set_constraint(MEMORY_CAP, outcome.excess_bytes)
@@ -138,11 +139,10 @@ def _tell(study: optuna.Study, cell: Cell, claimed: Claimed, ended: _Ended) -> N
     study.tell(claimed.trial, state=state, skip_if_finished=True)
 
 
-def _sink(trial: optuna.Trial, cell: Cell, spec: RunSpec) -> Emit:
-    """Report each epoch's metric to Optuna; stop the run when the pruner says so."""
+def _sink(trial: optuna.Trial, cell: Cell, spec: RunSpec, reported: set[int]) -> Emit:
+    """Report each epoch's metric to Optuna, once; stop the run when the pruner says so."""
     (objective,) = cell.study.objectives()
     name = f"validation/{objective.metric}"
-    reported = _reported(trial)
 
     def sink(event: RunEvent) -> None:
         if event.kind != "epoch" or name not in event.metrics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from tuner.search import search
 from tuner.session import Ending, Session
 from tuner.sharing import share_cells
 from tuner.store import DATA_DIR, STORE, Store, find_store
-from tuner.trackers import Tracker, open_server, open_tracker
+from tuner.trackers import Tracker, open_folder, open_server
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,12 @@ def run_study(
         max_failures=config.max_failures,
         deadline=None if timeout is None else time.monotonic() + timeout,
     )
-    complete = _run_cells(cells, session, shared.storage, workers=workers)
+    try:
+        complete = _run_cells(cells, session, shared.storage, workers=workers)
+    except BaseException:
+        with contextlib.suppress(Exception):  # what it tells of is no worse than this
+            tracker.catch_up()
+        raise
     tracker.settle()
     unfinished = tuple(c.label for c, done in zip(cells, complete, strict=True) if not done)
     return StudyOutcome(tuple(session.failures), unfinished)
@@ -103,7 +109,7 @@ def run_study(
 def _tracker(tracking: str | Tracker | None, store: Store) -> Tracker:
     if isinstance(tracking, str):
         return open_server(tracking, outbox=store.outbox_dir)
-    return tracking or open_tracker(store.root)
+    return tracking or open_folder(store.root, outbox=store.outbox_dir)
 
 
 @dataclass(frozen=True)

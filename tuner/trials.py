@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -25,7 +25,11 @@ class Best:
 
 def best_of(study: optuna.Study, cell: Cell) -> Best | None:
     """Choose among the completed trials of the budget: on several aims, the Pareto set's first."""
-    done = [t for t in budgeted(study, cell) if t.state is TrialState.COMPLETE]
+    done = [
+        t
+        for t in budgeted(study.get_trials(deepcopy=False), cell)
+        if t.state is TrialState.COMPLETE
+    ]
     if not done:
         return None
     ways = [objective.way() for objective in cell.study.objectives()]
@@ -39,20 +43,24 @@ def best_of(study: optuna.Study, cell: Cell) -> Best | None:
     return Best(best.number, best.params)
 
 
-def budgeted(study: optuna.Study, cell: Cell) -> list[FrozenTrial]:
+def budgeted(trials: Sequence[FrozenTrial], cell: Cell) -> list[FrozenTrial]:
     """Return the first trials up to the budget, should the study have been given less since."""
-    return counted(study)[: cell.study.search.trials]
+    return counted(trials)[: cell.study.search.trials]
 
 
-def counted(study: optuna.Study) -> list[FrozenTrial]:
+def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Return the trials that the budget counts: all but those that died with their launcher."""
-    return [
-        trial
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state is not TrialState.FAIL or REASON in trial.user_attrs
-    ]
+    return [t for t in trials if t.state is not TrialState.FAIL or REASON in t.user_attrs]
 
 
-def waiting(study: optuna.Study) -> bool:
-    """Say whether a trial is queued, such as one of a dead launcher's that is to be done again."""
-    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+def has_room(trials: Sequence[FrozenTrial], cell: Cell) -> bool:
+    """Say whether the budget has room for one more, or a dead launcher's is queued again."""
+    queued = any(trial.state is TrialState.WAITING for trial in trials)
+    return queued or len(counted(trials)) < cell.study.search.trials
+
+
+def is_spent(study: optuna.Study, cell: Cell) -> bool:
+    """Say whether all trials of the budget have ended, whoever did them."""
+    trials = budgeted(study.get_trials(deepcopy=False), cell)
+    ended = all(trial.state.is_finished() for trial in trials)
+    return ended and len(trials) == cell.study.search.trials

@@ -15,8 +15,8 @@ from tuner.trackers.base import (
     RunRecord,
     RunState,
     Tracker,
-    TrackerAway,
 )
+from tuner.trackers.faults import TrackerAway, TrackerRefused
 from tuner.trackers.memory import MemoryTracker
 from tuner.trackers.names import entity_name
 
@@ -31,10 +31,12 @@ __all__ = [
     "StoreAddress",
     "Tracker",
     "TrackerAway",
+    "TrackerRefused",
     "aggregate",
     "entity_name",
     "locate_store",
     "log_report",
+    "open_folder",
     "open_reader",
     "open_server",
     "open_tracker",
@@ -47,6 +49,19 @@ def open_tracker(store: str | Path) -> Tracker:
     from tuner.trackers.mlflow import MlflowTracker
 
     return MlflowTracker(store)
+
+
+def open_folder(folder: Path, *, outbox: Path) -> Tracker:
+    """Open the MLflow store in a folder for a study that is not to wait for what it writes.
+
+    Args:
+        folder: The folder; the store is made on first use.
+        outbox: Folder where writes wait for their turn.
+    """
+    from tuner.trackers.mlflow import MlflowTracker
+    from tuner.trackers.outbox import Outbox
+
+    return Outbox(MlflowTracker(folder), "mlflow.db", outbox)
 
 
 def open_server(address: str, *, outbox: Path) -> Tracker:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +12,6 @@ from typing import Literal
 from pydantic import Field
 
 from trainers.contract import RunEvent, RunResult, RunSpec, Seeds
-from trainers.errors import ConfigError, TunerError, known
 from trainers.plugins import Frozen
 
 RunState = Literal["running", "finished", "pruned", "failed", "killed"]
@@ -20,19 +19,6 @@ Phase = Literal["search", "confirm"]
 
 LAUNCHER_DIED = "launcher died"
 """Reason of a run that was still running when its launcher was found dead."""
-
-
-class UnknownStudy(ConfigError):
-    """A study that a store does not have."""
-
-    def __init__(self, study: str, held: Iterable[str]) -> None:
-        super().__init__(f"study {study!r}: not in the store; studies there: {known(held)}")
-
-
-class TrackerAway(TunerError):
-    """A server that could not be reached, so that a study is done but not all of it tracked."""
-
-    exit_code = 1
 
 
 class Group(Frozen):
@@ -234,6 +220,9 @@ class Tracker(Reader):
         Raises:
             TrackerAway: It could not be reached in time.
         """
+
+    def catch_up(self) -> None:
+        """Wait until the store holds everything that was written, or is known to be away."""
 
     @abstractmethod
     def log_report(self, study: str, folder: Path) -> str:

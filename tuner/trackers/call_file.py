@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -75,10 +76,14 @@ def left_behind(folder: Path, server: str, study: str) -> Iterator[Left]:
         ConfigError: A file that cannot be read.
     """
     for path in sorted(folder.glob(f"{_mark(server, study)}-*.jsonl")):
-        with path.open(encoding="utf-8") as file:
+        with contextlib.ExitStack() as stack:
             try:
+                file = stack.enter_context(path.open(encoding="utf-8"))
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            except (
+                BlockingIOError,
+                FileNotFoundError,
+            ):  # the launcher lives, or has just made all
                 continue
             # A line without an end was cut off as the launcher died; its run is not done either.
             yield Left(path, tuple(_read(line, path) for line in file if line.endswith("\n")))

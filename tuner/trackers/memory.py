@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainers.contract import RunSpec
-from tuner.trackers.base import Curve, Group, Phase, RunRecord, RunState, UnknownStudy
+from tuner.trackers.base import Curve, Group, Phase, RunRecord, RunState
 from tuner.trackers.curves import Point, make_curves
+from tuner.trackers.faults import UnknownStudy
 from tuner.trackers.ledger import Line, MetricValue
 from tuner.trackers.lifecycle import End, LifecycleTracker
 

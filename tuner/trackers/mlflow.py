@@ -15,11 +15,13 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
 from tuner.trackers.address import locate_store
-from tuner.trackers.base import Curve, Group, Phase, RunRecord, RunState, UnknownStudy
+from tuner.trackers.base import Curve, Group, Phase, RunRecord
 from tuner.trackers.client_reader import ClientReader
 from tuner.trackers.creation import Creation
 from tuner.trackers.database import open_client
 from tuner.trackers.entities import make_inputs, make_params, make_tags
+from tuner.trackers.faults import UnknownStudy
+from tuner.trackers.kept_files import replace_files
 from tuner.trackers.ledger import Line, MetricValue
 from tuner.trackers.lifecycle import End, LifecycleTracker
 from tuner.trackers.lines import read_lines
@@ -110,11 +112,8 @@ class MlflowTracker(LifecycleTracker):
         with self._explained():
             run_id = self._report_run(study)
             if self._reader.replace_report(study, folder) is None:
-                self._client.log_artifacts(run_id, str(folder))
-                repository = self._repository(self._client.get_run(run_id).info.artifact_uri)
-                for name in _files(repository, ""):
-                    if not (folder / name).is_file():
-                        repository.delete_artifacts(name)  # type: ignore[no-untyped-call]  # mlflow's
+                uri = self._client.get_run(run_id).info.artifact_uri
+                replace_files(self._repository(uri), folder)
             self._client.set_terminated(run_id, "FINISHED")
         return run_id
 
@@ -245,12 +244,3 @@ class MlflowTracker(LifecycleTracker):
 
     def _explained(self) -> AbstractContextManager[None]:
         return explained(self._store.shown)
-
-
-def _files(repository: ArtifactRepository, folder: str) -> Iterator[str]:
-    """Yield the paths of a run's files, those in folders too."""
-    for entry in repository.list_artifacts(folder or None):
-        if entry.is_dir:
-            yield from _files(repository, entry.path)
-        else:
-            yield entry.path

@@ -1,41 +1,55 @@
-"""Stand between a study and a tracker whose server may be away, so that no study waits for it."""
+"""Stand between a study and its tracker, so that the study never waits for it."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
 
 from trainers.contract import RunEvent, RunResult, RunSpec
+from trainers.errors import ConfigError
 from tuner.trackers.base import Curve, Group, Phase, RunRecord, RunState, Tracker
 from tuner.trackers.calls import CloseGroup, CloseRun, Log, LogModel, OpenGroup, OpenRun
+from tuner.trackers.left import make_left
 from tuner.trackers.lifecycle import LifecycleTracker
 from tuner.trackers.sender import Sender
 
 
 class Outbox(Tracker):
-    """Hands writes to a `Sender`, reads from the server. What is on its way is not read.
+    """Hands writes to a `Sender`, and reads what the store has been told.
+
+    The identifiers of groups and runs that it returns are its own, and good for its writing
+    methods alone.
 
     Args:
-        inner: Writes to the server.
-        name: The server's address, for messages.
+        inner: Writes to the store.
+        name: The store's address, for messages.
         folder: Where calls wait.
     """
 
     def __init__(self, inner: LifecycleTracker, name: str, folder: Path) -> None:
         self._inner = inner
+        self._name = name
+        self._folder = folder
+        self._studies: set[str] = set()
+        self._shared: dict[str, str] = {}
         self._sender = Sender(inner, name, folder)
 
     def open_study(self, name: str, resolved_yaml: str) -> None:
         """Open the study, then make the calls that its dead launchers have left."""
         self._inner.open_study(name, resolved_yaml)
-        self._sender.make_left(name)
+        make_left(self._inner, self._name, self._folder, name)
+        self._studies.add(name)
 
     def open_group(self, group: Group, params: Mapping[str, str], *, shared: bool = False) -> str:
         """Make or adopt the group's parent run."""
         key = uuid4().hex
         opening = OpenGroup(id=key, key=key, group=group, params=dict(params), shared=shared)
+        if shared:
+            self._shared[key] = group.study
+            self._make_left(group.study)
         return self._sender.do(opening)
 
     def open_run(
@@ -77,6 +91,8 @@ class Outbox(Tracker):
         self, group_id: str, *, state: RunState, reason: str = "", metrics: Mapping[str, float]
     ) -> None:
         """End a group's parent run."""
+        if group_id in self._shared:
+            self._make_left(self._shared[group_id])
         self._sender.do(CloseGroup(id=group_id, state=state, reason=reason, metrics=dict(metrics)))
 
     def log_model(self, run_id: str, folder: Path) -> None:
@@ -84,23 +100,33 @@ class Outbox(Tracker):
         self._sender.do(LogModel(id=run_id, folder=folder.resolve()))
 
     def settle(self) -> None:
-        """Wait until every call is made."""
+        """Wait until every call is made, those of launchers that died meanwhile too."""
         self._sender.settle()
+        for study in self._studies:
+            make_left(self._inner, self._name, self._folder, study)
+
+    def catch_up(self) -> None:
+        """Wait until every call is made, or the server is known to be away."""
+        self._sender.catch_up()
 
     def log_report(self, study: str, folder: Path) -> str:
         """Keep a report."""
+        self.catch_up()
         return self._inner.log_report(study, folder)
 
     def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
-        """Read a study's runs, as the server has them."""
+        """Read a study's runs, as the store has them."""
+        self.catch_up()
         return self._inner.runs(study, phase=phase)
 
     def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
-        """Read the curves of runs, as the server has them."""
+        """Read the curves of runs, as the store has them."""
+        self.catch_up()
         return self._inner.curves(run_ids, names)
 
     def artifact(self, run_id: str, name: str) -> Path | None:
         """Return a local path of a file that a run left."""
+        self.catch_up()
         return self._inner.artifact(run_id, name)
 
     def study_yaml(self, study: str) -> str:
@@ -108,5 +134,10 @@ class Outbox(Tracker):
         return self._inner.study_yaml(study)
 
     def studies(self) -> list[str]:
-        """List the studies at the server."""
+        """List the studies in the store."""
         return self._inner.studies()
+
+    def _make_left(self, study: str) -> None:
+        """Have what a launcher that died would have written, before what is based on it."""
+        with contextlib.suppress(ConfigError):  # the server is away
+            make_left(self._inner, self._name, self._folder, study)

@@ -1,4 +1,4 @@
-"""Make the calls of a study of its server, at once or as soon as the server is back."""
+"""Make the writing calls of a study in a thread of its own: no study waits for its tracker."""
 
 from __future__ import annotations
 
@@ -7,94 +7,101 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from trainers.errors import ConfigError
-from tuner.trackers.base import LAUNCHER_DIED, TrackerAway
-from tuner.trackers.call_file import CallFile, left_behind
-from tuner.trackers.calls import Call, CloseGroup, CloseRun, Closing, OpenGroup, Opening, make
+from tuner.trackers.absence import Absence
+from tuner.trackers.call_file import CallFile
+from tuner.trackers.calls import Call, Closing, OpenGroup, Opening, make
+from tuner.trackers.faults import TrackerAway, TrackerRefused
 from tuner.trackers.lifecycle import LifecycleTracker
-from tuner.trackers.server import is_away, reason_of
+from tuner.trackers.server import is_away, is_refusal, reason_of
 
 _LOG = logging.getLogger(__name__)
+_SECONDS_ASIDE = 0.1
+"""How long a call waits, so that what the study does next comes first."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 _SECONDS_TO_SETTLE = 600.0
+_MADE_BEFORE_TIDYING = 1000
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A call that waits, with those that open its group and run."""
+
+    call: Call
+    openings: Sequence[Opening]
+
+    @property
+    def group(self) -> OpenGroup:
+        opening = self.openings[0]
+        assert isinstance(opening, OpenGroup)
+        return opening
 
 
 class Sender:
-    """Passes calls on while the server is there, and keeps them while it is away.
+    """Keeps calls, in memory and in a file, until a thread has made them in their order.
 
-    When a call fails because the server is away, that call and those after it are kept, in memory
-    and in a file, and a thread makes them again in their order until the server is back. A
-    launcher that dies in between leaves the file: the next to open the study begins with it. A
-    group or run that is opened meanwhile gets an id that stands for the server's.
+    While the tracker's server is away the thread tries again until it is back. A launcher that
+    dies leaves the file: the next to open the study makes its calls. A group or run has an id
+    that stands for the tracker's.
 
     Args:
-        tracker: Writes to the server.
-        server: Its address, for messages.
-        folder: Where calls wait.
-        seconds_to_settle: How long `settle` waits for the server.
+        tracker: Writes to the store.
+        name: The store's address, for messages.
+        folder: Where calls are kept.
+        seconds_to_settle: How long `settle` waits for a server.
     """
 
     def __init__(
         self,
         tracker: LifecycleTracker,
-        server: str,
+        name: str,
         folder: Path,
         *,
         seconds_to_settle: float = _SECONDS_TO_SETTLE,
     ) -> None:
         self._tracker = tracker
-        self._server = server
+        self._name = name
         self._folder = folder
         self._seconds_to_settle = seconds_to_settle
         self._changed = threading.Condition()
-        self._waiting: deque[Call] = deque()
+        self._waiting: deque[_Kept] = deque()
+        self._urgent = threading.Event()
+        self._away = False
         self._files: dict[str, CallFile] = {}
         self._openings: dict[str, Opening] = {}
         self._ids: dict[str, str] = {}
         self._fault: Exception | None = None
 
     def do(self, call: Call) -> str:
-        """Make a call, or keep it; return the id of its group or run.
+        """Keep a call until it is made; return the id of its group or run.
+
+        A call of a shared group is made before this returns, unless the server is away: other
+        launchers are to see it.
 
         Raises:
-            Exception: The server is there and refuses this call, or refused one that was kept.
+            TrackerRefused: The store did not take an earlier call.
         """
         with self._changed:
             if self._fault is not None:
                 raise self._fault
-            if self._waiting:
-                return self._keep(call)
-        try:
-            run_id = make(call, self._tracker, self._ids)
-        except Exception as error:
-            if not is_away(error):
-                raise
-            with self._changed:
-                return self._keep(call)
-        if isinstance(call, Opening):
-            self._openings[run_id] = call.model_copy(update={"id": run_id})
-        elif isinstance(call, Closing):
-            self._openings.pop(call.id, None)
-        return run_id
+            shared = self._keep(call)
+        if shared:
+            self.catch_up()
+        return call.id
 
-    def make_left(self, study: str) -> None:
-        """Make what dead launchers of a study have left; their unfinished runs end as killed.
+    def catch_up(self) -> None:
+        """Wait until every call is made, or the server is known to be away.
 
         Raises:
-            ConfigError: The server is away.
+            TrackerRefused: It did not take one.
         """
-        for left in left_behind(self._folder, self._server, study):
-            try:
-                self._make_left(left.calls)
-            except Exception as error:
-                if is_away(error):
-                    raise ConfigError(f"MLflow {self._server}: {reason_of(error)}") from error
-                error.add_note(
-                    f"while sending what {left.path} holds; without it the study goes on"
-                )
-                raise
+        with self._changed:
+            self._urgent.set()
+            self._changed.wait_for(lambda: self._fault or self._away or not self._waiting)
+            if self._fault is not None:
+                raise self._fault
 
     def settle(self) -> None:
         """Wait until every call is made.
@@ -102,11 +109,12 @@ class Sender:
         Raises:
             TrackerAway: The server did not come back in time.
         """
+        self.catch_up()
         with self._changed:
             if self._waiting:
                 _LOG.warning(
                     "MLflow %s: waiting for it to take %d writes, at most %.0f s",
-                    *(self._server, len(self._waiting), self._seconds_to_settle),
+                    *(self._name, len(self._waiting), self._seconds_to_settle),
                 )
             self._changed.wait_for(
                 lambda: self._fault is not None or not self._waiting, self._seconds_to_settle
@@ -115,29 +123,26 @@ class Sender:
                 raise self._fault
             if self._waiting:
                 raise TrackerAway(
-                    f"MLflow {self._server} is away; {len(self._waiting)} writes are kept in "
+                    f"MLflow {self._name} is away; {len(self._waiting)} writes are kept in "
                     f"{self._folder}, and the same command sends them"
                 )
 
-    def _keep(self, call: Call) -> str:
-        """Keep a call for later; the lock is held."""
+    def _keep(self, call: Call) -> bool:
+        """Keep a call, the lock being held; say if other launchers wait for it."""
         if isinstance(call, Opening):
             self._openings[call.id] = call
         openings = self._opened_by(call.id)
         if not openings:
-            return call.id  # closed before: nothing is written to it any more
-        group = openings[0]
-        assert isinstance(group, OpenGroup)
-        study = group.group.study
-        if study not in self._files:
-            self._files[study] = CallFile(self._folder, self._server, study)
-        self._files[study].add(call, openings)
-        self._waiting.append(call)
+            return False  # closed before: nothing is written to it any more
+        kept = _Kept(call, openings)
+        self._write(kept)
+        self._waiting.append(kept)
         if len(self._waiting) == 1:
+            self._urgent.clear()
             threading.Thread(target=self._send, daemon=True).start()
         if isinstance(call, Closing):
             self._openings.pop(call.id, None)
-        return call.id
+        return kept.group.shared and isinstance(call, OpenGroup | Closing)
 
     def _opened_by(self, run_id: str) -> list[Opening]:
         """Return the calls that opened a run's group and the run, or a group alone."""
@@ -146,61 +151,68 @@ class Sender:
             return [opening] if opening else []
         return [*self._opened_by(opening.group_id), opening]
 
+    def _write(self, kept: _Kept) -> None:
+        study = kept.group.group.study
+        if study not in self._files:
+            self._files[study] = CallFile(self._folder, self._name, study)
+        self._files[study].add(kept.call, kept.openings)
+
     def _send(self) -> None:
         """Make the kept calls, in a thread of its own, which ends when there are none."""
-        begun, wait, said = time.monotonic(), _FIRST_WAIT, False
+        self._urgent.wait(_SECONDS_ASIDE)
+        absence, refused, wait = Absence(self._name, self._folder), None, _FIRST_WAIT
         while True:
-            time.sleep(wait)
             first = self._waiting[0]
             try:
                 self._send_kept()
             except Exception as error:
-                if not is_away(error):
+                stuck = self._waiting[0]
+                if is_away(error):
+                    absence.note(error)
+                    self._tell_away()
+                elif stuck is refused:
                     self._fail(error)
                     return
-                if not said:  # the second failure: not just a connection that was lost
-                    said = True
-                    _LOG.warning(
-                        "MLflow %s is away (%s); the study goes on, what it writes is kept in %s",
-                        *(self._server, reason_of(error), self._folder),
-                    )
-                moved = self._waiting[0] is not first
-                wait = _FIRST_WAIT if moved else min(2 * wait, _LONGEST_WAIT)
+                else:
+                    # Two launchers that write the same at once can be in each other's way.
+                    refused = stuck
+                wait = wait if stuck is first else _FIRST_WAIT
+                time.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
             else:
-                if said:
-                    seconds = time.monotonic() - begun
-                    _LOG.warning("MLflow %s is back after %.0f s", self._server, seconds)
+                absence.end()
                 return
 
     def _send_kept(self) -> None:
+        made = 0
         while True:
-            make(self._waiting[0], self._tracker, self._ids)
+            make(self._waiting[0].call, self._tracker, self._ids)
+            made += 1
             with self._changed:
                 self._waiting.popleft()
-                if self._waiting:
+                if self._waiting and made % _MADE_BEFORE_TIDYING:
                     continue
                 for file in self._files.values():
                     file.remove()
-                self._changed.notify_all()
-                return
+                for kept in self._waiting:
+                    self._write(kept)
+                if not self._waiting:
+                    self._away = False
+                    self._changed.notify_all()
+                    return
+
+    def _tell_away(self) -> None:
+        with self._changed:
+            self._away = True
+            self._changed.notify_all()
 
     def _fail(self, error: Exception) -> None:
         with self._changed:
             self._fault = error
+            if is_refusal(error):
+                self._fault = TrackerRefused(
+                    f"MLflow {self._name}: {reason_of(error)}; {len(self._waiting)} writes are "
+                    f"kept in {self._folder}"
+                )
+                self._fault.__cause__ = error
             self._changed.notify_all()
-
-    def _make_left(self, calls: Sequence[Call]) -> None:
-        ids: dict[str, str] = {}
-        unclosed: dict[str, Opening] = {}
-        for call in calls:
-            make(call, self._tracker, ids)
-            if isinstance(call, Opening):
-                unclosed[call.id] = call
-            elif isinstance(call, Closing):
-                unclosed.pop(call.id, None)
-        end = {"state": "killed", "reason": LAUNCHER_DIED}
-        for opening in reversed(unclosed.values()):
-            if isinstance(opening, OpenGroup):
-                make(CloseGroup(id=opening.id, **end, metrics={}), self._tracker, ids)
-            else:
-                make(CloseRun(id=opening.id, **end), self._tracker, ids)

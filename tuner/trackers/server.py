@@ -53,6 +53,11 @@ def is_away(error: BaseException) -> bool:
     return any(isinstance(cause, _AWAY) for cause in _causes(error))
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Say whether MLflow or its server did not take a request."""
+    return isinstance(error, MlflowException | requests.RequestException)
+
+
 def reason_of(error: BaseException) -> str:
     """Say in one line why a request failed, without a password."""
     text = str(error)

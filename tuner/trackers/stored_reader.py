@@ -6,7 +6,8 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
-from tuner.trackers.base import Phase, Reader, RunRecord, UnknownStudy
+from tuner.trackers.base import Phase, Reader, RunRecord
+from tuner.trackers.faults import UnknownStudy
 from tuner.trackers.files import local_folder, replace_files
 from tuner.trackers.names import is_cut
 from tuner.trackers.tags import StoredRun, record_of

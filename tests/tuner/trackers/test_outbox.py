@@ -20,7 +20,7 @@ class TestOutbox(TrackerContract):
     @pytest.fixture
     def place(self, server: MlflowServer, tmp_path: Path) -> Place:
         """Return an empty server."""
-        return ServerPlace(server.address, tmp_path / "outbox")
+        return ServerPlace(server.address, tmp_path / "outbox", told=True)
 
 
 def test_a_living_launchers_calls_are_left_to_it(tmp_path: Path) -> None:
