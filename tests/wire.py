@@ -19,6 +19,7 @@ class Wire:
         cut: Requests are not answered and do not reach the server.
         loses: Says of a request, by method, path and body, whether its reply is lost.
         holds: Says so whether it reaches the server only at `release`, and its reply nobody.
+        answers: Says of a request what status it is answered instead; 0 for none.
         seen: Method and path of every request.
         logins: Every `Authorization` that clients sent.
     """
@@ -27,6 +28,7 @@ class Wire:
         self.cut = False
         self.loses: Callable[[str, str, bytes], bool] = lambda *_: False
         self.holds: Callable[[str, str, bytes], bool] = lambda *_: False
+        self.answers: Callable[[str, str, bytes], int] = lambda *_: 0
         self._held: list[tuple[http.server.BaseHTTPRequestHandler, bytes]] = []
         self.seen: list[tuple[str, str]] = []
         self.logins: set[str] = set()
@@ -67,6 +69,10 @@ class Wire:
             self.logins.add(handler.headers["Authorization"])
         if self.holds(handler.command, handler.path, body):
             self._held.append((handler, body))
+            return
+        if status := self.answers(handler.command, handler.path, body):
+            said = handler.headers.get("Authorization", "no")
+            handler.send_error(status, explain=said)  # as some proxies do
             return
         answer, content = self._ask(handler, body)
         if self.cut or self.loses(handler.command, handler.path, body):

@@ -120,9 +120,8 @@ def name_database(url: str) -> str:
     parts = make_url(url)
     if parts.get_backend_name() == "sqlite":
         return f"database {parts.database}"
-    return (
-        f"PostgreSQL {parts.host or ''}{f':{parts.port}' if parts.port else ''}/{parts.database}"
-    )
+    port = f":{parts.port}" if parts.port else ""
+    return f"PostgreSQL {parts.host or ''}{port}/{parts.database or ''}"
 
 
 @contextlib.contextmanager

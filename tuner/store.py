@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -47,6 +48,20 @@ class Store:
         """Folder of what waits for an MLflow server that is away."""
         return self.root / "outbox"
 
+    def make(self) -> None:
+        """Make the folder.
+
+        Raises:
+            ConfigError: Nothing can be written there.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.root).close()
+        except OSError as error:
+            raise ConfigError(
+                f"--store {self.root}: not a folder that can be written to: {error.strerror}"
+            ) from error
+
     def run_dir(self, digest: str) -> Path:
         """Folder of one run: its journal, its outcome, what it keeps."""
         return self.root / "runs" / digest
@@ -64,6 +79,8 @@ def find_store(store: str | Path | Store, files: str | Path | None = None) -> St
     """
     if isinstance(store, Store):
         return store
+    if store == "":
+        raise ConfigError("--store: names a folder or postgresql://user@host/database, got ''")
     if _POSTGRES.match(str(store)):
         _check_port(str(store))
         return Store(Path(files or STORE), str(store))

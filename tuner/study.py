@@ -70,7 +70,7 @@ def run_study(
     executor = make_executor(config.executor)
     memory = MemoryForecast(executor, config.memory_cap)
     memory.check_weights(cells)
-    place.root.mkdir(parents=True, exist_ok=True)
+    place.make()
     if not any(place.root.iterdir()):
         executor.warm_up()  # something is to be trained for sure
     ending = Ending(executor)

@@ -22,6 +22,7 @@ def main() -> None:
     # MLflow reports its use home unless told not to; a study is nobody else's business.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
         code = app(standalone_mode=False)  # 130 after Ctrl-C
     except TyperException as error:

@@ -15,7 +15,7 @@ from trainers.bases import Method, ModelSource, Task
 from trainers.plugins import Plugin, kinds, named, plugin_class
 from tuner.compare import build_report, keep_report
 from tuner.ds_configs import describe_ds_config, ds_configs
-from tuner.passwords import hide_passwords
+from tuner.passwords import Login, split_login
 from tuner.shipped import study_names
 from tuner.study import StudyOutcome
 
@@ -35,9 +35,14 @@ class Place:
         return self.tracking or self.store
 
     def options(self) -> str:
-        """Return the options that name it, for a line to type; a password is not repeated."""
+        """Return the options that name it, for a line to type; a login is not repeated."""
         store = "" if self.store == Path("mlruns") else f" --store {self.store}"
-        return f" --tracking {hide_passwords(self.tracking)}" if self.tracking else store
+        return f" --tracking {self.login.address}" if self.tracking else store
+
+    @property
+    def login(self) -> Login:
+        """The server's address, and apart from it its login."""
+        return split_login(self.tracking or "")
 
 
 def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, place: Place) -> None:
@@ -57,10 +62,15 @@ def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, place: 
         console.print(f"failed: {failure}", style="red", markup=False)
     for cell in outcome.unfinished:
         console.print(f"not finished: {cell}", style="yellow", markup=False)
-    page = hide_passwords(place.tracking) if place.tracking else f"tuner ui{place.options()}"
+    page = place.login.address if place.tracking else f"tuner ui{place.options()}"
     console.print("\nLook further:", highlight=False)
     console.print(f"  {page}", highlight=False)
     console.print(f"  tuner report {study}{place.options()}", highlight=False)
+    if place.login.user:
+        console.print(
+            "with the login in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+            highlight=False,
+        )
 
 
 def show_list(noun: str) -> None:

@@ -64,6 +64,12 @@ def check_server(address: StoreAddress) -> None:
     parts = urlsplit(address.tracking_uri)
     try:
         port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    except ValueError as error:  # its text holds what may be half a password
+        raise ConfigError(
+            f"{address.shown}: its port is no number up to 65535; in a user or password, signs "
+            "such as @ / : are written %40 %2F %3A"
+        ) from error
+    try:
         socket.create_connection((parts.hostname or "", port), _SECONDS_TO_ANSWER).close()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -58,6 +58,12 @@ class CallFile:
         self._file.writelines(one.model_dump_json() + "\n" for one in written)
         self._file.flush()
 
+    def leave(self) -> None:
+        """Leave the calls to whoever opens the study next."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     def remove(self) -> None:
         """Forget all calls."""
         if self._file is not None:

@@ -209,6 +209,8 @@ class Sender:
     def _fail(self, error: Exception) -> None:
         with self._changed:
             self._fault = error
+            for file in self._files.values():
+                file.leave()
             if is_refusal(error):
                 self._fault = TrackerRefused(
                     f"MLflow {self._name}: {reason_of(error)}; {len(self._waiting)} writes are "

@@ -49,8 +49,8 @@ def prepare_client() -> None:
 
 
 def is_away(error: BaseException) -> bool:
-    """Say whether a request failed because the server is away, so that it may be made again."""
-    return any(isinstance(cause, _AWAY) for cause in _causes(error))
+    """Say whether the server is away, or takes the login no more: it may be asked again later."""
+    return any(isinstance(cause, _AWAY) for cause in _causes(error)) or _is_denied(error)
 
 
 def is_refusal(error: BaseException) -> bool:
@@ -65,10 +65,10 @@ def reason_of(error: BaseException) -> str:
         return "no answer in time"
     if found := _STATUS.search(text):
         return f"the server answers {found[1]}; its log says why"
-    if is_away(error):
+    if not _is_denied(error) and is_away(error):
         found = _SYSTEM.search(text)
         return found[1] if found else "the connection was lost"
-    if getattr(error, "error_code", None) in _REFUSED:
+    if _is_denied(error):
         return f"user or password refused; {_USER} and {_PASSWORD} may hold them"
     if found := _STRANGE.search(text):
         return f"no MLflow server answers there, but something else{_with(found[1])}"
@@ -82,6 +82,10 @@ def explained(place: str) -> Iterator[None]:
         yield
     except (MlflowException, requests.RequestException) as error:
         raise ConfigError(f"MLflow store {place}: {reason_of(error)}") from error
+
+
+def _is_denied(error: BaseException) -> bool:
+    return getattr(error, "error_code", None) in _REFUSED
 
 
 def _causes(error: BaseException) -> tuple[BaseException, ...]:

@@ -180,6 +180,8 @@ BAD_COMMANDS = [
     (["run-study", "no/such.yaml"], "no/such.yaml: no such file"),
     (["run-study", "bad-name.yaml"], "name: string should match pattern"),
     (["run-study", "no-data.yaml"], "fetch-data"),
+    (["run-study", "study.yaml", "--store", "study.yaml"], "not a folder that can be written to"),
+    (["run-study", "study.yaml", "--store", ""], "names a folder or postgresql://"),
     (["validate", "bad-name.yaml"], "got '../up'"),
     (["report", "quickstart"], "no studies here yet"),
     (["report", "study.yaml", "--store", "nowhere"], "no studies here yet"),

@@ -12,7 +12,9 @@ import yaml
 
 from tests.postgres import USER, postgres
 from tests.specs import toy_tree
+from trainers.errors import ConfigError
 from tuner.cli import main
+from tuner.trackers.address import check_server, locate_store
 
 STUDY = yaml.safe_dump(toy_tree(executor={"kind": "inprocess"}))
 
@@ -43,7 +45,10 @@ def answers() -> Iterator[str]:
     [
         ("http://ada:secret@no-such-host.invalid", "no MLflow server answers there: "),
         ("http://ada:secret@127.0.0.1:9", "no MLflow server answers there: Connection refused"),
-        ("http://ada:secret@127.0.0.1:no", "no MLflow server answers there: Port could not be"),
+        (
+            "http://ada:secret@127.0.0.1:no",
+            "its port is no number up to 65535",
+        ),
         ("ftp://ada:secret@host", "no address of an MLflow server; it begins with http:// or"),
         ("postgresql://ada:secret@host/mlflow", "no address of an MLflow server"),
         ("mlruns", "no address of an MLflow server"),
@@ -78,6 +83,13 @@ def test_a_bad_address_is_one_line(
     assert says in line
     assert address.replace("secret", "***") in line
     assert not list(tmp_path.rglob("outcome.json"))
+
+
+def test_no_part_of_a_password_with_a_slash_is_shown() -> None:
+    """What stands before it looks like a port."""
+    with pytest.raises(ConfigError, match="its port is no number") as caught:
+        check_server(locate_store("http://ada:half/secret@127.0.0.1:9"))
+    assert "half" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

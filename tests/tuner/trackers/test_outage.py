@@ -25,7 +25,7 @@ from tests.tracker_contract import (
 from tests.tuner.trackers.places import ServerPlace
 from tests.wire import Wire
 from trainers.errors import ConfigError
-from tuner.trackers import Tracker, TrackerAway, open_server
+from tuner.trackers import Tracker, TrackerAway, TrackerRefused, open_server
 
 
 @pytest.fixture
@@ -191,6 +191,55 @@ def test_a_server_that_hangs_is_as_good_as_away(
         server.signal(signal.SIGCONT)
     tracker.settle()
     _check_all(server)
+
+
+def test_a_study_goes_on_while_the_server_takes_its_login_no_more(
+    tracker: Tracker,
+    wire: Wire,
+    server: MlflowServer,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As while it is away; what the server says is not repeated, for it may hold the login."""
+    wire.answers = lambda *_: 401
+    _do_all(tracker, tmp_path)
+    _wait_for(lambda: caplog.messages)
+    wire.answers = lambda *_: 0
+    tracker.settle()
+    _check_all(server)
+    assert "is away (user or password refused; MLFLOW_TRACKING_USERNAME" in caplog.messages[0]
+    assert "Response body" not in caplog.text
+
+
+def test_a_write_that_two_launchers_make_at_once_is_made_again(
+    tracker: Tracker, wire: Wire, server: MlflowServer, tmp_path: Path
+) -> None:
+    """MLflow answers 400 to the second of two that log the same data set for the first time."""
+    refused = []
+
+    def answers(method: str, path: str, body: bytes) -> int:
+        if path.endswith("/runs/log-inputs") and not refused:
+            refused.append(path)
+            return 400
+        return 0
+
+    wire.answers = answers
+    _do_all(tracker, tmp_path)
+    tracker.settle()
+    _check_all(server)
+    assert refused
+
+
+def test_a_write_that_the_server_refuses_ends_the_study_with_one_line(
+    tracker: Tracker, wire: Wire, tmp_path: Path
+) -> None:
+    """The line names the server and where the writes are kept."""
+    wire.answers = lambda method, path, body: 400 * path.endswith("/runs/log-inputs")
+    _do_all(tracker, tmp_path)
+    with pytest.raises(TrackerRefused, match=r"writes are kept in .*outbox") as caught:
+        tracker.settle()
+    assert str(caught.value).startswith(f"MLflow {wire.address}: ")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_server_that_stays_away_ends_the_study_with_one_line(
