@@ -78,6 +78,7 @@ def run_study(
         tracker = _tracker(tracking, place)
         tracker.open_study(config.name, dump_study(config))
         shared = _open_shared(config, place, ending)
+        tracker.guard(shared.claims.launcher.check_silence)
     workers, timeout = config.executor.workers, config.timeout_seconds
     session = Session(
         recorder=Recorder(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from trainers.contract import RunSpec
+from trainers.contract import RunSpec, Seeds
 from trainers.errors import ConfigError
 from tuner.config import StudyConfig
 from tuner.estimate.forecast import Count
@@ -83,7 +83,8 @@ def progress(cell: Cell, history: History) -> Progress:
     seeds = len(cell.study.confirm.seeds)
     if not cell.searched:
         fixed = cell.spec(cell.study.confirm.seeds[0], confirm=True)
-        return Progress(_count(0, 0), _count(seeds, _confirmed(cell, fixed, history)))
+        tracked = _tracked(cell, None, history)
+        return Progress(_count(0, 0), _count(seeds, _confirmed(cell, fixed, history, tracked)))
     trials = _trials(cell, history)
     ended = [number for number, runs in trials.items() if _has_ended(runs, len(settings.seeds))]
     counted = sorted(ended)[: settings.trials]
@@ -97,8 +98,11 @@ def progress(cell: Cell, history: History) -> Progress:
     left = (settings.trials - len(counted)) * len(settings.seeds)
     left = max(0, left - begun) if left else 0
     best = None if left else _best([trials[number] for number in counted], cell)
-    spec = None if best is None else _stored_spec(best, history)
-    done = 0 if spec is None else _confirmed(cell, spec, history)
+    done = 0
+    if best is not None:
+        spec = _stored_spec(best, history)
+        tracked = _tracked(cell, best.group.trial, history)
+        done = len(tracked) if spec is None else _confirmed(cell, spec, history, tracked)
     return Progress(_count(planned, planned - left), _count(seeds, done))
 
 
@@ -151,8 +155,21 @@ def _stored_spec(run: RunRecord, history: History) -> RunSpec | None:
         raise ConfigError(f"{path}: not readable as a run's spec") from error
 
 
-def _confirmed(cell: Cell, spec: RunSpec, history: History) -> int:
-    """Count the confirm runs whose outcome stands in the store, as `Recorder` would find it."""
+def _tracked(cell: Cell, trial: int | None, history: History) -> set[Seeds]:
+    """Return the seeds whose confirm runs the tracker has as finished, whoever did them."""
+    wanted = set(cell.study.confirm.seeds)
+    return wanted & {
+        run.seeds
+        for run in history.of_cell(cell)
+        if (run.group.phase, run.group.trial, run.state) == ("confirm", trial, "finished")
+    }
+
+
+def _confirmed(cell: Cell, spec: RunSpec, history: History, tracked: set[Seeds]) -> int:
+    """Count the confirm runs whose outcome stands in the store, as `Recorder` would find it.
+
+    One that left no folder here was done on another machine.
+    """
     save = cell.study.save != "none"
     done = 0
     for seeds in cell.study.confirm.seeds:
@@ -163,7 +180,8 @@ def _confirmed(cell: Cell, spec: RunSpec, history: History) -> int:
             outcome = read_outcome(folder)
         except (OSError, ValueError) as error:
             raise ConfigError(f"{folder / 'outcome.json'}: not readable") from error
-        done += outcome is not None and order.fulfilled_by(outcome)
+        here = outcome is not None and order.fulfilled_by(outcome)
+        done += here or (not folder.exists() and seeds in tracked)
     return done
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 
 from trainers.errors import ConfigError
 from tuner.execution import ExecutorSettings
@@ -26,6 +27,8 @@ def make_executor(settings: ExecutorSettings) -> Executor:
             raise ConfigError(
                 "executor.kind: ray needs the extra `ray`; run `pip install 'tuner-studies[ray]'`"
             )
+        # Of a signal that ends the study, Ray would print where in its code it was.
+        os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
         from tuner.executors.ray import RayExecutor
 
         return RayExecutor(settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -139,6 +139,9 @@ class Tracker(Reader):
     to `close_run`; what comes later is dropped, so that a killed training's last event cannot
     touch a closed run. Names of metrics and facts are stored as `entity_name` writes them.
     """
+
+    def guard(self, check: Callable[[], None]) -> None:  # most write at once
+        """Call `check` before a write that had to wait is made; it raises to forbid it."""
 
     @abstractmethod
     def open_study(self, name: str, resolved_yaml: str) -> None:

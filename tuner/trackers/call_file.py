@@ -81,15 +81,17 @@ def left_behind(folder: Path, server: str, study: str) -> Iterator[Left]:
     Raises:
         ConfigError: A file that cannot be read.
     """
-    for path in sorted(folder.glob(f"{_mark(server, study)}-*.jsonl")):
-        with contextlib.ExitStack() as stack:
+    if not folder.is_dir():
+        return
+    with contextlib.ExitStack() as stack:
+        # One at a time: what another is making is in the store once it is our turn.
+        turn = stack.enter_context((folder / ".turn").open("w"))
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        for path in sorted(folder.glob(f"{_mark(server, study)}-*.jsonl")):
             try:
                 file = stack.enter_context(path.open(encoding="utf-8"))
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (
-                BlockingIOError,
-                FileNotFoundError,
-            ):  # the launcher lives, or has just made all
+            except (BlockingIOError, FileNotFoundError):  # its launcher lives, or has made all
                 continue
             # A line without an end was cut off as the launcher died; its run is not done either.
             yield Left(path, tuple(_read(line, path) for line in file if line.endswith("\n")))

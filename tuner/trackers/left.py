@@ -8,7 +8,16 @@ from pathlib import Path
 from trainers.errors import ConfigError
 from tuner.trackers.base import LAUNCHER_DIED
 from tuner.trackers.call_file import left_behind
-from tuner.trackers.calls import Call, CloseGroup, CloseRun, Closing, OpenGroup, Opening, make
+from tuner.trackers.calls import (
+    Call,
+    CloseGroup,
+    CloseRun,
+    Closing,
+    OpenGroup,
+    Opening,
+    OpenRun,
+    make,
+)
 from tuner.trackers.lifecycle import LifecycleTracker
 from tuner.trackers.server import is_away, reason_of
 
@@ -36,11 +45,19 @@ def make_left(tracker: LifecycleTracker, name: str, folder: Path, study: str) ->
 
 
 def _make_all(calls: Sequence[Call], tracker: LifecycleTracker) -> None:
+    """Make the calls of one launcher, except on groups that others have ended since."""
     ids: dict[str, str] = {}
     unclosed: dict[str, Opening] = {}
+    ended: set[str] = set()
     for call in calls:
-        if isinstance(call, OpenGroup):  # made since the study was opened, perhaps
-            call = call.model_copy(update={"shared": True})
+        if isinstance(call, OpenGroup):
+            if tracker.has_ended(call.group):
+                ended.add(call.id)
+            call = call.model_copy(update={"shared": True})  # others may have made it
+        elif isinstance(call, OpenRun) and call.group_id in ended:
+            ended.add(call.id)
+        if call.id in ended:
+            continue
         make(call, tracker, ids)
         if isinstance(call, Opening):
             unclosed[call.id] = call

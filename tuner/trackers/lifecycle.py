@@ -90,6 +90,13 @@ class LifecycleTracker(Tracker):
                 self._revive(line, params)
             return line.run_id
 
+    def has_ended(self, group: Group) -> bool:
+        """Say whether the store has a group as ended, by whomever, and not before its time."""
+        with self._lock:
+            self._ledger.renew(self._read_group(group))
+            line = self._ledger.parent(group)
+            return line is not None and line.state in ("finished", "pruned", "failed")
+
     def open_run(
         self,
         group_id: str,

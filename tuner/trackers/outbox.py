@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
@@ -36,6 +36,10 @@ class Outbox(Tracker):
         self._studies: set[str] = set()
         self._shared: dict[str, str] = {}
         self._sender = Sender(inner, name, folder)
+
+    def guard(self, check: Callable[[], None]) -> None:
+        """Check before every write."""
+        self._sender.guard = check
 
     def open_study(self, name: str, resolved_yaml: str) -> None:
         """Open the study, then make the calls that its dead launchers have left."""

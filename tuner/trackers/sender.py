@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,9 @@ class Sender:
         name: The store's address, for messages.
         folder: Where calls are kept.
         seconds_to_settle: How long `settle` waits for a server.
+
+    Attributes:
+        guard: Called before each call is made; raises if it must not be.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Sender:
         *,
         seconds_to_settle: float = _SECONDS_TO_SETTLE,
     ) -> None:
+        self.guard: Callable[[], None] = lambda: None
         self._tracker = tracker
         self._name = name
         self._folder = folder
@@ -186,6 +190,7 @@ class Sender:
     def _send_kept(self) -> None:
         made = 0
         while True:
+            self.guard()
             make(self._waiting[0].call, self._tracker, self._ids)
             made += 1
             with self._changed:
