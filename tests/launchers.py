@@ -95,6 +95,10 @@ class Launchers:
         journals = self.folder / "mlruns" / "runs"
         wait_until(lambda: len(list(journals.glob("*/events.jsonl"))) >= count)
 
+    def wait_for_writes(self) -> None:
+        """Wait until MLflow has been told everything so far."""
+        wait_until(lambda: not list((self.folder / "mlruns" / "outbox").glob("*.jsonl")))
+
     def trials(self) -> list[optuna.trial.FrozenTrial]:
         """Read the trials of the one cell that is searched."""
         storage = optuna.storages.RDBStorage(self._url())

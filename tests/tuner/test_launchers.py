@@ -80,6 +80,7 @@ def test_a_launcher_that_falls_silent_is_replaced_and_says_so(shared: Launchers)
     """Its process lives, as one on another machine might; the heartbeat alone tells."""
     first = shared.start()
     shared.wait_for_runs(2)
+    shared.wait_for_writes()  # stopped in the middle of one, it would keep SQLite locked
     first.send_signal(signal.SIGSTOP)
     time.sleep(3 * HEARTBEAT)
     second = shared.start()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from tests.servers import MlflowServer
-from tests.tracker_contract import STUDY, Place, TrackerContract, make_group
+from tests.tracker_contract import STUDY, YAML, Place, TrackerContract, make_group
 from tests.tuner.trackers.places import ServerPlace
 from trainers.errors import ConfigError
+from tuner.trackers import locate_store, open_folder
 from tuner.trackers.call_file import CallFile, left_behind
 from tuner.trackers.calls import OpenGroup
 
@@ -35,6 +37,40 @@ def test_a_living_launchers_calls_are_left_to_it(tmp_path: Path) -> None:
     (left,) = left_behind(tmp_path, "http://host", STUDY)
     assert left.calls == (call,)
     assert list(left_behind(tmp_path, "http://host", STUDY)) == []
+
+
+def test_what_may_not_be_written_any_more_is_left_to_the_next(store: Path) -> None:
+    """A launcher that others took for dead makes no more calls; they are made once, by another."""
+
+    class Replaced(Exception):
+        """Of the guard."""
+
+    def forbid() -> None:
+        raise Replaced
+
+    folder = store / "outbox"
+    silent = open_folder(store, outbox=folder)
+    silent.open_study(STUDY, YAML)
+    silent.guard(forbid)
+    for arm in ("full", "lora"):
+        group = silent.open_group(make_group(arm), {})
+        silent.close_group(group, state="finished", metrics={"validation/loss_mean": 0.5})
+    with pytest.raises(Replaced):
+        silent.catch_up()
+    other = open_folder(store, outbox=store / "another")
+    other.open_study(STUDY, YAML)
+    parent = other.open_group(make_group("lora"), {})
+    other.close_group(parent, state="finished", metrics={"validation/loss_mean": 0.25})
+    other.settle()
+    open_folder(store, outbox=folder).open_study(STUDY, YAML)
+    assert not list(folder.glob("*.jsonl"))
+    client = MlflowClient(locate_store(store).tracking_uri)
+    experiment = client.get_experiment_by_name(STUDY)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    found = {run.data.tags["tuner.arm"]: run.data.metrics["validation/loss_mean"] for run in runs}
+    assert len(runs) == 2
+    assert found == {"full": 0.5, "lora": 0.25}
 
 
 def test_a_file_of_calls_that_cannot_be_read_is_named(tmp_path: Path) -> None:
