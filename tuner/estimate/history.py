@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,11 @@ def progress(cell: Cell, history: History) -> Progress:
     if best is not None:
         spec = _stored_spec(best, history)
         tracked = _tracked(cell, best.group.trial, history)
-        done = len(tracked) if spec is None else _confirmed(cell, spec, history, tracked)
+        done = (
+            len(set(tracked.values()))
+            if spec is None
+            else _confirmed(cell, spec, history, tracked)
+        )
     return Progress(_count(planned, planned - left), _count(seeds, done))
 
 
@@ -155,17 +159,18 @@ def _stored_spec(run: RunRecord, history: History) -> RunSpec | None:
         raise ConfigError(f"{path}: not readable as a run's spec") from error
 
 
-def _tracked(cell: Cell, trial: int | None, history: History) -> set[Seeds]:
-    """Return the seeds whose confirm runs the tracker has as finished, whoever did them."""
-    wanted = set(cell.study.confirm.seeds)
-    return wanted & {
-        run.seeds
+def _tracked(cell: Cell, trial: int | None, history: History) -> dict[str, Seeds]:
+    """Return digest and seeds of the confirm runs that the tracker has as finished."""
+    wanted = cell.study.confirm.seeds
+    return {
+        run.digest: run.seeds
         for run in history.of_cell(cell)
         if (run.group.phase, run.group.trial, run.state) == ("confirm", trial, "finished")
+        and run.seeds in wanted
     }
 
 
-def _confirmed(cell: Cell, spec: RunSpec, history: History, tracked: set[Seeds]) -> int:
+def _confirmed(cell: Cell, spec: RunSpec, history: History, tracked: Container[str]) -> int:
     """Count the confirm runs whose outcome stands in the store, as `Recorder` would find it.
 
     One that left no folder here was done on another machine.
@@ -181,7 +186,7 @@ def _confirmed(cell: Cell, spec: RunSpec, history: History, tracked: set[Seeds])
         except (OSError, ValueError) as error:
             raise ConfigError(f"{folder / 'outcome.json'}: not readable") from error
         here = outcome is not None and order.fulfilled_by(outcome)
-        done += here or (not folder.exists() and seeds in tracked)
+        done += here or (not folder.exists() and wanted.digest() in tracked)
     return done
 
 
