@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import tempfile
@@ -90,6 +91,7 @@ def measure(
             worked = 1000 * (busy - busy_before) / count
             tell(Cost(kind, sampler, trials, spent, worked))
 
+    gc.freeze()  # as the command line does
     with mock.patch("tuner.study.make_executor", return_value=_Untrained(training)):
         run_study(_study(max(marks), sampler), store=store, watch=watch)
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from tuner.algorithms import STATEFUL
 from tuner.plan import Cell
 from tuner.session import Session
 from tuner.space import Value, suggest
-from tuner.trials import budgeted, has_room
+from tuner.trials import Standing, stand
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,26 @@ def claim(study: optuna.Study, cell: Cell, session: Session) -> Claimed | None:
     is at.
     """
     trials = study.get_trials(deepcopy=False)
-    if not (_abandoned(trials, cell, session) or has_room(trials, cell)):
+    standing = stand(trials, cell)
+    abandoned = _abandoned(standing, cell, session)
+    if not (abandoned or standing.has_room):
         return None
     # One launcher at a time, or two would both see room for one more trial.
     with session.claims.exclusive(f"ask {study.study_name}") as turn:
         if turn.others:
             trials = study.get_trials(deepcopy=False)
-        adopted = bool(_abandoned(trials, cell, session))
-        if not adopted and has_room(trials, cell):
-            study.sampler = _sampler(cell, trials, len(trials))
+            standing = stand(trials, cell)
+            abandoned = _abandoned(standing, cell, session)
+        adopted = bool(abandoned)
+        if not adopted and standing.has_room:
+            study.sampler = _sampler(cell, standing, len(trials))
             asked = study.ask()
             if asked.number == len(trials):  # and not one that was queued
                 return _take(asked, cell, session, adopted=False)
-            trials = study.get_trials(deepcopy=False)
-        for trial in _abandoned(trials, cell, session):
-            study.sampler = _sampler(cell, trials, trial.number)
+            standing = stand(study.get_trials(deepcopy=False), cell)
+            abandoned = _abandoned(standing, cell, session)
+        for trial in abandoned:
+            study.sampler = _sampler(cell, standing, trial.number)
             asked = optuna.Trial(study, trial._trial_id)
             claimed = _take(asked, cell, session, adopted=adopted)
             if claimed is not None:
@@ -64,26 +69,23 @@ def claim(study: optuna.Study, cell: Cell, session: Session) -> Claimed | None:
 
 def _take(asked: optuna.Trial, cell: Cell, session: Session, *, adopted: bool) -> Claimed | None:
     name = _trial_claim(cell, asked.number)
-    if session.claims.take(name) is None:
+    if session.claims.take(name, new=not adopted) is None:
         return None
     point = suggest(asked, cell.study.arms[cell.arm].space)
     return Claimed(asked, point, name, adopted)
 
 
-def _abandoned(trials: Sequence[FrozenTrial], cell: Cell, session: Session) -> list[FrozenTrial]:
-    """Return the running trials of the budget that no living launcher holds."""
-    running = [t for t in budgeted(trials, cell) if t.state is TrialState.RUNNING]
-    held = session.claims.held() if running else frozenset()
-    return [trial for trial in running if _trial_claim(cell, trial.number) not in held]
+def _abandoned(standing: Standing, cell: Cell, session: Session) -> list[FrozenTrial]:
+    """Return the running trials that no living launcher holds."""
+    held = session.claims.held() if standing.running else frozenset()
+    return [t for t in standing.running if _trial_claim(cell, t.number) not in held]
 
 
 def _trial_claim(cell: Cell, number: int) -> str:
     return f"trial {number} of {study_name(cell)}"
 
 
-def _sampler(
-    cell: Cell, trials: Sequence[FrozenTrial], number: int
-) -> optuna.samplers.BaseSampler:
+def _sampler(cell: Cell, standing: Standing, number: int) -> optuna.samplers.BaseSampler:
     """Make the sampler of one trial, seeded by cell and trial.
 
     A fresh seed for every trial makes a resumed search equal to an uninterrupted one; samplers
@@ -93,6 +95,6 @@ def _sampler(
     seed = zlib.crc32(f"{search.sampler_seed} {cell.label}".encode())
     seed += 0 if search.sampler.kind in STATEFUL else number
     grid = {k: v.grid() or [] for k, v in cell.study.arms[cell.arm].space.items()}
-    beside = any(t.state is TrialState.RUNNING and t.number != number for t in trials)
+    beside = any(trial.number != number for trial in standing.running)
     parallel = cell.study.executor.workers > 1 or beside
     return search.sampler.build(seed % 2**32, grid=grid, parallel=parallel)

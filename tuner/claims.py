@@ -84,9 +84,17 @@ class Claims:
         with contextlib.suppress(Outage):
             self.launcher.close()
 
-    def take(self, name: str, accept: Accept = lambda content, fresh: False) -> Taken | None:
-        """Take a piece of work, unless it is done; None while another living launcher has it."""
-        return self.patience.persist(lambda: self._take(name, accept))
+    def take(
+        self, name: str, accept: Accept = lambda content, fresh: False, *, new: bool = False
+    ) -> Taken | None:
+        """Take a piece of work, unless it is done; None while another living launcher has it.
+
+        Args:
+            name: Its name.
+            accept: Says whether what came out of it will do.
+            new: Nobody is likely to have claimed it.
+        """
+        return self.patience.persist(lambda: self._take(name, accept, new=new))
 
     def keep(self, name: str) -> None:
         """Make sure that a claim is held, before something is done that cannot be undone.
@@ -136,7 +144,10 @@ class Claims:
         alive = {owner for owner in {row.owner for row in rows} if self.launcher.is_alive(owner)}
         return frozenset(row.name for row in rows if row.owner in alive)
 
-    def _take(self, name: str, accept: Accept) -> Taken | None:
+    def _take(self, name: str, accept: Accept, *, new: bool) -> Taken | None:
+        self.launcher.check()
+        if new and self._insert(name):
+            return Taken()
         while True:
             self.launcher.check()
             row = self._read(name)

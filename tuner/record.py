@@ -76,7 +76,8 @@ class Recorder:
             return order.fulfilled_by(Outcome.model_validate_json(content), fresh=fresh)
 
         with self._locks[digest]:
-            taken = self.claims.take(claim_of(digest), will_do)
+            new = not self.store.run_dir(digest).exists()
+            taken = self.claims.take(claim_of(digest), will_do, new=new)
             if taken is None:
                 return None
             if taken.content is None:

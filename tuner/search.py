@@ -18,7 +18,7 @@ from tuner.plan import Cell
 from tuner.session import Configuration, Session
 from tuner.threads import map_threads
 from tuner.trackers import RunState, aggregate
-from tuner.trials import REASON, Best, best_of, is_spent
+from tuner.trials import REASON, Best, best_of, stand
 
 MEMORY_CAP = "memory_cap"
 """Constraint of a trial: the bytes by which its predicted memory is over the study's cap."""
@@ -56,13 +56,17 @@ def search(cell: Cell, session: Session, storage: RDBStorage, *, parallel: int) 
             if claimed is not None:
                 _evaluate(study, cell, claimed, session, lock)
                 session.bear_failures()
-            elif is_spent(study, cell):
+            elif _is_spent(study, cell):
                 return
             else:
                 session.ending.pause(session.claims.poll_seconds)
 
     map_threads(work, range(parallel), parallel, on_error=session.ending.close)
-    return best_of(study, cell) if is_spent(study, cell) else None
+    return best_of(study, cell) if _is_spent(study, cell) else None
+
+
+def _is_spent(study: optuna.Study, cell: Cell) -> bool:
+    return stand(study.get_trials(deepcopy=False), cell).is_spent
 
 
 def _open(cell: Cell, storage: RDBStorage) -> optuna.Study:

@@ -43,24 +43,52 @@ def best_of(study: optuna.Study, cell: Cell) -> Best | None:
     return Best(best.number, best.params)
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where a cell's search stands."""
+
+    running: Sequence[FrozenTrial]
+    """Trials that are going on, or were left by a launcher that died."""
+    counted: int
+    """Trials that the budget counts: all but those that died with their launcher."""
+    ended: int
+    """Of the trials of the budget, those that have ended."""
+    queued: bool
+    """A trial waits, such as one of a dead launcher's that is to be done again."""
+    budget: int
+
+    @property
+    def has_room(self) -> bool:
+        """Say whether one more trial may begin."""
+        return self.queued or self.counted < self.budget
+
+    @property
+    def is_spent(self) -> bool:
+        """Say whether all trials of the budget have ended, whoever did them."""
+        return self.ended == self.budget
+
+
+def stand(trials: Sequence[FrozenTrial], cell: Cell) -> Standing:
+    """Look at a search's trials, once: there may be thousands.
+
+    The budget's trials are the first, should the study have been given less since.
+    """
+    running, counted, ended, queued = [], 0, 0, False
+    budget = cell.study.search.trials
+    for trial in trials:
+        state = trial.state
+        if state is TrialState.FAIL and REASON not in trial.user_attrs:
+            continue
+        queued = queued or state is TrialState.WAITING
+        if counted < budget:
+            ended += state.is_finished()
+            if state is TrialState.RUNNING:
+                running.append(trial)
+        counted += 1
+    return Standing(running, counted, ended, queued, budget)
+
+
 def budgeted(trials: Sequence[FrozenTrial], cell: Cell) -> list[FrozenTrial]:
-    """Return the first trials up to the budget, should the study have been given less since."""
-    return counted(trials)[: cell.study.search.trials]
-
-
-def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Return the trials that the budget counts: all but those that died with their launcher."""
-    return [t for t in trials if t.state is not TrialState.FAIL or REASON in t.user_attrs]
-
-
-def has_room(trials: Sequence[FrozenTrial], cell: Cell) -> bool:
-    """Say whether the budget has room for one more, or a dead launcher's is queued again."""
-    queued = any(trial.state is TrialState.WAITING for trial in trials)
-    return queued or len(counted(trials)) < cell.study.search.trials
-
-
-def is_spent(study: optuna.Study, cell: Cell) -> bool:
-    """Say whether all trials of the budget have ended, whoever did them."""
-    trials = budgeted(study.get_trials(deepcopy=False), cell)
-    ended = all(trial.state.is_finished() for trial in trials)
-    return ended and len(trials) == cell.study.search.trials
+    """Return the first trials that count, up to the budget."""
+    counted = [t for t in trials if t.state is not TrialState.FAIL or REASON in t.user_attrs]
+    return counted[: cell.study.search.trials]

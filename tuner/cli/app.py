@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from enum import StrEnum
 from pathlib import Path
@@ -92,6 +93,7 @@ def run_study_command(
     if timeout is not None:
         config = config.model_copy(update={"timeout_seconds": timeout})
     console = Console()
+    gc.freeze()  # modules and their like, half a million objects, never go
     with LiveView(console, plan(config), workers=config.executor.workers) as view:
         outcome = run_study(
             config,
