@@ -103,9 +103,11 @@ class _Run:
         config: Any = model.config
         config.use_cache = False  # as the Trainer does
         if spec.train.gradient_checkpointing:
-            model.activation_checkpointing_enable(  # type: ignore[operator]
-                activation_checkpointing_kwargs={"use_reentrant": False}
-            )
+            options: dict[str, Any] = {"use_reentrant": False}
+            if setting.cuda:  # torch suspends the mode in `backward`, where layers run again
+                options["context_fn"] = lambda: (nullcontext(), CudaAttention())
+            enable: Any = model.activation_checkpointing_enable
+            enable(activation_checkpointing_kwargs=options)
         if setting.precision in HALF and not setting.engine:
             _autocast(model, HALF[setting.precision])
 

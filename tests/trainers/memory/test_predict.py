@@ -32,6 +32,22 @@ def test_the_peak_is_what_the_allocator_records(
     assert predicted == pytest.approx(run_peak(spec, tmp_path / "run"), rel=0.01)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_checkpoints_under_cuda_kernels_keep_less(precision: str) -> None:
+    """What the layers compute again in backward is traced with the same kernels."""
+    large = {"batch_size": 32, "max_length": 256, "precision": precision}
+    kept, again = (
+        predict_memory(
+            toy_spec(model="tiny-llama", train={**large, "gradient_checkpointing": on}),
+            labels=2,
+            device="cuda",
+        )
+        for on in (False, True)
+    )
+    assert again.categories.activations < kept.categories.activations / 2
+    assert again.train_peak_bytes < kept.train_peak_bytes
+
+
 def test_categories_add_up_to_the_peak() -> None:
     """What is shown by category is the training peak, and weights are counted to the byte."""
     prediction = predict_memory(toy_spec(), labels=3)

@@ -72,6 +72,17 @@ def test_one_configuration_from_a_config_file(config: Path) -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_rank_under_zero_in_half_precision(config: Path, precision: str) -> None:
+    """A stage is all of DeepSpeed's config that has to be named."""
+    words = ("--model", str(config), "--ranks", "2", "--precision", precision)
+    by_stage = [json.loads(_run(*words, "--zero", stage, "--json")) for stage in ("1", "3")]
+    states = [out["categories"]["optimizer"] for out in by_stage]
+    # Two moments and a float32 copy of each weight, divided by two.
+    assert states == [pytest.approx(6 * out["trainable_parameters"], abs=8) for out in by_stage]
+    assert by_stage[1]["categories"]["parameters"] < by_stage[0]["categories"]["parameters"]
+
+
 def test_what_fits_is_listed_best_first_with_its_command(config: Path) -> None:
     """Full fine-tuning in smaller micro-batches comes before the adapters."""
     wanted = Configuration(str(config), batch_size=64, length=64)
