@@ -18,7 +18,7 @@ def smaller(spec: RunSpec, during: str) -> RunSpec | None:
     """
     settings = spec.train
     if during == "train" and settings.batch_size > 1:
-        divisor = _smallest_divisor(settings.batch_size)
+        divisor = smallest_divisor(settings.batch_size)
         changes = {
             "batch_size": settings.batch_size // divisor,
             "gradient_accumulation": settings.gradient_accumulation * divisor,
@@ -36,5 +36,6 @@ def retry_params(asked: RunSpec, tried: RunSpec) -> dict[str, str]:
     return {f"retry.{name}": str(now[name]) for name in now if now[name] != before[name]}
 
 
-def _smallest_divisor(number: int) -> int:
+def smallest_divisor(number: int) -> int:
+    """Return the smallest divisor above 1: the number itself where it is prime."""
     return next((n for n in range(2, int(number**0.5) + 1) if number % n == 0), number)

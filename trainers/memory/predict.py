@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from trainers.contract import RunSpec
+from trainers.errors import ConfigError
 from trainers.memory.prediction import MemoryPrediction, Rows
 from trainers.memory.states import Sharding
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _PHASES = ("load", "train", "eval")
 
@@ -30,7 +34,8 @@ def predict_memory(
         device: Whose kernels to follow; by default those of the device that is here.
 
     Raises:
-        TunerError: No such model, or a method that cannot be applied to it.
+        TunerError: No such model, a method that cannot be applied to it, or rows that are longer
+            than it.
     """
     import torch
 
@@ -50,6 +55,7 @@ def predict_memory(
     total = sum(p.numel() for p in model.parameters())
     longest = spec.train.max_length
     rows = rows or Rows(length=longest, eval_length=longest)
+    _check_length(model, spec, rows)
     setting = Setting(rows, precision, cuda, sharding.engine)
     ledger = trace(model, spec, setting)
     width = 2 if sharding.engine and precision in HALF else 4
@@ -66,3 +72,14 @@ def predict_memory(
         framework_bytes=framework_bytes(cuda=cuda),
         trainable_parameters=trained,
     )
+
+
+def _check_length(model: nn.Module, spec: RunSpec, rows: Rows) -> None:
+    from trainers.methods.positions import position_count
+
+    longest, positions = max(rows.length, rows.eval_length), position_count(model)
+    if positions is not None and longest > positions:
+        raise ConfigError(
+            f"train.max_length: {spec.model.name} has {positions} positions; "
+            f"got rows of {longest} tokens, allowed: at most {positions}"
+        )

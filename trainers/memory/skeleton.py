@@ -5,6 +5,8 @@ torch is imported at the top: only a trace imports this file.
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import nn
 
@@ -18,7 +20,12 @@ def build(spec: RunSpec, labels: int) -> nn.Module:
         TunerError: No such model, or a method that cannot be applied to it.
     """
     names = tuple(str(index) for index in range(labels))
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.device("meta"),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # the run itself will say them
         return spec.method.apply(spec.model.outline(names, spec.train.attention))
 
 

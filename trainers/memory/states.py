@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -108,8 +109,8 @@ def states(
     Raises:
         ConfigError: A value outside of these.
     """
-    if parameters <= 0:
-        raise ConfigError(f"--parameters: must be above 0, got {parameters:g}")
+    if not 0 < parameters < math.inf:  # false for nan
+        raise ConfigError(f"--parameters: must be above 0 and finite, got {parameters:g}")
     if precision not in PRECISIONS:
         raise ConfigError(f"--precision: got {precision!r}; known: {known(PRECISIONS)}")
     if optimizer not in OPTIMIZERS:

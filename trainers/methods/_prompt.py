@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainers.errors import ConfigError
+from trainers.methods.positions import position_count
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +20,9 @@ def adapt_prompt(model: PeftModel) -> None:
     and would classify the last position, a pad token in every row but the longest.
     """
     classifier: Any = model.get_base_model()
-    watch = _Watch(model.active_peft_config.num_virtual_tokens, _positions(classifier.base_model))
+    watch = _Watch(
+        model.active_peft_config.num_virtual_tokens, position_count(classifier.base_model)
+    )
     classifier.base_model.register_forward_pre_hook(watch.enter, with_kwargs=True)
     if hasattr(classifier, "score"):
         classifier.score.register_forward_hook(watch.score)
@@ -68,16 +71,6 @@ class _Watch:
         rows = torch.arange(len(output), device=output.device)
         chosen = output[rows, self.last.to(output.device)]
         return torch.cat([output[:, :-1], chosen.unsqueeze(1)], dim=1)
-
-
-def _positions(body: nn.Module) -> int | None:
-    """Return how many positions a body with learned position embeddings has, else None."""
-    for name, module in body.named_modules():
-        if name.rpartition(".")[2] in ("position_embeddings", "wpe"):
-            # RoBERTa's positions start after its pad token's.
-            padding = getattr(module, "padding_idx", None)
-            return int(module.num_embeddings) - (0 if padding is None else padding + 1)
-    return None
 
 
 def _checkpoints(body: nn.Module) -> bool:

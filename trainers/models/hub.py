@@ -122,11 +122,13 @@ class Hub(ModelSource):
 
     def outline(self, labels: tuple[str, ...], attention: str) -> PreTrainedModel:
         """Build the classifier from its config: the Hub's, a folder's or a file's."""
+        from huggingface_hub.errors import StrictDataclassError
         from transformers import AutoConfig
 
         from trainers.models._outline import from_config
         from trainers.models._quiet import quiet
 
+        unbuildable = (StrictDataclassError, TypeError, RuntimeError, ArithmeticError)  # numbers
         where = self.id if Path(self.id).is_file() else self._where()
         with quiet():
             try:
@@ -137,10 +139,10 @@ class Hub(ModelSource):
                     id2label=dict(enumerate(labels)),
                     label2id={label: index for index, label in enumerate(labels)},
                 )
-                if config.pad_token_id is None:
+                if getattr(config, "pad_token_id", None) is None:
                     config.pad_token_id = 0  # `model` asks the tokenizer; here any will do
                 return from_config(config, attention)
-            except (OSError, ValueError, ImportError, KeyError) as error:
+            except (OSError, ValueError, ImportError, LookupError, *unbuildable) as error:
                 raise self._unusable("config", error) from error
 
     def _settle(self, model: PreTrainedModel, unfilled: set[str]) -> None:
@@ -190,12 +192,15 @@ class Hub(ModelSource):
         return path
 
     def _unusable(self, part: str, error: Exception) -> ModelError:
-        reason = str(error).strip().partition("\n")[0]
+        first, _, rest = str(error).strip().partition("\n")
+        reason = f"{first} {rest.strip()}" if first.endswith(":") and "\n" not in rest else first
         hint = "check the spelling, the network and, for a gated model, `hf auth login`"
         if "safetensors" in reason:
             hint = "set allow_pickle: true to read a .bin file"
         elif "trust_remote_code" in str(error):
             hint = "set trust_remote_code: true if you trust its code"
+        elif "AutoModelForSequenceClassification" in reason:
+            hint = "expected a kind of model that transformers has a text classifier for"
         elif self.id.endswith(".json"):
             hint = "expected the config.json of a model in transformers' format"
         elif Path(self.id).is_dir() or self.id.startswith(_PACKAGE):

@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 _WAYS = "name a STUDY, --model or --parameters"
+_OPTIONS = {
+    "study": ("store", "data_dir"),
+    "parameters": ("precision", "optimizer", "zero", "ranks"),
+}
+"""What each way of asking reads; `--model` reads all."""
 
 
 @app.command("memory", epilog="Example: tuner memory --model roberta-base --method lora")
 def memory(
+    context: typer.Context,
     study: Annotated[
         str | None, typer.Argument(help="A study: a row for each of its cells.")
     ] = None,
@@ -56,6 +62,7 @@ def memory(
 
     if sum(way is not None for way in (study, parameters, model)) != 1:
         raise ConfigError(f"memory: {_WAYS}, one of them")
+    _refuse_unread(context)
     stages = parse_stages(zero)
     if parameters is not None:
         wish = StatesWish(parameters, precision, optimizer, ranks, stages)
@@ -86,6 +93,20 @@ def memory(
         device=device,
     )
     _configuration(chosen, fits, as_json=as_json)
+
+
+def _refuse_unread(context: typer.Context) -> None:
+    """Refuse an option that would not be read."""
+    for way, read in _OPTIONS.items():
+        if context.params[way] is None:
+            continue
+        for name in context.params.keys() - {way, *read, "as_json"}:
+            source = context.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                said = ", ".join(f"--{option.replace('_', '-')}" for option in (*read, "json"))
+                with_what = "a STUDY" if way == "study" else f"--{way}"
+                option = name.replace("_", "-")
+                raise ConfigError(f"--{option}: not read with {with_what}; allowed: {said}")
 
 
 def _study(study: str, store: str, data_dir: Path | None, *, as_json: bool) -> None:

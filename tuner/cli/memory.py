@@ -12,7 +12,7 @@ from trainers.memory.prediction import CATEGORIES
 from trainers.memory.states import STAGES, Sharding, States, states
 
 if TYPE_CHECKING:
-    from tuner.footprint import Configuration, Need
+    from tuner.footprint import Fitting, Need
 
 _BAR = 24
 _GIB = 2**30
@@ -125,19 +125,21 @@ def study_lines(name: str, needs: Sequence[Need]) -> Iterator[str]:
     yield _UNITS
 
 
-def fits_lines(found: Sequence[tuple[Configuration, Need]], cap: int) -> Iterator[str]:
+def fits_lines(fitting: Fitting, cap: int) -> Iterator[str]:
     """Yield what fits, best first, each with its command."""
     yield f"fits in {_gb(cap)}, the framework counted; best first"
     yield ""
-    for number, (chosen, need) in enumerate(found, start=1):
+    for number, (chosen, need) in enumerate(fitting.found, start=1):
         yield f"{number:2}. {chosen.name}"
         yield f"    {_gb(need.whole_bytes)}, trains {_count(need.trainable_parameters)}"
         yield f"    {chosen.command()}"
+    for method, reason in fitting.left_out.items():
+        yield f"left out: {method}: {reason}"
     yield ""
     yield _UNITS
 
 
-def fits_json(found: Sequence[tuple[Configuration, Need]], cap: int) -> str:
+def fits_json(fitting: Fitting, cap: int) -> str:
     """Return what fits as JSON."""
     rows = [
         {
@@ -151,9 +153,10 @@ def fits_json(found: Sequence[tuple[Configuration, Need]], cap: int) -> str:
             "command": chosen.command(),
             **need.model_dump(),
         }
-        for chosen, need in found
+        for chosen, need in fitting.found
     ]
-    return json.dumps({"cap_bytes": cap, "unit": "bytes", "fits": rows}, indent=2)
+    tree = {"cap_bytes": cap, "unit": "bytes", "fits": rows, "left_out": dict(fitting.left_out)}
+    return json.dumps(tree, indent=2)
 
 
 _UNITS = "GB is 1e9 bytes, GiB 2^30."

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from trainers.errors import ConfigError
 from tuner.footprint.need import Need
 from tuner.footprint.single import Configuration, need_of
+from tuner.retry import smallest_divisor
 from tuner.sizes import show_bytes
 
 _METHODS = ("full", "lora", "bottleneck", "head")
-_SMALLEST = 1
 
 
-def fitting(
-    wanted: Configuration, cap: int, *, methods: tuple[str, ...] = _METHODS
-) -> list[tuple[Configuration, Need]]:
-    """Return what fits, best first.
+@dataclass(frozen=True)
+class Fitting:
+    """What fits, best first, and which methods were left out."""
+
+    found: list[tuple[Configuration, Need]]
+    left_out: Mapping[str, str]
+    """Method that cannot be applied to the model, and why."""
+
+
+def fitting(wanted: Configuration, cap: int, *, methods: tuple[str, ...] = _METHODS) -> Fitting:
+    """Return what fits, best first. A method that the model does not let in is left out.
 
     Of each method, with checkpointing and without, and of each stage of ZeRO where there are
     several ranks, it is the largest micro-batch that fits, at most the one that is wanted and the
@@ -28,39 +36,42 @@ def fitting(
         TunerError: No such model.
     """
     _check_weights(wanted, cap)
-    found = []
-    for chosen in _variants(wanted, methods):
-        fit = _largest(chosen, cap)
-        if fit is not None:
-            found.append(fit)
+    found: list[tuple[Configuration, Need]] = []
+    left_out: dict[str, str] = {}
+    for method in methods:
+        fits = (_largest(chosen, cap) for chosen in _variants(wanted.but(method=method)))
+        try:
+            found += [fit for fit in fits if fit is not None]
+        except ConfigError as error:
+            if not str(error).startswith("method"):
+                raise
+            left_out[method] = str(error)
     if not found:
         raise ConfigError(
             f"--fits: nothing fits in {show_bytes(cap)}, not even one row at a time; allow more "
             "memory, fewer --length, or more --ranks with --zero 3"
         )
-    return sorted(found, key=_rank)
+    return Fitting(sorted(found, key=_rank), left_out)
 
 
-def _variants(wanted: Configuration, methods: tuple[str, ...]) -> Iterator[Configuration]:
+def _variants(wanted: Configuration) -> Iterator[Configuration]:
     stages = (None, 1, 2, 3) if wanted.ranks > 1 else (wanted.stage,)
-    for method in methods:
-        for stage in stages:
-            for checkpointing in (False, True):
-                yield wanted.but(method=method, stage=stage, checkpointing=checkpointing)
+    for stage in stages:
+        for checkpointing in (False, True):
+            yield wanted.but(stage=stage, checkpointing=checkpointing)
 
 
 def _largest(wanted: Configuration, cap: int) -> tuple[Configuration, Need] | None:
-    """Halve the micro-batch until it fits; the effective batch stays."""
-    rows, accumulation = wanted.batch_size, wanted.accumulation
-    while rows >= _SMALLEST:
-        tried = wanted.but(batch_size=rows, accumulation=accumulation)
-        predicted = need_of(tried)
-        if predicted.whole_bytes <= cap:
-            return tried, predicted
-        if rows % 2:
+    """Divide the micro-batch until it fits, down to one row; the effective batch stays."""
+    tried = wanted
+    while (predicted := need_of(tried)).whole_bytes > cap:
+        if tried.batch_size == 1:
             return None
-        rows, accumulation = rows // 2, accumulation * 2
-    return None
+        divisor = smallest_divisor(tried.batch_size)
+        tried = tried.but(
+            batch_size=tried.batch_size // divisor, accumulation=tried.accumulation * divisor
+        )
+    return tried, predicted
 
 
 def _rank(fit: tuple[Configuration, Need]) -> tuple[int, bool, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,17 +89,17 @@ class Configuration:
 
     def command(self) -> str:
         """Return the command that predicts it."""
-        words = ["tuner memory", f"--model {self.model}", f"--method {self.method}"]
-        words += [f"--batch-size {self.batch_size}", f"--length {self.length}"]
-        words += [f"--precision {self.precision}"]
+        words = ["tuner", "memory", "--model", self.model, "--method", self.method]
+        words += ["--batch-size", str(self.batch_size), "--length", str(self.length)]
+        words += ["--precision", self.precision]
         defaults = Configuration(self.model)
         for field in ("optimizer", "accumulation", "attention", "labels", "device"):
             if getattr(self, field) != getattr(defaults, field):
-                words.append(f"--{field} {getattr(self, field)}")
+                words += [f"--{field}", str(getattr(self, field))]
         words += ["--checkpointing"] if self.checkpointing else []
-        words += [] if self.stage is None else [f"--zero {self.stage}"]
-        words += [f"--ranks {self.ranks}"] if self.ranks > 1 else []
-        return " ".join(words)
+        words += [] if self.stage is None else ["--zero", str(self.stage)]
+        words += ["--ranks", str(self.ranks)] if self.ranks > 1 else []
+        return shlex.join(words)
 
     def but(self, **changes: Any) -> Configuration:
         """Return it with some options changed."""
@@ -115,9 +116,11 @@ def need_of(configuration: Configuration) -> Need:
 
     spec = configuration.spec()
     device: Any = configuration.device
-    return need(
-        configuration.name, predict_memory(spec, labels=configuration.labels, device=device)
-    )
+    try:
+        predicted = predict_memory(spec, labels=configuration.labels, device=device)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("train.max_length", "--length")) from error
+    return need(configuration.name, predicted)
 
 
 def _model(text: str) -> object:
@@ -128,6 +131,8 @@ def _model(text: str) -> object:
     short = named(ModelSource, "trainers.models")  # type: ignore[type-abstract]  # a base
     if text in short:
         return text
+    if not text.strip():
+        raise ConfigError("--model: got an empty name; allowed: a model's name or config.json")
     path = Path(text).expanduser()
     if path.suffix == ".json" and not path.is_file():
         raise ConfigError(f"--model {text}: no such file; expected a model's config.json")

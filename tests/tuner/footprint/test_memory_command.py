@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from tests.specs import toy_study
 from trainers.errors import TunerError
 from tuner.cli.command_memory import app
+from tuner.cli.memory import fits_lines
 from tuner.footprint import Configuration, fitting, need_of, study_needs
 from tuner.study import run_study
 from tuner.trackers import open_reader
@@ -88,7 +90,7 @@ def test_what_fits_is_listed_best_first_with_its_command(config: Path) -> None:
     wanted = Configuration(str(config), batch_size=64, length=64)
     whole = need_of(wanted)
     cap = whole.framework_bytes + whole.predicted_peak_bytes // 3
-    found = fitting(wanted, cap, methods=("full", "lora"))
+    found = fitting(wanted, cap, methods=("full", "lora")).found
     assert found[0][0].method == "full"
     assert all(need.whole_bytes <= cap for _, need in found)
     first = found[0][0]
@@ -123,6 +125,14 @@ _CONFIG = "CONFIG"
         ((), "name a STUDY"),
         (("quickstart", "--parameters", "3e9"), "one of them"),
         (("--parameters", "-3"), "--parameters: must be above 0"),
+        (("--parameters", "nan"), "--parameters: must be above 0 and finite"),
+        (("--parameters", "1e400"), "got inf"),
+        (("--parameters", "3e9", "--fits", "1GB"), "--fits: not read with --parameters"),
+        (("--parameters", "3e9", "--method", "full"), "--method: not read with --parameters"),
+        (("quickstart", "--zero", "2"), "--zero: not read with a STUDY; allowed: --store"),
+        (("--model", ""), "--model: got an empty name"),
+        (("--model", _CONFIG, "--length", "600"), "--length: config.json has 512 positions"),
+        (("--model", _CONFIG, "--length", "600", "--fits", "9GB"), "--length: config.json has"),
         (("--parameters", "3e9", "--precision", "int4"), "--precision: got 'int4'"),
         (("--parameters", "3e9", "--zero", "4"), "--zero: got '4'"),
         (("--parameters", "3e9", "--optimizer", "lion"), "--optimizer: got 'lion'"),
@@ -153,6 +163,61 @@ def test_a_config_without_a_model_type_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(TunerError, match="model_type") as caught:
         need_of(Configuration(str(path)))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hidden_size": "abc"}, "'hidden_size'.*'abc'"),
+        ({"hidden_size": -64}, "-64"),
+        ({"num_attention_heads": 0}, "cannot load the config"),
+        ({"vocab_size": 0}, "cannot load the config"),
+        ({"model_type": "clip"}, "CLIPConfig.*text classifier"),
+    ],
+    ids=str,
+)
+def test_a_config_that_no_classifier_is_built_from_is_one_line(
+    config: Path, changes: dict[str, object], said: str
+) -> None:
+    """The file is named with what is wrong in it."""
+    config.write_text(json.dumps(json.loads(config.read_text()) | changes))
+    with pytest.raises(TunerError, match=f"{config}.*{said}") as caught:
+        need_of(Configuration(str(config)))
+    assert "\n" not in str(caught.value)
+
+
+def test_roberta_counts_positions_after_its_pad_token(config: Path) -> None:
+    """Of 514 positions a row may have 512."""
+    tree = {"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}
+    config.write_text(json.dumps(json.loads(config.read_text()) | tree))
+    assert need_of(Configuration(str(config), batch_size=1, length=512)).train_peak_bytes
+    with pytest.raises(TunerError, match="has 512 positions; got rows of 513"):
+        need_of(Configuration(str(config), batch_size=1, length=513))
+
+
+def test_a_method_that_does_not_fit_the_model_is_left_out_by_name(tmp_path: Path) -> None:
+    """The others are listed; commands can be pasted although the path has a space."""
+    folder = tmp_path / "my models"
+    folder.mkdir()
+    path = folder / "config.json"
+    tree = {"model_type": "gpt2", "n_embd": 32, "n_layer": 1, "n_head": 2, "vocab_size": 50}
+    path.write_text(json.dumps(tree))
+    fitted = fitting(Configuration(str(path), batch_size=4, length=16), 10**9)
+    assert {chosen.method for chosen, _ in fitted.found} == {"full", "lora", "head"}
+    assert list(fitted.left_out) == ["bottleneck"]
+    assert "GPT2" in fitted.left_out["bottleneck"]
+    words = shlex.split(fitted.found[0][0].command())
+    assert words[0] == "tuner"
+    assert json.loads(_run(*words[2:], "--json"))["trainable_parameters"]
+    assert any(line.startswith("left out: bottleneck: ") for line in fits_lines(fitted, 10**9))
+
+
+def test_an_odd_batch_is_divided_down_to_one_row(config: Path) -> None:
+    """Nine rows become three, then one."""
+    wanted = Configuration(str(config), batch_size=9, length=256)
+    cap = need_of(wanted.but(batch_size=1, accumulation=9)).whole_bytes
+    (chosen, _), *_ = fitting(wanted, cap, methods=("full",)).found
+    assert (chosen.batch_size, chosen.accumulation) == (1, 9)
 
 
 def test_a_model_that_looks_at_its_tokens_is_one_line(tmp_path: Path) -> None:

@@ -1,0 +1,21 @@
+"""Count the positions of a model: how many tokens a row may have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def position_count(model: nn.Module) -> int | None:
+    """Return how many positions a model with learned position embeddings has, else None."""
+    from torch import nn
+
+    for name, module in model.named_modules():
+        learned = name.rpartition(".")[2] in ("position_embeddings", "wpe")
+        if learned and isinstance(module, nn.Embedding):
+            # RoBERTa's positions start after its pad token's.
+            padding = module.padding_idx
+            return module.num_embeddings - (0 if padding is None else padding + 1)
+    return None
