@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from sqlalchemy import create_engine, text
+
 from bench.made_up import make_events, make_result
 from trainers.contract import Emit, RunResult, RunSpec, Workspace
 from tuner.config import StudyConfig
@@ -41,6 +43,8 @@ class Cost:
     """On the wall, besides the training; the mean of the last tenth of the trials."""
     busy: float
     """On a processor, in the launcher, while the training goes on or not."""
+    transactions: float
+    """Writing ones, in PostgreSQL; 0 on SQLite, where they are not counted."""
 
 
 class _Untrained(Executor):
@@ -77,19 +81,27 @@ def measure(
     tell: Callable[[Cost], None],
 ) -> None:
     """Run a study of one cell, trainings of so many seconds; tell a trial's cost at each mark."""
-    ended: list[tuple[float, float]] = [(time.perf_counter(), time.process_time())]
+    count_transactions = _counter(store)
+
+    def look() -> tuple[float, float, int]:
+        return time.perf_counter(), time.process_time(), count_transactions()
+
+    ended = [look()]
 
     def watch(notice: RunNotice) -> None:
         if notice.state == "running" or notice.phase != "search":
             return
-        ended.append((time.perf_counter(), time.process_time()))
+        ended.append(look())
         trials = len(ended) - 1
         if trials in marks:
             count = max(5, trials // 10)
-            (wall, busy), (wall_before, busy_before) = ended[-1], ended[-1 - count]
-            spent = 1000 * ((wall - wall_before) / count - training)
-            worked = 1000 * (busy - busy_before) / count
-            tell(Cost(kind, sampler, trials, spent, worked))
+            wall, busy, made = (
+                (now - before) / count
+                for now, before in zip(ended[-1], ended[-1 - count], strict=True)
+            )
+            spent = 1000 * (wall - training)
+            # Looking takes one transaction itself.
+            tell(Cost(kind, sampler, trials, spent, 1000 * busy, max(0.0, made - 1)))
 
     gc.freeze()  # as the command line does
     with mock.patch("tuner.study.make_executor", return_value=_Untrained(training)):
@@ -108,6 +120,20 @@ def _study(trials: int, sampler: str) -> StudyConfig:
         "arms": {"full": {"method": "full", "space": space}},
     }
     return parse_study(tree)
+
+
+def _counter(store: Store) -> Callable[[], int]:
+    """Return what tells the number of PostgreSQL's last writing transaction."""
+    if store.shared is None:
+        return lambda: 0
+    engine = create_engine(store.database_url, isolation_level="AUTOCOMMIT")
+    number = text("SELECT txid_current()")
+
+    def count() -> int:
+        with engine.connect() as connection:
+            return int(connection.execute(number).scalar_one())
+
+    return count
 
 
 @contextlib.contextmanager
