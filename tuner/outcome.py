@@ -39,6 +39,8 @@ class Order:
     """Names the configuration in the outcome."""
     data: Mapping[str, str]
     """Digest of each split as the data are now; empty where they are not known."""
+    shared: bool = False
+    """Other launchers may write to its group."""
 
     def fulfilled_by(self, outcome: Outcome, *, fresh: bool = False) -> bool:
         """Say whether an earlier outcome stands for this run.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,12 +99,31 @@ class Recorder:
         outcome = read_outcome(self.store.run_dir(order.spec.digest()))
         reused = outcome is not None and order.fulfilled_by(outcome)
         if outcome is not None and reused:
-            self._complete(order, outcome)
-            self._track(order, outcome, watch)
+            with self._completed(order, outcome):
+                self._track(order, outcome, watch)
         else:
             run_id = self.tracker.open_run(order.group_id, order.spec, adopt=False)
             outcome = self._do(order, run_id, watch)
         return Recorded(outcome, reused)
+
+    @contextmanager
+    def _completed(self, order: Order, outcome: Outcome) -> Iterator[None]:
+        """Say in the claim what came out of a run, around telling the tracker.
+
+        Launchers that share the group take what the tracker shows as running for abandoned once
+        the claim says that it is done; else the claim, which may be lost, comes first.
+
+        Raises:
+            LauncherReplaced: Another launcher has taken the run over.
+        """
+        claim, content = claim_of(order.spec.digest()), outcome.model_dump_json()
+        if order.shared:
+            self.claims.keep(claim)
+            yield
+            self.claims.complete(claim, content)
+        else:
+            self.claims.complete(claim, content)
+            yield
 
     def _track(self, order: Order, outcome: Outcome, watch: Emit) -> None:
         """Give the tracker an earlier run, and show its events, where this machine has them."""
@@ -138,17 +159,9 @@ class Recorder:
             run_id = self.tracker.open_run(order.group_id, order.spec, adopt=False, extra=extra)
             tried = self._try(order, tried.next, run_id, watch)
         write_whole(folder / "outcome.json", tried.outcome.model_dump_json())
-        self._complete(order, tried.outcome)
-        self._close(run_id, tried.outcome, folder)
+        with self._completed(order, tried.outcome):
+            self._close(run_id, tried.outcome, folder)
         return tried.outcome
-
-    def _complete(self, order: Order, outcome: Outcome) -> None:
-        """Say in the claim what came out of a run, before anything is done that others would not.
-
-        Raises:
-            LauncherReplaced: Another launcher has taken the run over.
-        """
-        self.claims.complete(claim_of(order.spec.digest()), outcome.model_dump_json())
 
     def _try(self, order: Order, spec: RunSpec, run_id: str, watch: Emit) -> _Tried:
         folder = self.store.run_dir(order.spec.digest())

@@ -181,7 +181,9 @@ class Session:
 
         self.watch(begun)
         data = made.cell.data.get(spec.seeds.data, {})
-        recorded = self.recorder.run(Order(spec, made.group_id, made.name, data), pass_on)
+        recorded = self.recorder.run(
+            Order(spec, made.group_id, made.name, data, shared=made.shared), pass_on
+        )
         if recorded is None:
             return None
         outcome = recorded.outcome
