@@ -74,7 +74,7 @@ def check_tracked(server: MlflowServer, store: Path, study: str, *, runs: int) -
     assert set(results.values()) == {1}
     states = Counter(row[0] for row in ask(server.database, study, "SELECT status FROM runs"))
     assert states.pop("FINISHED") == runs
-    assert list((store / "outbox").glob("*")) == []
+    assert list((store / "outbox").glob("*.jsonl")) == []
     return Counter(states)
 
 
