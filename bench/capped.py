@@ -40,7 +40,7 @@ fp32, batch size and length drawn at random, every one in a process of its own.
   has a model, without the pages of files.
 - **The hard limit** is RLIMIT_AS and RLIMIT_DATA: what a run has of either when it begins, plus
   the cap, minus its own memory then. RLIMIT_AS alone is too kind: addresses that malloc had
-  reserved before count as used, and where it gets no new ones it takes 20 to 50 MB from there.
+  reserved before count as used, and where it gets no new ones it seems to take from there.
 - **Need** is what a run's address space grew to at its fullest (VmPeak), minus what it was when
   it began, plus its own memory then: the least limit that the run would have got through under.
 - **A refusal is false** if the run gets through under the hard limit: each refused trial is
