@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from trainers.errors import ConfigError
@@ -17,6 +18,7 @@ from tuner.trackers.base import (
     Tracker,
 )
 from tuner.trackers.faults import TrackerAway, TrackerRefused
+from tuner.trackers.files import alone
 from tuner.trackers.memory import MemoryTracker
 from tuner.trackers.names import entity_name
 
@@ -113,12 +115,18 @@ def open_reader(store: str | Path) -> Reader:
 
 
 def log_report(store: str | Path, study: str, folder: Path) -> str:
-    """Do as `Tracker.log_report`, without importing MLflow where the study has its run already."""
+    """Do as `Tracker.log_report`, without importing MLflow where the study has its run already.
+
+    Launchers that share a folder end at the same moment: one at a time makes the report.
+    """
     from tuner.trackers.sql_reader import open_sql_reader
 
-    reader = open_sql_reader(locate_store(store).tracking_uri, lambda: open_tracker(store))
-    replaced = reader.replace_report(study, folder) if reader else None
-    return replaced or open_tracker(store).log_report(study, folder)
+    address = locate_store(store)
+    shared = address.artifact_uri is None
+    with contextlib.nullcontext() if shared else alone(Path(store) / ".report"):
+        reader = open_sql_reader(address.tracking_uri, lambda: open_tracker(store))
+        replaced = reader.replace_report(study, folder) if reader else None
+        return replaced or open_tracker(store).log_report(study, folder)
 
 
 def report_folder(store: str | Path, study: str) -> Path | None:

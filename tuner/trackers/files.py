@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -34,6 +37,14 @@ def replace_files(source: Path, target: Path) -> None:
     for path in sorted(target.rglob("*"), reverse=True):
         if not (source / path.relative_to(target)).exists():
             path.rmdir() if path.is_dir() else path.unlink()
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let one process of this machine at a time do what is inside; others wait at the file."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # gone with the file, however the process ends
+        yield
 
 
 class Downloads:

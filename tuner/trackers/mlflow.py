@@ -237,7 +237,11 @@ class MlflowTracker(LifecycleTracker):
         tags = {PHASE: REPORT, "mlflow.source.name": "tuner"}
         made = self._client.create_run(experiment.experiment_id, tags=tags, run_name=REPORT)
         run_id: str = made.info.run_id
-        return run_id
+        # Launchers of two machines may have made one each: both keep the first and no other.
+        first = next(self._reader.stored_runs(study, phase=REPORT, with_params=False)).run_id
+        if first != run_id:
+            self._client.delete_run(run_id)
+        return first
 
     def _repository(self, artifact_uri: str) -> ArtifactRepository:
         return get_artifact_repository(artifact_uri, tracking_uri=self._store.tracking_uri)

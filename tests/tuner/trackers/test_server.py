@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -11,7 +13,7 @@ from mlflow import MlflowClient
 from tests.servers import MlflowServer
 from tests.tracker_contract import STUDY, YAML, make_events, make_group, make_result, make_spec
 from trainers.contract import RunEvent
-from tuner.trackers import Curve, open_reader, open_tracker
+from tuner.trackers import Curve, Tracker, open_reader, open_tracker
 
 
 def test_a_server_is_written_to_and_read(server: MlflowServer, tmp_path: Path) -> None:
@@ -70,3 +72,25 @@ def test_a_server_is_written_to_and_read(server: MlflowServer, tmp_path: Path) -
         assert path.read_text() == text
     del reader
     assert not path.exists()
+
+
+def test_two_machines_that_end_at_once_keep_one_report(
+    server: MlflowServer, tmp_path: Path
+) -> None:
+    """Both find none and make one; the study is left with the first of them."""
+    (tmp_path / "report.md").write_text("same")
+    trackers = [open_tracker(server.address) for _ in range(2)]
+    for tracker in trackers:
+        tracker.open_study("ends-at-once", YAML)
+    together = threading.Barrier(2)
+
+    def end(tracker: Tracker) -> str:
+        together.wait()
+        return tracker.log_report("ends-at-once", tmp_path)
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(end, trackers)
+    client = MlflowClient(server.address)
+    experiment = client.get_experiment_by_name("ends-at-once")
+    assert [run.info.run_id for run in client.search_runs([experiment.experiment_id])] == [first]
+    assert first == second

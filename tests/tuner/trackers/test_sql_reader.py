@@ -13,6 +13,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from mlflow import MlflowClient
@@ -252,6 +254,34 @@ def test_a_report_is_replaced_without_importing_mlflow(
     assert done.stdout.splitlines() == [run_id, "False"]
     assert [file.path for file in client.list_artifacts(run_id)] == ["report.md"]
     assert [record.run_id for record in _sql(store).runs(STUDY)] == run_ids
+
+
+def test_launchers_that_end_at_once_make_one_report(
+    store: Path, run_ids: list[str], client: MlflowClient, tmp_path: Path
+) -> None:
+    """Each writes its own, again and again, from before the run is there; one stays, whole."""
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom tuner.trackers import log_report\n"
+        "for turn in range(20):\n"
+        "    for name in map(str, range(30)):\n"
+        "        (Path(sys.argv[1]) / name).write_text(f'{sys.argv[1]} {turn}')\n"
+        f"    log_report({str(store)!r}, {STUDY!r}, Path(sys.argv[1]))\n"
+    )
+    folders = [tmp_path / name for name in ("first", "second", "third")]
+    launchers = []
+    for folder in folders:
+        folder.mkdir()
+        (folder / f"only of the {folder.name}").write_text("")
+        command = [sys.executable, "-c", code, str(folder)]
+        launchers.append(subprocess.Popen(command, cwd=Path(__file__).parents[3]))
+    assert [launcher.wait() for launcher in launchers] == [0, 0, 0]
+    reports = client.search_runs(
+        [client.get_run(run_ids[0]).info.experiment_id], "tags.`tuner.phase` = 'report'"
+    )
+    assert len(reports) == 1
+    kept = Path(url2pathname(urlsplit(reports[0].info.artifact_uri).path))
+    assert sum(path.name.startswith("only of") for path in kept.iterdir()) == 1
+    assert len({(kept / str(name)).read_text() for name in range(30)}) == 1
 
 
 def test_finding_a_file_costs_next_to_nothing(store: Path, run_ids: list[str]) -> None:
