@@ -102,7 +102,7 @@ class Claims:
         Raises:
             LauncherReplaced: It has been taken over.
         """
-        self.patience.persist(lambda: self._put(name, state=_HELD))
+        self.patience.persist(lambda: self._keep(name))
 
     def complete(self, name: str, content: str = "") -> None:
         """Say what came out of a piece of work that this launcher holds.
@@ -201,6 +201,12 @@ class Claims:
         with self.engine.begin() as connection:
             done = connection.execute(update(_CLAIMS).where(*mine).values(values))
         if done.rowcount != 1:
+            raise LauncherReplaced
+
+    def _keep(self, name: str) -> None:
+        self.launcher.check()
+        row = self._read(name)
+        if row is None or row.owner != self.launcher.name or row.state != _HELD:
             raise LauncherReplaced
 
     def _mine(self, state: str) -> dict[str, Any]:

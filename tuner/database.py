@@ -17,6 +17,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from trainers.errors import ConfigError, TunerError
+from tuner.sqlite_file import QuickConnection
 
 T = TypeVar("T")
 
@@ -92,9 +93,9 @@ class Patience:
 
 
 def engine_options(url: str) -> dict[str, Any]:
-    """Return what an engine on this database needs to notice a lost connection soon."""
+    """Return what an engine needs to be quick, and to notice a lost connection soon."""
     if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": 30}}
+        return {"connect_args": {"timeout": 30, "factory": QuickConnection}}
     alive = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
     connect = {"connect_timeout": 10, "tcp_user_timeout": 30_000, **alive}
     return {"pool_pre_ping": True, "pool_timeout": 300, "connect_args": connect}
