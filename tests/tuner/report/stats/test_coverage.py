@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.coverage import (
+from bench.coverage import RUNS, text
+from bench.coverage_draws import (
     COVERAGE_SEEDS,
     LEAST,
     MOST,
     NORMAL,
-    RUNS,
     TEST_SEEDS,
     Law,
     Simulation,
@@ -26,7 +26,6 @@ from bench.coverage import (
     rejections,
     simulate,
     skewed,
-    text,
 )
 from tuner.report import stats
 
