@@ -6,6 +6,8 @@ import gc
 import json
 import multiprocessing
 import socket
+import warnings
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pandas
 import pytest
 import torch
 from scipy.special import softmax
+from torch import nn
 
 from tests.specs import toy_spec, workspace
 from trainers.contract import Rank, RunEvent, RunResult, RunSpec
@@ -42,6 +45,8 @@ CASES += [("short", "full")]
 CONTENTS = ds_configs() | {"short": {"zero_optimization": {"stage": 2}}}
 """A user's own may leave out all else."""
 SAVED = [(p, m) for p, m in CASES if p in ("zero2", "zero3", "zero3-offload")]
+LABELS = ("animal", "colour", "food")
+OUTSIDE = [(p, m) for p, m in SAVED if m in METHODS]
 
 
 def _spec(method: str, preset: str | None) -> RunSpec:
@@ -144,24 +149,73 @@ def test_an_epoch_before_the_last_was_put_back(folder: Path) -> None:
 def test_what_is_saved_gives_bit_equal_logits(folder: Path, preset: str, method: str) -> None:
     """Gathered from the ranks where it was divided, loaded in one process, run on test."""
     run = folder / f"{preset}-{method}" / "run"
+    classifier = load_trained(run / "model")
+    _check_predictions(run, classifier.model, classifier.spec)
+
+
+@pytest.mark.parametrize(("preset", "method"), OUTSIDE, ids=map("-".join, OUTSIDE))
+def test_what_is_saved_is_read_without_us(folder: Path, preset: str, method: str) -> None:
+    """By `from_pretrained` of transformers and peft; of a bottleneck by its tensors' names."""
+    run = folder / f"{preset}-{method}" / "run"
+    _check_predictions(
+        run, _read_outside(method, run / "model" / "weights"), _spec(method, preset)
+    )
+
+
+def _read_outside(method: str, weights: Path) -> nn.Module:
+    """Load saved weights as one does who has not this package, but the base model."""
+    from peft import PeftModel
+    from safetensors.torch import load_file
+    from transformers import AutoModelForSequenceClassification
+
+    if method == "full":
+        return AutoModelForSequenceClassification.from_pretrained(weights).eval()
+    base = _spec(method, None).model.model(LABELS, "sdpa")
+    if method == "lora":
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".is_gradient_checkpointing")  # peft's own
+            return PeftModel.from_pretrained(base, str(weights)).eval()
+    tensors = load_file(weights / "bottleneck.safetensors")
+    for number, layer in enumerate(base.base_model.encoder.layer):
+        names = ("down.weight", "down.bias", "up.weight", "up.bias")
+        prefix = f"bert.encoder.layer.{number}.adapter"
+        layer.output.register_forward_hook(
+            _adapter(*(tensors.pop(f"{prefix}.{n}") for n in names))
+        )
+    assert base.load_state_dict(tensors, strict=False).unexpected_keys == []
+    return base.eval()
+
+
+def _adapter(*tensors: torch.Tensor) -> Callable[..., torch.Tensor]:
+    """Return a hook that adds Pfeiffer's adapter to a layer's output."""
+    down, down_bias, up, up_bias = tensors
+
+    def add(module: nn.Module, args: object, output: torch.Tensor) -> torch.Tensor:
+        inner = torch.relu(nn.functional.linear(output, down, down_bias))
+        return output + nn.functional.linear(inner, up, up_bias)
+
+    return add
+
+
+def _check_predictions(run: Path, model: nn.Module, spec: RunSpec) -> None:
+    """Compare a model's logits on test, bit by bit, with what the run wrote."""
     stored = pandas.read_parquet(run / "predictions.parquet")
-    spec = _spec(method, preset)
-    data = load_task(spec.task, folder, spec.seeds.data)
-    logits = _logits(run / "model", spec, folder)
-    columns = [f"probability/{label}" for label in data.labels]
+    logits = _logits(model, spec, run.parent)
+    columns = [f"probability/{label}" for label in LABELS]
     assert numpy.array_equal(softmax(logits, axis=-1), stored[columns].to_numpy())
 
 
-def _logits(model: Path, spec: RunSpec, folder: Path) -> Any:
+def _logits(model: nn.Module, spec: RunSpec, folder: Path) -> Any:
     """Compute the test logits in the batches that the ranks had."""
     from transformers import DataCollatorWithPadding
 
     torch.set_num_threads(1)
-    classifier = load_trained(model)
+    tokenizer = spec.model.tokenizer()
     data = load_task(spec.task, folder, spec.seeds.data)
-    rows = encode(data, classifier.tokenizer, max_length=128, cache_dir=folder / "cache").test
+    assert data.labels == LABELS
+    rows = encode(data, tokenizer, max_length=128, cache_dir=folder / "cache").test
     order = longest_first(rows["length"])
-    collate = DataCollatorWithPadding(classifier.tokenizer)
+    collate = DataCollatorWithPadding(tokenizer)
     names = ("input_ids", "attention_mask", "token_type_ids", "labels")
     logits = numpy.empty((len(order), len(data.labels)))
     size = spec.train.eval_batch_size
@@ -169,7 +223,7 @@ def _logits(model: Path, spec: RunSpec, folder: Path) -> Any:
         places = order[start : start + size]
         batch = collate([{k: v for k, v in rows[p].items() if k in names} for p in places])
         with torch.no_grad():
-            logits[places] = classifier.model(**batch).logits.double().numpy()
+            logits[places] = model(**batch).logits.double().numpy()
     return logits
 
 
