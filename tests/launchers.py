@@ -34,6 +34,8 @@ class Launchers:
     folder: Path
     store: str = ""
     """URL of the shared database; empty: the local store."""
+    tracking: str = ""
+    """Address of an MLflow server; empty: the local store."""
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def write_study(self, **changes: Any) -> None:
@@ -50,7 +52,9 @@ class Launchers:
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start one more launcher."""
         store = ["--store", self.store, "--files", "mlruns"] if self.store else []
-        command = [sys.executable, "-m", "tuner.cli", "run-study", "study.yaml", *store, *words]
+        tracking = ["--tracking", self.tracking] if self.tracking else []
+        command = [sys.executable, "-m", "tuner.cli", "run-study", "study.yaml"]
+        command += [*store, *tracking, *words]
         number = len(self.started)
         with (
             (self.folder / f"{number}.out").open("wb") as out,
@@ -71,6 +75,10 @@ class Launchers:
     def said(self, process: subprocess.Popen[bytes]) -> str:
         """Return what a launcher wrote to its standard error."""
         return (self.folder / f"{self.started.index(process)}.err").read_text()
+
+    def output(self, process: subprocess.Popen[bytes]) -> str:
+        """Return what a launcher wrote to its standard output."""
+        return (self.folder / f"{self.started.index(process)}.out").read_text()
 
     def kill_all(self) -> None:
         """Leave no process behind."""
@@ -109,6 +117,14 @@ class Launchers:
             storage.remove_session()
             storage.engine.dispose()
 
+    def runs(self) -> list[Any]:
+        """Read every run of the study through the stock client."""
+        local = f"sqlite:///{(self.folder / 'mlruns' / 'mlflow.db').resolve()}"
+        client = MlflowClient(tracking_uri=self.tracking or local)
+        experiment = client.get_experiment_by_name("toy-study")
+        assert experiment is not None
+        return list(client.search_runs([experiment.experiment_id]))
+
     def claims(self) -> list[tuple[str, str]]:
         """Read name and state of every claim."""
         engine = create_engine(self._url())
@@ -125,7 +141,7 @@ class Launchers:
         """Nothing lost, nothing doubled: in Optuna, in MLflow, in the claims."""
         states = [trial.state for trial in self.trials()]
         assert states == [optuna.trial.TrialState.COMPLETE] * TRIALS
-        runs = stored_runs(self.folder)
+        runs = self.runs()
         children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
         finished = [run for run in children if run.info.status == "FINISHED"]
         digests = [
@@ -143,14 +159,6 @@ class Launchers:
         claims = [(name, state) for name, state in self.claims() if name.startswith("run ")]
         assert Counter(state for _, state in claims) == {"done": TRIALS + 2 * SEEDS}
         assert not [name for name, state in self.claims() if state == "held"]
-
-
-def stored_runs(folder: Path) -> list[Any]:
-    """Read every run of the study through the stock client."""
-    client = MlflowClient(tracking_uri=f"sqlite:///{(folder / 'mlruns' / 'mlflow.db').resolve()}")
-    experiment = client.get_experiment_by_name("toy-study")
-    assert experiment is not None
-    return list(client.search_runs([experiment.experiment_id]))
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.launchers import HEARTBEAT, SEEDS, TRIALS, Launchers
+from tests.launchers import HEARTBEAT, SEEDS, TRIALS, Launchers, wait_until
 from tests.postgres import PostgresServer, postgres
+from tests.ray_cluster import RayCluster
+from tests.servers import serve
 
 PASSWORD = "tell-nobody"
+SECONDS_TO_END = 10
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +119,47 @@ def test_a_study_waits_for_its_database_and_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.postgres
+@pytest.mark.xdist_group("ray")
+def test_two_launchers_share_ray_postgresql_and_an_mlflow_server(
+    shared: Launchers, ray_cluster: RayCluster, tmp_path: Path
+) -> None:
+    """On one cluster, from their first run on; no run is done twice, and both did some."""
+    settings = ray_cluster.settings(threads=1, heartbeat_seconds=HEARTBEAT)
+    shared.write_study(executor=settings.model_dump())
+    (tmp_path / "server").mkdir()
+    with serve(tmp_path / "server") as shared.tracking:
+        first, second = shared.start(), shared.start()
+        shared.end(first)
+        shared.end(second)
+        shared.check()
+    assert set(shared.done().values()) == {1}
+    assert len(shared.done()) == TRIALS + 2 * SEEDS
+    assert all("finished" in shared.output(launcher) for launcher in (first, second))
+    assert not (tmp_path / "mlruns" / "mlflow.db").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.deepspeed
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs the extra `deepspeed`")
+def test_a_launcher_killed_over_its_ranks_leaves_none_and_goes_on(local: Launchers) -> None:
+    """Kill -9 while two ranks train under ZeRO-2: both end by themselves, nothing is doubled."""
+    local.write_study(ranks=2, deepspeed="zero2")
+    first = local.start()
+    local.wait_for_runs(3)
+    wait_until(lambda: len(_ranks(first.pid)) == 2)
+    family = psutil.Process(first.pid).children(recursive=True)
+    first.kill()
+    wait_until(lambda: not any(process.is_running() for process in family), SECONDS_TO_END)
+    second = local.start()
+    local.end(second)
+    local.check()
+    assert set(local.done().values()) == {1}
+
+
+@pytest.mark.slow
 @pytest.mark.postgres
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(3))
@@ -131,6 +177,12 @@ def test_killed_again_and_again_nothing_is_lost_or_doubled(shared: Launchers, se
     for launcher in pair:
         shared.end(launcher)
     shared.check()
+
+
+def _ranks(launcher: int) -> list[int]:
+    """Return a launcher's descendants that lead a process group, as ranks do."""
+    children = [child.pid for child in psutil.Process(launcher).children(recursive=True)]
+    return [pid for pid in children if psutil.pid_exists(pid) and os.getpgid(pid) == pid]
 
 
 def _says(path: Path, word: str) -> bool:
