@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Mapping
 from copy import deepcopy
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -50,12 +51,43 @@ def check_fields(content: Mapping[str, Any]) -> None:
             raise ConfigError(f"deepspeed.{key}{_fault(error, model)}") from error
     # All else in it; the run's own numbers are filled in later.
     decided = {k: v for k, v in content.items() if v != "auto" and k != "train_batch_size"}
+    noting = _Noting(decided | {"train_micro_batch_size_per_gpu": 1})
     try:
-        DeepSpeedConfig(decided | {"train_micro_batch_size_per_gpu": 1})
+        DeepSpeedConfig(noting)
     except ValidationError as error:
         raise ConfigError(f"deepspeed: {error.title}{_fault(error)}") from error
     except Exception as error:  # it raises whatever its code stumbles over
         raise ConfigError(f"deepspeed: DeepSpeed refuses it: {_line(str(error))}") from error
+    for key in content.keys() - noting.asked:
+        near = get_close_matches(key, noting.asked, 1)
+        allowed = f"nearest: {near[0]}" if near else f"known: {known(noting.asked, _MANY)}"
+        raise ConfigError(f"deepspeed.{key}: no such field; {allowed}")
+
+
+class _Noting(dict[str, Any]):
+    """A config that notes which keys it is asked for: DeepSpeed has no list of its own."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        super().__init__(content)
+        self.asked: set[str] = set()
+
+    def __contains__(self, key: object) -> bool:
+        self.asked.add(str(key))
+        return super().__contains__(key)
+
+    def __getitem__(self, key: str) -> Any:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().get(key, default)
+
+    def keys(self) -> Any:  # it asks for `key in config.keys()` too
+        return self
+
+    def __copy__(self) -> _Noting:
+        return self  # it asks a copy
 
 
 def _fault(error: ValidationError, model: type[BaseModel] | None = None) -> str:

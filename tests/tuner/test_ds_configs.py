@@ -86,6 +86,14 @@ def test_deepspeed_says_what_it_does_not_know() -> None:
         r"\.zero_optimization\.overlap_comm: .*valid boolean.*got 'maybe'": {
             "zero_optimization": zero | {"overlap_comm": "maybe"}
         },
+        r"^deepspeed\.gradient_cliping: no such field; nearest: gradient_clipping$": {
+            "zero_optimization": zero,
+            "gradient_cliping": "auto",
+        },
+        r"^deepspeed\.qwerty: no such field; known: .*zero_optimization$": {
+            "zero_optimization": zero,
+            "qwerty": {},
+        },
         r"\.bf16\.enable: no such field; known: .*enabled": {"bf16": {"enable": "auto"}},
         r"^deepspeed: .*fp16 modes cannot be simultaneously": {
             "bf16": {"enabled": True},
@@ -93,6 +101,7 @@ def test_deepspeed_says_what_it_does_not_know() -> None:
         },
     }
     good = [preset | {"steps_per_print": 7} for preset in ds_configs().values()]
+    good.append(good[0] | {"wandb": {}, "csv_monitor": {}, "flops_profiler": {}, "aio": {}})
     said = ask_deepspeed([*faults.values(), *good])
     for pattern, fault in zip(faults, said, strict=False):
         assert re.search(pattern, fault)
