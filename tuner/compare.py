@@ -44,7 +44,7 @@ def build_report(
     reader = open_reader(store)
     wanted = [study] if isinstance(study, str | Path) else list(study)
     names = held_names(reader, wanted, store)
-    evidence = gather(reader, names, metric=None if metric is None else entity_name(metric))
+    evidence = gather(reader, names, metric=metric and entity_name(metric))
     return report_of(evidence, Question(baseline=baseline, published=published))
 
 

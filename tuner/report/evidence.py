@@ -60,7 +60,7 @@ def gather(reader: Reader, studies: Sequence[str], *, metric: str | None = None)
         metric: Metric to compare by; by default that of the latest confirm run.
     """
     records = tuple(record for study in studies for record in reader.runs(study))
-    metric = metric or _own_metric(records)
+    metric = _own_metric(records) if metric is None else metric
     compared = [
         run.run_id
         for block in compared_blocks(records)

@@ -67,6 +67,8 @@ def test_a_study_from_yaml_to_table_and_again(tmp_path: Path) -> None:
     table = first.stdout[first.stdout.index("trained") :]
     assert again.stdout[again.stdout.index("trained") :] == table
     assert "finished (found)" in again.stdout
+    narrow = tuner("run-study", "study.yaml", cwd=tmp_path, COLUMNS="40")
+    assert "…" not in narrow.stdout  # a cell is folded, not cut
     runs = stored_runs(tmp_path)
     assert Counter(run.info.status for run in runs) == {"FINISHED": len(runs)}
     assert len(children(runs)) == 2 + 2 + 2

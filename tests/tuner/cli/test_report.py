@@ -123,6 +123,7 @@ BAD = [
     (["report", "one", "--reference", "bad.csv"], "bad.csv: no column 'source'; needed: "),
     (["report", "one", "--store", "nowhere"], "--store nowhere: no studies here yet"),
     (["report", "one", "--store", "http://127.0.0.1:9"], "no MLflow server answers there: "),
+    (["report", "one", "--metric", ""], "--metric: no run has the test metric ''"),
     (["report", "one", "--metric", "majority_accuracy"], "no run has the test metric"),
 ]
 

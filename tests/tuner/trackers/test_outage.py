@@ -58,7 +58,7 @@ def _do_all(tracker: Tracker, folder: Path) -> None:
     tracker.close_group(parent_id, state="finished", metrics={"test/macro_f1_mean": 0.4})
 
 
-def _check_all(server: MlflowServer) -> None:
+def _check_all(server: MlflowServer | Wire) -> None:
     """See the effect of `_do_all` at the server, once."""
     client = MlflowClient(server.address)
     experiment = client.get_experiment_by_name(STUDY)
@@ -194,11 +194,7 @@ def test_a_server_that_hangs_is_as_good_as_away(
 
 
 def test_a_study_goes_on_while_the_server_takes_its_login_no_more(
-    tracker: Tracker,
-    wire: Wire,
-    server: MlflowServer,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    tracker: Tracker, wire: Wire, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As while it is away; what the server says is not repeated, for it may hold the login."""
     wire.answers = lambda *_: 401
@@ -206,7 +202,7 @@ def test_a_study_goes_on_while_the_server_takes_its_login_no_more(
     _wait_for(lambda: caplog.messages)
     wire.answers = lambda *_: 0
     tracker.settle()
-    _check_all(server)
+    _check_all(wire)
     assert "is away (user or password refused; MLFLOW_TRACKING_USERNAME" in caplog.messages[0]
     assert "Response body" not in caplog.text
 
