@@ -11,6 +11,7 @@ from typing import Any
 
 from trainers.contract import RunSpec, Workspace
 from trainers.memory import MemoryPrediction, predict_memory
+from trainers.memory.order import order_decides
 from trainers.plugins import Frozen
 from trainers.seen_rows import SeenRows, see_rows
 
@@ -106,6 +107,9 @@ def weights_bytes(spec: RunSpec) -> int:
 def memory_key(spec: RunSpec) -> str:
     """Return a text that is equal for runs that need the same memory."""
     tree = _sized(spec) | {"data": spec.seeds.data, "epochs": spec.train.epochs > 1}
+    if order_decides(spec):
+        grouped = spec.train.group_by_length
+        tree |= {"order": [spec.seeds.order, spec.train.epochs, grouped]}
     return json.dumps(tree | {"keep": spec.train.keep}, sort_keys=True)
 
 

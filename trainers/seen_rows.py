@@ -39,7 +39,7 @@ def see_rows(spec: RunSpec, workspace: Workspace) -> SeenRows:
     Raises:
         TunerError: Data or model that cannot be used.
     """
-    from trainers.arguments import optimizer_steps
+    from trainers.memory.order import decisive_rows
     from trainers.peaks import own_bytes
     from trainers.tasks.encode import encode
     from trainers.tasks.load import load_task
@@ -51,10 +51,10 @@ def see_rows(spec: RunSpec, workspace: Workspace) -> SeenRows:
     held = own_bytes()
     scored = (tokens.validation, tokens.test)
     share = -(-len(tokens.train) // spec.ranks)
-    rows = Rows(
-        length=max(tokens.train["length"]),
+    rows = decisive_rows(
+        spec,
+        tokens.train["length"],
         eval_length=max(max(split["length"]) for split in scored),
-        steps=min(2, optimizer_steps(spec.train, len(tokens.train), ranks=spec.ranks)),
     )
     seen = _with_batches(spec, share, max(map(len, scored)))
     return SeenRows(spec=seen, labels=len(data.labels), rows=rows, own_bytes=held)

@@ -190,7 +190,7 @@ def test_search_and_confirm_runs_of_all_seeds_and_rates_share_a_trace(tmp_path: 
     for changes in (
         {"read_test": True},
         {"seeds": {"init": 5, "order": 6}},
-        {"train": {"learning_rate": 1e-5, "weight_decay": 0.1, "epochs": 1}},
+        {"train": {"learning_rate": 1e-5, "weight_decay": 0.1, "epochs": 3}},
     ):
         expect_memory(toy_spec(**changes), place)
     kept = place.cache_dir / "memory"

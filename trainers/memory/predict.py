@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
-from trainers.memory.prediction import MemoryPrediction, Rows
+from trainers.memory.prediction import Batch, MemoryPrediction, Rows
 from trainers.memory.states import Sharding
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def predict_memory(
     Args:
         spec: The run.
         labels: Number of classes.
-        rows: What is known of its rows; None: they are `train.max_length` long, and many.
+        rows: What is known of its batches; None: they are full, `train.max_length` long and many.
         device: Whose kernels to follow; by default those of the device that is here.
 
     Raises:
@@ -53,8 +53,7 @@ def predict_memory(
         model = model.to(HALF[precision])
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     total = sum(p.numel() for p in model.parameters())
-    longest = spec.train.max_length
-    rows = rows or Rows(length=longest, eval_length=longest)
+    rows = rows or _worst(spec)
     _check_length(model, spec, rows)
     setting = Setting(rows, precision, cuda, sharding.engine)
     ledger = trace(model, spec, setting)
@@ -74,12 +73,19 @@ def predict_memory(
     )
 
 
+def _worst(spec: RunSpec) -> Rows:
+    settings = spec.train
+    full = Batch(rows=settings.batch_size, length=settings.max_length)
+    step = (full,) * min(2, settings.gradient_accumulation)
+    return Rows(steps=(step, step), eval_length=settings.max_length)
+
+
 def _check_length(model: nn.Module, spec: RunSpec, rows: Rows) -> None:
     from trainers.methods.positions import position_count
 
-    longest, positions = max(rows.length, rows.eval_length), position_count(model)
-    if positions is not None and longest > positions:
+    positions = position_count(model)
+    if positions is not None and rows.longest > positions:
         raise ConfigError(
             f"train.max_length: {spec.model.name} has {positions} positions; "
-            f"got rows of {longest} tokens, allowed: at most {positions}"
+            f"got rows of {rows.longest} tokens, allowed: at most {positions}"
         )

@@ -16,16 +16,37 @@ CATEGORIES = (
 )
 
 
-class Rows(Frozen):
-    """What is known of the rows that a run will see."""
+class Batch(Frozen):
+    """The shape of a micro-batch."""
 
-    length: int
-    """Tokens of the longest row that is trained on."""
+    rows: int = Field(ge=1)
+    """Rows."""
+    length: int = Field(ge=1)
+    """Tokens of each, padding included."""
+
+    def joined(self, other: Batch) -> Batch:
+        """Return the smallest that is as large as both."""
+        return Batch(rows=max(self.rows, other.rows), length=max(self.length, other.length))
+
+    def covers(self, other: Batch) -> bool:
+        """Say whether it is as large as the other."""
+        return self.joined(other) == self
+
+
+class Rows(Frozen):
+    """What is known of the batches that a run will see."""
+
+    steps: tuple[tuple[Batch, ...], ...] = Field(min_length=1, max_length=2)
+    """The micro-batches of the first optimizer step, and of one that stands for all later ones;
+    of each the first, and one that stands for all others. A run of a single step never holds the
+    optimizer's state beside the activations of a step."""
     eval_length: int
     """Tokens of the longest row that is scored."""
-    steps: int = Field(default=2, ge=1, le=2)
-    """Optimizer steps; 2 stands for any larger number. A run of one never holds the optimizer's
-    state beside the activations of a step."""
+
+    @property
+    def longest(self) -> int:
+        """Return the tokens of the longest row."""
+        return max(self.eval_length, *(batch.length for step in self.steps for batch in step))
 
 
 class Categories(Frozen):

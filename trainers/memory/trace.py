@@ -8,6 +8,7 @@ only a prediction imports this file.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from trainers.errors import ModelError
 from trainers.loss import mean_loss
 from trainers.memory.attention import CudaAttention
 from trainers.memory.ledger import Ledger
-from trainers.memory.prediction import Rows
+from trainers.memory.prediction import Batch, Rows
 from trainers.memory.skeleton import materialize
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -41,8 +42,8 @@ class Setting:
     """Where and on what a run is traced."""
 
     rows: Rows
-    """Their lengths, and how many steps they make: the first makes the optimizer's state; the
-    second has it from its start."""
+    """The batches of one or two steps: the first makes the optimizer's state; the second has it
+    from its start."""
     precision: str
     """`fp32`, `bf16` or `fp16`."""
     cuda: bool = False
@@ -82,8 +83,8 @@ def _trace(model: nn.Module, spec: RunSpec, setting: Setting) -> Ledger:
         ledger.mark("load end")
         run = _Run(model, spec, ledger, setting)
         ledger.mark("train")
-        for _ in range(setting.rows.steps):
-            run.step(setting.rows.length)
+        for step in setting.rows.steps:
+            run.step(step)
         ledger.mark("train end")
         ledger.mark("eval")
         run.evaluate(setting.rows.eval_length)
@@ -111,17 +112,17 @@ class _Run:
         if setting.precision in HALF and not setting.engine:
             _autocast(model, HALF[setting.precision])
 
-    def step(self, length: int) -> None:
+    def step(self, shapes: Sequence[Batch]) -> None:
         """Do one optimizer step; two micro-batches stand for any larger number."""
         settings = self._settings
         self._model.train()
         # The loader is one batch ahead of the training.
+        ahead = settings.gradient_accumulation + 1 - len(shapes)
         batches = [
-            self._batch(settings.batch_size, length)
-            for _ in range(settings.gradient_accumulation + 1)
+            self._batch(shape.rows, shape.length) for shape in (*shapes, *[shapes[-1]] * ahead)
         ]
         rows = settings.batch_size * settings.gradient_accumulation
-        for batch in batches[: min(2, settings.gradient_accumulation)]:
+        for batch in batches[: len(shapes)]:
             self._backward(dict(batch), rows)
         trained = [p for p in self._model.parameters() if p.requires_grad]
         if settings.max_grad_norm > 0:

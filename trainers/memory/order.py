@@ -1,0 +1,81 @@
+"""Draw the order of a training's rows as its run will, and keep the batches that decide its peak.
+
+What a batch meets decides with its size: the first micro-batch of a training neither gradients nor
+the optimizer's state, the first of a later step that state alone, any other gradients too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from typing import Any
+
+from trainers.contract import RunSpec
+from trainers.memory.prediction import Batch, Rows
+
+
+def decisive_rows(spec: RunSpec, lengths: Sequence[int], *, eval_length: int) -> Rows:
+    """Return a training's first step and one that stands for all later ones.
+
+    Args:
+        spec: The run; its order seed counts where `order_decides`.
+        lengths: Tokens of each training row.
+        eval_length: Tokens of the longest row that is scored.
+    """
+    steps = [_short(step) for step in _steps(spec, lengths)]
+    first, later = steps[0], steps[1:]
+    if not later:
+        return Rows(steps=(first,), eval_length=eval_length)
+    seconds = [step[1] for step in later if len(step) > 1]
+    rest = _short([reduce(Batch.joined, [step[0] for step in later]), *seconds])
+    # What comes later meets at least as much: where it is as large, the first need not be told.
+    covered = len(first) <= len(rest) and all(map(Batch.covers, rest, first))
+    return Rows(steps=(rest if covered else first, rest), eval_length=eval_length)
+
+
+def order_decides(spec: RunSpec) -> bool:
+    """Say whether the order of rows decides what a run needs.
+
+    Else each row comes into the only batch of a step that has the optimizer's state.
+    """
+    return spec.train.epochs == 1 or spec.train.gradient_accumulation > 1
+
+
+def _short(step: Sequence[Batch]) -> tuple[Batch, ...]:
+    """Return the first micro-batch and one for all others, which meet gradients."""
+    if len(step) == 1:
+        return tuple(step)
+    first, second = step[0], reduce(Batch.joined, step[1:])
+    return (second if second.covers(first) else first, second)
+
+
+def _steps(spec: RunSpec, lengths: Sequence[int]) -> Iterator[list[Batch]]:
+    """Yield the micro-batches of each optimizer step; of several ranks the largest."""
+    share = spec.train.batch_size * spec.ranks
+    known = list(lengths)
+    filler = -len(known) % share if spec.ranks > 1 else 0  # see `with_filler`
+    known += [min(known)] * min(1, filler)
+    sampler = _sampler(spec, lengths)
+    for _ in range(spec.train.epochs if order_decides(spec) else 2):
+        order = [*sampler, *[len(lengths)] * filler]
+        parts = [order[start : start + share] for start in range(0, len(order), share)]
+        batches = [
+            Batch(rows=-(-len(part) // spec.ranks), length=max(known[row] for row in part))
+            for part in parts
+        ]
+        count = spec.train.gradient_accumulation
+        yield from (batches[start : start + count] for start in range(0, len(batches), count))
+
+
+def _sampler(spec: RunSpec, lengths: Sequence[int]) -> Any:
+    """Return the sampler that the Trainer, accelerate and `RunCallback` make of the spec."""
+    import torch
+    from accelerate.data_loader import SeedableRandomSampler
+    from transformers.trainer_pt_utils import LengthGroupedSampler
+
+    generator = torch.Generator().manual_seed(spec.seeds.order)
+    if not spec.train.group_by_length:
+        rows = range(len(lengths))
+        return SeedableRandomSampler(rows, generator=generator, data_seed=spec.seeds.order)
+    step = spec.train.batch_size * spec.train.gradient_accumulation * spec.ranks
+    return LengthGroupedSampler(step, lengths=list(lengths), generator=generator)
