@@ -78,7 +78,7 @@ class AllocatorRecord(PeakSource):
         """Add up the notes, and begin anew."""
         from torch._C import _autograd as profiler
 
-        with _no_collection():  # a tensor that is freed in between would be held for ever
+        with no_collection():  # a tensor that is freed in between would be held for ever
             events: list[Any] = profiler._disable_profiler().events()
             self._begin()
         notes = [(e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]"]
@@ -88,7 +88,8 @@ class AllocatorRecord(PeakSource):
 
 
 @contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
+    """Have Python look for no garbage meanwhile."""
     collecting = gc.isenabled()
     gc.disable()
     try:
