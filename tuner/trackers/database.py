@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
+import time
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -14,6 +16,9 @@ from trainers.errors import ConfigError
 from tuner.trackers.address import StoreAddress, locate_store, quiet_migration
 
 _NAME = "mlflow.db"
+_SCRATCH = ".new-"
+_SECONDS_TO_MAKE = 3600
+"""Far more than it takes; what is older was left by a launcher that was killed."""
 
 
 def open_client(store: str | Path, address: StoreAddress) -> MlflowClient:
@@ -27,6 +32,7 @@ def open_client(store: str | Path, address: StoreAddress) -> MlflowClient:
             return MlflowClient(tracking_uri=address.tracking_uri)
         path = Path(store) / _NAME
         try:
+            _sweep(path.parent)
             _make(path)
             return MlflowClient(tracking_uri=address.tracking_uri)
         except SQLAlchemyError as error:
@@ -44,7 +50,15 @@ def _make(path: Path) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as scratch:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_SCRATCH) as scratch:
         MlflowClient(tracking_uri=locate_store(scratch).tracking_uri)
         with contextlib.suppress(FileExistsError):
             os.link(Path(scratch) / _NAME, path)
+
+
+def _sweep(store: Path) -> None:
+    """Remove the folders aside that nobody makes a database in any more."""
+    for folder in store.glob(f"{_SCRATCH}*"):
+        with contextlib.suppress(FileNotFoundError):  # its maker may have ended
+            if time.time() - folder.stat().st_mtime > _SECONDS_TO_MAKE:
+                shutil.rmtree(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -36,6 +37,17 @@ def test_a_kill_while_tables_are_made_leaves_a_store_that_works(tmp_path: Path) 
     assert open_tracker(store).studies() == []
     assert other.wait(60) == 0
     assert open_reader(store).studies() == []
+
+
+def test_what_a_killed_launcher_left_aside_is_swept_when_it_is_old(tmp_path: Path) -> None:
+    """Not what another may be making at this moment."""
+    old, new = tmp_path / ".new-old", tmp_path / ".new-new"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "mlflow.db").touch()
+    os.utime(old, (0, 0))
+    open_tracker(tmp_path)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 @pytest.mark.parametrize("open_store", [open_tracker, open_reader])
