@@ -16,6 +16,7 @@ from tuner.ask import Claimed, claim, study_name
 from tuner.executors import RunInterrupted
 from tuner.plan import Cell
 from tuner.session import Configuration, Session
+from tuner.sizes import show_bytes
 from tuner.threads import map_threads
 from tuner.trackers import RunState, aggregate
 from tuner.trials import REASON, Best, best_of, stand
@@ -62,7 +63,29 @@ def search(cell: Cell, session: Session, storage: RDBStorage, *, parallel: int) 
                 session.ending.pause(session.claims.poll_seconds)
 
     map_threads(work, range(parallel), parallel, on_error=session.ending.close)
-    return best_of(study, cell) if _is_spent(study, cell) else None
+    if not _is_spent(study, cell):
+        return None
+    best = best_of(study, cell)
+    if best is None and (refusal := _all_over_cap(study, cell)):
+        session.failures.append(refusal)
+    return best
+
+
+def _all_over_cap(study: optuna.Study, cell: Cell) -> str:
+    """Say that no trial fits under the cap; empty where some did, or there is no cap."""
+    excess = [
+        trial.constraints.get(MEMORY_CAP, -1.0)
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.is_finished()
+    ]
+    if not excess or min(excess) <= 0:
+        return ""
+    cap, over = cell.study.memory_cap, min(excess)
+    if isinstance(cap, int):
+        said = f"the smallest is {show_bytes(cap + over)}, memory_cap {show_bytes(cap)}"
+    else:
+        said = f"the smallest by {show_bytes(over)}, memory_cap {cap}"
+    return f"{cell.label}: every trial's predicted peak of memory is over the cap: {said}"
 
 
 def _is_spent(study: optuna.Study, cell: Cell) -> bool:

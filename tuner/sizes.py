@@ -17,12 +17,14 @@ _UNITS = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
+_LEAST_BARE = 10**6
+"""Bytes that may stand without a unit: 24 is meant for 24 GB, and nothing trains in less."""
 _BY_LOWER = {name.lower(): size for name, size in _UNITS.items()}
 _SIZE = re.compile(r"\s*(?P<number>\d+(\.\d+)?)\s*(?P<unit>[a-zA-Z]*)\s*")
 
 
 def parse_bytes(value: object) -> int:
-    """Return a number of bytes, from a whole number or from a text such as `24GB` or `20GiB`.
+    """Return a number of bytes, from a text such as `24GB` or from a whole number of bytes.
 
     Raises:
         ConfigError: It is no such thing, or not above zero.
@@ -37,6 +39,8 @@ def parse_bytes(value: object) -> int:
     size = round(float(found["number"]) * unit)
     if size < 1:
         raise ConfigError(f"expected more than nothing, {allowed}; got {value!r}")
+    if not found["unit"] and size < _LEAST_BARE:
+        raise ConfigError(f"expected {allowed}; got {value!r} without a unit, which is in bytes")
     return size
 
 

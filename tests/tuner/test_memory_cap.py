@@ -70,8 +70,9 @@ def needed(folder: Path, **changes: Any) -> int:
         ("24GB", 24 * 10**9),
         ("20GiB", 20 * 2**30),
         ("1.5 gb", 1_500_000_000),
-        ("300", 300),
-        (300, 300),
+        ("300 B", 300),
+        ("3000000", 3_000_000),
+        (3_000_000, 3_000_000),
         ("64kB", 64_000),
     ],
 )
@@ -81,7 +82,9 @@ def test_a_size_is_read_with_its_unit(text: object, size: int) -> None:
     assert toy_study(memory_cap=text).memory_cap == size
 
 
-@pytest.mark.parametrize("cap", ["banana", -1, 0, "10XB", "0GB", "-3GB", "", True, 1.5e400])
+@pytest.mark.parametrize(
+    "cap", ["banana", -1, 0, 24, "24", "10XB", "0GB", "-3GB", "", True, 1.5e400]
+)
 def test_what_is_no_size_is_refused_in_one_line(cap: object) -> None:
     """With the key, what was got and what is allowed."""
     with pytest.raises(ConfigError, match=r"memory_cap: expected .*24GB.*got") as caught:
@@ -132,6 +135,20 @@ def test_a_trial_over_the_cap_is_pruned_before_it_starts(place: Place, tmp_path:
     assert records["confirm", "64"].state == "finished"
     again = place.run(config)
     assert again == StudyOutcome(failures=(), unfinished=())
+
+
+def test_a_search_whose_every_trial_is_over_the_cap_is_a_failure(place: Place) -> None:
+    """One line with the smallest prediction and the cap, the next time too."""
+    config = toy_study(
+        memory_cap="50MB",
+        arms={"full": {"method": "full", "space": {"train.batch_size": {"choice": [8, 16]}}}},
+    )
+    for _ in range(2):
+        outcome = place.run(config)
+        (failure,) = outcome.failures
+        assert "every trial's predicted peak of memory is over the cap: the smallest is" in failure
+        assert failure.endswith("MB, memory_cap 50 MB")
+        assert outcome.unfinished == ("toy / tiny-bert / full",)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from trainers.allocator import no_collection
+from trainers.allocator import modules_passed_over, no_collection
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
 from trainers.memory.prediction import Batch, MemoryPrediction, Rows
@@ -58,7 +58,8 @@ def predict_memory(
     rows = rows or _worst(spec)
     _check_length(model, spec, rows)
     setting = Setting(rows, precision, cuda, sharding.engine)
-    ledger = trace(model, spec, setting)
+    with modules_passed_over():
+        ledger = trace(model, spec, setting)
     width = 2 if sharding.engine and precision in HALF else 4
     rank = rank_share(sharding, width=width, trained=trained, total=total)
     peaks = {

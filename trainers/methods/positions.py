@@ -13,9 +13,10 @@ def position_count(model: nn.Module) -> int | None:
     from torch import nn
 
     for name, module in model.named_modules():
-        learned = name.rpartition(".")[2] in ("position_embeddings", "wpe")
+        learned = name.rpartition(".")[2] in ("position_embeddings", "embed_positions", "wpe")
         if learned and isinstance(module, nn.Embedding):
-            # RoBERTa's positions start after its pad token's.
+            # RoBERTa's positions start after its pad token's, OPT's and BART's at an offset.
             padding = module.padding_idx
-            return module.num_embeddings - (0 if padding is None else padding + 1)
+            offset = getattr(module, "offset", 0 if padding is None else padding + 1)
+            return module.num_embeddings - offset
     return None

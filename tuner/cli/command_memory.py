@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -133,6 +134,7 @@ def _configuration(chosen: Configuration, fits: str | None, *, as_json: bool) ->
     if fits is None:
         predicted = need_of(chosen)
         typer.echo(need_json(predicted) if as_json else "\n".join(need_lines(predicted)))
+        gc.freeze()  # or Python would look through all modules once more as it ends
         return
     try:
         cap = parse_bytes(fits)

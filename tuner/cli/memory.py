@@ -120,8 +120,9 @@ def study_lines(name: str, needs: Sequence[Need]) -> Iterator[str]:
         yield from _bars(need.categories, most)
     yield ""
     yield "saved: against the arm that trains most. predicted: tensors alone, the framework adds"
-    yield f"{_gb(needs[0].framework_bytes)}. measured: the training's tensors by the allocator's"
-    yield "record, else what the process grew by; the largest of its runs."
+    yield f"{_gb(needs[0].framework_bytes)}. measured: the same by the allocator's record, else"
+    yield "what the process grew by; the largest of its runs. Both are the largest of load,"
+    yield "training and evaluation; the bars are the training's."
     yield _UNITS
 
 

@@ -75,9 +75,10 @@ def _of_cell(runs: Sequence[RunRecord], cell: Cell) -> list[RunRecord]:
 
 
 def _measured(run: RunRecord) -> int | None:
-    """Return the training's peak of tensors, else what resident memory grew by."""
-    value = run.metrics.get("memory/measured/train_peak_bytes")
-    return int(value) if value else None
+    """Return the largest peak of all phases: of tensors, else what resident memory grew by."""
+    names = (f"memory/measured/{phase}_peak_bytes" for phase in ("load", "train", "eval"))
+    peaks = [int(run.metrics[name]) for name in names if name in run.metrics]
+    return max(peaks, default=None)
 
 
 def _beside(row: Need, cell: Cell, all_cells: tuple[Sequence[Cell], Sequence[Need]]) -> Need:

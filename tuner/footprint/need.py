@@ -30,7 +30,8 @@ class Need(Frozen):
     saved: float | None = None
     """Share of the baseline's predicted peak that is saved; None for the baseline itself."""
     measured_peak_bytes: int | None = None
-    """Largest measured peak of the training in the store's runs; None where there is none."""
+    """Largest measured peak of load, training and evaluation in the store's runs; None where there
+    is none."""
     runs: int = 0
     """Runs that were measured."""
 

@@ -113,7 +113,9 @@ def test_a_study_has_a_row_for_each_cell_with_what_was_measured(tmp_path: Path) 
     assert full.runs == 1
     assert full.measured_peak_bytes is not None
     # Batches of sorted rows are not the worst that the rows could make.
-    assert full.train_peak_bytes == pytest.approx(full.measured_peak_bytes, rel=0.1)
+    assert full.predicted_peak_bytes == pytest.approx(full.measured_peak_bytes, rel=0.1)
+    peaks = [v for run in runs for n, v in run.metrics.items() if "/measured/" in n]
+    assert max(full.measured_peak_bytes, head.measured_peak_bytes or 0) == max(peaks)
 
 
 _CONFIG = "CONFIG"
@@ -142,6 +144,7 @@ _CONFIG = "CONFIG"
         (("--model", _CONFIG, "--zero", "0,1"), "one stage"),
         (("--model", _CONFIG, "--device", "tpu"), "--device: got 'tpu'"),
         (("--model", _CONFIG, "--fits", "lots"), "--fits: expected"),
+        (("--model", _CONFIG, "--fits", "24"), "--fits: expected a size such as 24GB"),
         (("--model", _CONFIG, "--fits", "1MB"), "below the weights"),
         (("no-such-study",), "no-such-study"),
     ],
@@ -193,6 +196,23 @@ def test_roberta_counts_positions_after_its_pad_token(config: Path) -> None:
     assert need_of(Configuration(str(config), batch_size=1, length=512)).train_peak_bytes
     with pytest.raises(TunerError, match="has 512 positions; got rows of 513"):
         need_of(Configuration(str(config), batch_size=1, length=513))
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [
+        ("opt", {"word_embed_proj_dim": 32, "ffn_dim": 64, "num_attention_heads": 4}),
+        ("bart", {"d_model": 32, "encoder_layers": 1, "decoder_layers": 1}),
+    ],
+)
+def test_positions_that_begin_at_an_offset_are_counted(
+    config: Path, kind: str, sizes: dict[str, int]
+) -> None:
+    """OPT's and BART's tables have two more entries than a row may have tokens."""
+    tree = {"model_type": kind, "max_position_embeddings": 40, "hidden_size": 32, **sizes}
+    config.write_text(json.dumps({"num_hidden_layers": 1, "vocab_size": 100} | tree))
+    with pytest.raises(TunerError, match="has 40 positions; got rows of 41"):
+        need_of(Configuration(str(config), batch_size=1, length=41))
 
 
 def test_a_method_that_does_not_fit_the_model_is_left_out_by_name(tmp_path: Path) -> None:
