@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 _WAYS = "name a STUDY, --model or --parameters"
+_PRECISION = "fp32; bf16, fp16: autocast, with --zero or --parameters the weights themselves."
 _OPTIONS = {
     "study": ("store", "data_dir"),
     "parameters": ("precision", "optimizer", "zero", "ranks"),
@@ -41,7 +42,7 @@ def memory(
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of a micro-batch.")] = 32,
     length: Annotated[int, typer.Option(min=4, help="Tokens of a row.")] = 128,
     accumulation: Annotated[int, typer.Option(min=1, help="Micro-batches of a step.")] = 1,
-    precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
+    precision: Annotated[str, typer.Option(help=_PRECISION)] = "fp32",
     optimizer: Annotated[str, typer.Option(help="adamw, adamw_torch, adafactor, sgd.")] = "adamw",
     attention: Annotated[str, typer.Option(help="sdpa or eager.")] = "sdpa",
     checkpointing: Annotated[

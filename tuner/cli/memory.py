@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _BAR = 24
 _GIB = 2**30
 _NAME = 34
+_HALF = (
+    (),
+    ("weights and gradients in half precision, the optimizer's part with a float32 copy",),
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ def states_text(wish: StatesWish, *, as_json: bool) -> str:
     lines = [
         f"{wish.parameters:.3g} parameters, {wish.precision}, {wish.optimizer}: "
         "the states alone, without activations",
+        *_HALF[wish.precision != "fp32"],
         "",
     ]
     if not by_stage:

@@ -52,11 +52,17 @@ class Configuration:
     @property
     def name(self) -> str:
         """Say it in a few words."""
-        words = [self.method, f"batch {self.batch_size} x {self.length}", self.precision]
+        words = [self.method, f"batch {self.batch_size} x {self.length}", self._precision()]
         words += [f"{self.accumulation} accumulated"] if self.accumulation > 1 else []
         words += ["checkpointing"] if self.checkpointing else []
         words += [] if self.stage is None else [f"ZeRO {self.stage} on {self.ranks} ranks"]
         return ", ".join(words)
+
+    def _precision(self) -> str:
+        """Say what is in half precision: DeepSpeed casts the weights, else autocast does not."""
+        if self.precision == "fp32":
+            return self.precision
+        return f"{self.precision} autocast" if self.stage is None else f"{self.precision} weights"
 
     def spec(self) -> RunSpec:
         """Return the run that it stands for.

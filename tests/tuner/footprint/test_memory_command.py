@@ -74,6 +74,15 @@ def test_one_configuration_from_a_config_file(config: Path) -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_the_output_says_what_is_in_half_precision(config: Path) -> None:
+    """Autocast leaves the weights in float32; DeepSpeed, and the states alone, do not."""
+    words = ("--model", str(config), "--precision", "bf16")
+    assert "bf16 autocast" in _run(*words)
+    assert "bf16 weights" in _run(*words, "--zero", "1", "--ranks", "2")
+    assert "with a float32 copy" in _run("--parameters", "3e9", "--precision", "bf16")
+    assert "copy" not in _run("--parameters", "3e9")
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_rank_under_zero_in_half_precision(config: Path, precision: str) -> None:
     """A stage is all of DeepSpeed's config that has to be named."""
