@@ -106,8 +106,10 @@ def modules_passed_over() -> Iterator[None]:
     Half a million objects of torch's and transformers' modules would be looked through again and
     again: of a short trace that is half the time.
     """
+    frozen = gc.get_freeze_count() > 0  # by the process, for good
     gc.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()
+        if not frozen:
+            gc.unfreeze()

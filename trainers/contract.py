@@ -145,8 +145,9 @@ Measure = Literal["process", "allocator"]
 class RunEvent(Frozen):
     """Something that happened in a run."""
 
-    kind: Literal["start", "step", "epoch"]
-    """start: the model is built; step: a training step was logged; epoch: one was evaluated."""
+    kind: Literal["start", "step", "epoch", "refused"]
+    """start: the model is built; step: a training step was logged; epoch: one was evaluated;
+    refused: the run is not begun, it would need more memory than it may have."""
     time: float
     """Seconds since 1970."""
     step: int = 0

@@ -47,12 +47,13 @@ class Journal:
         def emit(event: RunEvent) -> None:
             if event.kind == "start":
                 event = event.model_copy(update={"facts": {**event.facts, **self._facts}})
-            self._write(event)
+            self.write(event)
             watch(event)
 
         return emit
 
-    def _write(self, event: RunEvent) -> None:
+    def write(self, event: RunEvent) -> None:
+        """Write an event down."""
         self._file.write(event.model_dump_json() + "\n")
         self._file.flush()
         self._pending.append(event)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainers.contract import RunResult, RunSpec, Seeds, Workspace
+from trainers.contract import RunEvent, RunResult, RunSpec, Seeds, Workspace
 from trainers.errors import ConfigError, RunFailed
 from trainers.expect import (
     ExpectedMemory,
@@ -51,6 +52,13 @@ class Foreseen:
             return ""
         needed, limit = show_bytes(self.expected.needed_bytes), show_bytes(self.limit)
         return f"predicted peak of memory {needed} is over memory_cap {limit}"
+
+
+def refused(foreseen: Foreseen) -> RunEvent:
+    """Return the event of a run that is not to begin, with what was predicted as its metrics."""
+    compared = compare(foreseen.expected, {}) if foreseen.expected else {}
+    metrics = {f"memory/{name}": value for name, value in compared.items()}
+    return RunEvent(kind="refused", time=time.time(), metrics=metrics)
 
 
 @dataclass

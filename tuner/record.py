@@ -16,7 +16,7 @@ from trainers.errors import OutOfMemory, RunFailed
 from tuner.claims import Claims
 from tuner.executors import Executor, RunInterrupted, RunLost
 from tuner.journal import Journal, read_journal, write_whole
-from tuner.memory_cap import MemoryForecast
+from tuner.memory_cap import MemoryForecast, refused
 from tuner.outcome import Order, Outcome, claim_of, read_outcome
 from tuner.retry import retry_params, smaller
 from tuner.store import Store
@@ -174,10 +174,11 @@ class Recorder:
         try:
             foreseen = self.memory.before(spec, workspace)
             ended["excess_bytes"] = foreseen.excess_bytes
-            if foreseen.refusal:
-                state = "failed" if spec.read_test else "pruned"  # a trial is no failure
-                return _Tried(Outcome(state=state, reason=foreseen.refusal, **ended))
             with Journal(folder, self.tracker, run_id, facts=retry) as journal:
+                if foreseen.refusal:
+                    journal.write(refused(foreseen))
+                    state = "failed" if spec.read_test else "pruned"  # a trial is no failure
+                    return _Tried(Outcome(state=state, reason=foreseen.refusal, **ended))
                 result = self.executor.run(spec, journal.before(watch), workspace)
             result = self.memory.after(spec, workspace, result)
             return _Tried(Outcome(state="finished", result=result, **ended))

@@ -15,6 +15,7 @@ from trainers.errors import ConfigError
 from trainers.expect import expect_memory
 from trainers.train import train
 from tuner.config import StudyConfig
+from tuner.journal import read_journal
 from tuner.load import dump_study, parse_study
 from tuner.memory_cap import NOT_PREDICTED
 from tuner.plan import plan
@@ -130,8 +131,12 @@ def test_a_trial_over_the_cap_is_pruned_before_it_starts(place: Place, tmp_path:
     assert refused.state == "pruned"
     assert refused.reason.startswith("predicted peak of memory ")
     assert f"is over memory_cap {show_bytes(cap)}" in refused.reason
-    assert not (Store(place.root).run_dir(refused.digest) / "events.jsonl").exists()
-    assert refused.metrics == {}
+    (event,) = read_journal(Store(place.root).run_dir(refused.digest))
+    assert event.kind == "refused"
+    predicted = refused.metrics["memory/predicted/framework_bytes"]
+    predicted += refused.metrics["memory/predicted/train_peak_bytes"]
+    assert predicted == cap + trials[1024].constraints[MEMORY_CAP]
+    assert not [name for name in refused.metrics if not name.startswith("memory/predicted/")]
     assert records["confirm", "64"].state == "finished"
     again = place.run(config)
     assert again == StudyOutcome(failures=(), unfinished=())
