@@ -146,8 +146,7 @@ class RunEvent(Frozen):
     """Something that happened in a run."""
 
     kind: Literal["start", "step", "epoch", "refused"]
-    """start: the model is built; step: a training step was logged; epoch: one was evaluated;
-    refused: the run is not begun, it would need more memory than it may have."""
+    """The model is built; steps were logged; an epoch was evaluated; it needs too much memory."""
     time: float
     """Seconds since 1970."""
     step: int = 0
