@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -120,6 +121,25 @@ def test_ctrl_c_ends_a_study_on_a_ray_of_its_own_with_all_its_processes(tmp_path
     _wait_for(lambda: not any(child.is_running() for child in children), seconds=SECONDS_TO_END)
     (run,) = open_tracker(tmp_path / "store").runs("toy-study")
     assert run.state == "killed"
+
+
+def test_ctrl_c_does_not_wait_for_a_cluster_that_does_not_answer(tmp_path: Path) -> None:
+    """Something listens at the address, but it is no Ray; where nothing does, that is said."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        study = _write_study(tmp_path, {"kind": "ray", "address": address}, epochs=1)
+        with _launch(study, tmp_path) as launcher:
+            silent.accept()[0].close()
+            time.sleep(2)  # until Ray itself tries
+            launcher.send_signal(signal.SIGINT)
+            _, errors = launcher.communicate(timeout=SECONDS_TO_END)
+        assert launcher.returncode == 130
+        assert "tuner: interrupted" in errors
+    with _launch(study, tmp_path) as late:
+        _, errors = late.communicate(timeout=60)
+    assert late.returncode == 2
+    assert errors.startswith(f"tuner: executor.address: {address}: ConnectionRefusedError")
+    assert len(errors.splitlines()) == 1
 
 
 def _ray(cluster: RayCluster) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from trainers.errors import ConfigError, OutOfMemory, RunFailed, TunerError
 from trainers.measure import revision
 from trainers.tasks.parcel import pack
 from tuner.execution import ExecutorSettings
-from tuner.executors.base import Executor, RunLost, T
+from tuner.executors.base import Executor, RunInterrupted, RunLost, T
 from tuner.executors.outbox import Message
 from tuner.executors.process import ProcessExecutor
 from tuner.executors.ray_places import OpenPlace, Places
@@ -47,7 +47,8 @@ class RayExecutor(Executor):
         """Connect to the cluster while the launcher does other things."""
 
         def connect() -> None:
-            with contextlib.suppress(ConfigError):  # the first run will meet it again
+            # The first run will meet a fault again.
+            with contextlib.suppress(ConfigError, RunInterrupted):
                 self._places.connect()
 
         threading.Thread(target=connect, daemon=True).start()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
@@ -26,6 +28,7 @@ from tuner.executors.ray_place import Place
 _log = logging.getLogger(__name__)
 _SECONDS_TO_ASK_AGAIN = 1.0
 _CALLS_AT_ONCE = 4
+_SECONDS_TO_KNOCK = 10.0
 
 
 @dataclass(frozen=True)
@@ -50,20 +53,25 @@ class Places:
         self._closed = False
         self._connected = False
         self._lock = threading.RLock()
+        self._connecting = threading.Lock()  # of its own: who closes us does not wait for Ray
 
     def connect(self) -> None:
         """Connect this process, unless it is: Ray allows one connection, and it stays.
 
         Raises:
             ConfigError: There is no cluster at the address, or none that understands us.
+            RunInterrupted: `close` was called.
         """
-        with self._lock:
+        with self._connecting:
             if self._connected:
                 return
             if not ray.is_initialized():
                 connected: Future[None] = Future()
                 arguments = (self._settings, connected)
                 threading.Thread(target=_hold_connection, args=arguments, daemon=True).start()
+                while not wait([connected], timeout=_SECONDS_TO_ASK_AGAIN).done:
+                    if self._closed:
+                        raise RunInterrupted
                 connected.result()
             if self._settings.gpus_per_run is None:
                 self._gpus = min(1.0, max(node.get("GPU", 0.0) for node in _nodes()))
@@ -200,6 +208,7 @@ def _connect(settings: ExecutorSettings) -> None:
         cpus = max(machine, settings.workers * settings.cpus(machine))
         options |= {"num_cpus": cpus, "include_dashboard": False}
     try:
+        _knock(options["address"])
         ray.init(
             **options,
             # The nodes run this code, whatever they have installed.
@@ -209,9 +218,18 @@ def _connect(settings: ExecutorSettings) -> None:
         )
         # It prints at length when a node dies; our own line about the lost run says enough.
         ray._private.worker._worker_logs_enabled = False
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, RayError) as error:
         where = settings.address or "a Ray of its own"
-        raise ConfigError(f"executor.address: {where}: {failure(error)}") from error
+        answered = settings.address and getattr(error, "errno", None) is None
+        token = "; a cluster with tokens wants its own, see RAY_AUTH_TOKEN" if answered else ""
+        raise ConfigError(f"executor.address: {where}: {failure(error)}{token}") from error
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nothing answers at HOST:PORT, for which Ray would try for minutes."""
+    place = urlsplit(address if "://" in address else f"//{address}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), timeout=_SECONDS_TO_KNOCK).close()
 
 
 def _nodes() -> list[dict[str, float]]:
