@@ -45,7 +45,8 @@ fp32, batch size and length drawn at random, every one in a process of its own.
   it began, plus its own memory then: the least limit that the run would have got through under.
 - **A refusal is false** if the run gets through under the hard limit: each refused trial is
   tried. Shares are of all trials. What failed there was run once more without it for its need.
-- **Off** is predicted minus need.
+- **Off** is predicted minus need. Where a run was tried again with fewer rows it says nothing: the
+  need is the first try's, the prediction the last one's.
 """
 
 
