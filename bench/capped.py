@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
-import statistics
-import sys
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -16,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from capped_page import put, section
 
 from trainers.contract import RunSpec, Workspace
 from trainers.errors import RunFailed
@@ -30,24 +28,6 @@ from tuner.trackers import MemoryTracker, RunRecord
 
 STUDY = "memory-cap"
 _SECONDS_BETWEEN_LOOKS = 0.005
-_HEAD = """# Searches under a memory cap
-
-`memory_cap` refuses a trial that is predicted to need more. Here each run has the same as a hard
-limit too, which no run can pass. Full fine-tuning and LoRA, 50 trials each, one epoch on a CPU in
-fp32, batch size and length drawn at random, every one in a process of its own.
-
-- **The cap** is for the process's own memory: its anonymous pages, with what it holds before it
-  has a model, without the pages of files.
-- **The hard limit** is RLIMIT_AS and RLIMIT_DATA: what a run has of either when it begins, plus
-  the cap, minus its own memory then. RLIMIT_AS alone is too kind: addresses that malloc had
-  reserved before count as used, and where it gets no new ones it seems to take from there.
-- **Need** is what a run's address space grew to at its fullest (VmPeak), minus what it was when
-  it began, plus its own memory then: the least limit that the run would have got through under.
-- **A refusal is false** if the run gets through under the hard limit: each refused trial is
-  tried. Shares are of all trials. What failed there was run once more without it for its need.
-- **Off** is predicted minus need. Where a run was tried again with fewer rows it says nothing: the
-  need is the first try's, the prediction the last one's.
-"""
 
 
 @dataclass(frozen=True)
@@ -209,91 +189,14 @@ def main(words: Sequence[str] | None = None) -> None:
             for record in records
             if record.state == "pruned"
         }
-        text = _section(arguments.setup, bench, records, through)
+        text = section(arguments.setup, bench, records, through)
         bench.executor.close()
     print(text, end="")
     if arguments.output:
-        _put(arguments.output, arguments.setup, text)
-
-
-def _section(
-    name: str, bench: Bench, records: Sequence[RunRecord], through: dict[str, bool]
-) -> str:
-    setup = bench.setup
-    states = [record.state for record in records]
-    died = [record for record in records if "out of memory" in record.reason]
-    off = {r.digest: _megabytes(bench.predicted(r) - bench.need(r)) for r in _known(records)}
-    rows = {
-        "trials": len({record.digest for record in records}),
-        "finished": states.count("finished"),
-        "tries that ran out of memory": len(died),
-        "failed": states.count("failed"),
-        "refused before they started": len(through),
-        "of these false": sum(through.values()),
-        "off, least": min(off.values()),
-        "off, median": round(statistics.median(off.values()), 1),
-        "off, most": max(off.values()),
-    }
-    task = setup.task if isinstance(setup.task, str) else "toy, 1,024 pairs"
-    command = shlex.join(["python", "bench/memory_cap.py", *sys.argv[1:]])
-    reasons = sorted({r.reason for r in records if r.state == "failed" or r in died})
-    lines = [
-        f"## {name}",
-        "",
-        f"`{command}`",
-        "",
-        f"{setup.model} on {task}: {setup.batch[0]} to {setup.batch[1]} rows at once, "
-        f"{setup.length[0]} to {setup.length[1]} tokens, cap {setup.cap}. Before it has a model a "
-        f"run holds {_megabytes(bench.own)} MB of its own.",
-        "",
-        "| | |",
-        "|---|---:|",
-        *(
-            f"| {label}{', MB' if label.startswith('off') else ''} | {n} |"
-            for label, n in rows.items()
-        ),
-        *(f"\n{state}: {reason}" for state, reason in ((r.state, r.reason) for r in died)),
-        *(f"\nFailed: {reason}" for reason in reasons if reason not in {r.reason for r in died}),
-    ]
-    return "\n".join([*lines, "", *_refusals(bench, records, through)]) + "\n"
-
-
-def _refusals(bench: Bench, records: Sequence[RunRecord], through: dict[str, bool]) -> list[str]:
-    lines = [
-        "| refused: arm | batch | tokens | predicted, MB | need, MB | off, MB | false |",
-        "|---|---:|---:|---:|---:|---:|---|",
-    ]
-    for record in sorted((r for r in records if r.digest in through), key=bench.predicted):
-        predicted, need = bench.predicted(record), bench.need(record)
-        off, size = _megabytes(predicted - need), record.params
-        lines.append(
-            f"| {record.group.arm} | {size['train.batch_size']} | {size['train.max_length']} | "
-            f"{_megabytes(predicted)} | {_megabytes(need)} | {off} | "
-            f"{'yes' if through[record.digest] else ''} |"
-        )
-    return lines
+        put(arguments.output, list(SETUPS), arguments.setup, text)
 
 
 def _size(status: str, name: str) -> int:
     found = re.search(rf"{name}:\s+(\d+) kB", status)
     assert found is not None
     return int(found[1]) * 1024
-
-
-def _known(records: Sequence[RunRecord]) -> list[RunRecord]:
-    return [record for record in records if record.state in ("finished", "pruned")]
-
-
-def _megabytes(size: float) -> float:
-    return round(size / 1e6, 1)
-
-
-def _put(page: Path, name: str, section: str) -> None:
-    """Put the section into the page, in the place of an older one of its name."""
-    text = page.read_text(encoding="utf-8") if page.is_file() else _HEAD
-    sections = dict.fromkeys(SETUPS, "")
-    for found in re.findall(r"^## .*?(?=^## |\Z)", text, re.DOTALL | re.MULTILINE):
-        sections[found.splitlines()[0].removeprefix("## ")] = found.strip() + "\n"
-    sections[name] = section
-    parts = [_HEAD, *(part for part in sections.values() if part)]
-    page.write_text("\n".join(parts), encoding="utf-8")
