@@ -17,37 +17,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.memory_cells import Cell, cells
+from bench.memory_cells import CONFIGS, METHODS, Cell, cells
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
 from trainers.memory import CATEGORIES, MemoryPrediction, predict_memory
 from trainers.memory.states import states
 
 GB = 1e9
-_ENCODER = {"num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768}
-CONFIGS: dict[str, dict[str, Any]] = {
-    "roberta-base": {
-        "model_type": "roberta",
-        **_ENCODER,
-        "intermediate_size": 3072,
-        "vocab_size": 50265,
-        "max_position_embeddings": 514,
-        "type_vocab_size": 1,
-        "pad_token_id": 1,
-    },
-    "roberta-large": {
-        "model_type": "roberta",
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "vocab_size": 50265,
-        "max_position_embeddings": 514,
-        "type_vocab_size": 1,
-        "pad_token_id": 1,
-    },
-}
-METHODS = ("full", "lora", "bottleneck", "ia3", "prompt", "head")
 T0_3B_PARAMETERS = 2_849_757_184
 """Of t5-v1_1-xl, which T0_3B has."""
 

@@ -19,6 +19,30 @@ from tuner.executors import make_executor
 
 METHODS = ("full", "lora", "bottleneck", "ia3", "prompt", "head")
 MODELS = ("bert", "roberta", "llama")
+_ENCODER = {"num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "roberta-base": {
+        "model_type": "roberta",
+        **_ENCODER,
+        "intermediate_size": 3072,
+        "vocab_size": 50265,
+        "max_position_embeddings": 514,
+        "type_vocab_size": 1,
+        "pad_token_id": 1,
+    },
+    "roberta-large": {
+        "model_type": "roberta",
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "vocab_size": 50265,
+        "max_position_embeddings": 514,
+        "type_vocab_size": 1,
+        "pad_token_id": 1,
+    },
+}
+"""Of the models that others measured."""
 # Batch, length, checkpointing, precision.
 VARIANTS = (
     (8, 64, False, "fp32"),
