@@ -13,7 +13,9 @@ import platform
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +41,13 @@ class Way:
     """On the wall, from the first run's beginning to the last one's end."""
     training: float
     """Seconds of all runs, as they say themselves."""
-    workers: int
+    worked: float
+    """Seconds of all workers, each from its first run's beginning to its last one's end."""
 
     @property
     def elsewhere(self) -> float:
         """Share of the workers' time that was no training."""
-        return 1 - self.training / (self.seconds * self.workers)
+        return 1 - self.training / self.worked
 
 
 def study(runs: int, **executor: Any) -> StudyConfig:
@@ -63,18 +66,23 @@ def study(runs: int, **executor: Any) -> StudyConfig:
 
 
 def measure(title: str, config: StudyConfig) -> Way:
-    """Run the study in a store of its own. The time before the first event is left out."""
-    moments: list[float] = []
+    """Run the study in a store of its own. A worker's time before its first event is left out."""
+    worker_of: dict[int, int] = {}
+    moments: defaultdict[int, list[float]] = defaultdict(list)
 
     def watch(notice: RunNotice) -> None:
         if notice.event is not None or notice.state != "running":
-            moments.append(time.perf_counter())
+            moments[worker_of[notice.seed]].append(time.perf_counter())
+        else:  # a worker says so in a thread of its own
+            worker_of[notice.seed] = threading.get_ident()
 
     with tempfile.TemporaryDirectory() as store:
         outcome = run_study(config, store=store, watch=watch)
         assert not outcome.failures, outcome
         training = sum(_training(path) for path in Path(store).glob("runs/*/outcome.json"))
-    return Way(title, moments[-1] - moments[0], training, config.executor.workers)
+    spans = [(min(seen), max(seen)) for seen in moments.values()]
+    seconds = max(end for _, end in spans) - min(begin for begin, _ in spans)
+    return Way(title, seconds, training, sum(end - begin for begin, end in spans))
 
 
 def bare_loop(runs: int) -> Way:
@@ -94,7 +102,8 @@ def bare_loop(runs: int) -> Way:
             spec = spec.model_copy(update={"read_test": True})
             place = Workspace(data_dir=root, cache_dir=root, run_dir=root / str(seed), threads=1)
             training += sum(train(spec, lambda event: None, place).seconds.values())
-    return Way("a bare loop of `train`", time.perf_counter() - started, training, 1)
+    seconds = time.perf_counter() - started
+    return Way("a bare loop of `train`", seconds, training, seconds)
 
 
 def on_ray(runs: int, nodes: int) -> Way:
@@ -124,8 +133,9 @@ def text(ways: Sequence[Way], costs: Sequence[Cost], command: str) -> Iterator[s
     yield "| --- | ---: | ---: |"
     for way in ways:
         yield f"| {way.title} | {way.seconds / ways[0].seconds:.2f} | {way.elsewhere:.1%} |"
-    yield "\nThe loading of torch, once a study and once a place on Ray, stands before the first"
-    yield "event and is left out. Two workers share the machine's memory bandwidth.\n"
+    yield "\nA worker's time is that from its first run's first event to its last run's end. The"
+    yield "loading of torch, once a study and once a place on Ray, stands before that and is left"
+    yield "out of the shares. Two workers share the machine's memory bandwidth.\n"
     yield "## Bookkeeping of a trial\n"
     yield "A study of one cell whose trainings take 0.3 s and no processor. Milliseconds that a"
     yield "trial takes besides, with claims, Optuna, journal and MLflow on SQLite; those that the"

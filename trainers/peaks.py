@@ -120,11 +120,16 @@ def return_freed_memory() -> None:
 
 
 def spare_memory(workspace: Workspace) -> None:
-    """Have malloc return what is freed, where the run is to be frugal and works on a CPU."""
+    """Have malloc return what is freed, where the run is to be frugal and works on a CPU.
+
+    Nor does transformers load a model with threads of its own: glibc keeps the 8 MiB of addresses
+    of each one's stack for threads to come.
+    """
     import torch
 
     if workspace.frugal and not torch.cuda.is_available():
         return_freed_memory()
+        os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"
 
 
 def resident_bytes() -> int:

@@ -41,6 +41,8 @@ class Order:
     """Digest of each split as the data are now; empty where they are not known."""
     shared: bool = False
     """Other launchers may write to its group."""
+    searched: bool = False
+    """It is a trial's, or confirms one."""
 
     def fulfilled_by(self, outcome: Outcome, *, fresh: bool = False) -> bool:
         """Say whether an earlier outcome stands for this run.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,18 +177,14 @@ class Recorder:
             with Journal(folder, self.tracker, run_id, facts=retry) as journal:
                 if foreseen.refusal:
                     journal.write(refused(foreseen))
-                    state = "failed" if spec.read_test else "pruned"  # a trial is no failure
-                    return _Tried(Outcome(state=state, reason=foreseen.refusal, **ended))
+                    return _refuse(order, spec, foreseen.refusal, ended)
                 result = self.executor.run(spec, journal.before(watch), workspace)
             result = self.memory.after(spec, workspace, result)
             return _Tried(Outcome(state="finished", result=result, **ended))
         except StopRun as stop:
             return _Tried(Outcome(state="pruned", reason=str(stop), **ended))
         except OutOfMemory as failed:
-            fewer = smaller(spec, failed.during)
-            said = f"{failed.reason}; tried again with fewer rows at once"
-            reason = failed.reason if fewer is None else said
-            return _Tried(Outcome(state="failed", reason=reason, **ended), fewer)
+            return _with_fewer_rows(smaller(spec, failed.during), failed.reason, ended)
         except RunLost as lost:
             reason = f"lost with its machine: {lost}; done again"
             return _Tried(Outcome(state="failed", reason=reason, **ended), spec)
@@ -219,3 +215,20 @@ class Recorder:
             result=outcome.result,
             folder=folder,
         )
+
+
+def _refuse(order: Order, spec: RunSpec, reason: str, ended: Mapping[str, Any]) -> _Tried:
+    """End a try that is predicted over the cap.
+
+    A trial is pruned. A confirm run whose trial was let in can be over the cap by the order of
+    its rows alone, which its seed draws: it is done with fewer of them at once.
+    """
+    if not spec.read_test:
+        return _Tried(Outcome(state="pruned", reason=reason, **ended))
+    fewer = smaller(spec, "train") if order.searched else None
+    return _with_fewer_rows(fewer, reason, ended)
+
+
+def _with_fewer_rows(fewer: RunSpec | None, reason: str, ended: Mapping[str, Any]) -> _Tried:
+    said = reason if fewer is None else f"{reason}; tried again with fewer rows at once"
+    return _Tried(Outcome(state="failed", reason=said, **ended), fewer)

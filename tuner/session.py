@@ -181,9 +181,15 @@ class Session:
 
         self.watch(begun)
         data = made.cell.data.get(spec.seeds.data, {})
-        recorded = self.recorder.run(
-            Order(spec, made.group_id, made.name, data, shared=made.shared), pass_on
+        order = Order(
+            spec,
+            made.group_id,
+            made.name,
+            data,
+            shared=made.shared,
+            searched=made.trial is not None,
         )
+        recorded = self.recorder.run(order, pass_on)
         if recorded is None:
             return None
         outcome = recorded.outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from tests.specs import QUICK, toy_spec, toy_study, toy_tree, workspace
-from trainers.contract import RunSpec
+from trainers.contract import RunSpec, Workspace
 from trainers.errors import ConfigError
 from trainers.expect import expect_memory
 from trainers.train import train
 from tuner.config import StudyConfig
 from tuner.journal import read_journal
 from tuner.load import dump_study, parse_study
-from tuner.memory_cap import NOT_PREDICTED
+from tuner.memory_cap import NOT_PREDICTED, Foreseen, MemoryForecast
 from tuner.plan import plan
 from tuner.search import MEMORY_CAP, study_name
 from tuner.sizes import parse_bytes, show_bytes
@@ -196,6 +197,39 @@ def test_an_arm_over_the_cap_fails_with_one_line_and_is_not_started(
     assert "\n" not in failure
     assert outcome.unfinished == ("toy / tiny-bert / a",)
     assert {r.group.arm: r.state for r in place.records()} == {"a": "failed", "b": "finished"}
+
+
+def test_a_confirm_run_over_the_cap_whose_trial_was_let_in_is_done_with_fewer_rows(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order of its rows may need more than the trial's did; the cell is confirmed still."""
+    foresee = MemoryForecast.before
+
+    def before(self: MemoryForecast, spec: RunSpec, workspace: Workspace) -> Foreseen:
+        foreseen = foresee(self, spec, workspace)
+        return (
+            replace(foreseen, limit=1)
+            if spec.read_test and spec.train.batch_size > 4
+            else foreseen
+        )
+
+    monkeypatch.setattr(MemoryForecast, "before", before)
+    space = {"train.learning_rate": {"choice": [1e-3]}}
+    config = toy_study(
+        memory_cap="20GB",
+        train=QUICK | {"epochs": 1, "batch_size": 8},
+        search={"trials": 1, "seeds": [7], "pruner": "none"},
+        confirm={"seeds": [1]},
+        arms={"h": {"method": "head", "space": space}},
+    )
+    assert place.run(config) == StudyOutcome(failures=(), unfinished=())
+    refused, done = (r for r in place.records() if r.group.phase == "confirm")
+    assert refused.state == "killed"
+    assert refused.reason.endswith("is over memory_cap 1 B; tried again with fewer rows at once")
+    assert done.state == "finished"
+    assert done.params["retry.batch_size"] == "4"
+    assert done.params["retry.gradient_accumulation"] == "2"
+    assert place.run(config) == StudyOutcome(failures=(), unfinished=())
 
 
 def test_a_cap_below_the_weights_is_refused_at_the_start(place: Place) -> None:
