@@ -54,7 +54,7 @@ def main(path: Path) -> None:
 def told(found: Iterator[Cell]) -> Iterator[Cell]:
     """Say on the terminal what has been measured."""
     for cell in found:
-        print(cell.model, cell.method, cell.variant, f"{cell.error:+.2%}", flush=True)
+        print(cell.model, cell.method, cell.variant, cell.more, f"{cell.error:+.2%}", flush=True)
         yield cell
 
 
@@ -101,14 +101,14 @@ def measured_section(found: Sequence[Cell]) -> Iterator[str]:
     yield f"  {statistics.fmean(resident):.1%}, worst {max(resident):.1%}. It holds libraries, the"
     yield "  data and what malloc keeps, which no trace of tensors has."
     yield ""
-    columns = "model | method | batch x length | checkpointing | precision | predicted MB"
+    columns = "model | method | batch x length | checkpointing | precision | else | predicted MB"
     yield f"| {columns} | allocator MB | error | VmHWM MB | error |"
-    yield "|---|---|---|---|---|---:|---:|---:|---:|---:|"
+    yield "|---|---|---|---|---|---|---:|---:|---:|---:|---:|"
     for cell in found:
         batch, length, checkpointing, precision = cell.variant
         yield (
             f"| {cell.model} | {cell.method} | {batch} x {length} "
-            f"| {'yes' if checkpointing else 'no'} | {precision} "
+            f"| {'yes' if checkpointing else 'no'} | {precision} | {cell.more} "
             f"| {cell.predicted / 1e6:.1f} | {cell.allocator / 1e6:.1f} | {cell.error:+.2%} "
             f"| {_resident(cell)} |"
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import gc
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from trainers.contract import RunSpec, Workspace
@@ -50,6 +51,15 @@ VARIANTS = (
     (16, 64, True, "fp32"),
     (4, 128, True, "bf16"),
 )
+_ODD = (5, 48, False, "fp32")
+MORE: tuple[dict[str, Any], ...] = (
+    {"gradient_accumulation": 3},
+    {"optimizer": "adafactor"},
+    {"optimizer": "sgd"},
+    {"optimizer": "adamw_torch", "max_grad_norm": 0.0},
+    {"attention": "eager"},
+)
+"""Other settings, each for one method of every model."""
 _SIZE = {
     "hidden_size": 128,
     "num_hidden_layers": 2,
@@ -72,6 +82,8 @@ class Cell:
     resident: int
     """VmHWM; 0 where it was not measured."""
     framework: int
+    more: str = ""
+    """Other settings."""
 
     @property
     def error(self) -> float:
@@ -92,19 +104,37 @@ def cells(folder: Path) -> Iterator[Cell]:
         for turn in range(3 if number % 3 == 0 else 2):
             variant = VARIANTS[(number + turn) % len(VARIANTS)]
             place = folder / f"{model}-{method}-{turn}"
-            spec = make_spec(place, folders[model], method, variant)
-            predicted = predict_memory(spec, labels=_LABELS, device="cpu")
-            gc.collect()  # or what the last run left would be freed while this one is watched
-            memory = train(spec, lambda _: None, _workspace(place, "allocator")).memory
-            yield Cell(
-                model,
-                method,
-                variant,
-                predicted=predicted.train_peak_bytes,
-                allocator=memory["train/allocator_bytes"],
-                resident=_resident(spec, place) if turn == 2 else 0,
-                framework=predicted.framework_bytes,
-            )
+            yield _cell(place, folders, model, method, variant, whole=turn == 2)
+        if number % len(METHODS) < len(MORE):
+            more = MORE[number % len(METHODS)]
+            yield _cell(folder / f"{model}-{method}-more", folders, model, method, _ODD, more=more)
+
+
+def _cell(
+    place: Path,
+    folders: Mapping[str, Path],
+    model: str,
+    method: str,
+    variant: tuple[int, int, bool, str],
+    *,
+    more: Mapping[str, Any] = MappingProxyType({}),
+    whole: bool = False,
+) -> Cell:
+    """Predict and run one cell; on request once more for the whole process's VmHWM."""
+    spec = make_spec(place, folders[model], method, variant, more=more)
+    predicted = predict_memory(spec, labels=_LABELS, device="cpu")
+    gc.collect()  # or what the last run left would be freed while this one is watched
+    memory = train(spec, lambda _: None, _workspace(place, "allocator")).memory
+    return Cell(
+        model,
+        method,
+        variant,
+        predicted=predicted.train_peak_bytes,
+        allocator=memory["train/allocator_bytes"],
+        resident=_resident(spec, place) if whole else 0,
+        framework=predicted.framework_bytes,
+        more=", ".join(f"{name} {value}" for name, value in more.items()),
+    )
 
 
 def _resident(spec: RunSpec, place: Path) -> int:
@@ -143,11 +173,16 @@ def save_model(folder: Path, architecture: str) -> Path:
 
 
 def make_spec(
-    folder: Path, model: Path, method: str, variant: Sequence[Any], *, batches: int = 2
+    folder: Path,
+    model: Path,
+    method: str,
+    variant: Sequence[Any],
+    *,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> RunSpec:
-    """Return a run whose batches are all full, with some padding in each."""
+    """Return a run of two steps whose batches are all full, with some padding in each."""
     batch, length, checkpointing, precision = variant
-    sizes = {"train": batch * batches, "validation": 2, "test": 2}
+    sizes = {"train": 2 * batch * more.get("gradient_accumulation", 1), "validation": 2, "test": 2}
     task = {"kind": "text_file", "name": "full", "text": "text", "label": "label"}
     folder.mkdir(parents=True)
     for name, rows in sizes.items():
@@ -167,6 +202,7 @@ def make_spec(
                 "precision": precision,
                 "gradient_checkpointing": checkpointing,
                 "group_by_length": False,
+                **more,
             },
         }
     )
