@@ -173,7 +173,7 @@ def test_a_config_without_a_model_type_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text('{"hidden_size": 32}')
     with pytest.raises(TunerError, match="model_type") as caught:
-        need_of(Configuration(str(path)))
+        need_of(Configuration(str(path), attention="eager"))
     assert "\n" not in str(caught.value)
 
 
@@ -250,11 +250,12 @@ def test_an_odd_batch_is_divided_down_to_one_row(config: Path) -> None:
 
 
 def test_a_model_that_looks_at_its_tokens_is_one_line(tmp_path: Path) -> None:
-    """T5's classifier cannot be traced, and says so."""
-    tree = {"model_type": "t5", "d_model": 16, "d_ff": 32, "d_kv": 4, "num_layers": 1}
-    tree |= {"num_heads": 4, "vocab_size": 50, "decoder_start_token_id": 0, "eos_token_id": 1}
+    """Longformer asks which of them are global, cannot be traced, and says so."""
+    tree = {"model_type": "longformer", "hidden_size": 16, "intermediate_size": 32}
+    tree |= {"num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 50}
+    tree |= {"attention_window": [8]}
     path = tmp_path / "config.json"
     path.write_text(json.dumps(tree))
     with pytest.raises(TunerError, match="cannot be traced") as caught:
-        need_of(Configuration(str(path)))
+        need_of(Configuration(str(path), attention="eager"))
     assert "\n" not in str(caught.value)
