@@ -20,30 +20,7 @@ from tuner.executors import make_executor
 
 METHODS = ("full", "lora", "bottleneck", "ia3", "prompt", "head")
 MODELS = ("bert", "roberta", "llama")
-_ENCODER = {"num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768}
-CONFIGS: dict[str, dict[str, Any]] = {
-    "roberta-base": {
-        "model_type": "roberta",
-        **_ENCODER,
-        "intermediate_size": 3072,
-        "vocab_size": 50265,
-        "max_position_embeddings": 514,
-        "type_vocab_size": 1,
-        "pad_token_id": 1,
-    },
-    "roberta-large": {
-        "model_type": "roberta",
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "vocab_size": 50265,
-        "max_position_embeddings": 514,
-        "type_vocab_size": 1,
-        "pad_token_id": 1,
-    },
-}
-"""Of the models that others measured."""
+ENCODER_DECODERS = ("t5", "bart")
 # Batch, length, checkpointing, precision.
 VARIANTS = (
     (8, 64, False, "fp32"),
@@ -67,6 +44,14 @@ _SIZE = {
     "intermediate_size": 512,
     "vocab_size": 2000,
 }
+_SIZES = {
+    "t5": {"d_model": 128, "d_kv": 32, "d_ff": 512, "num_layers": 2, "num_heads": 4},
+    "bart": {"d_model": 128}
+    | {f"{part}_layers": 2 for part in ("encoder", "decoder")}
+    | {f"{part}_attention_heads": 4 for part in ("encoder", "decoder")}
+    | {f"{part}_ffn_dim": 512 for part in ("encoder", "decoder")},
+}
+"""Of models that name their sizes in another way."""
 _LABELS = 2
 
 
@@ -98,7 +83,7 @@ class Cell:
 
 def cells(folder: Path) -> Iterator[Cell]:
     """Run every cell and predict it; one of each model and variant in a process of its own."""
-    folders = {name: save_model(folder / name, name) for name in MODELS}
+    folders = {name: save_model(folder / name, name) for name in (*MODELS, *ENCODER_DECODERS)}
     for number, (model, method) in enumerate(itertools.product(MODELS, METHODS)):
         # Two or three of the four variants, in turn.
         for turn in range(3 if number % 3 == 0 else 2):
@@ -108,6 +93,9 @@ def cells(folder: Path) -> Iterator[Cell]:
         if number % len(METHODS) < len(MORE):
             more = MORE[number % len(METHODS)]
             yield _cell(folder / f"{model}-{method}-more", folders, model, method, _ODD, more=more)
+    for model, method in itertools.product(ENCODER_DECODERS, ("full", "lora")):
+        for turn, variant in enumerate(VARIANTS[:3]):
+            yield _cell(folder / f"{model}-{method}-{turn}", folders, model, method, variant)
 
 
 def _cell(
@@ -159,12 +147,17 @@ def save_model(folder: Path, architecture: str) -> Path:
     """Write a model of random weights with its tokenizer, as `from_pretrained` reads it."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    dialect = tiny_tokenizer.DIALECTS[architecture]
+    pairs = architecture in ENCODER_DECODERS
+    dialect = tiny_tokenizer.DIALECTS["roberta" if pairs else architecture]
     ids = tiny_tokenizer.vocabulary(dialect)
     padding = dialect.special.get("pad_token", dialect.special.get("eos_token", ""))
     options: dict[str, Any] = {**_SIZE, "pad_token_id": ids[padding]}
     if architecture == "roberta":
         options |= {"type_vocab_size": 1, "max_position_embeddings": 514}
+    if pairs:
+        end = ids[dialect.special["eos_token"]]
+        options = {k: v for k, v in options.items() if k in ("vocab_size", "pad_token_id")}
+        options |= {**_SIZES[architecture], "eos_token_id": end, "decoder_start_token_id": end}
     config = AutoConfig.for_model(architecture, **options)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
     tokenizer = tiny_tokenizer.build(dialect)

@@ -28,7 +28,8 @@ _NO_BYTES = {"learning_rate", "schedule", "warmup", "weight_decay", "early_stopp
 _BESIDE_BYTES = 10_000_000
 """What a training takes on a CPU besides tensors and rows, above what its process held before: the
 objects of model, adapter, Trainer and autograd, stacks of threads, buffers of MKL. 3 to 8 MB in
-runs of `tiny-bert` whose tensors took 10 to 260 MB, where malloc returns what is freed."""
+runs of `tiny-bert` whose tensors took 10 to 260 MB, where malloc returns what is freed; some MB
+more in wide models (decision 19)."""
 
 
 class ExpectedMemory(Frozen):
