@@ -30,6 +30,8 @@ _BESIDE_BYTES = 10_000_000
 objects of model, adapter, Trainer and autograd, stacks of threads, buffers of MKL. 3 to 8 MB in
 runs of `tiny-bert` whose tensors took 10 to 260 MB, where malloc returns what is freed; some MB
 more in wide models (decision 19)."""
+_LEAST_URGENT = 19
+"""Of Unix's levels of priority."""
 
 
 class ExpectedMemory(Frozen):
@@ -83,6 +85,16 @@ def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
         framework_bytes=predicted.framework_bytes if cuda else seen.own_bytes + _BESIDE_BYTES,
         free_bytes=free_bytes(),
     )
+
+
+def expect_aside(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
+    """Do as `expect_memory` in a process that gives way to the runs beside it.
+
+    Raises:
+        TunerError: Data or model that cannot be used.
+    """
+    os.nice(_LEAST_URGENT)
+    return expect_memory(spec, workspace)
 
 
 def predict_rows(spec: RunSpec, workspace: Workspace) -> MemoryPrediction:

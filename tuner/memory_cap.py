@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,17 +15,19 @@ from trainers.errors import ConfigError, RunFailed
 from trainers.expect import (
     ExpectedMemory,
     compare,
+    expect_aside,
     expect_memory,
     memory_key,
     weights_bytes,
 )
 from trainers.seen_rows import tokenise
-from tuner.executors import Executor
+from tuner.executors import Executor, RunInterrupted
 from tuner.plan import Cell
 from tuner.sizes import show_bytes
 
 Cap = int | Literal["device"] | None
 """Bytes; or what is free on the device when a run is to begin; or none."""
+Expect = Callable[[RunSpec, Workspace], ExpectedMemory]
 NOT_PREDICTED = "memory_not_predicted"
 """Fact of a run whose memory could not be predicted, with the reason."""
 
@@ -63,11 +68,14 @@ def refused(foreseen: Foreseen) -> RunEvent:
 
 @dataclass
 class MemoryForecast:
-    """Predicts runs where the executor has torch, each kind of run once."""
+    """Predicts runs where the executor has torch, each kind of run once. Thread-safe."""
 
     executor: Executor
     cap: Cap = None
     _known: dict[str, Foreseen] = field(default_factory=dict)
+    _locks: defaultdict[str, threading.Lock] = field(
+        default_factory=lambda: defaultdict(threading.Lock)
+    )
 
     def before(self, spec: RunSpec, workspace: Workspace) -> Foreseen:
         """Predict a run if there is a cap that it might break."""
@@ -78,6 +86,21 @@ class MemoryForecast:
         return Foreseen(
             foreseen.expected, free if self.cap == "device" else self.cap, foreseen.fault
         )
+
+    def beside(self, spec: RunSpec, workspace: Workspace) -> None:
+        """Begin to predict a run that has begun, if that need not wait for its end.
+
+        By then its tokens are in the cache.
+        """
+        known = memory_key(spec) in self._known
+        if self.cap is not None or known or not self.executor.computes_aside:
+            return
+
+        def foresee() -> None:
+            with contextlib.suppress(RunInterrupted):
+                self._foresee(spec, workspace, expect_aside)
+
+        threading.Thread(target=foresee, daemon=True).start()
 
     def after(self, spec: RunSpec, workspace: Workspace, result: RunResult) -> RunResult:
         """Add to a result what was predicted, and by how much that missed what was measured."""
@@ -105,16 +128,19 @@ class MemoryForecast:
                     f"{model}, which take {show_bytes(weights)}"
                 )
 
-    def _foresee(self, spec: RunSpec, workspace: Workspace) -> Foreseen:
+    def _foresee(
+        self, spec: RunSpec, workspace: Workspace, expect: Expect = expect_memory
+    ) -> Foreseen:
         key = memory_key(spec)
-        known = self._known.get(key)
-        if known is not None and self.cap != "device":  # which is to be looked at each time
-            return known
-        try:
-            if self.cap is not None:  # or the prediction would have the tokeniser's work in it
-                self.executor.compute(tokenise, spec, workspace)
-            foreseen = Foreseen(self.executor.compute(expect_memory, spec, workspace))
-        except RunFailed as failed:
-            foreseen = Foreseen(None, fault=failed.reason)
-        self._known[key] = foreseen
-        return foreseen
+        with self._locks[key]:
+            known = self._known.get(key)
+            if known is not None and self.cap != "device":  # which is to be looked at each time
+                return known
+            try:
+                if self.cap is not None:  # or the prediction would have the tokeniser's work in it
+                    self.executor.compute(tokenise, spec, workspace)
+                foreseen = Foreseen(self.executor.compute(expect, spec, workspace))
+            except RunFailed as failed:
+                foreseen = Foreseen(None, fault=failed.reason)
+            self._known[key] = foreseen
+            return foreseen

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainers.contract import Emit, Measure, RunSpec, StopRun, Workspace
+from trainers.contract import Emit, Measure, RunEvent, RunSpec, StopRun, Workspace
 from trainers.errors import OutOfMemory, RunFailed
 from tuner.claims import Claims
 from tuner.executors import Executor, RunInterrupted, RunLost
@@ -170,6 +170,12 @@ class Recorder:
         write_whole(folder / "spec.json", order.spec.model_dump_json(indent=2))
         retry = retry_params(order.spec, spec)
         workspace = self._workspace(folder)
+
+        def heard(event: RunEvent) -> None:
+            if event.kind == "start":
+                self.memory.beside(spec, workspace)
+            watch(event)
+
         ended: dict[str, Any] = {"owner": order.owner, "retry": retry}
         try:
             foreseen = self.memory.before(spec, workspace)
@@ -178,7 +184,7 @@ class Recorder:
                 if foreseen.refusal:
                     journal.write(refused(foreseen))
                     return _refuse(order, spec, foreseen.refusal, ended)
-                result = self.executor.run(spec, journal.before(watch), workspace)
+                result = self.executor.run(spec, journal.before(heard), workspace)
             result = self.memory.after(spec, workspace, result)
             return _Tried(Outcome(state="finished", result=result, **ended))
         except StopRun as stop:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,12 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from tests.specs import QUICK, toy_spec, toy_study, toy_tree, workspace
-from trainers.contract import RunSpec, Workspace
+from trainers.contract import ParameterCounts, RunResult, RunSpec, Workspace
 from trainers.errors import ConfigError
-from trainers.expect import expect_memory
+from trainers.expect import ExpectedMemory, expect_memory
 from trainers.train import train
 from tuner.config import StudyConfig
+from tuner.executors.inprocess import InprocessExecutor
 from tuner.journal import read_journal
 from tuner.load import dump_study, parse_study
 from tuner.memory_cap import NOT_PREDICTED, Foreseen, MemoryForecast
@@ -274,6 +277,46 @@ def test_every_run_has_its_prediction_beside_what_was_measured(place: Place) -> 
         for phase in ("load", "eval"):
             assert metrics[f"memory/predicted/{phase}_peak_bytes"] > 0
             assert metrics[f"memory/measured/{phase}_peak_bytes"] > 0
+
+
+class Counting(InprocessExecutor):
+    """Counts what is computed, and takes its time over it."""
+
+    computes_aside = True
+
+    def __init__(self) -> None:
+        self.computed: list[str] = []
+
+    def compute(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Predict the same for every run."""
+        self.computed.append(function.__name__)
+        time.sleep(0.2)
+        sizes = dict.fromkeys(ExpectedMemory.model_fields, 1)
+        return ExpectedMemory.model_validate(sizes)
+
+
+def test_a_kind_of_run_is_predicted_once_beside_the_first(tmp_path: Path) -> None:
+    """However many begin at once; the end of a run waits for it."""
+    executor, spec, here = Counting(), toy_spec(), workspace(tmp_path)
+    forecast = MemoryForecast(executor)
+    counts = ParameterCounts(total=1, trained=1, head=1)
+    result = RunResult(
+        validation={}, test=None, epoch=1, parameters=counts, memory={}, seconds={}, facts={}
+    )
+    for _ in range(3):
+        forecast.beside(spec, here)
+    ended = [forecast.after(spec, here, result) for _ in range(2)]
+    assert executor.computed == ["expect_aside"]
+    assert all(run.expected["predicted/train_peak_bytes"] == 1 for run in ended)
+    forecast.beside(spec, here)
+    assert executor.computed == ["expect_aside"]
+
+
+def test_under_a_cap_nothing_is_predicted_beside_a_run(tmp_path: Path) -> None:
+    """It has been before the run began."""
+    executor = Counting()
+    MemoryForecast(executor, cap=10**9).beside(toy_spec(), workspace(tmp_path))
+    assert executor.computed == []
 
 
 def test_a_run_that_cannot_be_predicted_is_done_and_says_why(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from trainers.contract import Emit, RunResult, RunSpec, Workspace
 from trainers.errors import RunFailed, TunerError
@@ -22,6 +22,9 @@ class RunLost(Exception):  # a state, not an error
 
 class Executor(ABC):
     """Runs specs. `run` may be called from several threads at once."""
+
+    computes_aside: ClassVar[bool] = False
+    """`compute` has a process of its own, and so may go on beside a run."""
 
     @abstractmethod
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:

@@ -46,6 +46,8 @@ class ProcessExecutor(Executor):
     ending a run ends whatever it has started. It ends itself when the launcher dies.
     """
 
+    computes_aside = True
+
     def __init__(self) -> None:
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(_PRELOAD)

@@ -34,6 +34,8 @@ class RayExecutor(Executor):
     what a run leaves in its folder comes back. Ray ends the places when the launcher is gone.
     """
 
+    computes_aside = True
+
     def __init__(self, settings: ExecutorSettings) -> None:
         self._settings = settings
         self._places = Places(settings)
