@@ -10,6 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from tuner.algorithms import STATEFUL
+from tuner.optuna_storage import PatientStorage
 from tuner.plan import Cell
 from tuner.session import Session
 from tuner.space import Value, suggest
@@ -33,7 +34,9 @@ def study_name(cell: Cell) -> str:
     return f"{cell.study.name} / {cell.label} @ {cell.fingerprint()}"
 
 
-def claim(study: optuna.Study, cell: Cell, session: Session) -> Claimed | None:
+def claim(
+    study: optuna.Study, storage: PatientStorage, cell: Cell, session: Session
+) -> Claimed | None:
     """Take up a trial that nobody is at, or ask for a new one; None if there is none to have.
 
     Safe to repeat: a trial that was made just before the connection was lost is one that nobody
@@ -53,9 +56,10 @@ def claim(study: optuna.Study, cell: Cell, session: Session) -> Claimed | None:
         adopted = bool(abandoned)
         if not adopted and standing.has_room:
             study.sampler = _sampler(cell, standing, len(trials))
-            asked = study.ask()
-            if asked.number == len(trials):  # and not one that was queued
-                return _take(asked, cell, session, adopted=False)
+            with storage.as_read():
+                asked = study.ask()
+                if asked.number == len(trials):  # and not one that was queued
+                    return _take(asked, cell, session, adopted=False)
             standing = stand(study.get_trials(deepcopy=False), cell)
             abandoned = _abandoned(standing, cell, session)
         for trial in abandoned:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import optuna
-from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from trainers.contract import Emit, RunEvent, RunSpec, StopRun
 from tuner.ask import Claimed, claim, study_name
 from tuner.executors import RunInterrupted
+from tuner.optuna_storage import PatientStorage
 from tuner.plan import Cell
 from tuner.session import Configuration, Session
 from tuner.sizes import show_bytes
@@ -34,7 +34,7 @@ class _Ended:
     metrics: Sequence[Mapping[str, float]]
 
 
-def search(cell: Cell, session: Session, storage: RDBStorage, *, parallel: int) -> Best | None:
+def search(cell: Cell, session: Session, storage: PatientStorage, *, parallel: int) -> Best | None:
     """Spend what is left of a cell's budget and return its best configuration.
 
     Args:
@@ -53,7 +53,9 @@ def search(cell: Cell, session: Session, storage: RDBStorage, *, parallel: int) 
     def work(_: int) -> None:
         while not session.time_is_up():
             with lock:
-                claimed = session.claims.patience.persist(lambda: claim(study, cell, session))
+                claimed = session.claims.patience.persist(
+                    lambda: claim(study, storage, cell, session)
+                )
             if claimed is not None:
                 _evaluate(study, cell, claimed, session, lock)
                 session.bear_failures()
@@ -92,7 +94,7 @@ def _is_spent(study: optuna.Study, cell: Cell) -> bool:
     return stand(study.get_trials(deepcopy=False), cell).is_spent
 
 
-def _open(cell: Cell, storage: RDBStorage) -> optuna.Study:
+def _open(cell: Cell, storage: PatientStorage) -> optuna.Study:
     config = cell.study
     return optuna.create_study(
         study_name=study_name(cell),
