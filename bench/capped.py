@@ -61,11 +61,12 @@ class Watch(threading.Thread):
     def run(self) -> None:
         """Look again and again."""
         ended = threading.Event()
+        children = Path(f"/proc/{self._server.pid}/task/{self._server.pid}/children")
         while not ended.wait(_SECONDS_BETWEEN_LOOKS):
-            for child in self._server.children():
+            for child in children.read_text().split():
                 try:
-                    log = Path(f"/proc/{child.pid}/fd/2").readlink()
-                    status = Path(f"/proc/{child.pid}/status").read_text()
+                    log = Path(f"/proc/{child}/fd/2").readlink()
+                    status = Path(f"/proc/{child}/status").read_text()
                 except OSError:
                     continue
                 if log.name == "stderr.log" and "VmPeak" in status:  # which a zombie has not
