@@ -25,6 +25,7 @@ from trainers.tasks.metrics import score
 from trainers.tasks.parcel import read_rows
 
 if TYPE_CHECKING:
+    import torch
     from datasets import Dataset
     from torch import nn
     from transformers import (
@@ -159,7 +160,7 @@ def _trainer(
 
     def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
         truth: Any = prediction.label_ids
-        logits = _logits(prediction.predictions)
+        logits: Any = prediction.predictions
         scores = score(parts.data.labels, truth, logits.argmax(axis=-1))
         if spec.ranks == 1:
             return scores
@@ -175,6 +176,7 @@ def _trainer(
         data_collator=DataCollatorWithPadding(parts.tokenizer),
         processing_class=parts.tokenizer,
         compute_metrics=compute_metrics,
+        preprocess_logits_for_metrics=_logits_alone,
         compute_loss_func=loss,
         callbacks=[callback],
     )
@@ -200,15 +202,16 @@ def _score_test(
     output = trainer.predict(parts.encoded.test.select(order), metric_key_prefix="test")
     if rank.rank > 0:
         return None
-    logits = numpy.empty_like(_logits(output.predictions), dtype="float64")
-    logits[order] = _logits(output.predictions)
+    logits = numpy.empty_like(output.predictions, dtype="float64")
+    logits[order] = output.predictions
     kept = keep_predictions(parts.data, logits, run_dir)
     return validation_scores(output.metrics or {}) | kept
 
 
-def _logits(predictions: Any) -> Any:
-    """Return the logits, the first array where a model gives several (decoders, caches)."""
-    return predictions[0] if isinstance(predictions, tuple) else predictions
+def _logits_alone(outputs: Any, labels: torch.Tensor) -> torch.Tensor:
+    """Let an evaluation keep the logits; T5 and BART give the encoder's states with them."""
+    logits: torch.Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
+    return logits
 
 
 def _data_facts(parts: _Parts) -> dict[str, str]:

@@ -144,12 +144,19 @@ class StudyConfig(Frozen):
             "train": self.train.model_dump() | dict(chosen.train),
             "seeds": seeds,
             "metric": self.metric,
-            "ranks": chosen.ranks or self.ranks,
+            "ranks": self._ranks_of(chosen),
             "deepspeed": self.deepspeed_of(arm) or None,
         }
         for name, value in (point or {}).items():
             _put(tree, name, value)
         return RunSpec.model_validate(tree)
+
+    def most_ranks(self) -> int:
+        """Return the most ranks that a run of the study has."""
+        return max(map(self._ranks_of, self.arms.values()))
+
+    def _ranks_of(self, arm: Arm) -> int:
+        return arm.ranks or self.ranks
 
 
 def _put(tree: dict[str, Any], dotted: str, value: object) -> None:

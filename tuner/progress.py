@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from trainers.contract import RunEvent
@@ -24,6 +24,8 @@ class RunNotice:
     seconds: float = 0.0
     reused: bool = False
     reason: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Of a finished run: the metrics of the epoch that was kept."""
 
 
 Watch: TypeAlias = Callable[[RunNotice], None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from trainers.contract import RunSpec
 
 
@@ -34,6 +36,12 @@ def retry_params(asked: RunSpec, tried: RunSpec) -> dict[str, str]:
     """Name what `smaller` has changed, such as `retry.batch_size`."""
     before, now = asked.train.model_dump(), tried.train.model_dump()
     return {f"retry.{name}": str(now[name]) for name in now if now[name] != before[name]}
+
+
+def said_of(retry: Mapping[str, str]) -> str:
+    """Say in words what `retry_params` named; empty where that is nothing."""
+    changes = [f"{name.removeprefix('retry.')} {value}" for name, value in retry.items()]
+    return f"with fewer rows at once: {', '.join(changes)}" if changes else ""
 
 
 def smallest_divisor(number: int) -> int:

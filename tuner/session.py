@@ -19,6 +19,7 @@ from tuner.outcome import Order, Outcome, claim_of
 from tuner.plan import Cell, Phase
 from tuner.progress import RunNotice, Watch
 from tuner.record import Recorded, Recorder
+from tuner.retry import said_of
 from tuner.trackers import Group, RunState
 
 _OPEN, _CLOSED = "open", "closed"
@@ -193,7 +194,9 @@ class Session:
         if recorded is None:
             return None
         outcome = recorded.outcome
-        notify(state=outcome.state, reason=outcome.reason, reused=recorded.reused)
+        reason = outcome.reason or said_of(outcome.retry)
+        scores = outcome.result.metrics() if outcome.result else {}
+        notify(state=outcome.state, reason=reason, reused=recorded.reused, scores=scores)
         if outcome.state == "failed":
             with self._lock:
                 self.failures.append(

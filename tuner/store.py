@@ -103,10 +103,15 @@ def folder_of(store: str | Path, files: str | Path | None = None) -> str | Path:
 
 
 def _check_port(url: str) -> None:
+    fault: ValueError | None = None
     try:
-        urlsplit(url).port  # noqa: B018  # it is read on asking
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # it is read on asking
+        unquoted = "@" in parts.path or "@" in (parts.hostname or "")
     except ValueError as error:
+        unquoted, fault = True, error
+    if unquoted:  # what follows the first / of a password would be taken for the database
         raise ConfigError(
             "--store: PostgreSQL's address is postgresql://user@host:port/database, with signs "
             f"such as @ / : in a password as %40 %2F %3A; got {hide_passwords(url)}"
-        ) from error
+        ) from fault

@@ -67,7 +67,7 @@ def run_study(
     """
     data_dir, place = Path(data_dir), find_store(store)
     cells = plan(config, check_inputs(config, data_dir))
-    executor = make_executor(config.executor)
+    executor = make_executor(config.executor, ranks=config.most_ranks())
     memory = MemoryForecast(executor, config.memory_cap)
     memory.check_weights(cells)
     place.make()

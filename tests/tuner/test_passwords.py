@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from trainers.errors import ConfigError
 from tuner.passwords import Login, hide_passwords, split_login
+from tuner.store import find_store
 
 
 @pytest.mark.parametrize(
@@ -43,3 +47,14 @@ def test_a_login_is_taken_from_its_address(address: str, login: Login) -> None:
     """The address is left without it, and showing the login does not show the password."""
     assert split_login(address) == login
     assert not login.password or login.password not in repr(login)
+
+
+@pytest.mark.parametrize("password", ["s3c@et/x", "a/b@c", "s3c@etPW/x"])
+def test_an_unquoted_password_is_refused_and_not_shown_in_part(password: str) -> None:
+    """What follows its first / would be taken for the database, and named."""
+    with pytest.raises(ConfigError, match="%40 %2F %3A") as caught:
+        find_store(f"postgresql://team:{password}@127.0.0.1:5544/studies")
+    assert not any(
+        part in str(caught.value) for part in re.split("[@/]", password) if len(part) > 1
+    )
+    assert "team:***@127.0.0.1" in str(caught.value)

@@ -18,7 +18,7 @@ from tests.specs import toy_spec, toy_study
 from trainers.errors import OutOfMemory
 from tuner.journal import read_journal
 from tuner.outcome import read_outcome
-from tuner.retry import retry_params, smaller
+from tuner.retry import retry_params, said_of, smaller
 from tuner.store import Store
 from tuner.study import StudyOutcome, run_study
 from tuner.trackers import RunRecord, Tracker, open_tracker
@@ -174,3 +174,13 @@ def test_out_of_memory_is_known_by_its_type() -> None:
 
     error = pickle.loads(pickle.dumps(OutOfMemory("no memory", "eval")))
     assert (error.reason, error.during, error.detail) == ("no memory", "eval", "")
+
+
+def test_what_was_changed_is_said_in_words() -> None:
+    """On the progress line of a run that was tried again; of another, nothing."""
+    spec = toy_spec(train={"batch_size": 8})
+    fewer = smaller(spec, "train")
+    assert fewer is not None
+    said = said_of(retry_params(spec, fewer))
+    assert said == "with fewer rows at once: batch_size 4, gradient_accumulation 2"
+    assert said_of(retry_params(spec, spec)) == ""

@@ -104,6 +104,7 @@ class _Run:
 
     def __init__(self, model: nn.Module, spec: RunSpec, ledger: Ledger, setting: Setting) -> None:
         self._model = model
+        self._name = spec.model.name
         self._settings = spec.train
         self._ledger = ledger
         self._loss = mean_loss(spec.train.label_smoothing)
@@ -152,8 +153,7 @@ class _Run:
         with torch.no_grad():
             batch = self._batch(rows, length)
             labels = batch.pop("labels")
-            outputs = self._model(**batch)
-            self._loss(outputs, labels)
+            self._loss(self._forward(batch), labels)
         del kept
 
     def _update(self) -> None:
@@ -165,11 +165,20 @@ class _Run:
 
     def _backward(self, batch: dict[str, torch.Tensor], rows: int) -> None:
         labels = batch.pop("labels")
-        loss = self._loss(self._model(**batch), labels, num_items_in_batch=rows)
+        loss = self._loss(self._forward(batch), labels, num_items_in_batch=rows)
         del batch, labels
         self._ledger.name_new("activations")
         loss.backward()  # type: ignore[no-untyped-call]  # torch
         self._ledger.name((p.grad for p in self._model.parameters()), "gradients")
+
+    def _forward(self, batch: dict[str, torch.Tensor]) -> Any:
+        try:
+            return self._model(**batch)
+        except (AttributeError, TypeError) as error:  # its config has not what it needs
+            said = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ModelError(
+                f"model: {self._name} ({type(self._model).__name__}) cannot be run: {said}"
+            ) from error
 
     def _batch(self, rows: int, length: int) -> dict[str, torch.Tensor]:
         names = ["input_ids", "attention_mask"]

@@ -77,10 +77,14 @@ class LiveView:
     def _print(self, notice: RunNotice, row: dict[str, str]) -> None:
         style = _STYLES[notice.state]
         again = " (found)" if notice.reused else ""
-        score = f"{self._metric} {row['metric']}" if "metric" in row else ""
+        kept = notice.scores.get(self._metric)
+        shown = row.get("metric") if kept is None else f"{kept:.3f}"
+        score = f"{self._metric} {shown}" if shown else ""
+        ended = [score] if notice.state == "finished" or not notice.reason else []
+        said = ", ".join(filter(None, [*ended, notice.reason]))
         line = (
             f"[{style}]{notice.state:8}[/{style}]{again} {_plain(notice.cell.label)}  "
-            f"{_what(notice)}  {notice.seconds:.1f} s  {_plain(notice.reason or score)}"
+            f"{_what(notice)}  {notice.seconds:.1f} s  {_plain(said)}"
         )
         self._console.print(line, highlight=False, soft_wrap=True)
 

@@ -12,8 +12,12 @@ from tuner.executors.base import Executor, RunInterrupted, RunLost
 __all__ = ["Executor", "RunInterrupted", "RunLost", "make_executor"]
 
 
-def make_executor(settings: ExecutorSettings) -> Executor:
+def make_executor(settings: ExecutorSettings, *, ranks: int = 1) -> Executor:
     """Make the executor that a study names.
+
+    Args:
+        settings: What the study says of it.
+        ranks: The most that a run of the study has.
 
     Raises:
         ConfigError: It needs a package that is not installed.
@@ -31,7 +35,7 @@ def make_executor(settings: ExecutorSettings) -> Executor:
         os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
         from tuner.executors.ray import RayExecutor
 
-        return RayExecutor(settings)
+        return RayExecutor(settings, ranks=ranks)
     from tuner.executors.process import ProcessExecutor
 
     return ProcessExecutor()

@@ -36,9 +36,9 @@ class RayExecutor(Executor):
 
     computes_aside = True
 
-    def __init__(self, settings: ExecutorSettings) -> None:
+    def __init__(self, settings: ExecutorSettings, *, ranks: int = 1) -> None:
         self._settings = settings
-        self._places = Places(settings)
+        self._places = Places(settings, ranks=ranks)
         self._here = ProcessExecutor()
         self._parcels: dict[str, _Sent] = {}
         self._packing = threading.Lock()

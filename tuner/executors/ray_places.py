@@ -45,8 +45,9 @@ class OpenPlace:
 class Places:
     """The places of one executor. Safe to call from several threads."""
 
-    def __init__(self, settings: ExecutorSettings) -> None:
+    def __init__(self, settings: ExecutorSettings, *, ranks: int = 1) -> None:
         self._settings = settings
+        self._most_ranks = ranks
         self._gpus = settings.gpus_per_run or 0.0
         self._idle: list[OpenPlace] = []
         self._live: set[OpenPlace] = set()
@@ -67,7 +68,7 @@ class Places:
                 return
             if not ray.is_initialized():
                 connected: Future[None] = Future()
-                arguments = (self._settings, connected)
+                arguments = (self._settings, self._most_ranks, connected)
                 threading.Thread(target=_hold_connection, args=arguments, daemon=True).start()
                 while not wait([connected], timeout=_SECONDS_TO_ASK_AGAIN).done:
                     if self._closed:
@@ -185,13 +186,13 @@ class Places:
         _log.warning("%s; waiting for one", text)
 
 
-def _hold_connection(settings: ExecutorSettings, connected: Future[None]) -> None:
+def _hold_connection(settings: ExecutorSettings, ranks: int, connected: Future[None]) -> None:
     """Connect in a thread that stays: a Ray of its own ends with the thread that started it.
 
     Outside the main thread, Ray also leaves alone how the launcher takes signals.
     """
     try:
-        _connect(settings)
+        _connect(settings, ranks)
     except BaseException as error:
         connected.set_exception(error)
         return
@@ -199,13 +200,13 @@ def _hold_connection(settings: ExecutorSettings, connected: Future[None]) -> Non
     threading.Event().wait()
 
 
-def _connect(settings: ExecutorSettings) -> None:
+def _connect(settings: ExecutorSettings, ranks: int) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)  # tips and greetings
     options: dict[str, Any] = {"address": settings.address or "local"}
     if settings.address is None:
         machine = os.cpu_count() or 1
-        # As many runs at once as the study wants, also on a machine with fewer CPUs.
-        cpus = max(machine, settings.workers * settings.cpus(machine))
+        # As many runs and ranks at once as the study wants, also on a machine with fewer CPUs.
+        cpus = max(machine, settings.workers * ranks * settings.cpus(machine))
         options |= {"num_cpus": cpus, "include_dashboard": False}
     try:
         _knock(options["address"])

@@ -55,7 +55,11 @@ class Configuration:
         words = [self.method, f"batch {self.batch_size} x {self.length}", self._precision()]
         words += [f"{self.accumulation} accumulated"] if self.accumulation > 1 else []
         words += ["checkpointing"] if self.checkpointing else []
-        words += [] if self.stage is None else [f"ZeRO {self.stage} on {self.ranks} ranks"]
+        words += (
+            []
+            if self.stage is None
+            else [f"ZeRO {self.stage} on {self.ranks} rank{'s' * (self.ranks > 1)}"]
+        )
         return ", ".join(words)
 
     def _precision(self) -> str:

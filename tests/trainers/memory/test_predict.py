@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.specs import toy_spec
+from tests.specs import toy_spec, workspace
 from tests.trainers.memory.measured import full_spec, run_peak
 from trainers.memory import predict_memory
 from trainers.models import _tiny_tokenizer as tiny_tokenizer
+from trainers.train import train
 
 _CELLS: list[tuple[str, str, dict[str, Any]]] = [
     ("tiny-bert", "full", {}),
@@ -57,6 +58,16 @@ def test_a_model_that_picks_its_end_tokens_is_traced(
     measured = run_peak(spec, tmp_path / "run")
     most = {"t5": 0.01, "bart": 0.04}[architecture]
     assert -0.01 < predict_memory(spec, labels=2).peak_bytes / measured - 1 < most
+
+
+def test_an_evaluation_keeps_no_states_of_an_encoder(tmp_path: Path) -> None:
+    """T5 gives them with its logits; kept for every row they would be all of the peak."""
+    folder = _save(tmp_path / "model", "t5")
+    model = {"kind": "hub", "id": str(folder)}
+    spec = full_spec(tmp_path, scored=200, model=model, method="lora")
+    place = workspace(tmp_path / "run").model_copy(update={"measure": "allocator"})
+    measured = train(spec, lambda _: None, place).memory["eval/allocator_bytes"]
+    assert predict_memory(spec, labels=2).eval_peak_bytes == pytest.approx(measured, rel=0.05)
 
 
 def _save(folder: Path, architecture: str) -> Path:

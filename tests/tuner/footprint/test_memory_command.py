@@ -249,6 +249,16 @@ def test_an_odd_batch_is_divided_down_to_one_row(config: Path) -> None:
     assert (chosen.batch_size, chosen.accumulation) == (1, 9)
 
 
+def test_a_config_without_what_its_model_needs_is_one_line(tmp_path: Path) -> None:
+    """T5 begins its decoder with a token that the config may not name."""
+    tree = {"model_type": "t5", "d_model": 16, "d_ff": 32, "d_kv": 4, "num_layers": 1}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(tree | {"num_heads": 4, "vocab_size": 50}))
+    with pytest.raises(TunerError, match=r"cannot be run: .*decoder_start_token_id") as caught:
+        need_of(Configuration(str(path)))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_model_that_looks_at_its_tokens_is_one_line(tmp_path: Path) -> None:
     """Longformer asks which of them are global, cannot be traced, and says so."""
     tree = {"model_type": "longformer", "hidden_size": 16, "intermediate_size": 32}
