@@ -195,7 +195,9 @@ class Hub(ModelSource):
         first, _, rest = str(error).strip().partition("\n")
         reason = f"{first} {rest.strip()}" if first.endswith(":") and "\n" not in rest else first
         hint = "check the spelling, the network and, for a gated model, `hf auth login`"
-        if "safetensors" in reason:
+        if "scaled_dot_product_attention" in reason:
+            reason, hint = reason.partition(". ")[0], "set train.attention: eager"
+        elif "safetensors" in reason:
             hint = "set allow_pickle: true to read a .bin file"
         elif "trust_remote_code" in str(error):
             hint = "set trust_remote_code: true if you trust its code"

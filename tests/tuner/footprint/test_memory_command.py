@@ -259,6 +259,18 @@ def test_a_config_without_what_its_model_needs_is_one_line(tmp_path: Path) -> No
     assert "\n" not in str(caught.value)
 
 
+def test_a_model_without_sdpa_is_told_what_to_set(tmp_path: Path) -> None:
+    """In place of transformers' wish for an issue of its own."""
+    tree = {"model_type": "deberta-v2", "hidden_size": 16, "intermediate_size": 32}
+    tree |= {"num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 50}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(tree))
+    with pytest.raises(TunerError) as caught:
+        need_of(Configuration(str(path)))
+    assert str(caught.value).endswith("yet (set train.attention: eager)")
+    assert need_of(Configuration(str(path), attention="eager"))
+
+
 def test_a_model_that_looks_at_its_tokens_is_one_line(tmp_path: Path) -> None:
     """Longformer asks which of them are global, cannot be traced, and says so."""
     tree = {"model_type": "longformer", "hidden_size": 16, "intermediate_size": 32}
