@@ -7,6 +7,7 @@ minutes on two cores, needs no network and no GPU. What was measured is kept bes
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.memory_cells import METHODS, Cell, cells
-from bench.memory_configs import CONFIGS
+from bench.memory_configs import CONFIGS, save_config
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
 from trainers.memory import CATEGORIES, MemoryPrediction, predict_memory
@@ -57,13 +58,6 @@ def told(found: Iterator[Cell]) -> Iterator[Cell]:
     for cell in found:
         print(cell.model, cell.method, cell.variant, cell.more, f"{cell.error:+.2%}", flush=True)
         yield cell
-
-
-def save_config(folder: Path, tree: dict[str, Any]) -> Path:
-    """Write a config, all that a prediction needs of a model."""
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(tree))
-    return folder
 
 
 def predict(model: Path, method: str, device: str = "cuda", **train: Any) -> MemoryPrediction:
@@ -181,20 +175,21 @@ def estimators_section(models: dict[str, Path]) -> Iterator[str]:
     yield ""
     yield "| model | method | states GB | peak GB | DeepSpeed GB | accelerate GB |"
     yield "|---|---|---:|---:|---:|---:|"
-    for name, folder in models.items():
-        for method in ("full", "lora", "bottleneck"):
-            found = predict(folder, method, batch_size=32, max_length=128)
-            tree = {"task": "toy", "model": {"kind": "hub", "id": str(folder)}, "method": method}
-            spec = RunSpec.model_validate({**tree, "seeds": {"init": 0, "order": 0}})
-            model = build(spec, 3)
-            total = sum(p.numel() for p in model.parameters())
-            _, gpu = estimate_zero2_model_states_mem_needs(total, 1, 1, cpu_offload=False)
-            size, _ = calculate_maximum_sizes(model)
-            held = 4 * total + 12 * found.trainable_parameters
-            yield (
-                f"| {name} | {method} | {held / GB:.2f} | {found.peak_bytes / GB:.2f} "
-                f"| {gpu / GB:.2f} | {4 * size / GB:.2f} |"
-            )
+    methods = ("full", "lora", "bottleneck")
+    for name, method in itertools.product(("roberta-base", "roberta-large"), methods):
+        folder = models[name]
+        found = predict(folder, method, batch_size=32, max_length=128)
+        tree = {"task": "toy", "model": {"kind": "hub", "id": str(folder)}, "method": method}
+        spec = RunSpec.model_validate({**tree, "seeds": {"init": 0, "order": 0}})
+        model = build(spec, 3)
+        total = sum(p.numel() for p in model.parameters())
+        _, gpu = estimate_zero2_model_states_mem_needs(total, 1, 1, cpu_offload=False)
+        size, _ = calculate_maximum_sizes(model)
+        held = 4 * total + 12 * found.trainable_parameters
+        yield (
+            f"| {name} | {method} | {held / GB:.2f} | {found.peak_bytes / GB:.2f} "
+            f"| {gpu / GB:.2f} | {4 * size / GB:.2f} |"
+        )
 
 
 def _possible(model: Path, method: str, **train: Any) -> int:

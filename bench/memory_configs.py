@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 _ENCODER = {"num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768}
@@ -42,3 +44,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
 }
 """By name."""
+
+
+def save_config(folder: Path, tree: dict[str, Any]) -> Path:
+    """Write a config, all that a prediction needs of a model."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(tree))
+    return folder
