@@ -98,6 +98,13 @@ def cells(folder: Path) -> Iterator[Cell]:
             yield _cell(folder / f"{model}-{method}-{turn}", folders, model, method, variant)
 
 
+def told(found: Iterator[Cell]) -> Iterator[Cell]:
+    """Say on the terminal what has been measured."""
+    for cell in found:
+        print(cell.model, cell.method, cell.variant, cell.more, f"{cell.error:+.2%}", flush=True)
+        yield cell
+
+
 def _cell(
     place: Path,
     folders: Mapping[str, Path],
