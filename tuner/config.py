@@ -177,7 +177,7 @@ def _unique(key: str, names: Sequence[str]) -> None:
 def _check_alone(config: StudyConfig) -> None:
     """Refuse what needs processes of its own."""
     for name, arm in config.arms.items():
-        if (arm.ranks or config.ranks) > 1:
+        if config._ranks_of(arm) > 1:
             raise ConfigError(
                 f"arms.{name}.ranks: the executor inprocess has one rank; use process"
             )

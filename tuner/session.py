@@ -181,16 +181,7 @@ class Session:
             sink(event)
 
         self.watch(begun)
-        data = made.cell.data.get(spec.seeds.data, {})
-        order = Order(
-            spec,
-            made.group_id,
-            made.name,
-            data,
-            shared=made.shared,
-            searched=made.trial is not None,
-        )
-        recorded = self.recorder.run(order, pass_on)
+        recorded = self.recorder.run(_order(made, spec), pass_on)
         if recorded is None:
             return None
         outcome = recorded.outcome
@@ -232,6 +223,17 @@ def group_of(cell: Cell, phase: Phase, trial: int | None) -> Group:
         phase=phase,
         trial=trial,
         cell=cell.fingerprint(),
+    )
+
+
+def _order(made: Configuration, spec: RunSpec) -> Order:
+    return Order(
+        spec,
+        made.group_id,
+        made.name,
+        made.cell.data.get(spec.seeds.data, {}),
+        shared=made.shared,
+        searched=made.trial is not None,
     )
 
 

@@ -82,7 +82,7 @@ def find_store(store: str | Path | Store, files: str | Path | None = None) -> St
     if store == "":
         raise ConfigError("--store: names a folder or postgresql://user@host/database, got ''")
     if _POSTGRES.match(str(store)):
-        _check_port(str(store))
+        _check_address(str(store))
         return Store(Path(files or STORE), str(store))
     if re.match(r"[\w+]+:/", str(store)):
         scheme = str(store).partition(":")[0]
@@ -102,12 +102,12 @@ def folder_of(store: str | Path, files: str | Path | None = None) -> str | Path:
     return store
 
 
-def _check_port(url: str) -> None:
+def _check_address(url: str) -> None:
     fault: ValueError | None = None
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  # it is read on asking
-        unquoted = "@" in parts.path or "@" in (parts.hostname or "")
+        unquoted = "@" in parts.path
     except ValueError as error:
         unquoted, fault = True, error
     if unquoted:  # what follows the first / of a password would be taken for the database
