@@ -66,6 +66,32 @@ def refused(foreseen: Foreseen) -> RunEvent:
     return RunEvent(kind="refused", time=time.time(), metrics=metrics)
 
 
+def check_weights(
+    cells: Sequence[Cell], compute: Callable[[Callable[[RunSpec], int], RunSpec], int]
+) -> None:
+    """Refuse a cap that a model's weights alone would break.
+
+    Args:
+        cells: A study's cells.
+        compute: Calls a function that needs torch.
+
+    Raises:
+        ConfigError: In one line, before anything has been written.
+        ModelError: No such model.
+    """
+    cap = cells[0].study.memory_cap
+    if not isinstance(cap, int):
+        return
+    specs = {cell.model: cell.spec(Seeds(init=0, order=0)) for cell in reversed(cells)}
+    for model, spec in specs.items():
+        weights = compute(weights_bytes, spec)
+        if weights > cap:
+            raise ConfigError(
+                f"memory_cap: got {show_bytes(cap)}, less than the weights alone of "
+                f"{model}, which take {show_bytes(weights)}"
+            )
+
+
 @dataclass
 class MemoryForecast:
     """Predicts runs where the executor has torch, each kind of run once. Thread-safe."""
@@ -110,23 +136,6 @@ class MemoryForecast:
             return result.model_copy(update={"facts": facts})
         compared = compare(foreseen.expected, result.memory)
         return result.model_copy(update={"expected": compared})
-
-    def check_weights(self, cells: Sequence[Cell]) -> None:
-        """Refuse a cap that a model's weights alone would break.
-
-        Raises:
-            ConfigError: In one line, before anything has been written.
-        """
-        if not isinstance(self.cap, int):
-            return
-        specs = {cell.model: cell.spec(Seeds(init=0, order=0)) for cell in reversed(cells)}
-        for model, spec in specs.items():
-            weights = self.executor.compute(weights_bytes, spec)
-            if weights > self.cap:
-                raise ConfigError(
-                    f"memory_cap: got {show_bytes(self.cap)}, less than the weights alone of "
-                    f"{model}, which take {show_bytes(weights)}"
-                )
 
     def _foresee(
         self, spec: RunSpec, workspace: Workspace, expect: Expect = expect_memory

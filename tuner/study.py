@@ -18,7 +18,7 @@ from tuner.database import Patience, explained, name_database, opening
 from tuner.executors import make_executor
 from tuner.launchers import Launcher
 from tuner.load import dump_study
-from tuner.memory_cap import MemoryForecast
+from tuner.memory_cap import MemoryForecast, check_weights
 from tuner.optuna_storage import PatientStorage, open_storage
 from tuner.plan import Cell, Digests, plan
 from tuner.progress import Watch, unwatched
@@ -69,7 +69,7 @@ def run_study(
     cells = plan(config, check_inputs(config, data_dir))
     executor = make_executor(config.executor, ranks=config.most_ranks())
     memory = MemoryForecast(executor, config.memory_cap)
-    memory.check_weights(cells)
+    check_weights(cells, executor.compute)
     place.make()
     if not any(place.root.iterdir()):
         executor.warm_up()  # something is to be trained for sure

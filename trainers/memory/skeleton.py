@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from trainers.contract import RunSpec
+from trainers.errors import ConfigError, ModelError
 
 
 def build(spec: RunSpec, labels: int) -> nn.Module:
@@ -19,14 +20,25 @@ def build(spec: RunSpec, labels: int) -> nn.Module:
     Raises:
         TunerError: No such model, or a method that cannot be applied to it.
     """
-    names = tuple(str(index) for index in range(labels))
+    try:
+        return _build(spec, tuple(str(index) for index in range(labels)))
+    except (RuntimeError, ConfigError) as error:
+        if "meta" not in str(error.__cause__ or error).lower():  # torch's word for no values
+            raise
+        raise ModelError(
+            f"method: {spec.method.kind} on {spec.model.name} cannot be traced: it is made from "
+            "the values of weights"
+        ) from error
+
+
+def _build(spec: RunSpec, labels: tuple[str, ...]) -> nn.Module:
     with (
         torch.random.fork_rng(devices=[]),
         torch.device("meta"),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")  # the run itself will say them
-        return spec.method.apply(spec.model.outline(names, spec.train.attention))
+        return spec.method.apply(spec.model.outline(labels, spec.train.attention))
 
 
 def materialize(model: nn.Module) -> None:

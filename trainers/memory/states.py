@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trainers.contract import RunSpec
 
 PRECISIONS = ("fp32", "bf16", "fp16")
-OPTIMIZERS = {"adamw": 2, "sgd": 0}
+OPTIMIZERS = {"adamw": 2, "adamw_torch": 2, "sgd": 0}
 """Moments that an optimizer keeps of a weight, in float32."""
 STAGES = (0, 1, 2, 3)
 

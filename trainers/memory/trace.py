@@ -29,7 +29,7 @@ from trainers.contract import RunSpec
 from trainers.errors import ModelError
 from trainers.loss import mean_loss
 from trainers.memory.attention import CudaAttention
-from trainers.memory.end_tokens import EndTokens
+from trainers.memory.by_value import ByValue
 from trainers.memory.ledger import Ledger
 from trainers.memory.prediction import Batch, Rows
 from trainers.memory.skeleton import materialize
@@ -73,7 +73,7 @@ def _trace(model: nn.Module, spec: RunSpec, setting: Setting) -> Ledger:
     with (
         FakeTensorMode(allow_non_fake_inputs=True),
         ledger,
-        EndTokens(),
+        ByValue(),
         CudaAttention() if setting.cuda else nullcontext(),
         warnings.catch_warnings(),
     ):

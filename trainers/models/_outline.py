@@ -8,11 +8,30 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 
+_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+)
+"""Numbers that most configs have under these names, some of them by an alias."""
+
+
 def from_config(config: PreTrainedConfig, attention: str) -> PreTrainedModel:
-    """Return the sequence classifier of the config's architecture, in float32."""
+    """Return the sequence classifier of the config's architecture, in float32.
+
+    Raises:
+        ValueError: A size below 1, which some models would take for no layers at all.
+    """
     import torch
     from transformers import AutoModelForSequenceClassification
 
+    for name in _SIZES:
+        size = getattr(config, name, None)
+        if isinstance(size, int) and size < 1:
+            raise ValueError(f"{name}: got {size}, allowed: at least 1")
     make: Any = AutoModelForSequenceClassification.from_config
     built: PreTrainedModel = make(config, dtype=torch.float32, attn_implementation=attention)
     return built

@@ -154,11 +154,13 @@ def list_command(noun: Noun) -> None:
 @app.command(epilog="Example: tuner validate my-study.yaml")
 def validate(study: StudyName) -> None:
     """Check a study without running it, down to both ends of every range."""
+    from tuner.cli.validate import check_cap
     from tuner.load import load_study
     from tuner.plan import plan
 
     config = load_study(study)
     cells = plan(config)
+    check_cap(cells)
     trials = sum(config.search.trials * len(config.search.seeds) for c in cells if c.searched)
     runs = len(cells) * len(config.confirm.seeds)
     typer.echo(

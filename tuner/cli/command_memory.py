@@ -122,9 +122,9 @@ def _study(study: str, store: str, data_dir: Path | None, *, as_json: bool) -> N
     with tempfile.TemporaryDirectory() as scratch:
         needs = study_needs(config, runs, data_dir=data_dir or DATA_DIR, cache_dir=Path(scratch))
     if as_json:
-        typer.echo(needs_json(needs, study=config.name))
+        typer.echo(needs_json(needs, study=config.name, memory_cap=config.memory_cap))
         return
-    typer.echo("\n".join(study_lines(config.name, needs)))
+    typer.echo("\n".join(study_lines(config.name, needs, config.memory_cap)))
 
 
 def _configuration(chosen: Configuration, fits: str | None, *, as_json: bool) -> None:

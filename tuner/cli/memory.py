@@ -105,30 +105,48 @@ def need_lines(need: Need) -> Iterator[str]:
     yield _UNITS
 
 
-def study_lines(name: str, needs: Sequence[Need]) -> Iterator[str]:
+def study_lines(name: str, needs: Sequence[Need], cap: int | str | None = None) -> Iterator[str]:
     """Yield a study's cells for people: numbers first, then a bar of categories for each."""
-    yield f"{name}: predicted memory of one rank, at the upper end of every searched range"
+    yield f"{name}: predicted memory of one rank, each range at its upper end"
     yield ""
-    yield f"{'cell':{_NAME}}{'trained':>9}{'predicted':>12}{'saved':>7}{'measured':>12}"
+    yield f"{'cell':{_NAME}}{'trained':>9}{'predicted':>11}{'saved':>7}{'measured':>11}{'off':>7}"
     for need in needs:
         saved = "-" if need.saved is None else f"{100 * need.saved:.0f}%"
-        measured = need.measured_peak_bytes
         yield (
             f"{_short(need.name, _NAME - 1):{_NAME}}{_count(need.trainable_parameters):>9}"
-            f"{_size(need.predicted_peak_bytes):>12}{saved:>7}"
-            f"{'' if measured is None else _size(measured):>12}"
+            f"{_size(need.predicted_peak_bytes):>11}{saved:>7}{_measured(need)}"
         ).rstrip()
+    if cap is not None:
+        yield ""
+        yield from _under_cap(needs, cap)
     most = max(need.train_peak_bytes for need in needs)
     for need in needs:
         yield ""
         yield need.name
         yield from _bars(need.categories, most)
     yield ""
-    yield "saved: against the arm that trains most. predicted: tensors alone, the framework adds"
-    yield f"{_gb(needs[0].framework_bytes)}. measured: the same by the allocator's record, else"
-    yield "what the process grew by; the largest of its runs. Both are the largest of load,"
-    yield "training and evaluation; the bars are the training's."
+    yield f"predicted: tensors; the framework adds {_gb(max(n.framework_bytes for n in needs))}."
+    yield from _STUDY_NOTES
     yield _UNITS
+
+
+def _measured(need: Need) -> str:
+    """Return the cells of what was measured; empty where nothing was."""
+    if need.measured_peak_bytes is None:
+        return ""
+    own = need.measured_predicted_bytes
+    off = "" if own is None else f"{100 * (own / need.measured_peak_bytes - 1):+.1f}%"
+    return f"{_size(need.measured_peak_bytes):>11}{off:>7}"
+
+
+def _under_cap(needs: Sequence[Need], cap: int | str) -> Iterator[str]:
+    if isinstance(cap, str):
+        yield f"memory_cap: {cap}: what is free there when a run begins"
+        return
+    over = [need.name for need in needs if need.whole_bytes > cap]
+    said = "no cell is above it" if not over else f"{len(over)} of {len(needs)} cells above it:"
+    yield f"memory_cap: {_gb(cap)}, with the framework: {said}"
+    yield from (f"  {name}" for name in over)
 
 
 def fits_lines(fitting: Fitting, cap: int) -> Iterator[str]:
@@ -165,6 +183,12 @@ def fits_json(fitting: Fitting, cap: int) -> str:
     return json.dumps(tree, indent=2)
 
 
+_STUDY_NOTES = (
+    "saved: against the arm that trains most.",
+    "measured: of the largest run, by the allocator's record, else what the process",
+    "grew by. off: how far that run's own prediction was above it.",
+    "Numbers are the largest of load, training and evaluation; bars the training's.",
+)
 _UNITS = "GB is 1e9 bytes, GiB 2^30."
 
 

@@ -15,6 +15,7 @@ from tuner.space import Choice, Dimension, Value
 from tuner.trackers import RunRecord
 
 _UNKNOWN_LABELS = 2
+_FRAMEWORK = "memory/predicted/framework_bytes"
 
 
 def study_needs(
@@ -35,11 +36,8 @@ def study_needs(
     place = Workspace(data_dir=data_dir, cache_dir=cache_dir, run_dir=cache_dir)
     cells = plan(study)
     for cell in cells:
-        predicted = _predict(largest(cell), place)
-        measured = [n for n in map(_measured, _of_cell(runs, cell)) if n is not None]
-        row = need(cell.label, predicted)
-        found = {"measured_peak_bytes": max(measured, default=None), "runs": len(measured)}
-        needs.append(row.model_copy(update=found))
+        row = need(cell.label, _predict(largest(cell), place))
+        needs.append(row.model_copy(update=_of_runs(_of_cell(runs, cell))))
     rows = zip(needs, cells, strict=True)
     return [_beside(row, cell, (cells, needs)) for row, cell in rows]
 
@@ -74,11 +72,24 @@ def _of_cell(runs: Sequence[RunRecord], cell: Cell) -> list[RunRecord]:
     return [r for r in runs if (r.group.task, r.group.model, r.group.arm) == own]
 
 
-def _measured(run: RunRecord) -> int | None:
+def _of_runs(runs: Sequence[RunRecord]) -> dict[str, int]:
+    """Return what is known of a cell from its runs in the store: of the largest, if any."""
+    measured = [run for run in runs if _peak(run, "measured")]
+    if not measured:
+        return {}
+    largest = max(measured, key=lambda run: _peak(run, "measured"))
+    held = [int(run.metrics[_FRAMEWORK]) for run in measured if _FRAMEWORK in run.metrics]
+    found = {"runs": len(measured), "measured_peak_bytes": _peak(largest, "measured")}
+    if held:  # else it could not be predicted
+        found["measured_predicted_bytes"] = _peak(largest, "predicted")
+        found["framework_bytes"] = max(held)
+    return found
+
+
+def _peak(run: RunRecord, kind: str) -> int:
     """Return the largest peak of all phases: of tensors, else what resident memory grew by."""
-    names = (f"memory/measured/{phase}_peak_bytes" for phase in ("load", "train", "eval"))
-    peaks = [int(run.metrics[name]) for name in names if name in run.metrics]
-    return max(peaks, default=None)
+    names = (f"memory/{kind}/{phase}_peak_bytes" for phase in ("load", "train", "eval"))
+    return max((int(run.metrics[name]) for name in names if name in run.metrics), default=0)
 
 
 def _beside(row: Need, cell: Cell, all_cells: tuple[Sequence[Cell], Sequence[Need]]) -> Need:

@@ -11,6 +11,9 @@ from tuner.footprint.single import Configuration, need_of
 from tuner.retry import smallest_divisor
 from tuner.sizes import show_bytes
 
+Fit = tuple[Configuration, Need]
+_WORTH = 0.99
+"""Share of the memory without checkpointing; above it, checkpointing saves nothing."""
 _METHODS = ("full", "lora", "bottleneck", "head")
 
 
@@ -18,7 +21,7 @@ _METHODS = ("full", "lora", "bottleneck", "head")
 class Fitting:
     """What fits, best first, and which methods were left out."""
 
-    found: list[tuple[Configuration, Need]]
+    found: list[Fit]
     left_out: Mapping[str, str]
     """Method that cannot be applied to the model, and why."""
 
@@ -28,20 +31,21 @@ def fitting(wanted: Configuration, cap: int, *, methods: tuple[str, ...] = _METH
 
     Of each method, with checkpointing and without, and of each stage of ZeRO where there are
     several ranks, it is the largest micro-batch that fits, at most the one that is wanted and the
-    rest made up by accumulation. Best is what trains most, then what computes least again and
-    sends least (no checkpointing, the lowest stage), then the largest micro-batch.
+    rest made up by accumulation. Checkpointing that saves nothing is not listed. Best is what
+    trains most, then what computes least again and sends least (no checkpointing, the lowest
+    stage), then the largest micro-batch.
 
     Raises:
         ConfigError: The cap is below the weights, or nothing fits.
         TunerError: No such model.
     """
     _check_weights(wanted, cap)
-    found: list[tuple[Configuration, Need]] = []
+    found: list[Fit] = []
     left_out: dict[str, str] = {}
     for method in methods:
-        fits = (_largest(chosen, cap) for chosen in _variants(wanted.but(method=method)))
         try:
-            found += [fit for fit in fits if fit is not None]
+            for chosen in _by_stage(wanted.but(method=method)):
+                found += _of_stage(chosen, cap)
         except ConfigError as error:
             if not str(error).startswith("method"):
                 raise
@@ -54,14 +58,21 @@ def fitting(wanted: Configuration, cap: int, *, methods: tuple[str, ...] = _METH
     return Fitting(sorted(found, key=_rank), left_out)
 
 
-def _variants(wanted: Configuration) -> Iterator[Configuration]:
-    stages = (None, 1, 2, 3) if wanted.ranks > 1 else (wanted.stage,)
-    for stage in stages:
-        for checkpointing in (False, True):
-            yield wanted.but(stage=stage, checkpointing=checkpointing)
+def _by_stage(wanted: Configuration) -> Iterator[Configuration]:
+    for stage in (None, 1, 2, 3) if wanted.ranks > 1 else (wanted.stage,):
+        yield wanted.but(stage=stage)
 
 
-def _largest(wanted: Configuration, cap: int) -> tuple[Configuration, Need] | None:
+def _of_stage(wanted: Configuration, cap: int) -> list[Fit]:
+    """Return what fits without checkpointing, and with it where that makes a difference."""
+    plain, again = (_largest(wanted.but(checkpointing=on), cap) for on in (False, True))
+    if plain and again and plain[0].batch_size == again[0].batch_size:
+        saves = again[1].whole_bytes < _WORTH * plain[1].whole_bytes
+        again = again if saves else None
+    return [fit for fit in (plain, again) if fit is not None]
+
+
+def _largest(wanted: Configuration, cap: int) -> Fit | None:
     """Divide the micro-batch until it fits, down to one row; the effective batch stays."""
     tried = wanted
     while (predicted := need_of(tried)).whole_bytes > cap:
@@ -74,7 +85,7 @@ def _largest(wanted: Configuration, cap: int) -> tuple[Configuration, Need] | No
     return tried, predicted
 
 
-def _rank(fit: tuple[Configuration, Need]) -> tuple[int, bool, int, int]:
+def _rank(fit: Fit) -> tuple[int, bool, int, int]:
     chosen, predicted = fit
     return (
         -predicted.trainable_parameters,

@@ -18,7 +18,7 @@ class Need(Frozen):
     predicted_peak_bytes: int
     """Tensors at the fullest moment of load, training and evaluation."""
     framework_bytes: int
-    """What the process or the device holds besides."""
+    """What the process or the device holds besides; of a study with runs, what they held."""
     categories: Mapping[str, int]
     """The training's fullest moment by what the bytes are held for."""
     load_peak_bytes: int
@@ -32,6 +32,8 @@ class Need(Frozen):
     measured_peak_bytes: int | None = None
     """Largest measured peak of load, training and evaluation in the store's runs; None where there
     is none."""
+    measured_predicted_bytes: int | None = None
+    """What was predicted for the run with that peak, whose point may be a smaller one."""
     runs: int = 0
     """Runs that were measured."""
 

@@ -157,5 +157,5 @@ def _in_options(message: str) -> str:
     """Say a field's fault by the option that set it."""
     for field, option in _OPTIONS.items():
         if message.startswith(f"{field}:") or message.startswith(f"{field}."):
-            return option + message[len(field) :]
+            return option + message[len(field) :].replace("'adamw_torch_fused'", "'adamw'")
     return message

@@ -9,6 +9,7 @@ import pytest
 
 from tests.specs import toy_spec, workspace
 from tests.trainers.memory.measured import full_spec, run_peak
+from trainers.errors import ModelError
 from trainers.memory import predict_memory
 from trainers.models import _tiny_tokenizer as tiny_tokenizer
 from trainers.train import train
@@ -21,6 +22,7 @@ _CELLS: list[tuple[str, str, dict[str, Any]]] = [
     ("tiny-llama", "full", {"gradient_checkpointing": True}),
     ("tiny-bert", "ia3", {"attention": "eager", "optimizer": "sgd", "label_smoothing": 0.1}),
     ("tiny-bert", "full", {"precision": "bf16", "optimizer": "adamw_torch"}),
+    ("tiny-bert", "loha", {}),  # which draws whether a layer is left out
 ]
 
 
@@ -32,6 +34,16 @@ def test_the_peak_is_what_the_allocator_records(
     spec = full_spec(tmp_path, model=model, method=method, train={"batch_size": 32, **train})
     predicted = predict_memory(spec, labels=2).peak_bytes
     assert predicted == pytest.approx(run_peak(spec, tmp_path / "run"), rel=0.01)
+
+
+@pytest.mark.parametrize("kind", ["BOFT", "SHIRA", "VBLORA"])
+def test_a_method_that_looks_at_values_is_said_not_to_be_traceable(kind: str) -> None:
+    """Of weights while it wraps the model, or of its own tensors later: one line each."""
+    config = {"SHIRA": {"r": 2}, "VBLORA": {"vector_length": 16}}.get(kind, {})
+    method = {"kind": "peft_any", "type": kind, "config": config}
+    with pytest.raises(ModelError, match="cannot be traced: it ") as caught:
+        predict_memory(toy_spec(method=method), labels=2)
+    assert "\n" not in str(caught.value)
 
 
 _WIDE = {"vocab_size": 2000, "d_model": 64}

@@ -185,6 +185,7 @@ BAD_COMMANDS = [
     (["run-study", "study.yaml", "--store", "study.yaml"], "not a folder that can be written to"),
     (["run-study", "study.yaml", "--store", ""], "names a folder or postgresql://"),
     (["validate", "bad-name.yaml"], "got '../up'"),
+    (["validate", "low-cap.yaml"], "memory_cap: got 9 kB, less than the weights alone of"),
     (["report", "quickstart"], "no studies here yet"),
     (["report", "study.yaml", "--store", "nowhere"], "no studies here yet"),
     (["ui"], "no studies here yet"),
@@ -204,6 +205,7 @@ def test_the_users_errors_have_exit_code_two_and_no_traceback(
     """One line on stderr that says what and what is allowed; nothing is written."""
     write_study(tmp_path)
     (tmp_path / "bad-name.yaml").write_text(yaml.safe_dump(toy_tree(name="../up")))
+    (tmp_path / "low-cap.yaml").write_text(yaml.safe_dump(toy_tree(memory_cap="9kB")))
     (tmp_path / "no-data.yaml").write_text(yaml.safe_dump(toy_tree(tasks=["acl_sup"])))
     done = tuner(*words, cwd=tmp_path, TUNER_DATA_DIR=str(tmp_path / "nothing"))
     assert done.returncode == 2

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from tests.specs import toy_study
 from trainers.errors import TunerError
 from tuner.cli.command_memory import app
-from tuner.cli.memory import fits_lines
+from tuner.cli.memory import fits_lines, study_lines
 from tuner.footprint import Configuration, fitting, need_of, study_needs
 from tuner.study import run_study
 from tuner.trackers import open_reader
@@ -125,6 +125,14 @@ def test_a_study_has_a_row_for_each_cell_with_what_was_measured(tmp_path: Path) 
     assert full.predicted_peak_bytes == pytest.approx(full.measured_peak_bytes, rel=0.1)
     peaks = [v for run in runs for n, v in run.metrics.items() if "/measured/" in n]
     assert max(full.measured_peak_bytes, head.measured_peak_bytes or 0) == max(peaks)
+    # The prediction of that very run knows the order of its rows.
+    assert full.measured_predicted_bytes == pytest.approx(full.measured_peak_bytes, rel=0.01)
+    held = [run.metrics["memory/predicted/framework_bytes"] for run in runs]
+    assert max(full.framework_bytes, head.framework_bytes) == max(held)
+    between = (full.whole_bytes + head.whole_bytes) // 2
+    text = "\n".join(study_lines(config.name, [full, head], between))
+    assert f"1 of 2 cells above it:\n  {full.name}\n" in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 _CONFIG = "CONFIG"
@@ -145,6 +153,7 @@ _CONFIG = "CONFIG"
         (("--model", _CONFIG, "--length", "600"), "--length: config.json has 512 positions"),
         (("--model", _CONFIG, "--length", "600", "--fits", "9GB"), "--length: config.json has"),
         (("--parameters", "3e9", "--precision", "int4"), "--precision: got 'int4'"),
+        (("--model", _CONFIG, "--optimizer", "lion"), "--optimizer: input should be 'adamw', "),
         (("--parameters", "3e9", "--zero", "4"), "--zero: got '4'"),
         (("--parameters", "3e9", "--optimizer", "lion"), "--optimizer: got 'lion'"),
         (("--model", "no/such/folder/config.json"), "no such file"),
@@ -198,6 +207,14 @@ def test_a_config_that_no_classifier_is_built_from_is_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("name", "size"), [("num_hidden_layers", -1), ("vocab_size", 0)])
+def test_a_size_below_one_is_refused(config: Path, name: str, size: int) -> None:
+    """Of -1 layers a model would be built without any."""
+    config.write_text(json.dumps(json.loads(config.read_text()) | {name: size}))
+    with pytest.raises(TunerError, match=f"{name}: got {size}, allowed: at least 1"):
+        need_of(Configuration(str(config), batch_size=1, length=16))
+
+
 def test_roberta_counts_positions_after_its_pad_token(config: Path) -> None:
     """Of 514 positions a row may have 512."""
     tree = {"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}
@@ -239,6 +256,15 @@ def test_a_method_that_does_not_fit_the_model_is_left_out_by_name(tmp_path: Path
     assert words[0] == "tuner"
     assert json.loads(_run(*words[2:], "--json"))["trainable_parameters"]
     assert any(line.startswith("left out: bottleneck: ") for line in fits_lines(fitted, 10**9))
+
+
+def test_checkpointing_that_saves_nothing_is_not_listed(config: Path) -> None:
+    """Under a head alone nothing is kept for backward that could be computed again."""
+    found = fitting(Configuration(str(config), batch_size=64, length=256), 10**9).found
+    ways = [(chosen.method, chosen.checkpointing) for chosen, _ in found]
+    assert ("full", True) in ways
+    assert ("head", False) in ways
+    assert ("head", True) not in ways
 
 
 def test_an_odd_batch_is_divided_down_to_one_row(config: Path) -> None:

@@ -1,7 +1,9 @@
-"""Pick one token of each row, where a model picks its end tokens.
+"""Answer what a model asks about the values of its tensors, which fake ones do not have.
 
-BART, T5 and their kin classify a text by its last end token, `hidden[ids == end, :]`. How many
-rows that gives depends on values, and fake tensors have none; a text has one end token.
+- BART, T5 and their kin classify a text by its last end token, `hidden[ids == end, :]`. How many
+  rows that gives depends on values; a text has one end token.
+- Layerdrop and some adapters draw one number to decide whether a part is left out. At its
+  fullest a run leaves nothing out.
 
 torch is imported at the top: only a trace imports this file.
 """
@@ -14,19 +16,22 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 
-class EndTokens(TorchFunctionMode):
-    """Answer for a mask over rows and tokens as if it were true once in each row."""
+class ByValue(TorchFunctionMode):
+    """Answer as if each row had one end token, and as if one draw were always 1."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Replace picking by such a mask, and the check of its counts; let all else pass."""
+        """Replace picking by such a mask, the check of its counts and such a draw alone."""
         if func is torch.unique_consecutive:
             return args[0][:1]  # every row has as many
         if func is torch.Tensor.__getitem__ and _picks_tokens(*args):
             rows = torch.arange(args[0].shape[0])
             return func(args[0], (rows, torch.zeros_like(rows)))
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        if func is torch.rand and result.numel() == 1:
+            return torch.tensor(1.0).reshape(result.shape)  # a constant, which a fake may know
+        return result
 
 
 def _picks_tokens(hidden: torch.Tensor, index: Any) -> bool:
