@@ -35,6 +35,7 @@ _PRELOAD = [
     "trainers.callback",
     "trainers.devices",
     "trainers.rank",
+    "tuner.executors.server_end",
 ]
 _LOCALHOST = "127.0.0.1"
 

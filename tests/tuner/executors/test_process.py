@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import psutil
 import pytest
@@ -139,6 +142,31 @@ class TestProcess(ExecutorContract):
         captured = capfd.readouterr()
         assert captured.out == captured.err == ""
         assert (tmp_path / "run" / "stderr.log").exists()
+
+
+_LAUNCHER = """
+import sys
+from multiprocessing import forkserver
+from pathlib import Path
+from tuner.executors.process import ProcessExecutor
+
+ProcessExecutor().compute(Path.exists, Path("."))
+print(forkserver._forkserver._forkserver_pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_fork_server_goes_at_once_with_its_launcher() -> None:
+    """Python would look through all that torch made first, which takes seconds under load."""
+    words = [sys.executable, "-c", _LAUNCHER]
+    with subprocess.Popen(words, stdin=PIPE, stdout=PIPE, text=True) as launcher:
+        assert launcher.stdout is not None
+        server = psutil.Process(int(launcher.stdout.readline()))
+        launcher.kill()
+        began = time.monotonic()
+        psutil.wait_procs([server], timeout=10)
+        assert not server.is_running()
+        assert time.monotonic() - began < 2  # it took 3 to 4
 
 
 def run_process() -> int:
