@@ -41,7 +41,7 @@ def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: 
     """
     stage = _get(content, "zero_optimization.stage")
     if stage not in _STAGES or isinstance(stage, bool):
-        raise _wrong("zero_optimization.stage", stage, "0, 1, 2, 3")
+        raise _wrong("zero_optimization.stage", stage, f"0, 1, 2, 3{_instead(content, stage)}")
     batch, accumulation = train.batch_size, train.gradient_accumulation
     for key, value, said_by in (
         ("train_micro_batch_size_per_gpu", batch, "train.batch_size"),
@@ -135,6 +135,16 @@ def _get(content: Mapping[str, Any], dotted: str) -> Any:
     for part in dotted.split("."):
         node = node.get(part) if isinstance(node, Mapping) else None
     return node
+
+
+def _instead(content: Mapping[str, Any], stage: object) -> str:
+    """Say what there is where the stage is missing: one of the names may be mistyped."""
+    section = content.get("zero_optimization")
+    inside = isinstance(section, Mapping)
+    names = sorted(section) if inside else sorted(content.keys() - _LEFT_OUT.keys())
+    if stage is not None or not names:
+        return ""
+    return f"; {'zero_optimization' if inside else 'the config'} has {', '.join(names)}"
 
 
 def _wrong(key: str, got: object, allowed: str) -> ConfigError:

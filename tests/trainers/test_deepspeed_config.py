@@ -30,6 +30,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"tensor_parallel": {"autotp_size": 2}}, {}, r"tensor_parallel: not allowed; each rank"),
     ({"zero_optimization": {"stage": 4}}, {}, r"stage: got 4; allowed: 0, 1, 2, 3"),
     ({"zero_optimization": {}}, {}, r"stage: missing; allowed: 0, 1, 2, 3"),
+    ({"zero_optimization": {"stag": 2}}, {}, r"3; zero_optimization has stag"),
     (
         {"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}}},
         {"optimizer": "sgd"},

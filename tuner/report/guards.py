@@ -98,8 +98,9 @@ def _packages(run: RunRecord) -> str:
 
 
 def _hardware(run: RunRecord) -> str:
+    """Name the device, with the threads of all ranks: how many share them is the arm's choice."""
     name = run.facts.get("gpu") or run.facts.get("cpu") or ""
-    threads = run.facts.get("threads")
+    threads = int(run.facts.get("threads", 0)) * int(run.params.get("ranks", 1))
     return f"{name}, {threads} threads" if name and threads else name
 
 
