@@ -31,7 +31,9 @@ fp32, batch size and length drawn at random, every one in a process of its own.
 - **A refusal is false** if the run gets through under the hard limit: each refused trial is
   tried. Shares are of all trials. What failed there was run once more without it for its need.
 - **Off** is predicted minus need. Where a run was tried again with fewer rows it says nothing: the
-  need is the first try's, the prediction the last one's.
+  need is the first try's, the prediction the last one's. It is far below zero where loading is
+  the fullest moment: the file of weights is mapped then, which takes addresses, but its pages are
+  a file's, and the cap is not for those.
 """
 
 
