@@ -22,6 +22,8 @@ class RunNotice:
     state: Literal["running", "finished", "pruned", "failed"] = "running"
     event: RunEvent | None = None
     seconds: float = 0.0
+    """Of a finished run its own, whenever it was done and however long it waited for a place;
+    else those since it was taken up."""
     reused: bool = False
     reason: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)

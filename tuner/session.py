@@ -174,7 +174,7 @@ class Session:
         )
 
         def notify(**changes: Any) -> None:
-            self.watch(replace(begun, seconds=self.clock() - started, **changes))
+            self.watch(replace(begun, **{"seconds": self.clock() - started, **changes}))
 
         def pass_on(event: RunEvent) -> None:
             notify(event=event)
@@ -186,8 +186,11 @@ class Session:
             return None
         outcome = recorded.outcome
         reason = outcome.reason or said_of(outcome.retry)
-        scores = outcome.result.metrics() if outcome.result else {}
-        notify(state=outcome.state, reason=reason, reused=recorded.reused, scores=scores)
+        own: dict[str, Any] = {}
+        if outcome.result:
+            own = {"scores": outcome.result.metrics()}
+            own["seconds"] = sum(outcome.result.seconds.values())
+        notify(state=outcome.state, reason=reason, reused=recorded.reused, **own)
         if outcome.state == "failed":
             with self._lock:
                 self.failures.append(

@@ -99,6 +99,19 @@ def test_a_finished_study_is_not_trained_again(place: Place) -> None:
     ]
 
 
+def test_seconds_of_a_run_are_its_own_also_where_it_is_found(place: Place) -> None:
+    """Neither a wait for a place nor the reading of what was kept is a run's time."""
+    config = toy_study(confirm={"seeds": [1]}, arms={"head": {"method": "head"}})
+    told: list[RunNotice] = []
+    for _ in range(2):
+        place.run(config, watch=told.append)
+    first, again = (notice for notice in told if notice.state == "finished")
+    (record,) = place.records()
+    own = sum(v for name, v in record.metrics.items() if name.startswith("seconds/"))
+    assert (first.reused, again.reused) == (False, True)
+    assert first.seconds == again.seconds == pytest.approx(own)
+
+
 def test_more_trials_and_seeds_go_on_where_the_study_was(place: Place) -> None:
     """A larger budget adds to the old one."""
     place.run(toy_study())
