@@ -140,11 +140,11 @@ def _get(content: Mapping[str, Any], dotted: str) -> Any:
 def _instead(content: Mapping[str, Any], stage: object) -> str:
     """Say what there is where the stage is missing: one of the names may be mistyped."""
     section = content.get("zero_optimization")
-    inside = isinstance(section, Mapping)
-    names = sorted(section) if inside else sorted(content.keys() - _LEFT_OUT.keys())
-    if stage is not None or not names:
-        return ""
-    return f"; {'zero_optimization' if inside else 'the config'} has {', '.join(names)}"
+    if isinstance(section, Mapping):
+        where, names = "zero_optimization", sorted(section)
+    else:
+        where, names = "the config", sorted(content.keys() - _LEFT_OUT.keys())
+    return "" if stage is not None or not names else f"; {where} has {', '.join(names)}"
 
 
 def _wrong(key: str, got: object, allowed: str) -> ConfigError:

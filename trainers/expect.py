@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from trainers.contract import RunSpec, Workspace
 from trainers.memory import MemoryPrediction, predict_memory
@@ -15,6 +15,7 @@ from trainers.memory.order import order_decides
 from trainers.plugins import Frozen
 from trainers.seen_rows import SeenRows, see_rows
 
+Device = Literal["cpu", "cuda"]
 _PHASES = ("load", "train", "eval")
 _NO_BYTES = {"learning_rate", "schedule", "warmup", "weight_decay", "early_stopping", "keep"} | {
     "adam_beta1",
@@ -97,13 +98,20 @@ def expect_aside(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
     return expect_memory(spec, workspace)
 
 
-def predict_rows(spec: RunSpec, workspace: Workspace) -> MemoryPrediction:
+def predict_rows(
+    spec: RunSpec, workspace: Workspace, *, device: Device | None = None
+) -> MemoryPrediction:
     """Predict a run with the lengths and numbers of its task's rows.
+
+    Args:
+        spec: The run.
+        workspace: Its folders.
+        device: Whose kernels to follow; by default those of the device that is here.
 
     Raises:
         TunerError: Data or model that cannot be used.
     """
-    return _predict(see_rows(spec, workspace), workspace.cache_dir / "memory")
+    return _predict(see_rows(spec, workspace), workspace.cache_dir / "memory", device)
 
 
 def weights_bytes(spec: RunSpec) -> int:
@@ -157,14 +165,17 @@ def _measured(memory: Mapping[str, int], phase: str) -> int:
     return max(0, memory.get(f"{phase}/peak_bytes", 0) - memory.get("baseline_bytes", 0))
 
 
-def _predict(seen: SeenRows, folder: Path) -> MemoryPrediction:
+def _predict(seen: SeenRows, folder: Path, device: Device | None = None) -> MemoryPrediction:
     """Trace, or read what an equal trace has left."""
+    import torch
+
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     of_rows = seen.rows.model_dump()
-    text = json.dumps([_traced(seen.spec), seen.labels, of_rows], sort_keys=True)
+    text = json.dumps([_traced(seen.spec), seen.labels, of_rows, device], sort_keys=True)
     file = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
     if file.exists():
         return MemoryPrediction.model_validate_json(file.read_text())
-    predicted = predict_memory(seen.spec, labels=seen.labels, rows=seen.rows)
+    predicted = predict_memory(seen.spec, labels=seen.labels, rows=seen.rows, device=device)
     folder.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(predicted.model_dump_json())

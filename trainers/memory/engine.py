@@ -33,28 +33,44 @@ class RankShare:
         )
 
 
-def rank_share(sharding: Sharding, *, width: int, trained: int, total: int) -> RankShare:
+@dataclass(frozen=True)
+class Weights:
+    """What the engine divides, in numbers of weights."""
+
+    total: int
+    trained: int
+    """Those that receive a gradient."""
+    largest: int
+    """Of the largest trained tensor."""
+    width: int
+    """Bytes of a weight."""
+
+
+def rank_share(sharding: Sharding, weights: Weights) -> RankShare:
     """Say what a rank holds.
 
     Without DeepSpeed, DistributedDataParallel sends gradients in buckets that together are as
     large as they are. With it, see `optimizer_bytes`; gradients are reduced in buckets of
     `reduce_bucket_size` elements, and stage 3 keeps gathered weights up to
-    `stage3_max_live_parameters` (stage_1_and_2.py and stage3.py of DeepSpeed 0.19).
+    `stage3_max_live_parameters` (stage_1_and_2.py and stage3.py of DeepSpeed 0.19). Where the
+    optimizer is offloaded, stages 1 and 2 pass each gradient through a tensor as large as the
+    largest, one on the device and one on the host.
 
     Args:
         sharding: Ranks and stage.
-        width: Bytes of a weight.
-        trained: Weights that receive a gradient.
-        total: All weights.
+        weights: The model's.
     """
+    trained, width = weights.trained, weights.width
     shares = {name: sharding.share(name) for name in _DIVIDED}
     if not sharding.engine:
         return RankShare(shares, buffers=trained * width if sharding.ranks > 1 else 0)
     buffers = 0
     if sharding.stage:
         buffers = min(sharding.bucket, trained) * width * sharding.buckets
+    if sharding.offload_optimizer and sharding.stage < 3:
+        buffers += weights.largest * width * (1 + sharding.on_cpu)
     if sharding.stage == 3:
-        buffers += round(min(sharding.live, total) * width * (1 - shares["parameters"]))
+        buffers += round(min(sharding.live, weights.total) * width * (1 - shares["parameters"]))
     return RankShare(
         shares,
         optimizer=round(optimizer_bytes(sharding, width=width, trained=trained)),
@@ -63,10 +79,12 @@ def rank_share(sharding: Sharding, *, width: int, trained: int, total: int) -> R
 
 
 def optimizer_bytes(sharding: Sharding, *, width: int, trained: int) -> float:
-    """Return the bytes of DeepSpeed's optimizer on a rank's device.
+    """Return the bytes of DeepSpeed's optimizer where a rank computes.
 
     Its moments and a float32 copy of the weights. Stage 0 makes the copy only for half precision;
-    from stage 1 on it is the rank's part of the weights, made even where they are float32.
+    from stage 1 on it is the rank's part of the weights, made even where they are float32. Where
+    it is offloaded, the host keeps the part's gradients in float32 too, beside the device's.
     """
-    copied = sharding.stage > 0 or width < _MASTER
-    return trained * _MASTER * (sharding.moments + copied) * sharding.share("optimizer")
+    copies = sharding.moments + (sharding.stage > 0 or width < _MASTER)
+    copies += sharding.offload_optimizer and sharding.on_cpu
+    return trained * _MASTER * copies * sharding.share("optimizer")

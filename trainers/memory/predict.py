@@ -42,26 +42,26 @@ def predict_memory(
         import torch
 
         from trainers.measure import resolve_precision
-        from trainers.memory.engine import rank_share
+        from trainers.memory.engine import Weights, rank_share
         from trainers.memory.framework import framework_bytes
         from trainers.memory.skeleton import build
         from trainers.memory.trace import HALF, Setting, trace
 
         model = build(spec, labels)
     cuda = torch.cuda.is_available() if device is None else device == "cuda"
-    sharding = Sharding.of(spec)
+    sharding = Sharding.of(spec, on_cpu=not cuda)
     precision = resolve_precision(spec.train.precision)
     if sharding.engine and precision in HALF:
         model = model.to(HALF[precision])
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    total = sum(p.numel() for p in model.parameters())
+    trained = [p.numel() for p in model.parameters() if p.requires_grad]
     rows = rows or _worst(spec)
     _check_length(model, spec, rows)
     setting = Setting(rows, precision, cuda, sharding.engine)
     with modules_passed_over():
         ledger = trace(model, spec, setting)
     width = 2 if sharding.engine and precision in HALF else 4
-    rank = rank_share(sharding, width=width, trained=trained, total=total)
+    total = sum(p.numel() for p in model.parameters())
+    rank = rank_share(sharding, Weights(total, sum(trained), max(trained), width))
     peaks = {
         phase: rank.add(ledger.peak(phase, f"{phase} end", rank.shares), phase)
         for phase in _PHASES
@@ -72,7 +72,7 @@ def predict_memory(
         train_peak_bytes=peaks["train"].total(),
         eval_peak_bytes=peaks["eval"].total(),
         framework_bytes=framework_bytes(cuda=cuda),
-        trainable_parameters=trained,
+        trainable_parameters=sum(trained),
     )
 
 

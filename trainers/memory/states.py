@@ -28,6 +28,8 @@ class Sharding:
     ZeRO: Memory Optimizations Toward Training Trillion Parameter Models, section 5)."""
     offload_optimizer: bool = False
     offload_parameters: bool = False
+    on_cpu: bool = False
+    """Whether the ranks compute on the CPU: what is offloaded is in the same memory then."""
     engine: bool = False
     """Whether DeepSpeed trains: it casts the model instead of using autocast, and from stage 1 on
     steps on a float32 copy of the weights, also where they are float32 already."""
@@ -44,7 +46,7 @@ class Sharding:
     """Weights that stage 3 leaves gathered (`stage3_max_live_parameters`)."""
 
     @classmethod
-    def of(cls, spec: RunSpec) -> Sharding:
+    def of(cls, spec: RunSpec, *, on_cpu: bool) -> Sharding:
         """Read it from a run's DeepSpeed config; without one, every rank holds everything."""
         if spec.deepspeed is None:
             return cls(ranks=spec.ranks)
@@ -56,6 +58,7 @@ class Sharding:
             stage=int(zero.get("stage", 0)),
             offload_optimizer=_on_host(zero, "offload_optimizer"),
             offload_parameters=_on_host(zero, "offload_param"),
+            on_cpu=on_cpu,
             engine=True,
             moments=2 if "adamw" in spec.train.optimizer else 0,
             reduces_at_once=spec.train.gradient_accumulation == 1,
@@ -64,7 +67,7 @@ class Sharding:
         )
 
     def share(self, category: str) -> float:
-        """Return the part of a category's bytes that one rank keeps on its device."""
+        """Return the part of a category's bytes that one rank keeps where it computes."""
         gradients = 1 if self.reduces_at_once else 2
         first_stage = {"optimizer": 1, "gradients": gradients, "parameters": 3}[category]
         offloaded = {
@@ -72,7 +75,7 @@ class Sharding:
             "gradients": self.offload_optimizer,
             "parameters": self.offload_parameters and self.stage == first_stage,
         }
-        if offloaded[category]:
+        if offloaded[category] and not self.on_cpu:
             return 0.0
         return 1 / self.ranks if self.stage >= first_stage else 1.0
 

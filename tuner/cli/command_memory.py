@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,7 @@ __all__ = ["app"]
 _WAYS = "name a STUDY, --model or --parameters"
 _PRECISION = "fp32; bf16, fp16: autocast, with --zero or --parameters the weights themselves."
 _OPTIONS = {
-    "study": ("store", "data_dir"),
+    "study": ("store", "data_dir", "device"),
     "parameters": ("precision", "optimizer", "zero", "ranks"),
 }
 """What each way of asking reads; `--model` reads all."""
@@ -70,13 +71,13 @@ def memory(
         wish = StatesWish(parameters, precision, optimizer, ranks, stages)
         typer.echo(states_text(wish, as_json=as_json))
         return
+    if device not in (None, "cpu", "cuda"):
+        raise ConfigError(f"--device: got {device!r}; known: cpu, cuda")
     if study is not None:
-        _study(study, store, data_dir, as_json=as_json)
+        _study(study, _Place(store, data_dir), device, as_json=as_json)
         return
     if len(stages) > 1:
         raise ConfigError(f"--zero: got {zero}; allowed with --model: one stage")
-    if device not in (None, "cpu", "cuda"):
-        raise ConfigError(f"--device: got {device!r}; known: cpu, cuda")
     from tuner.footprint import Configuration
 
     chosen = Configuration(
@@ -111,16 +112,30 @@ def _refuse_unread(context: typer.Context) -> None:
                 raise ConfigError(f"--{option}: not read with {with_what}; allowed: {said}")
 
 
-def _study(study: str, store: str, data_dir: Path | None, *, as_json: bool) -> None:
+@dataclass(frozen=True)
+class _Place:
+    """Where a study's runs and its tasks' files are."""
+
+    store: str
+    data_dir: Path | None
+
+
+def _study(study: str, place: _Place, device: Any, *, as_json: bool) -> None:
     from tuner.cli.memory import needs_json, study_lines
     from tuner.footprint import study_needs
     from tuner.load import load_study
     from tuner.store import DATA_DIR
 
     config = load_study(study)
-    runs = _runs(config.name, store)
+    runs = _runs(config.name, place.store)
     with tempfile.TemporaryDirectory() as scratch:
-        needs = study_needs(config, runs, data_dir=data_dir or DATA_DIR, cache_dir=Path(scratch))
+        needs = study_needs(
+            config,
+            runs,
+            data_dir=place.data_dir or DATA_DIR,
+            cache_dir=Path(scratch),
+            device=device,
+        )
     if as_json:
         typer.echo(needs_json(needs, study=config.name, memory_cap=config.memory_cap))
         return

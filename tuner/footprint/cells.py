@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trainers.contract import RunSpec, Workspace
 from trainers.errors import DataError, ModelError
+from trainers.expect import Device
 from trainers.memory import MemoryPrediction
 from tuner.config import StudyConfig
 from tuner.footprint.need import Need, need
@@ -19,7 +20,12 @@ _FRAMEWORK = "memory/predicted/framework_bytes"
 
 
 def study_needs(
-    study: StudyConfig, runs: Sequence[RunRecord], *, data_dir: Path, cache_dir: Path
+    study: StudyConfig,
+    runs: Sequence[RunRecord],
+    *,
+    data_dir: Path,
+    cache_dir: Path,
+    device: Device | None = None,
 ) -> list[Need]:
     """Predict a study's cells, at the upper end of each searched range.
 
@@ -31,12 +37,16 @@ def study_needs(
         runs: Its runs in the store.
         data_dir: Where task files stand.
         cache_dir: Where tokens and traces are kept.
+        device: Whose kernels to follow, and whose runs to set beside them; by default the
+            device that is here, and all runs.
     """
     needs: list[Need] = []
     place = Workspace(data_dir=data_dir, cache_dir=cache_dir, run_dir=cache_dir)
     cells = plan(study)
+    if device is not None:
+        runs = [run for run in runs if run.facts.get("device", "").startswith(device)]
     for cell in cells:
-        row = need(cell.label, _predict(largest(cell), place))
+        row = need(cell.label, _predict(largest(cell), place, device))
         needs.append(row.model_copy(update=_of_runs(_of_cell(runs, cell))))
     rows = zip(needs, cells, strict=True)
     return [_beside(row, cell, (cells, needs)) for row, cell in rows]
@@ -57,14 +67,14 @@ def _upper(dimension: Dimension) -> Value:
     return max(numbers)
 
 
-def _predict(spec: RunSpec, place: Workspace) -> MemoryPrediction:
+def _predict(spec: RunSpec, place: Workspace, device: Device | None) -> MemoryPrediction:
     from trainers.expect import predict_rows
     from trainers.memory import predict_memory
 
     try:
-        return predict_rows(spec, place)
+        return predict_rows(spec, place, device=device)
     except (DataError, ModelError):  # no files, or a config without a tokenizer
-        return predict_memory(spec, labels=_UNKNOWN_LABELS)
+        return predict_memory(spec, labels=_UNKNOWN_LABELS, device=device)
 
 
 def _of_cell(runs: Sequence[RunRecord], cell: Cell) -> list[RunRecord]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from tests.specs import toy_spec
 from trainers.errors import ConfigError
 from trainers.memory import predict_memory
-from trainers.memory.engine import optimizer_bytes
+from trainers.memory.engine import Weights, rank_share
 from trainers.memory.states import Sharding, states
 
 _GB = 1e9
@@ -57,10 +58,13 @@ def test_a_deepspeed_run_divides_its_states() -> None:
 
 
 def test_offloaded_states_are_not_on_the_device() -> None:
-    """What is kept in host memory does not count."""
+    """What is kept in host memory counts only where the ranks compute there."""
     zero = {"stage": 2, "offload_optimizer": {"device": "cpu"}}
     spec = toy_spec(ranks=2, deepspeed={"zero_optimization": zero})
-    assert predict_memory(spec, labels=3).categories.optimizer == 0
+    device, host = (predict_memory(spec, labels=3, device=d) for d in ("cuda", "cpu"))
+    assert device.categories.optimizer == 0
+    # Weights, moments and gradients in float32, a half of each; the CPU is the host.
+    assert host.categories.optimizer == 8 * host.trainable_parameters
 
 
 @pytest.mark.deepspeed
@@ -68,10 +72,10 @@ def test_offloaded_states_are_not_on_the_device() -> None:
 def test_the_engine_holds_what_the_formulas_say() -> None:
     """On two CPU ranks, within 2%, in every stage, for full fine-tuning and for LoRA."""
     cells = [
-        {"stage": stage, "precision": precision, "method": method}
+        {"stage": stage, "precision": precision, "method": method, "offload": offload}
         for precision, method in (("fp32", "full"), ("bf16", "full"), ("fp32", "lora"))
-        for stage in (0, 1, 2, 3)
-        if (stage, precision) != (0, "bf16")
+        for stage, offload in itertools.product((0, 1, 2, 3), (False, True))
+        if (stage, precision) != (0, "bf16") and (stage or not offload)
     ]
     script = Path(__file__).with_name("zero_states.py")
     done = subprocess.run(
@@ -85,11 +89,24 @@ def test_the_engine_holds_what_the_formulas_say() -> None:
     assert len(lines) == len(cells), done.stderr[-2000:]
     for line in lines:
         cell = json.loads(line[line.index("{") :])
-        sharding = Sharding(ranks=2, stage=cell["stage"], engine=True, reduces_at_once=True)
+        sharding = Sharding(
+            ranks=2,
+            stage=cell["stage"],
+            offload_optimizer=cell["offload"],
+            offload_parameters=cell["offload"],
+            on_cpu=True,
+            engine=True,
+            reduces_at_once=True,
+            bucket=0,
+            live=0,
+        )
         width = 2 if cell["precision"] == "bf16" else 4
+        weights = Weights(cell["total"], cell["trained"], cell["largest"], width)
+        rank = rank_share(sharding, weights)
         formula = (
-            cell["total"] * width * sharding.share("parameters")
-            + cell["trained"] * width * sharding.share("gradients")
-            + optimizer_bytes(sharding, width=width, trained=cell["trained"])
+            cell["total"] * width * rank.shares["parameters"]
+            + cell["trained"] * width * rank.shares["gradients"]
+            + rank.optimizer
+            + rank.buffers
         )
         assert cell["held_bytes"] == pytest.approx(formula, rel=0.02), cell

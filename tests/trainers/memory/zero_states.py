@@ -57,7 +57,12 @@ def config(cell: dict[str, Any]) -> dict[str, Any]:
         "stage3_max_live_parameters": 0,
         "stage3_max_reuse_distance": 0,
     }
+    if cell["offload"]:
+        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": False}
+        if cell["stage"] == 3:
+            zero["offload_param"] = {"device": "cpu", "pin_memory": False}
     return {
+        "zero_force_ds_cpu_optimizer": False,
         "zero_optimization": zero,
         "train_micro_batch_size_per_gpu": 2,
         "bf16": {"enabled": cell["precision"] == "bf16"},
@@ -76,6 +81,7 @@ def measure(cell: dict[str, Any]) -> dict[str, Any]:
     trained = [p for p in built.parameters() if p.requires_grad]
     counts = {"total": sum(p.numel() for p in built.parameters())}
     counts |= {"trained": sum(p.numel() for p in trained)}
+    counts |= {"largest": max(p.numel() for p in trained)}
     engine, *_ = deepspeed.initialize(model=built, model_parameters=trained, config=config(cell))
     tokens = torch.ones(2, 8, dtype=torch.int64)
     labels = torch.zeros(2, dtype=torch.int64)

@@ -129,6 +129,12 @@ def test_a_study_has_a_row_for_each_cell_with_what_was_measured(tmp_path: Path) 
     assert full.measured_predicted_bytes == pytest.approx(full.measured_peak_bytes, rel=0.01)
     held = [run.metrics["memory/predicted/framework_bytes"] for run in runs]
     assert max(full.framework_bytes, head.framework_bytes) == max(held)
+    # A GPU's kernels round what they take, and a CPU's runs do not stand beside them.
+    on_gpu, _ = study_needs(
+        config, runs, data_dir=tmp_path, cache_dir=tmp_path / "cache", device="cuda"
+    )
+    assert on_gpu.measured_peak_bytes is None
+    assert on_gpu.predicted_peak_bytes != full.predicted_peak_bytes
     between = (full.whole_bytes + head.whole_bytes) // 2
     text = "\n".join(study_lines(config.name, [full, head], between))
     assert f"1 of 2 cells above it:\n  {full.name}\n" in text
@@ -149,6 +155,7 @@ _CONFIG = "CONFIG"
         (("--parameters", "3e9", "--fits", "1GB"), "--fits: not read with --parameters"),
         (("--parameters", "3e9", "--method", "full"), "--method: not read with --parameters"),
         (("quickstart", "--zero", "2"), "--zero: not read with a STUDY; allowed: --store"),
+        (("quickstart", "--device", "tpu"), "--device: got 'tpu'; known: cpu, cuda"),
         (("--model", ""), "--model: got an empty name"),
         (("--model", _CONFIG, "--length", "600"), "--length: config.json has 512 positions"),
         (("--model", _CONFIG, "--length", "600", "--fits", "9GB"), "--length: config.json has"),
