@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from types import MethodType
 from typing import Any
 
@@ -22,15 +21,14 @@ from torch._subclasses.fake_tensor import (
     DynamicOutputShapeException,
     FakeTensorMode,
 )
-from transformers import Trainer
 
-from trainers.arguments import training_arguments
 from trainers.contract import RunSpec
 from trainers.errors import ModelError
 from trainers.loss import mean_loss
 from trainers.memory.attention import CudaAttention
 from trainers.memory.by_value import ByValue
 from trainers.memory.ledger import Ledger
+from trainers.memory.optimizer import make_optimizer
 from trainers.memory.prediction import Batch, Rows
 from trainers.memory.skeleton import materialize
 
@@ -108,7 +106,9 @@ class _Run:
         self._settings = spec.train
         self._ledger = ledger
         self._loss = mean_loss(spec.train.label_smoothing)
-        self._optimizer = None if setting.engine else _optimizer(model, spec, cuda=setting.cuda)
+        self._optimizer = (
+            None if setting.engine else make_optimizer(model, spec, cuda=setting.cuda)
+        )
         config: Any = model.config
         config.use_cache = False  # as the Trainer does
         if spec.train.gradient_checkpointing:
@@ -189,24 +189,6 @@ class _Run:
         batch["labels"] = torch.zeros(rows, dtype=torch.int64)
         self._ledger.name(batch.values(), "activations")
         return batch
-
-
-def _optimizer(model: nn.Module, spec: RunSpec, *, cuda: bool) -> torch.optim.Optimizer:
-    arguments = training_arguments(spec, Path("unused"), precision="fp32", rows=1, cpu=True)
-    maker, settings = Trainer.get_optimizer_cls_and_kwargs(arguments)
-    names: Any = Trainer.get_decay_parameter_names  # a method that asks nothing of its object
-    decayed = set(names(None, model))
-    groups: list[dict[str, Any]] = [
-        {"params": [], "weight_decay": spec.train.weight_decay},
-        {"params": [], "weight_decay": 0.0},
-    ]
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            groups[name not in decayed]["params"].append(parameter)
-    if cuda and spec.train.optimizer in ("adamw_torch", "sgd"):
-        settings["foreach"] = True  # what torch chooses there; on a CPU, one weight at a time
-    made: torch.optim.Optimizer = maker(groups, **settings)
-    return made
 
 
 def _autocast(model: nn.Module, dtype: torch.dtype) -> None:
