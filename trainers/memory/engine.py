@@ -20,6 +20,8 @@ class RankShare:
     """Part of a traced category's bytes that the rank keeps."""
     optimizer: int = 0
     """Bytes of the engine's optimizer, which is not traced."""
+    passed: int = 0
+    """Bytes of tensors that gradients pass through on their way to an offloaded optimizer."""
     buffers: int = 0
     """Bytes that gradients are sent in, and gathered weights, while a step runs."""
 
@@ -27,7 +29,7 @@ class RankShare:
         """Return a phase's peak with the engine's part; while the model loads there is none."""
         if phase == "load":
             return peak
-        more = {"optimizer": self.optimizer, "temporaries": self.buffers}
+        more = {"optimizer": self.optimizer, "temporaries": self.passed + self.buffers}
         return peak.model_copy(
             update={name: getattr(peak, name) + count for name, count in more.items()}
         )
@@ -42,6 +44,8 @@ class Weights:
     """Those that receive a gradient."""
     largest: int
     """Of the largest trained tensor."""
+    hidden: int
+    """The model's hidden size."""
     width: int
     """Bytes of a weight."""
 
@@ -51,7 +55,7 @@ def rank_share(sharding: Sharding, weights: Weights) -> RankShare:
 
     Without DeepSpeed, DistributedDataParallel sends gradients in buckets that together are as
     large as they are. With it, see `optimizer_bytes`; gradients are reduced in buckets of
-    `reduce_bucket_size` elements, and stage 3 keeps gathered weights up to
+    `reduce_bucket_size` elements, a larger one whole, and stage 3 keeps gathered weights up to
     `stage3_max_live_parameters` (stage_1_and_2.py and stage3.py of DeepSpeed 0.19). Where the
     optimizer is offloaded, stages 1 and 2 pass each gradient through a tensor as large as the
     largest, one on the device and one on the host.
@@ -64,16 +68,18 @@ def rank_share(sharding: Sharding, weights: Weights) -> RankShare:
     shares = {name: sharding.share(name) for name in _DIVIDED}
     if not sharding.engine:
         return RankShare(shares, buffers=trained * width if sharding.ranks > 1 else 0)
-    buffers = 0
+    passed = buffers = 0
     if sharding.stage:
-        buffers = min(sharding.bucket, trained) * width * sharding.buckets
+        bucket = weights.hidden**2 if sharding.bucket is None else sharding.bucket
+        buffers = max(min(bucket, trained) * sharding.buckets, weights.largest) * width
     if sharding.offload_optimizer and sharding.stage < 3:
-        buffers += weights.largest * width * (1 + sharding.on_cpu)
+        passed = weights.largest * width * (1 + sharding.on_cpu)
     if sharding.stage == 3:
         buffers += round(min(sharding.live, weights.total) * width * (1 - shares["parameters"]))
     return RankShare(
         shares,
         optimizer=round(optimizer_bytes(sharding, width=width, trained=trained)),
+        passed=passed,
         buffers=buffers,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from trainers.allocator import modules_passed_over, no_collection
 from trainers.contract import RunSpec
@@ -61,7 +61,9 @@ def predict_memory(
         ledger = trace(model, spec, setting)
     width = 2 if sharding.engine and precision in HALF else 4
     total = sum(p.numel() for p in model.parameters())
-    rank = rank_share(sharding, Weights(total, sum(trained), max(trained), width))
+    config: Any = model.config
+    hidden = getattr(config.get_text_config(), "hidden_size", 0)
+    rank = rank_share(sharding, Weights(total, sum(trained), max(trained), hidden, width))
     peaks = {
         phase: rank.add(ledger.peak(phase, f"{phase} end", rank.shares), phase)
         for phase in _PHASES

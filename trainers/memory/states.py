@@ -38,8 +38,9 @@ class Sharding:
     DeepSpeed, unless micro-batches are accumulated."""
     moments: int = 2
     """Numbers in float32 that the engine's optimizer keeps of a weight: AdamW's two."""
-    bucket: int = 500_000_000
-    """Elements that gradients are reduced in at once (`reduce_bucket_size`)."""
+    bucket: int | None = 500_000_000
+    """Elements that gradients are reduced in at once (`reduce_bucket_size`); None: `auto`, for
+    which transformers takes the square of the model's hidden size."""
     buckets: int = 1
     """Such buckets at once: two where communication overlaps with computing."""
     live: int = 1_000_000_000
@@ -53,6 +54,7 @@ class Sharding:
         zero: Any = spec.deepspeed.get("zero_optimization") or {}
         sizes = {"bucket": "reduce_bucket_size", "live": "stage3_max_live_parameters"}
         given = {name: zero[key] for name, key in sizes.items() if _is_number(zero.get(key))}
+        given |= {"bucket": None} if zero.get(sizes["bucket"]) == "auto" else {}
         return cls(
             ranks=spec.ranks,
             stage=int(zero.get("stage", 0)),

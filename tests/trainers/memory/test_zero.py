@@ -67,6 +67,19 @@ def test_offloaded_states_are_not_on_the_device() -> None:
     assert host.categories.optimizer == 8 * host.trainable_parameters
 
 
+def test_a_bucket_that_is_left_to_transformers_is_the_hidden_size_squared() -> None:
+    """A larger gradient is reduced whole; there are two buckets where they overlap."""
+    weights = Weights(total=10**9, trained=10**9, largest=10**8, hidden=1000, width=2)
+    zero = {"stage": 2, "reduce_bucket_size": "auto"}
+    auto = Sharding.of(toy_spec(ranks=2, deepspeed={"zero_optimization": zero}), on_cpu=False)
+    assert rank_share(auto, weights).buffers == 2 * 10**8
+    wide = Weights(total=10**9, trained=10**9, largest=10**6, hidden=2000, width=2)
+    assert rank_share(auto, wide).buffers == 2 * 2000**2
+    zero |= {"reduce_bucket_size": 10**8, "overlap_comm": True}
+    given = Sharding.of(toy_spec(ranks=2, deepspeed={"zero_optimization": zero}), on_cpu=False)
+    assert rank_share(given, weights).buffers == 2 * 2 * 10**8
+
+
 @pytest.mark.deepspeed
 @pytest.mark.timeout(600)
 def test_the_engine_holds_what_the_formulas_say() -> None:
@@ -97,16 +110,14 @@ def test_the_engine_holds_what_the_formulas_say() -> None:
             on_cpu=True,
             engine=True,
             reduces_at_once=True,
-            bucket=0,
-            live=0,
         )
         width = 2 if cell["precision"] == "bf16" else 4
-        weights = Weights(cell["total"], cell["trained"], cell["largest"], width)
+        weights = Weights(cell["total"], cell["trained"], cell["largest"], 128, width)
         rank = rank_share(sharding, weights)
         formula = (
             cell["total"] * width * rank.shares["parameters"]
             + cell["trained"] * width * rank.shares["gradients"]
             + rank.optimizer
-            + rank.buffers
+            + rank.passed
         )
         assert cell["held_bytes"] == pytest.approx(formula, rel=0.02), cell
