@@ -55,7 +55,8 @@ def rank_share(sharding: Sharding, weights: Weights) -> RankShare:
 
     Without DeepSpeed, DistributedDataParallel sends gradients in buckets that together are as
     large as they are. With it, see `optimizer_bytes`; gradients are reduced in buckets of
-    `reduce_bucket_size` elements, a larger one whole, and stage 3 keeps gathered weights up to
+    `reduce_bucket_size` elements, which are made in full however few the gradients are, and each
+    gradient is whole until it is copied there; stage 3 keeps gathered weights up to
     `stage3_max_live_parameters` (stage_1_and_2.py and stage3.py of DeepSpeed 0.19). Where the
     optimizer is offloaded, stages 1 and 2 pass each gradient through a tensor as large as the
     largest, one on the device and one on the host.
@@ -71,7 +72,7 @@ def rank_share(sharding: Sharding, weights: Weights) -> RankShare:
     passed = buffers = 0
     if sharding.stage:
         bucket = weights.hidden**2 if sharding.bucket is None else sharding.bucket
-        buffers = max(min(bucket, trained) * sharding.buckets, weights.largest) * width
+        buffers = (bucket * sharding.buckets + weights.largest) * width
     if sharding.offload_optimizer and sharding.stage < 3:
         passed = weights.largest * width * (1 + sharding.on_cpu)
     if sharding.stage == 3:

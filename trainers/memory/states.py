@@ -42,7 +42,7 @@ class Sharding:
     """Elements that gradients are reduced in at once (`reduce_bucket_size`); None: `auto`, for
     which transformers takes the square of the model's hidden size."""
     buckets: int = 1
-    """Such buckets at once: two where communication overlaps with computing."""
+    """Such buckets at once: two where communication overlaps with computing, but for stage 3."""
     live: int = 1_000_000_000
     """Weights that stage 3 leaves gathered (`stage3_max_live_parameters`)."""
 
@@ -64,7 +64,7 @@ class Sharding:
             engine=True,
             moments=2 if "adamw" in spec.train.optimizer else 0,
             reduces_at_once=spec.train.gradient_accumulation == 1,
-            buckets=2 if zero.get("overlap_comm") else 1,
+            buckets=2 if zero.get("overlap_comm") and zero.get("stage") != STAGES[-1] else 1,
             **given,
         )
 

@@ -68,16 +68,17 @@ def test_offloaded_states_are_not_on_the_device() -> None:
 
 
 def test_a_bucket_that_is_left_to_transformers_is_the_hidden_size_squared() -> None:
-    """A larger gradient is reduced whole; there are two buckets where they overlap."""
-    weights = Weights(total=10**9, trained=10**9, largest=10**8, hidden=1000, width=2)
-    zero = {"stage": 2, "reduce_bucket_size": "auto"}
-    auto = Sharding.of(toy_spec(ranks=2, deepspeed={"zero_optimization": zero}), on_cpu=False)
-    assert rank_share(auto, weights).buffers == 2 * 10**8
-    wide = Weights(total=10**9, trained=10**9, largest=10**6, hidden=2000, width=2)
-    assert rank_share(auto, wide).buffers == 2 * 2000**2
-    zero |= {"reduce_bucket_size": 10**8, "overlap_comm": True}
-    given = Sharding.of(toy_spec(ranks=2, deepspeed={"zero_optimization": zero}), on_cpu=False)
-    assert rank_share(given, weights).buffers == 2 * 2 * 10**8
+    """It is made in full, twice where reducing overlaps; the largest gradient is beside it."""
+    weights = Weights(total=10**9, trained=10**6, largest=10**5, hidden=1000, width=2)
+
+    def buffers(**zero: object) -> int:
+        spec = toy_spec(ranks=2, deepspeed={"zero_optimization": {"stage": 2, **zero}})
+        return rank_share(Sharding.of(spec, on_cpu=False), weights).buffers
+
+    assert buffers(reduce_bucket_size="auto") == 2 * (1000**2 + 10**5)
+    assert buffers(reduce_bucket_size=10**7) == 2 * (10**7 + 10**5)
+    assert buffers(reduce_bucket_size=10**7, overlap_comm=True) == 2 * (2 * 10**7 + 10**5)
+    assert buffers() == 2 * (500_000_000 + 10**5)
 
 
 @pytest.mark.deepspeed
