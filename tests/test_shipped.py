@@ -108,7 +108,9 @@ def test_a_deepspeed_preset_names_its_stage(path: Path) -> None:
     assert bool(devices) is bool(offload)
     assert set(devices) <= {"cpu"}
     # Else DeepSpeed makes buckets of 500 million elements for the smallest adapter too.
-    assert zero.get("reduce_bucket_size") == (None if stage == "0" else "auto")
+    # In stage 1 a gradient that is larger than a bucket stays, so it is not the smallest there.
+    wanted = {"0": None, "1": 50_000_000}.get(stage, "auto")
+    assert zero.get("reduce_bucket_size") == wanted
 
 
 def test_the_presets_are_those_that_are_listed() -> None:

@@ -140,6 +140,8 @@ def _get(content: Mapping[str, Any], dotted: str) -> Any:
 def _instead(content: Mapping[str, Any], stage: object) -> str:
     """Say what there is where the stage is missing: one of the names may be mistyped."""
     section = content.get("zero_optimization")
+    if section is not None and not isinstance(section, Mapping):
+        return f"; zero_optimization is {section!r}"
     if isinstance(section, Mapping):
         where, names = "zero_optimization", sorted(section)
     else:

@@ -103,6 +103,8 @@ def predict_rows(
 ) -> MemoryPrediction:
     """Predict a run with the lengths and numbers of its task's rows.
 
+    On a CPU the copy of the best epoch's weights is among the buffers.
+
     Args:
         spec: The run.
         workspace: Its folders.
@@ -111,18 +113,32 @@ def predict_rows(
     Raises:
         TunerError: Data or model that cannot be used.
     """
-    return _predict(see_rows(spec, workspace), workspace.cache_dir / "memory", device)
+    predicted = _predict(see_rows(spec, workspace), workspace.cache_dir / "memory", device)
+    kept = _kept_bytes(spec, predicted, device)
+    buffers = predicted.categories.buffers + kept
+    return predicted.model_copy(
+        update={
+            "categories": predicted.categories.model_copy(update={"buffers": buffers}),
+            "train_peak_bytes": predicted.train_peak_bytes + kept,
+            "eval_peak_bytes": predicted.eval_peak_bytes + kept,
+        }
+    )
 
 
 def weights_bytes(spec: RunSpec) -> int:
-    """Return the bytes of a run's weights alone, whatever its task.
+    """Return the bytes of the model's weights alone in one rank, whatever task and method.
 
     Raises:
-        TunerError: No such model, or a method that cannot be applied to it.
+        TunerError: No such model.
     """
-    from trainers.memory.skeleton import build
+    from trainers.measure import resolve_precision
+    from trainers.memory.skeleton import outline
+    from trainers.memory.states import Sharding
 
-    return sum(p.numel() * p.element_size() for p in build(spec, 2).parameters())
+    sharding = Sharding.of(spec, on_cpu=True)
+    half = sharding.engine and resolve_precision(spec.train.precision) != "fp32"
+    numbers = sum(p.numel() for p in outline(spec, 2).parameters())
+    return round(numbers * (2 if half else 4) * sharding.share("parameters"))
 
 
 def memory_key(spec: RunSpec) -> str:
@@ -207,7 +223,7 @@ def _sized(spec: RunSpec) -> dict[str, Any]:
     return tree | {"train": train}
 
 
-def _kept_bytes(spec: RunSpec, predicted: MemoryPrediction) -> int:
+def _kept_bytes(spec: RunSpec, predicted: MemoryPrediction, device: Device | None = None) -> int:
     """Return the copy of the best epoch's weights that a run on a CPU holds."""
     import torch
 
@@ -215,5 +231,6 @@ def _kept_bytes(spec: RunSpec, predicted: MemoryPrediction) -> int:
 
     size = 4 * predicted.trainable_parameters
     copied = spec.train.keep == "best" and spec.train.epochs > 1
-    held = copied and not torch.cuda.is_available() and holds_in_memory(size)
+    cuda = torch.cuda.is_available() if device is None else device == "cuda"
+    held = copied and not cuda and holds_in_memory(size)
     return size if held else 0

@@ -102,6 +102,7 @@ def _train(
     set_seed(spec.seeds.init)
     parts = _load(spec, workspace, meter)
     facts = environment() | {"precision": precision} | _data_facts(parts)
+    facts["threads"] = str(workspace.threads)  # of the run, however many ranks share them
     emit(RunEvent(kind="start", time=time.time(), facts=facts))
     meter.switch("train")
     callback = RunCallback(spec, emit, meter, run_dir=workspace.run_dir, rank=rank)

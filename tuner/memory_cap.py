@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from collections import defaultdict
@@ -82,13 +83,17 @@ def check_weights(
     cap = cells[0].study.memory_cap
     if not isinstance(cap, int):
         return
-    specs = {cell.model: cell.spec(Seeds(init=0, order=0)) for cell in reversed(cells)}
-    for model, spec in specs.items():
-        weights = compute(weights_bytes, spec)
+    known: dict[str, int] = {}
+    for cell in cells:
+        spec = cell.spec(Seeds(init=0, order=0))
+        held = [cell.model, spec.deepspeed, spec.ranks, spec.train.precision]
+        key = json.dumps(held, sort_keys=True)
+        weights = known[key] if key in known else compute(weights_bytes, spec)
+        known[key] = weights
         if weights > cap:
             raise ConfigError(
                 f"memory_cap: got {show_bytes(cap)}, less than the weights alone of "
-                f"{model}, which take {show_bytes(weights)}"
+                f"{cell.model}, which take {show_bytes(weights)}"
             )
 
 

@@ -15,8 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 from tests.specs import QUICK, toy_spec, toy_study, toy_tree, workspace
 from trainers.contract import ParameterCounts, RunResult, RunSpec, Workspace
 from trainers.errors import ConfigError
-from trainers.expect import ExpectedMemory, expect_memory
+from trainers.expect import ExpectedMemory, expect_memory, weights_bytes
 from trainers.train import train
+from tuner.cli.validate import check_cap
 from tuner.config import StudyConfig
 from tuner.executors.inprocess import InprocessExecutor
 from tuner.journal import read_journal
@@ -240,6 +241,27 @@ def test_a_cap_below_the_weights_is_refused_at_the_start(place: Place) -> None:
     with pytest.raises(ConfigError, match=r"memory_cap: got 9 kB, less than the weights .*bert"):
         place.run(toy_study(memory_cap="9kB"))
     assert not place.root.exists()
+
+
+def test_weights_are_those_of_one_rank_whatever_the_method() -> None:
+    """ZeRO-3 divides them, DeepSpeed halves them; BOFT cannot be traced, its model can."""
+    whole = weights_bytes(toy_spec())
+    zero3 = {"zero_optimization": {"stage": 3}}
+    assert weights_bytes(toy_spec(ranks=4, deepspeed=zero3)) == pytest.approx(whole / 4, abs=1)
+    half = {"precision": "bf16"}
+    assert weights_bytes(toy_spec(train=half)) == whole  # autocast
+    zero2 = {"zero_optimization": {"stage": 2}}
+    assert weights_bytes(toy_spec(ranks=2, deepspeed=zero2, train=half)) == whole / 2
+    assert weights_bytes(toy_spec(method={"kind": "peft_any", "type": "BOFT"})) == whole
+
+
+def test_a_cap_is_checked_for_the_models_that_can_be_had(tmp_path: Path) -> None:
+    """`validate` passes over one that is not here, in whatever order they stand."""
+    missing = {"kind": "hub", "id": str(tmp_path / "none"), "name": "none"}
+    for models in ([missing, "tiny-bert"], ["tiny-bert", missing]):
+        cells = plan(toy_study(memory_cap="9kB", models=models))
+        with pytest.raises(ConfigError, match="less than the weights alone of tiny-bert"):
+            check_cap(cells)
 
 
 def test_search_and_confirm_runs_of_all_seeds_and_rates_share_a_trace(tmp_path: Path) -> None:

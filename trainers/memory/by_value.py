@@ -29,7 +29,7 @@ class ByValue(TorchFunctionMode):
             rows = torch.arange(args[0].shape[0])
             return func(args[0], (rows, torch.zeros_like(rows)))
         result = func(*args, **(kwargs or {}))
-        if func is torch.rand and result.numel() == 1:
+        if func is torch.rand and not kwargs and result.dim() < 2 and result.numel() == 1:
             return torch.tensor(1.0).reshape(result.shape)  # a constant, which a fake may know
         return result
 

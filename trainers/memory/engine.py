@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trainers.memory.prediction import Categories
-from trainers.memory.states import Sharding
+from trainers.memory.states import STAGES, Sharding
 
 _DIVIDED = ("parameters", "gradients", "optimizer")
 _MASTER = 4  # bytes of a float32
@@ -22,14 +22,17 @@ class RankShare:
     """Bytes of the engine's optimizer, which is not traced."""
     passed: int = 0
     """Bytes of tensors that gradients pass through on their way to an offloaded optimizer."""
-    buffers: int = 0
-    """Bytes that gradients are sent in, and gathered weights, while a step runs."""
+    kept: int = 0
+    """Bytes that stay: buckets made once and for all, gathered weights."""
+    reduced: int = 0
+    """Bytes of buckets and of the gradient that is under way, while there are gradients."""
 
     def add(self, peak: Categories, phase: str) -> Categories:
         """Return a phase's peak with the engine's part; while the model loads there is none."""
         if phase == "load":
             return peak
-        more = {"optimizer": self.optimizer, "temporaries": self.passed + self.buffers}
+        reduced = self.reduced if phase == "train" else 0
+        more = {"optimizer": self.optimizer, "temporaries": self.passed + self.kept + reduced}
         return peak.model_copy(
             update={name: getattr(peak, name) + count for name, count in more.items()}
         )
@@ -40,14 +43,17 @@ class Weights:
     """What the engine divides, in numbers of weights."""
 
     total: int
-    trained: int
-    """Those that receive a gradient."""
-    largest: int
-    """Of the largest trained tensor."""
+    sizes: Sequence[int]
+    """Of the tensors that receive a gradient."""
     hidden: int
     """The model's hidden size."""
     width: int
     """Bytes of a weight."""
+
+    @property
+    def trained(self) -> int:
+        """Return the number of weights that receive a gradient."""
+        return sum(self.sizes)
 
 
 def rank_share(sharding: Sharding, weights: Weights) -> RankShare:
@@ -65,24 +71,36 @@ def rank_share(sharding: Sharding, weights: Weights) -> RankShare:
         sharding: Ranks and stage.
         weights: The model's.
     """
-    trained, width = weights.trained, weights.width
+    width = weights.width
     shares = {name: sharding.share(name) for name in _DIVIDED}
     if not sharding.engine:
-        return RankShare(shares, buffers=trained * width if sharding.ranks > 1 else 0)
-    passed = buffers = 0
+        return RankShare(shares, kept=weights.trained * width if sharding.ranks > 1 else 0)
+    passed = kept = reduced = 0
+    largest = max(weights.sizes, default=0)
     if sharding.stage:
         bucket = weights.hidden**2 if sharding.bucket is None else sharding.bucket
-        buffers = (bucket * sharding.buckets + weights.largest) * width
-    if sharding.offload_optimizer and sharding.stage < 3:
-        passed = weights.largest * width * (1 + sharding.on_cpu)
-    if sharding.stage == 3:
-        buffers += round(min(sharding.live, weights.total) * width * (1 - shares["parameters"]))
-    return RankShare(
-        shares,
-        optimizer=round(optimizer_bytes(sharding, width=width, trained=trained)),
-        passed=passed,
-        buffers=buffers,
-    )
+        shares["gradients"] = _gradient_share(sharding, weights, bucket)
+        made = bucket * width * sharding.buckets
+        reduced = largest * width + (made if sharding.stage < STAGES[-1] else 0)
+        kept = made if sharding.stage == STAGES[-1] else 0
+    if sharding.offload_optimizer and sharding.stage < STAGES[-1]:
+        passed = largest * width * (1 + sharding.on_cpu)
+    if sharding.stage == STAGES[-1]:
+        kept += round(min(sharding.live, weights.total) * width * (1 - shares["parameters"]))
+    optimizer = round(optimizer_bytes(sharding, width=width, trained=weights.trained))
+    return RankShare(shares, optimizer=optimizer, passed=passed, kept=kept, reduced=reduced)
+
+
+def _gradient_share(sharding: Sharding, weights: Weights, bucket: int) -> float:
+    """Return the part of the gradients that a rank holds.
+
+    In stage 1 those that are larger than a bucket stay whole until the backward pass has ended.
+    """
+    share = sharding.share("gradients")
+    if sharding.stage > 1 or not weights.trained:
+        return share
+    beyond = sum(size for size in weights.sizes if size > bucket) / weights.trained
+    return beyond + (1 - beyond) * share
 
 
 def optimizer_bytes(sharding: Sharding, *, width: int, trained: int) -> float:

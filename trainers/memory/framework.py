@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-_INTERPRETER_BYTES = 520_000_000
-"""Resident size of a run of `tiny-bert` on `toy` under the process executor while it trains: its
-tensors take 1 MB, so all of it is the interpreter with torch, transformers, peft and datasets."""
+_INTERPRETER_BYTES = 400_000_000
+"""What a run's process has of its own before it has a model, without the pages of libraries: the
+interpreter with torch, transformers, peft and datasets. `memory/predicted/framework_bytes` of a
+run of `tiny-bert` on `toy` under the process executor was 401 MB."""
 
 _CUDA_BYTES = 600_000_000
 """A CUDA context with torch's kernels, and cuBLAS's workspace. It depends on driver and card and

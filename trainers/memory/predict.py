@@ -63,7 +63,7 @@ def predict_memory(
     total = sum(p.numel() for p in model.parameters())
     config: Any = model.config
     hidden = getattr(config.get_text_config(), "hidden_size", 0)
-    rank = rank_share(sharding, Weights(total, sum(trained), max(trained), hidden, width))
+    rank = rank_share(sharding, Weights(total, trained, hidden, width))
     peaks = {
         phase: rank.add(ledger.peak(phase, f"{phase} end", rank.shares), phase)
         for phase in _PHASES

@@ -5,13 +5,23 @@ torch is imported at the top: only a trace imports this file.
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_WITHOUT_VALUES = re.compile(r"meta (tensor|kernel)|register_meta", re.IGNORECASE)
+"""Torch's words where values were asked of a tensor that has none."""
 
 
 def build(spec: RunSpec, labels: int) -> nn.Module:
@@ -21,9 +31,10 @@ def build(spec: RunSpec, labels: int) -> nn.Module:
         TunerError: No such model, or a method that cannot be applied to it.
     """
     try:
-        return _build(spec, tuple(str(index) for index in range(labels)))
+        with _without_values():
+            return spec.method.apply(outline(spec, labels))
     except (RuntimeError, ConfigError) as error:
-        if "meta" not in str(error.__cause__ or error).lower():  # torch's word for no values
+        if not _WITHOUT_VALUES.search(str(error.__cause__ or error)):
             raise
         raise ModelError(
             f"method: {spec.method.kind} on {spec.model.name} cannot be traced: it is made from "
@@ -31,14 +42,27 @@ def build(spec: RunSpec, labels: int) -> nn.Module:
         ) from error
 
 
-def _build(spec: RunSpec, labels: tuple[str, ...]) -> nn.Module:
+def outline(spec: RunSpec, labels: int) -> PreTrainedModel:
+    """Return the model without the method, on the meta device.
+
+    Raises:
+        TunerError: No such model.
+    """
+    names = tuple(str(index) for index in range(labels))
+    with _without_values():
+        return spec.model.outline(names, spec.train.attention)
+
+
+@contextmanager
+def _without_values() -> Iterator[None]:
+    """Make tensors without bytes, draw nothing from the caller's generator, warn of nothing."""
     with (
         torch.random.fork_rng(devices=[]),
         torch.device("meta"),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")  # the run itself will say them
-        return spec.method.apply(spec.model.outline(labels, spec.train.attention))
+        yield
 
 
 def materialize(model: nn.Module) -> None:

@@ -35,7 +35,7 @@ class Sharding:
     steps on a float32 copy of the weights, also where they are float32 already."""
     reduces_at_once: bool = False
     """Whether gradients leave for their rank during the backward pass in stage 1 too: so does
-    DeepSpeed, unless micro-batches are accumulated."""
+    DeepSpeed where communication overlaps, unless micro-batches are accumulated."""
     moments: int = 2
     """Numbers in float32 that the engine's optimizer keeps of a weight: AdamW's two."""
     bucket: int | None = 500_000_000
@@ -53,7 +53,10 @@ class Sharding:
             return cls(ranks=spec.ranks)
         zero: Any = spec.deepspeed.get("zero_optimization") or {}
         sizes = {"bucket": "reduce_bucket_size", "live": "stage3_max_live_parameters"}
-        given = {name: zero[key] for name, key in sizes.items() if _is_number(zero.get(key))}
+        overlaps = bool(zero.get("overlap_comm", zero.get("stage") == STAGES[-1]))
+        given = {
+            name: round(zero[key]) for name, key in sizes.items() if _is_number(zero.get(key))
+        }
         given |= {"bucket": None} if zero.get(sizes["bucket"]) == "auto" else {}
         return cls(
             ranks=spec.ranks,
@@ -63,8 +66,8 @@ class Sharding:
             on_cpu=on_cpu,
             engine=True,
             moments=2 if "adamw" in spec.train.optimizer else 0,
-            reduces_at_once=spec.train.gradient_accumulation == 1,
-            buckets=2 if zero.get("overlap_comm") and zero.get("stage") != STAGES[-1] else 1,
+            reduces_at_once=spec.train.gradient_accumulation == 1 and overlaps,
+            buckets=2 if overlaps and zero.get("stage") != STAGES[-1] else 1,
             **given,
         )
 
@@ -74,7 +77,7 @@ class Sharding:
         first_stage = {"optimizer": 1, "gradients": gradients, "parameters": 3}[category]
         offloaded = {
             "optimizer": self.offload_optimizer,
-            "gradients": self.offload_optimizer,
+            "gradients": self.offload_optimizer and self.stage >= first_stage,
             "parameters": self.offload_parameters and self.stage == first_stage,
         }
         if offloaded[category] and not self.on_cpu:

@@ -50,7 +50,9 @@ def memory(
         bool, typer.Option("--checkpointing", help="Recompute activations.")
     ] = False,
     labels: Annotated[int, typer.Option(min=2, help="Classes.")] = 2,
-    zero: Annotated[str | None, typer.Option(help="DeepSpeed's stage: 0, 1, 2, 3.")] = None,
+    zero: Annotated[
+        str | None, typer.Option(help="DeepSpeed's stage, as the preset has it: 0 to 3.")
+    ] = None,
     ranks: Annotated[int, typer.Option(min=1, help="Processes of a run.")] = 1,
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda: whose kernels; default: what is here.")

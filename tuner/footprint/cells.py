@@ -88,12 +88,11 @@ def _of_runs(runs: Sequence[RunRecord]) -> dict[str, int]:
     if not measured:
         return {}
     largest = max(measured, key=lambda run: _peak(run, "measured"))
-    held = [int(run.metrics[_FRAMEWORK]) for run in measured if _FRAMEWORK in run.metrics]
     found = {"runs": len(measured), "measured_peak_bytes": _peak(largest, "measured")}
-    if held:  # else it could not be predicted
-        found["measured_predicted_bytes"] = _peak(largest, "predicted")
-        found["framework_bytes"] = max(held)
-    return found
+    if predicted := _peak(largest, "predicted"):
+        found["measured_predicted_bytes"] = predicted
+    held = [int(run.metrics[_FRAMEWORK]) for run in measured if _FRAMEWORK in run.metrics]
+    return found | ({"framework_bytes": max(held)} if held else {})
 
 
 def _peak(run: RunRecord, kind: str) -> int:

@@ -150,7 +150,10 @@ def _model(text: str) -> object:
 
 
 def _zero(stage: int) -> dict[str, Any]:
-    return {"zero_optimization": {"stage": stage}}
+    """Return the shipped preset of a stage."""
+    from tuner.ds_configs import ds_configs
+
+    return ds_configs()[f"zero{stage}"]
 
 
 def _in_options(message: str) -> str:

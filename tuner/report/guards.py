@@ -98,9 +98,8 @@ def _packages(run: RunRecord) -> str:
 
 
 def _hardware(run: RunRecord) -> str:
-    """Name the device, with the threads of all ranks: how many share them is the arm's choice."""
     name = run.facts.get("gpu") or run.facts.get("cpu") or ""
-    threads = int(run.facts.get("threads", 0)) * int(run.params.get("ranks", 1))
+    threads = run.facts.get("threads")
     return f"{name}, {threads} threads" if name and threads else name
 
 

@@ -69,16 +69,34 @@ def test_offloaded_states_are_not_on_the_device() -> None:
 
 def test_a_bucket_that_is_left_to_transformers_is_the_hidden_size_squared() -> None:
     """It is made in full, twice where reducing overlaps; the largest gradient is beside it."""
-    weights = Weights(total=10**9, trained=10**6, largest=10**5, hidden=1000, width=2)
+    weights = Weights(total=10**9, sizes=[9 * 10**5, 10**5], hidden=1000, width=2)
 
-    def buffers(**zero: object) -> int:
+    def reduced(**zero: object) -> int:
         spec = toy_spec(ranks=2, deepspeed={"zero_optimization": {"stage": 2, **zero}})
-        return rank_share(Sharding.of(spec, on_cpu=False), weights).buffers
+        return rank_share(Sharding.of(spec, on_cpu=False), weights).reduced
 
-    assert buffers(reduce_bucket_size="auto") == 2 * (1000**2 + 10**5)
-    assert buffers(reduce_bucket_size=10**7) == 2 * (10**7 + 10**5)
-    assert buffers(reduce_bucket_size=10**7, overlap_comm=True) == 2 * (2 * 10**7 + 10**5)
-    assert buffers() == 2 * (500_000_000 + 10**5)
+    assert reduced(reduce_bucket_size="auto") == 2 * (1000**2 + 9 * 10**5)
+    assert reduced(reduce_bucket_size=10**7) == 2 * (10**7 + 9 * 10**5)
+    assert reduced(reduce_bucket_size=1e7, overlap_comm=True) == 2 * (2 * 10**7 + 9 * 10**5)
+    assert reduced() == 2 * (500_000_000 + 9 * 10**5)
+
+
+def test_stage_one_keeps_gradients_that_no_bucket_takes() -> None:
+    """And all of them where it reduces after the backward pass: no overlap, or accumulated."""
+    weights = Weights(total=10**9, sizes=[600, 400], hidden=20, width=4)
+
+    def share(accumulated: int = 1, **zero: object) -> float:
+        train = {"gradient_accumulation": accumulated}
+        config = {"zero_optimization": {"stage": 1, "overlap_comm": True, **zero}}
+        spec = toy_spec(ranks=2, train=train, deepspeed=config)
+        return rank_share(Sharding.of(spec, on_cpu=False), weights).shares["gradients"]
+
+    assert share(reduce_bucket_size=1000) == 0.5
+    assert share(reduce_bucket_size=500) == pytest.approx(0.6 + 0.4 / 2)
+    assert share(reduce_bucket_size="auto") == pytest.approx(0.6 + 0.4 / 2)
+    assert share(reduce_bucket_size=1000, overlap_comm=False) == 1
+    assert share(2, reduce_bucket_size=1000) == 1
+    assert share(2, reduce_bucket_size=1000, offload_optimizer={"device": "cpu"}) == 1
 
 
 @pytest.mark.deepspeed
@@ -110,10 +128,10 @@ def test_the_engine_holds_what_the_formulas_say() -> None:
             offload_parameters=cell["offload"],
             on_cpu=True,
             engine=True,
-            reduces_at_once=True,
+            reduces_at_once=True,  # by the time that is looked at, gradients have left
         )
         width = 2 if cell["precision"] == "bf16" else 4
-        weights = Weights(cell["total"], cell["trained"], cell["largest"], 128, width)
+        weights = Weights(cell["total"], cell["sizes"], hidden=128, width=width)
         rank = rank_share(sharding, weights)
         formula = (
             cell["total"] * width * rank.shares["parameters"]

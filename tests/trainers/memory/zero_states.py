@@ -80,8 +80,7 @@ def measure(cell: dict[str, Any]) -> dict[str, Any]:
     built = model(cell["method"])
     trained = [p for p in built.parameters() if p.requires_grad]
     counts = {"total": sum(p.numel() for p in built.parameters())}
-    counts |= {"trained": sum(p.numel() for p in trained)}
-    counts |= {"largest": max(p.numel() for p in trained)}
+    sizes = [p.numel() for p in trained]
     engine, *_ = deepspeed.initialize(model=built, model_parameters=trained, config=config(cell))
     tokens = torch.ones(2, 8, dtype=torch.int64)
     labels = torch.zeros(2, dtype=torch.int64)
@@ -93,7 +92,7 @@ def measure(cell: dict[str, Any]) -> dict[str, Any]:
         held = held_bytes() - before
         engine.step()
     engine.destroy()
-    return {**cell, **counts, "held_bytes": held}
+    return {**cell, **counts, "trained": sum(sizes), "sizes": sizes, "held_bytes": held}
 
 
 def work(rank: int, cells: list[dict[str, Any]], port: int) -> None:

@@ -94,6 +94,14 @@ def test_a_rank_under_zero_in_half_precision(config: Path, precision: str) -> No
     assert by_stage[1]["categories"]["parameters"] < by_stage[0]["categories"]["parameters"]
 
 
+def test_ranks_under_zero_are_predicted_with_the_shipped_preset(config: Path) -> None:
+    """Whose buckets are of the model's size, and not DeepSpeed's 500 million elements."""
+    words = ("--model", str(config), "--ranks", "2", "--batch-size", "8", "--length", "16")
+    for stage in ("2", "3"):
+        out = json.loads(_run(*words, "--zero", stage, "--json"))
+        assert out["predicted_peak_bytes"] < 10_000_000
+
+
 def test_what_fits_is_listed_best_first_with_its_command(config: Path) -> None:
     """Full fine-tuning in smaller micro-batches comes before the adapters."""
     wanted = Configuration(str(config), batch_size=64, length=64)
@@ -129,6 +137,12 @@ def test_a_study_has_a_row_for_each_cell_with_what_was_measured(tmp_path: Path) 
     assert full.measured_predicted_bytes == pytest.approx(full.measured_peak_bytes, rel=0.01)
     held = [run.metrics["memory/predicted/framework_bytes"] for run in runs]
     assert max(full.framework_bytes, head.framework_bytes) == max(held)
+    # A run that could not be predicted has nothing to be off by.
+    known = {n: v for run in runs for n, v in run.metrics.items() if "/measured/" in n}
+    unknown = [run.model_copy(update={"metrics": known}) for run in runs]
+    bare, _ = study_needs(config, unknown, data_dir=tmp_path, cache_dir=tmp_path / "cache")
+    assert bare.measured_peak_bytes
+    assert bare.measured_predicted_bytes is None
     # A GPU's kernels round what they take, and a CPU's runs do not stand beside them.
     on_gpu, _ = study_needs(
         config, runs, data_dir=tmp_path, cache_dir=tmp_path / "cache", device="cuda"

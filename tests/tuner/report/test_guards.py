@@ -48,17 +48,6 @@ def test_runs_of_different_making_are_flagged(facts: dict[str, str], words: str)
     assert any(words in flag for flag in report_of(records).comparison.flags)
 
 
-def test_ranks_that_share_the_threads_of_a_run_are_no_other_hardware() -> None:
-    """One rank on two threads and two ranks on one each have the same machine."""
-    of_two = {"metric": "macro_f1", "method.kind": "lora", "ranks": "2"}
-    both = make_runs({"full": [0.8]})
-    shared = make_runs({"lora": [0.7]}, params=of_two, facts={"threads": "1"})
-    assert report_of([*both, *shared]).comparison.flags == ()
-    each_two = make_runs({"lora": [0.7]}, params=of_two)
-    (flag,) = report_of([*both, *each_two]).comparison.flags
-    assert flag == "different hardware: a CPU, 2 threads (full); a CPU, 4 threads (lora)"
-
-
 def test_arms_that_were_chosen_by_different_metrics_are_flagged() -> None:
     """As when two studies with different metrics are compared on one task."""
     of_loss = {"metric": "loss", "method.kind": "lora"}
