@@ -7,15 +7,14 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from trainers.contract import RunSpec, Workspace
-from trainers.memory import MemoryPrediction, predict_memory
+from trainers.memory import Device, MemoryPrediction, follows_cuda, predict_memory
 from trainers.memory.order import order_decides
 from trainers.plugins import Frozen
 from trainers.seen_rows import SeenRows, see_rows
 
-Device = Literal["cpu", "cuda"]
 _PHASES = ("load", "train", "eval")
 _NO_BYTES = {"learning_rate", "schedule", "warmup", "weight_decay", "early_stopping", "keep"} | {
     "adam_beta1",
@@ -135,7 +134,7 @@ def weights_bytes(spec: RunSpec) -> int:
     from trainers.memory.skeleton import outline
     from trainers.memory.states import Sharding
 
-    sharding = Sharding.of(spec, on_cpu=True)
+    sharding = Sharding.of(spec, on_cpu=not follows_cuda(None))
     half = sharding.engine and resolve_precision(spec.train.precision) != "fp32"
     numbers = sum(p.numel() for p in outline(spec, 2).parameters())
     return round(numbers * (2 if half else 4) * sharding.share("parameters"))
@@ -183,9 +182,7 @@ def _measured(memory: Mapping[str, int], phase: str) -> int:
 
 def _predict(seen: SeenRows, folder: Path, device: Device | None = None) -> MemoryPrediction:
     """Trace, or read what an equal trace has left."""
-    import torch
-
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if follows_cuda(device) else "cpu"
     of_rows = seen.rows.model_dump()
     text = json.dumps([_traced(seen.spec), seen.labels, of_rows, device], sort_keys=True)
     file = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
@@ -225,12 +222,9 @@ def _sized(spec: RunSpec) -> dict[str, Any]:
 
 def _kept_bytes(spec: RunSpec, predicted: MemoryPrediction, device: Device | None = None) -> int:
     """Return the copy of the best epoch's weights that a run on a CPU holds."""
-    import torch
-
     from trainers.callback import holds_in_memory
 
     size = 4 * predicted.trainable_parameters
     copied = spec.train.keep == "best" and spec.train.epochs > 1
-    cuda = torch.cuda.is_available() if device is None else device == "cuda"
-    held = copied and not cuda and holds_in_memory(size)
+    held = copied and not follows_cuda(device) and holds_in_memory(size)
     return size if held else 0

@@ -13,7 +13,15 @@ from trainers.memory.states import Sharding
 if TYPE_CHECKING:
     from torch import nn
 
+Device = Literal["cpu", "cuda"]
 _PHASES = ("load", "train", "eval")
+
+
+def follows_cuda(device: Device | None) -> bool:
+    """Say whether a CUDA device's kernels are followed; None: if there is one here."""
+    import torch
+
+    return torch.cuda.is_available() if device is None else device == "cuda"
 
 
 def predict_memory(
@@ -21,7 +29,7 @@ def predict_memory(
     *,
     labels: int,
     rows: Rows | None = None,
-    device: Literal["cpu", "cuda"] | None = None,
+    device: Device | None = None,
 ) -> MemoryPrediction:
     """Trace the run under fake tensors and return its peaks, for one rank.
 
@@ -39,8 +47,6 @@ def predict_memory(
             than it.
     """
     with no_collection():  # a fifth of the seconds that the imports take
-        import torch
-
         from trainers.measure import resolve_precision
         from trainers.memory.engine import Weights, rank_share
         from trainers.memory.framework import framework_bytes
@@ -48,7 +54,7 @@ def predict_memory(
         from trainers.memory.trace import HALF, Setting, trace
 
         model = build(spec, labels)
-    cuda = torch.cuda.is_available() if device is None else device == "cuda"
+    cuda = follows_cuda(device)
     sharding = Sharding.of(spec, on_cpu=not cuda)
     precision = resolve_precision(spec.train.precision)
     if sharding.engine and precision in HALF:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from trainers.contract import RunSpec, Workspace
 from trainers.errors import DataError, ModelError
-from trainers.expect import Device
-from trainers.memory import MemoryPrediction
+from trainers.memory import Device, MemoryPrediction
 from tuner.config import StudyConfig
 from tuner.footprint.need import Need, need
 from tuner.plan import Cell, plan
