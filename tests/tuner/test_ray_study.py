@@ -133,7 +133,7 @@ def test_ctrl_c_does_not_wait_for_a_cluster_that_does_not_answer(tmp_path: Path)
             time.sleep(2)  # until Ray itself tries
             launcher.send_signal(signal.SIGINT)
             _, errors = launcher.communicate(timeout=SECONDS_TO_END)
-        assert launcher.returncode == 130
+        assert launcher.returncode == 130, errors
         assert "tuner: interrupted" in errors
     with _launch(study, tmp_path) as late:
         _, errors = late.communicate(timeout=60)

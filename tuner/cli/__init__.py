@@ -6,35 +6,52 @@ import os
 import sys
 
 from trainers.errors import TunerError
+from tuner.cli import interrupts
 
-_USER_ERROR, _INTERRUPTED = 2, 130
+_GOOD, _USER_ERROR, _INTERRUPTED = 0, 2, 130
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 good, 1 some run failed, 2 the user's error."""
+    """Run the command line.
+
+    Exit codes: 0 good, 1 some run failed, 2 the user's error, 130 ended by Ctrl-C.
+    """
+    interrupts.listen()
+    try:
+        code = _run_command()
+    except BaseException:
+        if not interrupts.came():
+            raise
+        code = _INTERRUPTED
+    interrupts.hear()
+    if code != _GOOD and interrupts.came():
+        print("tuner: interrupted; the same command goes on where it was", file=sys.stderr)
+        interrupts.end(_INTERRUPTED)
+    sys.exit(code)
+
+
+def _run_command() -> int:
+    from tuner.cli.titles import hide_title
+
+    hide_title(sys.orig_argv)  # at once: what follows takes a while
+
     from typer import TyperException
 
     from tuner.cli.command_memory import app
-    from tuner.cli.titles import hide_title
-
-    hide_title(sys.orig_argv)
 
     # MLflow reports its use home unless told not to; a study is nobody else's business.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
-        code = app(standalone_mode=False)  # 130 after Ctrl-C
+        return int(app(standalone_mode=False) or _GOOD)
     except TyperException as error:
         # A bare `tuner` shows its help this way; the rest are arguments that cannot be.
         print(_one_line(error.format_message()), file=sys.stderr)
-        code = _USER_ERROR
+        return _USER_ERROR
     except TunerError as error:
         print(f"tuner: {error}", file=sys.stderr)
-        code = error.exit_code
-    if code == _INTERRUPTED:
-        print("tuner: interrupted; the same command goes on where it was", file=sys.stderr)
-    sys.exit(code)
+        return error.exit_code
 
 
 def _one_line(message: str) -> str:

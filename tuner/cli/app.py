@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gc
-import signal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from tuner.cli.interrupts import be_patient, listen_to_termination
+
+if TYPE_CHECKING:
+    from tuner.progress import RunNotice
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -86,8 +90,7 @@ def run_study_command(
     from tuner.store import DATA_DIR, find_store
     from tuner.study import run_study
 
-    # A cluster's polite signal ends the study as Ctrl-C does: runs are closed, then we go.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    listen_to_termination()
     config = load_study(study)
     kept = find_store(store, files)
     if timeout is not None:
@@ -95,12 +98,17 @@ def run_study_command(
     console = Console()
     gc.freeze()  # modules and their like, half a million objects, never go
     with LiveView(console, plan(config), workers=config.executor.workers) as view:
+
+        def watch(notice: RunNotice) -> None:
+            be_patient()
+            view.watch(notice)
+
         outcome = run_study(
             config,
             store=kept,
             tracking=tracking,
             data_dir=data_dir or DATA_DIR,
-            watch=view.watch,
+            watch=watch,
         )
     show_outcome(console, outcome, study=study, place=Place(kept.root, tracking))
     if outcome.failures:

@@ -1,0 +1,99 @@
+"""Ctrl-C ends a command, also where Python or a library loses the exception."""
+
+import subprocess
+import sys
+
+import pytest
+
+SAID = "tuner: interrupted; the same command goes on where it was\n"
+LOST = {
+    "in the callback of a weak reference": """
+        class Thing: pass
+        thing = Thing()
+        kept = weakref.ref(thing, lambda _: press())
+        del thing
+        time.sleep(60)
+    """,
+    "in silence": """
+        try:
+            press()
+        except BaseException:
+            pass
+        time.sleep(60)
+    """,
+    "in another exception": """
+        try:
+            press()
+        except BaseException as error:
+            raise ImportError("cannot load") from error
+    """,
+    "nowhere": "press()",
+}
+
+
+@pytest.mark.parametrize("way", LOST)
+def test_an_interrupt_that_is_lost_ends_the_command_all_the_same(way: str) -> None:
+    """Exit code 130 and one line, within seconds."""
+    done = _command(LOST[way])
+    assert (done.returncode, done.stderr) == (130, SAID)
+
+
+def test_who_closes_runs_is_interrupted_once() -> None:
+    """From the first run on, what a command does after Ctrl-C takes its time."""
+    done = _command(
+        """
+        interrupts.be_patient()
+        try:
+            press()
+        finally:
+            time.sleep(1.5)
+            print("closed")
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "closed\n", SAID)
+
+
+def test_a_command_that_ends_well_all_the_same_has_ended_well() -> None:
+    """The signal came too late."""
+    done = _command("interrupts._came.set(); return 0")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_thread_inside_a_library_does_not_hold_the_end_up() -> None:
+    """Python itself would wait for it."""
+    done = _command("threading.Thread(target=time.sleep, args=(60,)).start(); press()")
+    assert (done.returncode, done.stderr) == (130, SAID)
+
+
+def test_other_exceptions_are_shown() -> None:
+    """A fault of ours keeps its traceback."""
+    done = _command("raise ValueError('ours')")
+    assert done.returncode == 1
+    assert done.stderr.endswith("ValueError: ours\n")
+
+
+def _command(body: str) -> subprocess.CompletedProcess[str]:
+    """Run a command whose work is `body`, in which `press` presses Ctrl-C."""
+    lines = body.strip("\n").splitlines()
+    margin = len(lines[0]) - len(lines[0].lstrip())
+    work = "\n".join("    " + line[margin:] for line in lines)
+    script = f"""
+import os, signal, threading, time, weakref
+from tuner import cli
+from tuner.cli import interrupts
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever runs the tests does
+
+def press():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.01)
+
+def work():
+{work}
+
+cli._run_command = work
+cli.main()
+"""
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
+    )
