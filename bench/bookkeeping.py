@@ -24,7 +24,6 @@ from tuner.executors import Executor
 from tuner.executors.base import T
 from tuner.executors.process import ProcessExecutor
 from tuner.load import parse_study
-from tuner.optuna_storage import PatientStorage
 from tuner.progress import RunNotice
 from tuner.store import Store
 from tuner.study import run_study
@@ -156,15 +155,8 @@ def main() -> None:
     parser.add_argument("--sampler", default="tpe")
     parser.add_argument("--marks", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--training", type=float, default=0.3, help="seconds of a training")
-    parser.add_argument("--read-again", action="store_true", help="trials, as Optuna alone does")
     words = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as root,
-        _store(words.store, Path(root) / "s") as store,
-        mock.patch.object(PatientStorage, "as_read", contextlib.nullcontext)
-        if words.read_again
-        else contextlib.nullcontext(),
-    ):
+    with tempfile.TemporaryDirectory() as root, _store(words.store, Path(root) / "s") as store:
         measure(
             store,
             words.store,

@@ -76,8 +76,8 @@ class Sampler(Algorithm):
         options: dict[str, Any] = dict(self.options) | {"seed": seed}
         if self.kind == "grid":
             options["search_space"] = grid
-        if self.kind == "tpe" and parallel:
-            options.setdefault("constant_liar", True)
+        if self.kind == "tpe":
+            options.setdefault("constant_liar", parallel)
         make: Callable[..., BaseSampler] = getattr(optuna.samplers, SAMPLERS[self.kind])
         return make(**options)
 

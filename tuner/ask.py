@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from tuner.algorithms import STATEFUL
-from tuner.optuna_storage import PatientStorage
+from tuner.optuna_storage import StudyStorage
 from tuner.plan import Cell
 from tuner.session import Session
 from tuner.space import Value, suggest
@@ -35,24 +35,25 @@ def study_name(cell: Cell) -> str:
 
 
 def claim(
-    study: optuna.Study, storage: PatientStorage, cell: Cell, session: Session
+    study: optuna.Study, storage: StudyStorage, cell: Cell, session: Session
 ) -> Claimed | None:
     """Take up a trial that nobody is at, or ask for a new one; None if there is none to have.
 
     Safe to repeat: a trial that was made just before the connection was lost is one that nobody
     is at.
     """
-    trials = study.get_trials(deepcopy=False)
-    standing = stand(trials, cell)
-    abandoned = _abandoned(standing, cell, session)
-    if not (abandoned or standing.has_room):
-        return None
+    with storage.as_read():
+        has_room = stand(study.get_trials(deepcopy=False), cell).has_room
+    if not has_room:
+        standing = stand(study.get_trials(deepcopy=False), cell)
+        if not (standing.has_room or _abandoned(standing, cell, session)):
+            return None
     # One launcher at a time, or two would both see room for one more trial.
     with session.claims.exclusive(f"ask {study.study_name}") as turn:
-        if turn.others:
+        with storage.alone(sure=not turn.others):
             trials = study.get_trials(deepcopy=False)
-            standing = stand(trials, cell)
-            abandoned = _abandoned(standing, cell, session)
+        standing = stand(trials, cell)
+        abandoned = _abandoned(standing, cell, session)
         adopted = bool(abandoned)
         if not adopted and standing.has_room:
             study.sampler = _sampler(cell, standing, len(trials))

@@ -1,109 +1,154 @@
-"""Keep Optuna's trials in a database that may be away for a while."""
+"""Optuna's storage of a study: what this launcher knows of its trials is not read again."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
+import json
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import optuna
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import RDBStorage
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.database import Outage, Patience, engine_options, explained, tell_outages
-
-_REPEATABLE = (
-    "create_new_study",  # a second time it is there already
-    "set_study_user_attr",
-    "set_study_system_attr",
-    "get_study_id_from_name",
-    "get_study_name_from_id",
-    "get_study_directions",
-    "get_study_user_attrs",
-    "get_study_system_attrs",
-    "get_all_studies",
-    "_set_trial_param",  # a second time it is passed over
-    "get_trial_id_from_study_id_trial_number",
-    "_get_best_trial_id",
-    "set_trial_intermediate_value",
-    "set_trial_user_attr",
-    "set_trial_system_attr",
-    "get_trial",
-)
+from tuner.database import Outage, Patience, explained
+from tuner.own_trials import OwnTrials
+from tuner.patient_storage import PatientStorage
 
 
-class PatientStorage(RDBStorage):
-    """Optuna's storage; each of its steps waits while the database is away.
+class StudyStorage(PatientStorage):
+    """Optuna's storage of the launchers of a study.
 
-    Only a new trial is not asked for twice, since the first may have been made before the
-    connection was lost: that Outage is the caller's to deal with.
+    Optuna reads a trial five times from its making to its end. The trials that this launcher
+    made are its own as long as it holds their claims, so what it wrote is what would be read.
     """
 
     def __init__(self, url: str, patience: Patience) -> None:
-        super().__init__(url, engine_kwargs=engine_options(url))
-        self._patience = patience
-        self._as_read = threading.local()
-        tell_outages(self.engine)
+        super().__init__(url, patience)
+        self._own = OwnTrials()
+        self._doubtful = False
+        self._here = threading.local()
 
     @contextlib.contextmanager
     def as_read(self) -> Iterator[None]:
-        """Take the trials in this thread for what they were when they were read last.
-
-        Optuna reads them three times for one new trial, which takes longer than all else it does.
-        """
-        self._as_read.now = True
+        """Take the trials in this thread for what they were when they were read last."""
+        self._here.as_read = True
         try:
             yield
         finally:
-            self._as_read.now = False
+            self._here.as_read = False
 
-    def _get_trials(self, *args: Any, **options: Any) -> list[FrozenTrial]:
-        """Return what may have changed since the last call; Optuna's cache knows the others."""
-        if getattr(self._as_read, "now", False):
-            return []
-        read = super()._get_trials
-        return self._patience.persist(lambda: read(*args, **options))
+    @contextlib.contextmanager
+    def alone(self, sure: bool) -> Iterator[None]:
+        """Where sure, read no trials in this thread, unless others have some that go on.
+
+        Args:
+            sure: Nobody else has asked for a trial since they were read last.
+        """
+        self._here.alone = sure
+        try:
+            yield
+        finally:
+            self._here.alone = False
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """Return a trial."""
+        return self._own.get(trial_id) or super().get_trial(trial_id)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Write an attribute."""
+        super().set_trial_user_attr(trial_id, key, value)
+        self._note(trial_id, lambda trial: trial.user_attrs.update({key: _as_stored(value)}))
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Write a sampler's attribute."""
+        super().set_trial_system_attr(trial_id, key, value)
+        self._note(trial_id, lambda trial: trial.system_attrs.update({key: _as_stored(value)}))
+
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
+        """Write what a trial reports."""
+        super().set_trial_intermediate_value(trial_id, step, intermediate_value)
+        value = float(intermediate_value)
+        self._note(trial_id, lambda trial: trial.intermediate_values.update({step: value}))
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        """End or begin a trial; an end that was written before the connection was lost is good."""
-        in_doubt = False
+        """End or begin a trial."""
+        done = super().set_trial_state_values(trial_id, state, values)
 
-        def put() -> bool:
-            nonlocal in_doubt
-            try:
-                return super(PatientStorage, self).set_trial_state_values(trial_id, state, values)
-            except UpdateFinishedTrialError:
-                if in_doubt and self.get_trial(trial_id).state is state:
-                    return True
-                raise
-            except Outage:
-                in_doubt = True
-                raise
+        def end(trial: FrozenTrial) -> None:
+            trial.state = state
+            if values is not None:
+                trial.values = list(values)
+            if state.is_finished():
+                trial.datetime_complete = datetime.now()  # noqa: DTZ005 - as Optuna does
 
-        return self._patience.persist(put)
+        if done:
+            self._note(trial_id, end)
+        return done
+
+    def _create_new_trial(
+        self, study_id: int, template_trial: FrozenTrial | None = None
+    ) -> FrozenTrial:
+        try:
+            made = super()._create_new_trial(study_id, template_trial)
+        except Outage:
+            self._doubtful = True  # it may be there
+            raise
+        self._own.add(study_id, made)
+        return made
+
+    def _set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+        previous_distribution: BaseDistribution | None,
+    ) -> None:
+        super()._set_trial_param(
+            trial_id, param_name, param_value_internal, distribution, previous_distribution
+        )
+
+        def note(trial: FrozenTrial) -> None:
+            trial.params[param_name] = distribution.to_external_repr(param_value_internal)
+            trial.distributions[param_name] = distribution
+
+        self._note(trial_id, note)
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Any,
+        included_trial_ids: Collection[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        if getattr(self._here, "as_read", False):
+            return []
+        alone = getattr(self._here, "alone", False) and not self._doubtful
+        if alone and self._own.hold(included_trial_ids):
+            return self._own.news(study_id, included_trial_ids, trial_id_greater_than)
+        self._doubtful = False
+        read = super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
+        self._own.forget(trial._trial_id for trial in read if trial.state.is_finished())
+        return read
+
+    def _note(self, trial_id: int, change: Callable[[FrozenTrial], None]) -> None:
+        self._own.change(trial_id, change)
 
 
-def _patient(name: str) -> Callable[..., Any]:
-    step = getattr(RDBStorage, name)
-
-    @functools.wraps(step)
-    def persist(self: PatientStorage, *args: Any, **options: Any) -> Any:
-        return self._patience.persist(lambda: step(self, *args, **options))
-
-    return persist
+def _as_stored(value: Any) -> Any:
+    return json.loads(json.dumps(value))
 
 
-for _name in _REPEATABLE:
-    setattr(PatientStorage, _name, _patient(_name))
-
-
-def open_storage(url: str, patience: Patience) -> PatientStorage:
+def open_storage(url: str, patience: Patience) -> StudyStorage:
     """Open Optuna's storage, made on first use.
 
     Optuna's warnings of what it may change one day are turned off: a user of a study can do
@@ -116,7 +161,7 @@ def open_storage(url: str, patience: Patience) -> PatientStorage:
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     with explained(url):
         try:
-            return PatientStorage(url, patience)
+            return StudyStorage(url, patience)
         except StorageInternalError as error:
             raise error.__cause__ or error from error
         except ImportError as error:

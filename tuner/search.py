@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from trainers.contract import Emit, RunEvent, RunSpec, StopRun
 from tuner.ask import Claimed, claim, study_name
 from tuner.executors import RunInterrupted
-from tuner.optuna_storage import PatientStorage
+from tuner.optuna_storage import StudyStorage
 from tuner.plan import Cell
 from tuner.session import Configuration, Session
 from tuner.sizes import show_bytes
@@ -34,7 +34,7 @@ class _Ended:
     metrics: Sequence[Mapping[str, float]]
 
 
-def search(cell: Cell, session: Session, storage: PatientStorage, *, parallel: int) -> Best | None:
+def search(cell: Cell, session: Session, storage: StudyStorage, *, parallel: int) -> Best | None:
     """Spend what is left of a cell's budget and return its best configuration.
 
     Args:
@@ -94,7 +94,7 @@ def _is_spent(study: optuna.Study, cell: Cell) -> bool:
     return stand(study.get_trials(deepcopy=False), cell).is_spent
 
 
-def _open(cell: Cell, storage: PatientStorage) -> optuna.Study:
+def _open(cell: Cell, storage: StudyStorage) -> optuna.Study:
     config = cell.study
     return optuna.create_study(
         study_name=study_name(cell),

@@ -19,7 +19,7 @@ from tuner.executors import make_executor
 from tuner.launchers import Launcher
 from tuner.load import dump_study
 from tuner.memory_cap import MemoryForecast, check_weights
-from tuner.optuna_storage import PatientStorage, open_storage
+from tuner.optuna_storage import StudyStorage, open_storage
 from tuner.plan import Cell, Digests, plan
 from tuner.progress import Watch, unwatched
 from tuner.record import Recorder
@@ -117,7 +117,7 @@ def _tracker(tracking: str | Tracker | None, store: Store) -> Tracker:
 class _Shared:
     """What launchers share: the trials and the claims of a study, in one database."""
 
-    storage: PatientStorage
+    storage: StudyStorage
     claims: Claims
 
 
@@ -163,7 +163,7 @@ def check_inputs(config: StudyConfig, data_dir: Path) -> dict[str, Digests]:
 
 
 def _run_cells(
-    cells: Sequence[Cell], session: Session, storage: PatientStorage, *, workers: int
+    cells: Sequence[Cell], session: Session, storage: StudyStorage, *, workers: int
 ) -> list[bool]:
     """Run cells side by side, as many as there are workers; say of each if it is complete.
 
@@ -187,7 +187,7 @@ def _run_cells(
         storage.engine.dispose()
 
 
-def _run_cell(cell: Cell, session: Session, storage: PatientStorage, *, parallel: int) -> bool:
+def _run_cell(cell: Cell, session: Session, storage: StudyStorage, *, parallel: int) -> bool:
     if not cell.searched:
         return confirm(cell, session, {}, trial=None, parallel=parallel)
     best = search(cell, session, storage, parallel=parallel)
