@@ -61,6 +61,7 @@ def claim(
                 asked = study.ask()
                 if asked.number == len(trials):  # and not one that was queued
                     return _take(asked, cell, session, adopted=False)
+                storage.disown(asked._trial_id)
             standing = stand(study.get_trials(deepcopy=False), cell)
             abandoned = _abandoned(standing, cell, session)
         for trial in abandoned:

@@ -55,6 +55,8 @@ class Taken:
     """What came out of it earlier and will not do."""
     by: Literal["nobody", "this", "living", "gone"] = "nobody"
     """The launcher that had it: this one, another that still lives, one that is gone."""
+    again: bool = False
+    """This launcher held it already, as it does where the answer to taking it was lost."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Claims:
         """Keep other launchers out for a moment; what is noted is found by the next."""
         while (taken := self.take(name)) is None:
             self.pause(min(0.1, self.poll_seconds))
-        held = Exclusive(taken.before or "", others=taken.by != "this")
+        held = Exclusive(taken.before or "", others=taken.by != "this" or taken.again)
         try:
             yield held
         except BaseException:
@@ -162,7 +164,7 @@ class Claims:
             if row.state == _DONE and accept(row.content or "", fresh):
                 return Taken(content=row.content or "", by=by)
             if row.state == _HELD and mine:
-                return Taken(before=row.content, by=by)
+                return Taken(before=row.content, by=by, again=True)
             if row.state == _HELD and living:
                 return None
             if self._swap(row):

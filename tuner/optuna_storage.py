@@ -30,7 +30,7 @@ class StudyStorage(PatientStorage):
     def __init__(self, url: str, patience: Patience) -> None:
         super().__init__(url, patience)
         self._own = OwnTrials()
-        self._doubtful = False
+        self._doubtful: set[int] = set()
         self._here = threading.local()
 
     @contextlib.contextmanager
@@ -54,6 +54,10 @@ class StudyStorage(PatientStorage):
             yield
         finally:
             self._here.alone = False
+
+    def disown(self, trial_id: int) -> None:
+        """Leave a trial that this launcher made to whoever takes it up."""
+        self._own.forget([trial_id])
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return a trial."""
@@ -100,7 +104,7 @@ class StudyStorage(PatientStorage):
         try:
             made = super()._create_new_trial(study_id, template_trial)
         except Outage:
-            self._doubtful = True  # it may be there
+            self._doubtful.add(study_id)  # it may be there
             raise
         self._own.add(study_id, made)
         return made
@@ -132,11 +136,11 @@ class StudyStorage(PatientStorage):
     ) -> list[FrozenTrial]:
         if getattr(self._here, "as_read", False):
             return []
-        alone = getattr(self._here, "alone", False) and not self._doubtful
+        alone = getattr(self._here, "alone", False) and study_id not in self._doubtful
         if alone and self._own.hold(included_trial_ids):
             return self._own.news(study_id, included_trial_ids, trial_id_greater_than)
-        self._doubtful = False
         read = super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
+        self._doubtful.discard(study_id)
         self._own.forget(trial._trial_id for trial in read if trial.state.is_finished())
         return read
 

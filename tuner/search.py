@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from trainers.contract import Emit, RunEvent, RunSpec, StopRun
@@ -155,17 +157,19 @@ def _tell(study: optuna.Study, cell: Cell, claimed: Claimed, ended: _Ended) -> N
     if cell.study.search.sampler.kind == "grid":
         # At the last point the grid sampler calls Study.stop, which only `optimize` may do.
         study.sampler = optuna.samplers.RandomSampler()
-    if ended.state == "finished":
-        values = [
-            fmean(objective.of(row) for row in ended.metrics)
-            for objective in cell.study.objectives()
-        ]
-        study.tell(claimed.trial, values, skip_if_finished=True)
-        return
-    claimed.trial.set_user_attr(REASON, ended.reason)
-    pruned = ended.state == "pruned"
-    state = TrialState.PRUNED if pruned else TrialState.FAIL
-    study.tell(claimed.trial, state=state, skip_if_finished=True)
+    # Another launcher that took this one for dead may have ended the trial.
+    with contextlib.suppress(UpdateFinishedTrialError):
+        if ended.state == "finished":
+            values = [
+                fmean(objective.of(row) for row in ended.metrics)
+                for objective in cell.study.objectives()
+            ]
+            study.tell(claimed.trial, values, skip_if_finished=True)
+            return
+        claimed.trial.set_user_attr(REASON, ended.reason)
+        pruned = ended.state == "pruned"
+        state = TrialState.PRUNED if pruned else TrialState.FAIL
+        study.tell(claimed.trial, state=state, skip_if_finished=True)
 
 
 def _sink(trial: optuna.Trial, cell: Cell, spec: RunSpec, reported: set[int]) -> Emit:

@@ -180,6 +180,20 @@ def test_one_launcher_at_a_time_is_let_in(launch: Open) -> None:
         assert held.note == "40"
 
 
+def test_who_lets_itself_in_twice_cannot_rule_others_out(launch: Open) -> None:
+    """The answer to the first time was lost: another may have been in before it."""
+    claims, other = launch(), launch()
+    with claims.exclusive("door"):
+        pass
+    with claims.exclusive("door") as held:
+        assert not held.others
+    with other.exclusive("door"):
+        pass
+    assert claims.take("door") is not None
+    with claims.exclusive("door") as held:
+        assert held.others
+
+
 def test_waiting_is_said_once_and_the_return_too(caplog: pytest.LogCaptureFixture) -> None:
     """A line when it begins to take long, a line at the end, whatever comes between."""
     now = [0.0]

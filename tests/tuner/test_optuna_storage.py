@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -118,20 +119,44 @@ def test_a_launcher_that_is_alone_reads_no_trials(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_may_have_been_made_is_looked_for(tmp_path: Path) -> None:
-    """The connection was lost before the database could answer."""
+    """The connection was lost before the database could answer; another cell asks meanwhile."""
     storage = _open(tmp_path / "store")
     study = optuna.create_study(storage=storage, study_name="lost")
+    other = optuna.create_study(storage=storage, study_name="another cell")
     study.tell(study.ask(), 1.0)
     assert _numbers(study, storage, sure=False) == [0]
-    made = RDBStorage._create_new_trial
-
-    def make_and_fail(*arguments: Any) -> None:
-        made(*arguments)
-        raise Outage("gone")
-
-    with mock.patch.object(RDBStorage, "_create_new_trial", make_and_fail), pytest.raises(Outage):
+    with _answer_lost("_create_new_trial"), pytest.raises(Outage):
         study.ask()
+    assert _numbers(other, storage, sure=False) == []
     assert _numbers(study, storage, sure=True) == [0, 1]
+
+
+def test_an_end_whose_answer_was_lost_is_an_end(tmp_path: Path) -> None:
+    """It is written again, and found written."""
+    storage = _open(tmp_path / "store")
+    study = optuna.create_study(storage=storage, study_name="ended")
+    trial = study.ask()
+    with _answer_lost("set_trial_state_values"):
+        study.tell(trial, 1.0)
+    assert study.trials[0].values == [1.0]
+
+
+@contextlib.contextmanager
+def _answer_lost(step: str) -> Iterator[None]:
+    """Let the first call of Optuna's step be done, and its answer be lost."""
+    call = getattr(RDBStorage, step)
+    lost: list[str] = []
+
+    def do(*arguments: Any, **options: Any) -> Any:
+        answer = call(*arguments, **options)
+        if not lost:
+            lost.append(step)
+            raise Outage("gone")
+        return answer
+
+    with mock.patch.object(RDBStorage, step, do):
+        yield
+    assert lost
 
 
 def test_an_ask_reads_no_trials_again(tmp_path: Path) -> None:
@@ -181,5 +206,8 @@ def _without_end(trial: FrozenTrial) -> str:
 
 
 def _assert_known(storage: StudyStorage, trial: optuna.Trial) -> None:
+    statements: list[str] = []
+    event.listen(storage.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
     known = storage.get_trial(trial._trial_id)
+    assert statements == []
     assert _without_end(known) == _without_end(_stored(storage, known))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
 from trainers.errors import TunerError
 from tuner.cli import interrupts
 
-_GOOD, _USER_ERROR, _INTERRUPTED = 0, 2, 130
+_GOOD, _USER_ERROR = 0, 2
 
 
 def main() -> None:
@@ -22,11 +23,12 @@ def main() -> None:
     except BaseException:
         if not interrupts.came():
             raise
-        code = _INTERRUPTED
-    interrupts.hear()
-    if code != _GOOD and interrupts.came():
-        print("tuner: interrupted; the same command goes on where it was", file=sys.stderr)
-        interrupts.end(_INTERRUPTED)
+        code = interrupts.INTERRUPTED
+    interrupts.expect_end()
+    if code == interrupts.INTERRUPTED:
+        with contextlib.suppress(OSError, ValueError):  # whoever read it may have ended as well
+            print("tuner: interrupted; the same command goes on where it was", file=sys.stderr)
+        interrupts.end(code)
     sys.exit(code)
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import gc
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from tuner.cli.interrupts import be_patient, listen_to_termination
-
-if TYPE_CHECKING:
-    from tuner.progress import RunNotice
+from tuner.cli.interrupts import listen_to_termination
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -98,17 +95,12 @@ def run_study_command(
     console = Console()
     gc.freeze()  # modules and their like, half a million objects, never go
     with LiveView(console, plan(config), workers=config.executor.workers) as view:
-
-        def watch(notice: RunNotice) -> None:
-            be_patient()
-            view.watch(notice)
-
         outcome = run_study(
             config,
             store=kept,
             tracking=tracking,
             data_dir=data_dir or DATA_DIR,
-            watch=watch,
+            watch=view.watch,
         )
     show_outcome(console, outcome, study=study, place=Place(kept.root, tracking))
     if outcome.failures:

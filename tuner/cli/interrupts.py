@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -10,9 +11,11 @@ import threading
 from types import FrameType
 from typing import Never
 
-_SECONDS_TO_BE_HEARD = 1.0
+INTERRUPTED = 130
+"""Exit code of a command that was ended by Ctrl-C."""
+
 _SECONDS_TO_TRY_AGAIN = 0.1
-_came, _heard, _at_work = threading.Event(), threading.Event(), threading.Event()
+_came, _insisting, _ending = threading.Event(), threading.Event(), threading.Event()
 
 
 def listen() -> None:
@@ -20,7 +23,7 @@ def listen() -> None:
 
     A signal can strike where an exception is lost: in the callback of a weak reference, which
     Python then reports, or while a compiled module is set up, where nobody says anything. Loading
-    modules, as each command does first, is full of such places. So the signal is sent again.
+    modules is full of such places. So the signal is sent again.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
@@ -32,53 +35,70 @@ def listen_to_termination() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
 
 
-def be_patient() -> None:
-    """From now on, a command that was interrupted closes what it does, and takes its time."""
-    _at_work.set()
-
-
 def came() -> bool:
     """Say whether Ctrl-C or the polite signal came, whatever an exception became on its way."""
     return _came.is_set()
 
 
-def hear() -> None:
-    """Send the signal no more: the command is about to end."""
-    _heard.set()
+def expect_end() -> None:
+    """Say that the command is done. Who presses Ctrl-C from now on wants no tidying up."""
+    _ending.set()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is _interrupt:
+            signal.signal(number, _leave)
 
 
 def end(code: int) -> Never:
-    """End the process at once.
+    """End the process without waiting for its threads.
 
-    Unlike `sys.exit`, this waits for no thread, and takes nothing away from one that is still
-    inside a library, such as Ray's while it waits for a cluster: that one would crash.
+    One that is still inside a library, such as Ray's while it waits for a cluster, would crash
+    if the interpreter were taken down around it.
     """
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    try:
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+                stream.flush()
+    finally:
+        os._exit(code)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> Never:
-    if not (_came.is_set() or _at_work.is_set()):
-        threading.Thread(target=_insist, args=(number,), daemon=True).start()
     _came.set()
+    if _is_loading(frame) and not _insisting.is_set():
+        _insisting.set()
+        threading.Thread(target=_insist, args=(number,), daemon=True).start()
     raise KeyboardInterrupt(number)
 
 
+def _leave(number: int, frame: FrameType | None) -> Never:
+    os._exit(INTERRUPTED)
+
+
 def _insist(number: int) -> None:
-    while not _heard.wait(_SECONDS_TO_BE_HEARD):
-        last = _at_work.is_set()
+    """Send the signal again as long as modules are loaded as if it had not come."""
+    main = threading.main_thread().ident or 0
+    while not _ending.wait(_SECONDS_TO_TRY_AGAIN):
+        if not _is_loading(sys._current_frames().get(main)):
+            break
         os.kill(os.getpid(), number)
-        if last:
-            return
+    _insisting.clear()
+
+
+def _is_loading(frame: FrameType | None) -> bool:
+    """Say whether a module is being loaded where this frame is."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _unraisable(lost: sys.UnraisableHookArgs) -> None:
     if not isinstance(lost.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
-        return
-    number = next(iter(lost.exc_value.args), signal.SIGINT)
-    again = threading.Timer(_SECONDS_TO_TRY_AGAIN, os.kill, (os.getpid(), number))
-    again.daemon = True
-    again.start()
+    elif not _ending.is_set():
+        number = next(iter(lost.exc_value.args), signal.SIGINT)
+        again = threading.Timer(_SECONDS_TO_TRY_AGAIN, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
