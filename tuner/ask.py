@@ -44,7 +44,7 @@ def claim(
     """
     with storage.as_read():
         has_room = stand(study.get_trials(deepcopy=False), cell).has_room
-    if not has_room:
+    if not has_room:  # who waits for the last trials looks often, and need not keep others out
         standing = stand(study.get_trials(deepcopy=False), cell)
         if not (standing.has_room or _abandoned(standing, cell, session)):
             return None

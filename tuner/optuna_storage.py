@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -66,12 +66,14 @@ class StudyStorage(PatientStorage):
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Write an attribute."""
         super().set_trial_user_attr(trial_id, key, value)
-        self._note(trial_id, lambda trial: trial.user_attrs.update({key: _as_stored(value)}))
+        self._own.change(trial_id, lambda trial: trial.user_attrs.update({key: _as_stored(value)}))
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Write a sampler's attribute."""
         super().set_trial_system_attr(trial_id, key, value)
-        self._note(trial_id, lambda trial: trial.system_attrs.update({key: _as_stored(value)}))
+        self._own.change(
+            trial_id, lambda trial: trial.system_attrs.update({key: _as_stored(value)})
+        )
 
     def set_trial_intermediate_value(
         self, trial_id: int, step: int, intermediate_value: float
@@ -79,7 +81,7 @@ class StudyStorage(PatientStorage):
         """Write what a trial reports."""
         super().set_trial_intermediate_value(trial_id, step, intermediate_value)
         value = float(intermediate_value)
-        self._note(trial_id, lambda trial: trial.intermediate_values.update({step: value}))
+        self._own.change(trial_id, lambda trial: trial.intermediate_values.update({step: value}))
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
@@ -95,7 +97,7 @@ class StudyStorage(PatientStorage):
                 trial.datetime_complete = datetime.now()  # noqa: DTZ005 - as Optuna does
 
         if done:
-            self._note(trial_id, end)
+            self._own.change(trial_id, end)
         return done
 
     def _create_new_trial(
@@ -125,7 +127,7 @@ class StudyStorage(PatientStorage):
             trial.params[param_name] = distribution.to_external_repr(param_value_internal)
             trial.distributions[param_name] = distribution
 
-        self._note(trial_id, note)
+        self._own.change(trial_id, note)
 
     def _get_trials(
         self,
@@ -143,9 +145,6 @@ class StudyStorage(PatientStorage):
         self._doubtful.discard(study_id)
         self._own.forget(trial._trial_id for trial in read if trial.state.is_finished())
         return read
-
-    def _note(self, trial_id: int, change: Callable[[FrozenTrial], None]) -> None:
-        self._own.change(trial_id, change)
 
 
 def _as_stored(value: Any) -> Any:
