@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import psutil
 from sqlalchemy import create_engine, text
 
 from bench.made_up import make_events, make_result
@@ -27,6 +28,7 @@ from tuner.load import parse_study
 from tuner.progress import RunNotice
 from tuner.store import Store
 from tuner.study import run_study
+from tuner.trackers.remote_scribe import tracking_process
 
 POINTS = 50
 """Points of each curve of a run, as a training has them."""
@@ -43,6 +45,8 @@ class Cost:
     """On the wall, besides the training; the mean of the last tenth of the trials."""
     busy: float
     """On a processor, in the launcher, while the training goes on or not."""
+    mlflow: float
+    """On a processor, in the process that writes to MLflow."""
     transactions: float
     """Writing ones, in PostgreSQL; 0 on SQLite, where they are not counted."""
 
@@ -83,8 +87,12 @@ def measure(
     """Run a study of one cell, trainings of so many seconds; tell a trial's cost at each mark."""
     count_transactions = _counter(store)
 
-    def look() -> tuple[float, float, int]:
-        return time.perf_counter(), time.process_time(), count_transactions()
+    writer = psutil.Process(tracking_process().pid)
+
+    def look() -> tuple[float, float, float, int]:
+        used = writer.cpu_times()
+        busy, written = time.process_time(), used.user + used.system
+        return time.perf_counter(), busy, written, count_transactions()
 
     ended = [look()]
 
@@ -95,13 +103,14 @@ def measure(
         trials = len(ended) - 1
         if trials in marks:
             count = max(5, trials // 10)
-            wall, busy, made = (
+            wall, busy, written, made = (
                 (now - before) / count
                 for now, before in zip(ended[-1], ended[-1 - count], strict=True)
             )
             spent = 1000 * (wall - training)
             # Looking takes one transaction itself.
-            tell(Cost(kind, sampler, trials, spent, 1000 * busy, max(0.0, made - 1)))
+            made = max(0.0, made - 1)
+            tell(Cost(kind, sampler, trials, spent, 1000 * busy, 1000 * written, made))
 
     gc.freeze()  # as the command line does
     with mock.patch("tuner.study.make_executor", return_value=_Untrained(training)):

@@ -27,7 +27,7 @@ from tuner.search import search
 from tuner.session import Ending, Session
 from tuner.sharing import share_cells
 from tuner.store import DATA_DIR, STORE, Store, find_store
-from tuner.trackers import Tracker, open_folder, open_server
+from tuner.trackers import Tracker, load_mlflow, open_folder, open_server
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,8 @@ def run_study(
     memory = MemoryForecast(executor, config.memory_cap)
     check_weights(cells, executor.compute)
     place.make()
+    if not isinstance(tracking, Tracker):
+        load_mlflow()
     if not any(place.root.iterdir()):
         executor.warm_up()  # something is to be trained for sure
     ending = Ending(executor)

@@ -36,6 +36,7 @@ __all__ = [
     "TrackerRefused",
     "aggregate",
     "entity_name",
+    "load_mlflow",
     "locate_store",
     "log_report",
     "open_folder",
@@ -60,10 +61,10 @@ def open_folder(folder: Path, *, outbox: Path) -> Tracker:
         folder: The folder; the store is made on first use.
         outbox: Folder where writes wait for their turn.
     """
-    from tuner.trackers.mlflow import MlflowTracker
     from tuner.trackers.outbox import Outbox
+    from tuner.trackers.remote_scribe import RemoteScribe
 
-    return Outbox(MlflowTracker(folder), "mlflow.db", outbox)
+    return Outbox(RemoteScribe(folder), "mlflow.db", outbox)
 
 
 def open_server(address: str, *, outbox: Path) -> Tracker:
@@ -84,12 +85,17 @@ def open_server(address: str, *, outbox: Path) -> Tracker:
             "with http:// or https://"
         )
     check_server(place)
-    from tuner.trackers.mlflow import MlflowTracker
     from tuner.trackers.outbox import Outbox
-    from tuner.trackers.server import prepare_client
+    from tuner.trackers.remote_scribe import RemoteScribe
 
-    prepare_client()
-    return Outbox(MlflowTracker(address), place.tracking_uri, outbox)
+    return Outbox(RemoteScribe(address), place.tracking_uri, outbox)
+
+
+def load_mlflow() -> None:
+    """Have MLflow loaded by the process that will write to it, while this one goes on."""
+    from tuner.trackers.remote_scribe import tracking_process
+
+    tracking_process()
 
 
 def open_reader(store: str | Path) -> Reader:
@@ -126,7 +132,11 @@ def log_report(store: str | Path, study: str, folder: Path) -> str:
     with contextlib.nullcontext() if shared else alone(Path(store) / ".report"):
         reader = open_sql_reader(address.tracking_uri, lambda: open_tracker(store))
         replaced = reader.replace_report(study, folder) if reader else None
-        return replaced or open_tracker(store).log_report(study, folder)
+        if replaced:
+            return replaced
+        from tuner.trackers.remote_scribe import RemoteScribe
+
+        return RemoteScribe(store).log_report(study, folder)
 
 
 def report_folder(store: str | Path, study: str) -> Path | None:

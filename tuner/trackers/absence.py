@@ -6,8 +6,6 @@ import logging
 import time
 from pathlib import Path
 
-from tuner.trackers.server import reason_of
-
 _LOG = logging.getLogger(__name__)
 
 
@@ -26,7 +24,7 @@ class Absence:
         if self._failures == 2:
             _LOG.warning(
                 "MLflow %s is away (%s); the study goes on, what it writes is kept in %s",
-                *(self._name, reason_of(error), self._folder),
+                *(self._name, error, self._folder),
             )
 
     def end(self) -> None:

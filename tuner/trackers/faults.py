@@ -24,3 +24,11 @@ class TrackerRefused(TunerError):
     """The store does not take what is written to it."""
 
     exit_code = 1
+
+
+class ServerAway(Exception):  # a state, not an error
+    """A server could not be reached, or takes the login no more: it may be asked again later."""
+
+
+class StoreRefused(Exception):  # becomes a TrackerRefused where nothing else helps
+    """The store did not take a call. The text is the reason, in one line."""

@@ -12,8 +12,7 @@ from trainers.contract import RunEvent, RunResult, RunSpec
 from trainers.errors import ConfigError
 from tuner.trackers.base import Curve, Group, Phase, RunRecord, RunState, Tracker
 from tuner.trackers.calls import CloseGroup, CloseRun, Log, LogModel, OpenGroup, OpenRun
-from tuner.trackers.left import make_left
-from tuner.trackers.lifecycle import LifecycleTracker
+from tuner.trackers.remote_scribe import RemoteScribe
 from tuner.trackers.sender import Sender
 
 
@@ -24,18 +23,18 @@ class Outbox(Tracker):
     methods alone.
 
     Args:
-        inner: Writes to the store.
+        scribe: Writes to the store.
         name: The store's address, for messages.
         folder: Where calls wait.
     """
 
-    def __init__(self, inner: LifecycleTracker, name: str, folder: Path) -> None:
-        self._inner = inner
+    def __init__(self, scribe: RemoteScribe, name: str, folder: Path) -> None:
+        self._scribe = scribe
         self._name = name
         self._folder = folder
         self._studies: set[str] = set()
         self._shared: dict[str, str] = {}
-        self._sender = Sender(inner, name, folder)
+        self._sender = Sender(scribe, name, folder)
 
     def guard(self, check: Callable[[], None]) -> None:
         """Check before every write."""
@@ -43,8 +42,8 @@ class Outbox(Tracker):
 
     def open_study(self, name: str, resolved_yaml: str) -> None:
         """Open the study, then make the calls that its dead launchers have left."""
-        self._inner.open_study(name, resolved_yaml)
-        make_left(self._inner, self._name, self._folder, name)
+        self._scribe.open_study(name, resolved_yaml)
+        self._scribe.make_left(self._name, self._folder, name)
         self._studies.add(name)
 
     def open_group(self, group: Group, params: Mapping[str, str], *, shared: bool = False) -> str:
@@ -107,7 +106,7 @@ class Outbox(Tracker):
         """Wait until every call is made, those of launchers that died meanwhile too."""
         self._sender.settle()
         for study in self._studies:
-            make_left(self._inner, self._name, self._folder, study)
+            self._scribe.make_left(self._name, self._folder, study)
 
     def catch_up(self) -> None:
         """Wait until every call is made, or the server is known to be away."""
@@ -116,32 +115,32 @@ class Outbox(Tracker):
     def log_report(self, study: str, folder: Path) -> str:
         """Keep a report."""
         self.catch_up()
-        return self._inner.log_report(study, folder)
+        return self._scribe.log_report(study, folder)
 
     def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
         """Read a study's runs, as the store has them."""
         self.catch_up()
-        return self._inner.runs(study, phase=phase)
+        return self._scribe.runs(study, phase)
 
     def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
         """Read the curves of runs, as the store has them."""
         self.catch_up()
-        return self._inner.curves(run_ids, names)
+        return iter(self._scribe.curves(run_ids, names))
 
     def artifact(self, run_id: str, name: str) -> Path | None:
         """Return a local path of a file that a run left."""
         self.catch_up()
-        return self._inner.artifact(run_id, name)
+        return self._scribe.artifact(run_id, name)
 
     def study_yaml(self, study: str) -> str:
         """Return the resolved YAML that the study was last opened with."""
-        return self._inner.study_yaml(study)
+        return self._scribe.study_yaml(study)
 
     def studies(self) -> list[str]:
         """List the studies in the store."""
-        return self._inner.studies()
+        return self._scribe.studies()
 
     def _make_left(self, study: str) -> None:
         """Have what a launcher that died would have written, before what is based on it."""
         with contextlib.suppress(ConfigError):  # the server is away
-            make_left(self._inner, self._name, self._folder, study)
+            self._scribe.make_left(self._name, self._folder, study)

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from tuner.trackers.absence import Absence
 from tuner.trackers.call_file import CallFile
-from tuner.trackers.calls import Call, Closing, OpenGroup, Opening, make
-from tuner.trackers.faults import TrackerAway, TrackerRefused
-from tuner.trackers.lifecycle import LifecycleTracker
-from tuner.trackers.server import is_away, is_refusal, reason_of
+from tuner.trackers.calls import Call, Closing, OpenGroup, Opening, OpenRun
+from tuner.trackers.faults import ServerAway, StoreRefused, TrackerAway, TrackerRefused
+from tuner.trackers.remote_scribe import RemoteScribe
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_ASIDE = 0.1
@@ -47,7 +46,7 @@ class Sender:
     that stands for the tracker's.
 
     Args:
-        tracker: Writes to the store.
+        scribe: Writes to the store.
         name: The store's address, for messages.
         folder: Where calls are kept.
         seconds_to_settle: How long `settle` waits for a server.
@@ -58,14 +57,14 @@ class Sender:
 
     def __init__(
         self,
-        tracker: LifecycleTracker,
+        scribe: RemoteScribe,
         name: str,
         folder: Path,
         *,
         seconds_to_settle: float = _SECONDS_TO_SETTLE,
     ) -> None:
         self.guard: Callable[[], None] = lambda: None
-        self._tracker = tracker
+        self._scribe = scribe
         self._name = name
         self._folder = folder
         self._seconds_to_settle = seconds_to_settle
@@ -171,7 +170,7 @@ class Sender:
                 self._send_kept()
             except Exception as error:
                 stuck = self._waiting[0]
-                if is_away(error):
+                if isinstance(error, ServerAway):
                     absence.note(error)
                     self._tell_away()
                 elif stuck is refused:
@@ -191,7 +190,7 @@ class Sender:
         made = 0
         while True:
             self.guard()
-            make(self._waiting[0].call, self._tracker, self._ids)
+            self._make(self._waiting[0].call)
             made += 1
             with self._changed:
                 self._waiting.popleft()
@@ -206,6 +205,11 @@ class Sender:
                     self._changed.notify_all()
                     return
 
+    def _make(self, call: Call) -> None:
+        named = {call.id, call.group_id} if isinstance(call, OpenRun) else {call.id}
+        ids = {name: self._ids[name] for name in named if name in self._ids}
+        self._ids[call.id] = self._scribe.make(call, ids)
+
     def _tell_away(self) -> None:
         with self._changed:
             self._away = True
@@ -216,9 +220,9 @@ class Sender:
             self._fault = error
             for file in self._files.values():
                 file.leave()
-            if is_refusal(error):
+            if isinstance(error, StoreRefused):
                 self._fault = TrackerRefused(
-                    f"MLflow {self._name}: {reason_of(error)}; {len(self._waiting)} writes are "
+                    f"MLflow {self._name}: {error}; {len(self._waiting)} writes are "
                     f"kept in {self._folder}"
                 )
                 self._fault.__cause__ = error

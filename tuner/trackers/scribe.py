@@ -1,0 +1,164 @@
+"""The process that loads MLflow for a launcher, and makes the launcher's calls of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import select
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from trainers.errors import ConfigError, TunerError
+from tuner.trackers.address import locate_store
+from tuner.trackers.base import Curve, Phase, RunRecord
+from tuner.trackers.calls import Call, make
+from tuner.trackers.faults import ServerAway, StoreRefused
+
+_MLFLOW = "MLFLOW_"
+
+
+class Scribe:
+    """Writes to a store and reads it; its methods are those of `RemoteScribe`."""
+
+    def __init__(self, store: str | Path) -> None:
+        from tuner.trackers.mlflow import MlflowTracker
+        from tuner.trackers.server import prepare_client
+
+        if locate_store(store).is_server:
+            prepare_client()
+        self._tracker = MlflowTracker(store)
+
+    def open_study(self, name: str, resolved_yaml: str) -> None:
+        """Make or open a study."""
+        self._tracker.open_study(name, resolved_yaml)
+
+    def make(self, call: Call, ids: dict[str, str]) -> str:
+        """Make a call; return the store's id of its group or run."""
+        with _classified():
+            return make(call, self._tracker, ids)
+
+    def make_left(self, name: str, folder: Path, study: str) -> None:
+        """Make what dead launchers of a study have left."""
+        from tuner.trackers.left import make_left
+
+        make_left(self._tracker, name, folder, study)
+
+    def log_report(self, study: str, folder: Path) -> str:
+        """Keep a report."""
+        return self._tracker.log_report(study, folder)
+
+    def runs(self, study: str, phase: Phase | None) -> list[RunRecord]:
+        """Read a study's runs."""
+        return self._tracker.runs(study, phase=phase)
+
+    def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> list[Curve]:
+        """Read the curves of runs."""
+        return list(self._tracker.curves(run_ids, names))
+
+    def artifact(self, run_id: str, name: str) -> Path | None:
+        """Return a local path of a file that a run left."""
+        return self._tracker.artifact(run_id, name)
+
+    def study_yaml(self, study: str) -> str:
+        """Return the resolved YAML of a study."""
+        return self._tracker.study_yaml(study)
+
+    def studies(self) -> list[str]:
+        """List the studies in the store."""
+        return self._tracker.studies()
+
+
+@contextlib.contextmanager
+def _classified() -> Iterator[None]:
+    """Say of MLflow's errors what a launcher, which does not load MLflow, has to know."""
+    from tuner.trackers.server import is_away, is_refusal, reason_of
+
+    try:
+        yield
+    except Exception as error:
+        if is_away(error):
+            raise ServerAway(reason_of(error)) from error
+        if is_refusal(error):
+            raise StoreRefused(reason_of(error)) from error
+        raise
+
+
+def serve(launcher: Connection) -> None:
+    """Do what the launcher asks for, one thing after another, until it ends.
+
+    A request is a tuple: the scribes that are wanted no more, the number of the scribe that is
+    asked, the method's name, its arguments. Method `open` makes the scribe, with the launcher's
+    variables for MLflow. The answer is what the method returned and what it raised.
+    """
+    threading.Thread(target=_end_with, args=(launcher.fileno(),), daemon=True).start()
+    # Before it is asked for; the launcher has other things to do meanwhile.
+    import tuner.trackers.mlflow  # noqa: F401 - for what it loads
+
+    scribes: dict[int, Scribe] = {}
+    while True:
+        try:
+            closed, number, method, arguments = launcher.recv()
+        except EOFError:
+            return
+        for old in closed:
+            scribes.pop(old, None)
+        answer, error = None, None
+        try:
+            if method == "open":
+                store, variables = arguments
+                _take_over(variables)
+                scribes[number] = Scribe(store)
+            else:
+                answer = getattr(scribes[number], method)(*arguments)
+        except Exception as raised:
+            error = _portable(raised)
+        launcher.send((answer, error))
+
+
+def _take_over(variables: Mapping[str, str]) -> None:
+    """Set MLflow's variables as the launcher has them."""
+    for name in [name for name in os.environ if name.startswith(_MLFLOW)]:
+        del os.environ[name]
+    os.environ.update(variables)
+
+
+def _portable(error: Exception) -> Exception:
+    """Return the error, or one that says the same, such that the launcher can raise it."""
+    if not isinstance(error, TunerError | ServerAway | StoreRefused):
+        error.add_note("".join(traceback.format_exception(error)))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        kind: Any = ConfigError if isinstance(error, ConfigError) else RuntimeError
+        said = str(error) if kind is ConfigError else f"{type(error).__name__}: {error}"
+        portable: Exception = kind(said)
+        portable.__notes__ = getattr(error, "__notes__", [])
+        return portable
+    return error
+
+
+def _end_with(launcher: int) -> None:
+    """End at once when the launcher's end of the connection is gone."""
+    watched = select.poll()
+    watched.register(launcher, select.POLLRDHUP)
+    watched.poll()
+    os._exit(1)
+
+
+def main() -> None:
+    """Serve the launcher at the other end of the socket whose number is given."""
+    # What ends the launcher's whole group must not end what it still has to write.
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, signal.SIG_IGN)
+    serve(Connection(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()
