@@ -52,7 +52,7 @@ class Cost:
 
 
 class _Untrained(Executor):
-    """Waits as long as a training would take, and says what it would have said."""
+    """Waits as long as a training would take, and says meanwhile what it would have said."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -61,9 +61,12 @@ class _Untrained(Executor):
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
         """Make up events and a result."""
         skill = 1 / (1 + spec.train.learning_rate)
-        for event in make_events(POINTS, skill):
+        events = list(make_events(POINTS, skill))
+        begun = time.perf_counter()
+        for number, event in enumerate(events, 1):
+            until = begun + self._seconds * number / len(events)
+            time.sleep(max(0.0, until - time.perf_counter()))
             emit(event)
-        time.sleep(self._seconds)
         return make_result(skill, "confirm" if spec.read_test else "search")
 
     def compute(self, function: Callable[..., T], *arguments: Any) -> T:

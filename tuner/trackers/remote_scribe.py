@@ -34,18 +34,18 @@ class TrackingProcess:
 
     def __init__(self) -> None:
         here, there = socket.socketpair()
-        with there:
-            folders = [folder or os.getcwd() for folder in sys.path]
+        ends, self._lifeline = os.pipe()  # no other process has the writing end
+        folders = [folder or os.getcwd() for folder in sys.path]
+        with there, open(ends):
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", _MODULE, str(there.fileno())],
+                [sys.executable, "-P", "-m", _MODULE, str(there.fileno()), str(ends)],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
-                pass_fds=[there.fileno()],
+                pass_fds=[there.fileno(), ends],
                 stdin=subprocess.DEVNULL,
                 stdout=sys.__stderr__.fileno() if sys.__stderr__ else subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is the launcher's
             )
-        self._socket = here
-        self._connection = Connection(os.dup(here.fileno()))
+        self._connection = Connection(here.detach())
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._closed: deque[int] = deque()
@@ -96,8 +96,7 @@ class TrackingProcess:
 
     def _end(self) -> None:
         """Let the process go, so that it is gone when this one is."""
-        with contextlib.suppress(OSError):  # it has died
-            self._socket.shutdown(socket.SHUT_RDWR)
+        os.close(self._lifeline)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_SECONDS_TO_END)
 

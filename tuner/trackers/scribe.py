@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import select
 import signal
 import sys
 import threading
@@ -97,7 +96,6 @@ def serve(launcher: Connection) -> None:
     asked, the method's name, its arguments. Method `open` makes the scribe, with the launcher's
     variables for MLflow. The answer is what the method returned and what it raised.
     """
-    threading.Thread(target=_end_with, args=(launcher.fileno(),), daemon=True).start()
     # Before it is asked for; the launcher has other things to do meanwhile.
     import tuner.trackers.mlflow  # noqa: F401 - for what it loads
 
@@ -144,20 +142,21 @@ def _portable(error: Exception) -> Exception:
     return error
 
 
-def _end_with(launcher: int) -> None:
-    """End at once when the launcher's end of the connection is gone."""
-    watched = select.poll()
-    watched.register(launcher, select.POLLRDHUP)
-    watched.poll()
+def _end_with(lifeline: int) -> None:
+    """End at once when the launcher's end of the pipe is gone."""
+    os.read(lifeline, 1)
     os._exit(1)
 
 
 def main() -> None:
-    """Serve the launcher at the other end of the socket whose number is given."""
+    """Serve the launcher; two numbers are given, of a socket to it and of a pipe from it."""
     # What ends the launcher's whole group must not end what it still has to write.
     for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(one, signal.SIG_IGN)
-    serve(Connection(int(sys.argv[1])))
+    connection, lifeline = map(int, sys.argv[1:])
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    serve(Connection(connection))
+    os._exit(0)  # Python's own ending takes a while with so much loaded
 
 
 if __name__ == "__main__":
