@@ -139,9 +139,9 @@ def text(ways: Sequence[Way], costs: Sequence[Cost], command: str) -> Iterator[s
     yield "## Bookkeeping of a trial\n"
     yield "A study of one cell whose trainings take 0.3 s and no processor. Milliseconds that a"
     yield "trial takes besides, with claims, Optuna, journal and outbox; those that the launcher"
-    yield "works for it on a processor, trainings included, and those that the process which writes"
-    yield "to MLflow (on SQLite) works meanwhile; and PostgreSQL's writing transactions. Means of the"
-    yield "last tenth of the trials.\n"
+    yield "works for it on a processor, while it is trained too, and those that the process which"
+    yield "writes to MLflow (on SQLite) works meanwhile; and PostgreSQL's writing transactions."
+    yield "Means of the last tenth of the trials.\n"
     yield (
         "| trials and claims in | sampler | trials | ms besides training | ms of the launcher | "
         "ms for MLflow | transactions |"
@@ -163,9 +163,9 @@ def _projection(busy: float, transactions: float) -> Iterator[str]:
     gap = _HOURS * 3600 / _GPUS
     yield f"\n## {_RUNS:,} runs on {_GPUS} GPUs, by calculation\n"
     yield f"With runs of {60 * _HOURS:.0f} minutes one ends every {gap:.0f} s and the study takes"
-    yield f"{_RUNS * _HOURS / _GPUS:.0f} hours. At the most of the above, {busy:.0f} ms a run, the"
-    yield f"busier of one launcher's two processes works {busy / 1000 / gap:.1%} of the time; runs of"
-    yield f"{busy / 1000 * _GPUS:.0f} s would keep it busy all the time. PostgreSQL sees"
+    yield f"{_RUNS * _HOURS / _GPUS:.0f} hours. At the most of the above, {busy:.0f} ms a run,"
+    yield f"the busier of one launcher's two processes works {busy / 1000 / gap:.1%} of the time;"
+    yield f"runs of {busy / 1000 * _GPUS:.0f} s would keep it busy all the time. PostgreSQL sees"
     yield f"{transactions:.0f} writing transactions a run, {transactions / gap:.1f} a second."
 
 
