@@ -14,7 +14,8 @@ from trainers.errors import LostRank
 from trainers.train import train
 
 _SECONDS_TO_MEET = 120
-_SIGNS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
+_SIGNS = ("gloo/", "Gloo connectFullMesh", "NCCL error", "NCCL communicator", "closed by peer")
+"""Of a RuntimeError of torch about another rank; gloo's name the line of its source."""
 
 
 def train_rank(

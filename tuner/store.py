@@ -107,7 +107,7 @@ def _check_address(url: str) -> None:
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  # it is read on asking
-        unquoted = "@" in parts.path
+        unquoted = "@" in parts.path or parts.netloc.count("@") > 1
     except ValueError as error:
         unquoted, fault = True, error
     if unquoted:  # what follows the first / of a password would be taken for the database

@@ -49,9 +49,9 @@ def test_a_login_is_taken_from_its_address(address: str, login: Login) -> None:
     assert not login.password or login.password not in repr(login)
 
 
-@pytest.mark.parametrize("password", ["s3c@et/x", "a/b@c", "s3c@etPW/x"])
+@pytest.mark.parametrize("password", ["s3c@et/x", "a/b@c", "s3c@etPW/x", "s3c@etPW"])
 def test_an_unquoted_password_is_refused_and_not_shown_in_part(password: str) -> None:
-    """What follows its first / would be taken for the database, and named."""
+    """What follows its first / would be taken for the database, its first @ for the host."""
     with pytest.raises(ConfigError, match="%40 %2F %3A") as caught:
         find_store(f"postgresql://team:{password}@127.0.0.1:5544/studies")
     assert not any(

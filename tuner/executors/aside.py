@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from trainers.errors import RunFailed, TunerError
 from tuner.executors.base import RunInterrupted, failure
+from tuner.executors.server import start_server
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ class Aside:
         """
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_child, args=(function, args, sender))
+        start_server()
         with self._lock, sender:
             if self._closed:
                 raise RunInterrupted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import socket
 import sys
 import threading
@@ -45,6 +46,7 @@ def run_child(
         listener: Rank 0's: the socket on which the ranks meet.
     """
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # the server has it blocked
     gc.freeze()  # the Trainer collects garbage; what the server loaded need not be looked through
     threading.Thread(target=_end_with_launcher, args=(watched,), daemon=True).start()
     log = os.open(orders.log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)

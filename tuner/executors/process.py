@@ -9,7 +9,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -21,6 +20,7 @@ from tuner.executors.aside import Aside
 from tuner.executors.base import Executor, RunInterrupted, T
 from tuner.executors.child import Orders, run_child
 from tuner.executors.processes import end, follow, kill
+from tuner.executors.server import start_server
 
 _PRELOAD = [
     "torch",
@@ -60,7 +60,7 @@ class ProcessExecutor(Executor):
 
     def warm_up(self) -> None:
         """Start the server that loads torch while the launcher does other things."""
-        forkserver.ensure_running()
+        start_server()
 
     def compute(self, function: Callable[..., T], *args: Any) -> T:
         """Compute in a process of its own too: the launcher has no torch."""
@@ -106,6 +106,7 @@ class ProcessExecutor(Executor):
 
     def _start(self, sender: Connection, arguments: tuple[object, ...]) -> ForkServerProcess:
         process = self._context.Process(target=run_child, args=arguments)
+        start_server()
         with self._lock, sender:
             if self._closed:
                 raise RunInterrupted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
 import threading
 import time
@@ -27,6 +28,8 @@ from tuner.executors.ray_place import Place
 
 _log = logging.getLogger(__name__)
 _SECONDS_TO_ASK_AGAIN = 1.0
+_AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+_TOKENS = "a cluster with tokens wants RAY_AUTH_MODE=token here too, and its token"
 _CALLS_AT_ONCE = 4
 _SECONDS_TO_KNOCK = 10.0
 
@@ -183,7 +186,7 @@ class Places:
         )
         if self._settings.address is None:
             raise ConfigError(text)
-        _log.warning("%s; waiting for one", text)
+        _log.warning("%s; waiting for one, or set executor.cpus_per_run, gpus_per_run", text)
 
 
 def _hold_connection(settings: ExecutorSettings, ranks: int, connected: Future[None]) -> None:
@@ -208,6 +211,9 @@ def _connect(settings: ExecutorSettings, ranks: int) -> None:
         # As many runs and ranks at once as the study wants, also on a machine with fewer CPUs.
         cpus = max(machine, settings.workers * ranks * settings.cpus(machine))
         options |= {"num_cpus": cpus, "include_dashboard": False}
+        if not any(name in os.environ for name in _AUTHENTICATION):
+            # Or it would leave one in the user's home, which Rays started later then demand.
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     try:
         _knock(options["address"])
         ray.init(
@@ -222,7 +228,7 @@ def _connect(settings: ExecutorSettings, ranks: int) -> None:
     except (OSError, RuntimeError, ValueError, RayError) as error:
         where = settings.address or "a Ray of its own"
         answered = settings.address and getattr(error, "errno", None) is None
-        token = "; a cluster with tokens wants its own, see RAY_AUTH_TOKEN" if answered else ""
+        token = f"; {_TOKENS}" if answered else ""
         raise ConfigError(f"executor.address: {where}: {failure(error)}{token}") from error
 
 

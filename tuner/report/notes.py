@@ -28,6 +28,7 @@ def block_notes(
     yield from _shared_seeds(block)
     yield from _least_p(own_pairs)
     yield from _unpaired(block, metric)
+    yield from _failed_trials(block)
     yield from _runs(own_cells)
     yield from _noise(own_cells, metric)
     yield from _seen_rows(block)
@@ -127,6 +128,16 @@ def _unpaired(block: Block, metric: str) -> Iterator[str]:
             f"{', '.join(arms)} {lack} {counted(len(missed), 'seed')} that other arms have "
             f"({shown}{more}; init/order/data): pairs are formed from common seeds."
         )
+
+
+def _failed_trials(block: Block) -> Iterator[str]:
+    """Say which arms had less of a choice; nothing else does once the study has gone on."""
+    for cell in block.cells:
+        counted_trials = [trial for trial in cell.trials if trial.counts]
+        failed = sum(trial.state == "failed" for trial in counted_trials)
+        if failed:
+            trials = counted(len(counted_trials), "search trial")
+            yield f"{cell.arm}: {failed} of {trials} failed; the choice was among the others."
 
 
 def _runs(cells: Rows) -> Iterator[str]:

@@ -179,3 +179,45 @@ def run_process() -> int:
             return leaders[0]
         time.sleep(0.05)
     raise AssertionError("no run's process found")
+
+
+_SERVER = """
+import multiprocessing, time
+from tuner.executors.server import start_server
+multiprocessing.get_context("forkserver").set_forkserver_preload(["loads_long"])
+start_server()
+time.sleep(60)
+"""
+
+
+def test_ctrl_c_while_the_server_loads_is_the_launchers_alone(tmp_path: Path) -> None:
+    """The terminal sends it to the whole group; the server goes on, ends later, and is silent."""
+    place = tmp_path / "loads_long.py"
+    place.write_text(
+        "import pathlib, time; here = pathlib.Path(__file__)\n"
+        "here.with_name('begun').touch(); time.sleep(1); here.with_name('whole').touch()"
+    )
+    folders = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])])
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", _SERVER],
+        env=os.environ | {"PYTHONPATH": folders},
+        stderr=PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    _wait_for(place.with_name("begun"))
+    os.killpg(launcher.pid, signal.SIGINT)
+    _wait_for(place.with_name("whole"))
+    _, said = launcher.communicate(timeout=20)
+    assert said.count("Traceback") == 1
+    assert "time.sleep(60)" not in said
+    assert "loads_long" not in said
+    assert said.rstrip().endswith("KeyboardInterrupt")
+
+
+def _wait_for(path: Path) -> None:
+    until = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)

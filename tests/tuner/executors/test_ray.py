@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -252,3 +254,28 @@ def _wait_until_none_trains(cluster: RayCluster) -> None:
     while cluster.trainings():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+_LOCAL = """
+import ray
+from tuner.execution import ExecutorSettings
+from tuner.executors.ray_places import _connect
+_connect(ExecutorSettings(kind="ray"), 1)
+print(ray.is_initialized())
+ray.shutdown()
+"""
+
+
+def test_a_ray_of_its_own_leaves_no_token_in_the_users_home(tmp_path: Path) -> None:
+    """A cluster that is started later without a word about tokens would demand it."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", _LOCAL],
+        env=kept | {"HOME": str(tmp_path)},
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "True\n"
+    assert not (tmp_path / ".ray" / "auth_token").exists()

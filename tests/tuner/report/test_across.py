@@ -30,6 +30,16 @@ def test_the_expected_best_is_the_mean_over_all_subsets_of_trials() -> None:
             assert row["seconds"] == pytest.approx(10 * count)
 
 
+def test_trials_that_failed_are_counted_in_a_note() -> None:
+    """They are not done again, so a study that goes on afterwards ends well without a word."""
+    trials = [make_trial(a, n, v) for a, vs in VALUES.items() for n, v in enumerate(vs)]
+    trials += [make_trial("full", 4, 0, state="failed", metrics={})]
+    trials += [make_trial("lora", 4, 0, state="killed", metrics={})]
+    notes = report_of([*make_runs(VALUES), *trials]).notes()
+    failed = [note for note in notes if "failed" in note]
+    assert failed == ["full: 1 of 5 search trials failed; the choice was among the others."]
+
+
 def test_the_budget_at_which_arms_change_places_is_named() -> None:
     """One trial: full leads; from three on, lora."""
     trials = [make_trial(a, n, v) for a, vs in VALUES.items() for n, v in enumerate(vs)]
