@@ -15,7 +15,7 @@ from tuner.claims import Claims
 from tuner.config import StudyConfig
 from tuner.confirm import confirm
 from tuner.database import Patience, explained, name_database, opening
-from tuner.executors import make_executor
+from tuner.executors import Executor, make_executor
 from tuner.launchers import Launcher
 from tuner.load import dump_study
 from tuner.memory_cap import MemoryForecast, check_weights
@@ -71,10 +71,7 @@ def run_study(
     memory = MemoryForecast(executor, config.memory_cap)
     check_weights(cells, executor.compute)
     place.make()
-    if not isinstance(tracking, Tracker):
-        load_mlflow()
-    if not any(place.root.iterdir()):
-        executor.warm_up()  # something is to be trained for sure
+    _warm_up(executor, tracking, place)
     ending = Ending(executor)
     with opening(place.root, place.database_url):
         tracker = _tracker(tracking, place)
@@ -107,6 +104,14 @@ def run_study(
     tracker.settle()
     unfinished = tuple(c.label for c, done in zip(cells, complete, strict=True) if not done)
     return StudyOutcome(tuple(session.failures), unfinished)
+
+
+def _warm_up(executor: Executor, tracking: str | Tracker | None, place: Store) -> None:
+    """Have loaded what takes seconds, by other processes, while this one goes on."""
+    if not isinstance(tracking, Tracker):
+        load_mlflow()
+    if not any(place.root.iterdir()):
+        executor.warm_up()  # something is to be trained for sure
 
 
 def _tracker(tracking: str | Tracker | None, store: Store) -> Tracker:
