@@ -113,5 +113,5 @@ def _check_address(url: str) -> None:
     if unquoted:  # what follows the first / of a password would be taken for the database
         raise ConfigError(
             "--store: PostgreSQL's address is postgresql://user@host:port/database, with signs "
-            f"such as @ / : in a password as %40 %2F %3A; got {hide_passwords(url)}"
+            f"such as @ / : in user or password as %40 %2F %3A; got {hide_passwords(url)}"
         ) from fault

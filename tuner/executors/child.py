@@ -46,7 +46,7 @@ def run_child(
         listener: Rank 0's: the socket on which the ranks meet.
     """
     os.setsid()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # the server has it blocked
+    _take_interrupts()
     gc.freeze()  # the Trainer collects garbage; what the server loaded need not be looked through
     threading.Thread(target=_end_with_launcher, args=(watched,), daemon=True).start()
     log = os.open(orders.log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
@@ -83,6 +83,13 @@ def run_child(
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _take_interrupts() -> None:
+    """Take SIGINT, which the server has blocked, but not one that came before `setsid`."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which forgets it
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    signal.signal(signal.SIGINT, before)
 
 
 def _end_with_launcher(watched: Connection) -> None:

@@ -73,6 +73,15 @@ class CallFile:
             self._opened.clear()
 
 
+def is_left(folder: Path, server: str, study: str) -> bool:
+    """Say whether a dead launcher of a study has left calls, without waiting for anybody."""
+    for path in folder.glob(f"{_mark(server, study)}-*.jsonl"):
+        with contextlib.suppress(BlockingIOError, FileNotFoundError), path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
+
+
 def left_behind(folder: Path, server: str, study: str) -> Iterator[Left]:
     """Yield what each dead launcher of a study left, then forget it.
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 from trainers.contract import RunEvent, RunResult, RunSpec
 from trainers.errors import ConfigError
 from tuner.trackers.base import Curve, Group, Phase, RunRecord, RunState, Tracker
+from tuner.trackers.call_file import is_left
 from tuner.trackers.calls import CloseGroup, CloseRun, Log, LogModel, OpenGroup, OpenRun
 from tuner.trackers.remote_scribe import RemoteScribe
 from tuner.trackers.sender import Sender
@@ -142,5 +143,7 @@ class Outbox(Tracker):
 
     def _make_left(self, study: str) -> None:
         """Have what a launcher that died would have written, before what is based on it."""
+        if not is_left(self._folder, self._name, study):
+            return
         with contextlib.suppress(ConfigError):  # the server is away
             self._scribe.make_left(self._name, self._folder, study)

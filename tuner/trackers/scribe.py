@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,7 @@ from tuner.trackers.address import locate_store
 from tuner.trackers.base import Curve, Phase, RunRecord
 from tuner.trackers.calls import Call, make
 from tuner.trackers.faults import ServerAway, StoreRefused
-
-_MLFLOW = "MLFLOW_"
+from tuner.trackers.remote_scribe import Surroundings
 
 
 class Scribe:
@@ -94,37 +93,66 @@ def serve(launcher: Connection) -> None:
 
     A request is a tuple: the scribes that are wanted no more, the number of the scribe that is
     asked, the method's name, its arguments. Method `open` makes the scribe, with the launcher's
-    variables for MLflow. The answer is what the method returned and what it raised.
+    `Surroundings`. The answer is what the method returned and what it raised.
     """
-    # Before it is asked for; the launcher has other things to do meanwhile.
-    import tuner.trackers.mlflow  # noqa: F401 - for what it loads
+    with contextlib.suppress(Exception):  # said when a store is opened
+        # Before it is asked for; the launcher has other things to do meanwhile.
+        import tuner.trackers.mlflow  # noqa: F401 - for what it loads
 
-    scribes: dict[int, Scribe] = {}
+    desk = _Desk()
     while True:
-        try:
-            closed, number, method, arguments = launcher.recv()
-        except EOFError:
-            return
-        for old in closed:
-            scribes.pop(old, None)
         answer, error = None, None
         try:
-            if method == "open":
-                store, variables = arguments
-                _take_over(variables)
-                scribes[number] = Scribe(store)
-            else:
-                answer = getattr(scribes[number], method)(*arguments)
+            answer = desk.do(*launcher.recv())
+        except (EOFError, ConnectionResetError):
+            return
         except Exception as raised:
             error = _portable(raised)
-        launcher.send((answer, error))
+        try:
+            launcher.send((answer, error))
+        except OSError:
+            return
+        except Exception as raised:
+            launcher.send((None, _portable(raised)))
 
 
-def _take_over(variables: Mapping[str, str]) -> None:
-    """Set MLflow's variables as the launcher has them."""
-    for name in [name for name in os.environ if name.startswith(_MLFLOW)]:
-        del os.environ[name]
-    os.environ.update(variables)
+class _Desk:
+    """The scribes of a launcher, each with what was around the launcher when it was made.
+
+    MLflow takes logins and limits from the environment alone.
+    """
+
+    def __init__(self) -> None:
+        self._scribes: dict[int, Scribe] = {}
+        self._around: dict[int, Surroundings] = {}
+        self._last: int | None = None
+
+    def do(self, closed: Sequence[int], number: int, method: str, arguments: Any) -> Any:
+        """Do what one request asks for."""
+        for old in closed:
+            self._scribes.pop(old, None)
+            self._around.pop(old, None)
+        if method == "open":
+            store, self._around[number] = arguments
+        if number != self._last:
+            self._last = None
+            _take_over(self._around[number])
+            self._last = number
+        if method != "open":
+            return getattr(self._scribes[number], method)(*arguments)
+        try:
+            self._scribes[number] = Scribe(store)
+        except ImportError as error:
+            raise ConfigError(f"MLflow cannot be loaded: {error}") from error
+        # With what making it has set, such as a login.
+        self._around[number] = Surroundings(os.getcwd(), dict(os.environ))
+        return None
+
+
+def _take_over(around: Surroundings) -> None:
+    os.chdir(around.folder)
+    os.environ.clear()
+    os.environ.update(around.variables)
 
 
 def _portable(error: Exception) -> Exception:

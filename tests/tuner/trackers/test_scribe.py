@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -15,9 +18,16 @@ from tests.launchers import Launchers, wait_until
 from tests.tracker_contract import STUDY, YAML, make_group
 from trainers.errors import ConfigError
 from tuner.trackers import open_folder
+from tuner.trackers import scribe as scribe_module
 from tuner.trackers.calls import OpenGroup
-from tuner.trackers.remote_scribe import RemoteScribe, TrackingProcess, tracking_process
-from tuner.trackers.scribe import _take_over
+from tuner.trackers.remote_scribe import (
+    RemoteScribe,
+    Surroundings,
+    TrackingProcess,
+    tracking_process,
+)
+
+ROOT = Path(__file__).parents[3]
 
 
 def _scribe_of(launcher: subprocess.Popen[bytes]) -> list[psutil.Process]:
@@ -101,12 +111,123 @@ def test_stores_that_are_open_side_by_side_are_kept_apart(tmp_path: Path) -> Non
     assert not closed
 
 
-def test_the_launchers_variables_are_the_scribes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that it has no more are taken back; what is not MLflow's stays."""
-    had = {"MLFLOW_TRACKING_USERNAME": "old", "MLFLOW_OLD": "1", "HOME": "/home"}
+def test_each_store_is_served_with_what_was_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder and its login, though another store was opened since from somewhere else."""
+    scribes = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", f"user of {name}")
+        scribes.append(RemoteScribe("mlruns"))
+    monkeypatch.chdir(tmp_path)
+    for scribe, name in zip(scribes, ("a", "b"), strict=True):
+        scribe.open_study(name, f"name: {name}")
+        group = make_group().model_copy(update={"study": name})
+        scribe.make(OpenGroup(id="g", group=group, params={}), {})
+        assert (tmp_path / name / "mlruns" / "mlflow.db").is_file()
+        there = Path(f"/proc/{tracking_process().pid}/cwd").resolve()
+        assert there == tmp_path / name
+    assert [scribe.studies() for scribe in scribes] == [["a"], ["b"]]
+
+
+def test_each_server_gets_its_own_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What opening a store has set, such as a login, is set again when its turn comes."""
+    had: dict[str, str] = {}
     monkeypatch.setattr(os, "environ", had)
-    _take_over({"MLFLOW_TRACKING_USERNAME": "new"})
-    assert had == {"MLFLOW_TRACKING_USERNAME": "new", "HOME": "/home"}
+    monkeypatch.setattr(scribe_module, "Scribe", _LoggedIn)
+    desk, here = scribe_module._Desk(), os.getcwd()
+    for number, user in enumerate(("alice", "bob", "")):
+        around = Surroundings(here, {"HOME": "/home"})
+        desk.do([], number, "open", (user, around))
+    assert [desk.do([], number, "login", ()) for number in (0, 1, 2, 0)] == [
+        *("alice", "bob", None, "alice")
+    ]
+    assert had["HOME"] == "/home"
+
+
+class _LoggedIn:
+    """A scribe that says with which login it would speak to its server."""
+
+    def __init__(self, user: str) -> None:
+        if user:
+            os.environ["MLFLOW_TRACKING_USERNAME"] = user
+
+    def login(self) -> str | None:
+        """Return what MLflow's client would send."""
+        return os.environ.get("MLFLOW_TRACKING_USERNAME")
+
+
+def test_an_interrupt_leaves_no_answer_for_the_next_to_take(store: Path) -> None:
+    """As Ctrl-C in a notebook while a study waits for MLflow."""
+    scribe = RemoteScribe(store)
+    for name in ("one", "two"):
+        scribe.open_study(name, f"name: {name}")
+    asked_forever = iter(scribe.studies, None)
+    with _interrupted_after(0.01), pytest.raises(KeyboardInterrupt):
+        list(asked_forever)
+    for name in ("one", "two"):
+        assert scribe.study_yaml(name) == f"name: {name}"
+
+
+@contextlib.contextmanager
+def _interrupted_after(seconds: float) -> Iterator[None]:
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+class _Unknown:
+    """Crosses to another process, which cannot make anything of it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _only_here, ()
+
+
+def _only_here() -> None:
+    raise ValueError("not here")
+
+
+def test_what_cannot_be_understood_is_answered_and_the_next_served(store: Path) -> None:
+    """A plug-in's class that is found in the launcher alone, for one."""
+    scribe = RemoteScribe(store)
+    scribe.open_study(STUDY, YAML)
+    with pytest.raises(ValueError, match="not here"):
+        scribe._ask("study_yaml", _Unknown())
+    assert scribe.studies() == [STUDY]
+
+
+def test_a_default_timeout_of_sockets_and_odd_folders_do_no_harm(tmp_path: Path) -> None:
+    """Set by some library; Python passes over folders of modules that are no text."""
+    code = (
+        "import pathlib, socket, sys; socket.setdefaulttimeout(0.5)\n"
+        "from tuner.trackers.remote_scribe import RemoteScribe\n"
+        "sys.path.append(pathlib.Path('/x')); sys.__stderr__.close()\n"
+        "scribe = RemoteScribe(sys.argv[1]); print(scribe.studies())"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout, done.returncode) == ("[]\n", 0)
+
+
+def test_a_forked_process_has_a_scribe_of_its_own(store: Path) -> None:
+    """And the parent's ends with the parent, whatever lives on that was forked from it."""
+    code = (
+        "import os, sys, time; from tuner.trackers.remote_scribe import *\n"
+        "process = tracking_process()\n"
+        "if os.fork() == 0: time.sleep(30); os._exit(0)\n"
+        "RemoteScribe(sys.argv[1]).studies(); print(process.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    command = [sys.executable, "-c", code, str(store)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as launcher:
+        assert launcher.stdout is not None
+        scribe = psutil.Process(int(launcher.stdout.readline()))
+    wait_until(lambda: not scribe.is_running() or scribe.status() == "zombie", seconds=3)
 
 
 def test_a_scribe_that_died_is_replaced_by_another(store: Path) -> None:
