@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 import yaml
 from mlflow import MlflowClient
 from sqlalchemy import create_engine, text
@@ -159,6 +160,25 @@ class Launchers:
         claims = [(name, state) for name, state in self.claims() if name.startswith("run ")]
         assert Counter(state for _, state in claims) == {"done": TRIALS + 2 * SEEDS}
         assert not [name for name, state in self.claims() if state == "held"]
+
+
+def ranks_of(launcher: int | None = None) -> list[psutil.Process]:
+    """List the processes of the runs of a launcher, or of this process, rank 0 first.
+
+    They lead groups of their own, as the process does that writes to MLflow.
+    """
+    found = [p for p in psutil.Process(launcher).children(recursive=True) if _is_rank(p)]
+    return sorted(found, key=lambda process: process.pid)
+
+
+def _is_rank(process: psutil.Process) -> bool:
+    try:
+        return (
+            os.getpgid(process.pid) == process.pid
+            and "tuner.trackers.scribe" not in process.cmdline()
+        )
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.launchers import HEARTBEAT, SEEDS, TRIALS, Launchers, wait_until
+from tests.launchers import HEARTBEAT, SEEDS, TRIALS, Launchers, ranks_of, wait_until
 from tests.postgres import PostgresServer, postgres
 from tests.ray_cluster import RayCluster
 from tests.servers import serve
@@ -149,7 +148,7 @@ def test_a_launcher_killed_over_its_ranks_leaves_none_and_goes_on(local: Launche
     local.write_study(ranks=2, deepspeed="zero2")
     first = local.start()
     local.wait_for_runs(3)
-    wait_until(lambda: len(_ranks(first.pid)) == 2)
+    wait_until(lambda: len(ranks_of(first.pid)) == 2)
     family = psutil.Process(first.pid).children(recursive=True)
     first.kill()
     wait_until(lambda: not any(process.is_running() for process in family), SECONDS_TO_END)
@@ -177,12 +176,6 @@ def test_killed_again_and_again_nothing_is_lost_or_doubled(shared: Launchers, se
     for launcher in pair:
         shared.end(launcher)
     shared.check()
-
-
-def _ranks(launcher: int) -> list[int]:
-    """Return a launcher's descendants that lead a process group, as ranks do."""
-    children = [child.pid for child in psutil.Process(launcher).children(recursive=True)]
-    return [pid for pid in children if psutil.pid_exists(pid) and os.getpgid(pid) == pid]
 
 
 def _says(path: Path, word: str) -> bool:

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.executor_contract import ExecutorContract
+from tests.launchers import ranks_of
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent
 from trainers.errors import OutOfMemory, RunFailed
@@ -170,13 +171,12 @@ def test_the_fork_server_goes_at_once_with_its_launcher() -> None:
 
 
 def run_process() -> int:
-    """Find the one process of this test that leads a group of its own and trains."""
+    """Find the one process of this test that trains."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        children = psutil.Process().children(recursive=True)
-        leaders = [c.pid for c in children if os.getpgid(c.pid) == c.pid]
-        if leaders:
-            return leaders[0]
+        found = ranks_of()
+        if found:
+            return found[0].pid
         time.sleep(0.05)
     raise AssertionError("no run's process found")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.launchers import ranks_of
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent, RunSpec, StopRun
 from trainers.errors import RunFailed
@@ -36,24 +36,11 @@ def executor() -> Iterator[ProcessExecutor]:
     executor = ProcessExecutor()
     yield executor
     executor.close()
-    assert _ranks() == []
+    assert ranks_of() == []
 
 
 def _spec(**changes: Any) -> RunSpec:
     return toy_spec(**{"model": SMOOTH, "ranks": 2} | changes)
-
-
-def _ranks() -> list[psutil.Process]:
-    """List the processes of this test that lead a group of their own, rank 0 first."""
-    children = psutil.Process().children(recursive=True)
-    return sorted((c for c in children if _leads(c.pid)), key=lambda child: child.pid)
-
-
-def _leads(pid: int) -> bool:
-    try:
-        return os.getpgid(pid) == pid
-    except ProcessLookupError:
-        return False
 
 
 def _listening(connections: Iterable[Any]) -> set[int]:
@@ -80,7 +67,7 @@ class Ending:
     def _watch(self, event: RunEvent) -> None:
         if event.kind != "step" or self.processes:
             return
-        self.processes = _ranks()
+        self.processes = ranks_of()
         assert len(self.processes) == 2
         self.ports = {
             port for p in self.processes for port in _listening(p.net_connections("tcp"))
