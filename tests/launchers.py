@@ -18,7 +18,7 @@ import optuna
 import psutil
 import yaml
 from mlflow import MlflowClient
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from tests.specs import QUICK, toy_tree
 from tuner.store import find_store
@@ -133,6 +133,20 @@ class Launchers:
             rows = connection.execute(text("SELECT name, state FROM tuner_claims")).all()
         engine.dispose()
         return [(row.name, row.state) for row in rows]
+
+    def wait_for_launchers(self, count: int) -> None:
+        """Wait until so many launchers have entered themselves in the database, and begun."""
+        engine = create_engine(self._url())
+        query = text("SELECT count(*) FROM tuner_launchers")
+
+        def entered() -> bool:
+            if not inspect(engine).has_table("tuner_launchers"):
+                return False
+            with engine.connect() as connection:
+                return int(connection.execute(query).scalar_one()) >= count
+
+        wait_until(entered)
+        engine.dispose()
 
     def _url(self) -> str:
         files = self.folder / "mlruns"

@@ -149,6 +149,8 @@ def opening(folder: Path, url: str) -> Iterator[None]:
                 stack.callback(engine.dispose)
                 connection = stack.enter_context(engine.connect())
                 connection.execute(select(func.pg_advisory_xact_lock(_OPENING)))
+                # It ends without a word to the server, which may be away by then.
+                stack.callback(connection.invalidate)
             yield
 
 

@@ -16,6 +16,8 @@ from tests.launchers import HEARTBEAT, SEEDS, TRIALS, Launchers, ranks_of, wait_
 from tests.postgres import PostgresServer, postgres
 from tests.ray_cluster import RayCluster
 from tests.servers import serve
+from trainers.errors import ConfigError
+from tuner.database import opening
 
 PASSWORD = "tell-nobody"
 SECONDS_TO_END = 10
@@ -103,6 +105,7 @@ def test_a_study_waits_for_its_database_and_goes_on(
 ) -> None:
     """PostgreSQL goes away in the middle: two launchers wait, say so in a line, and finish."""
     first, second = shared.start(), shared.start()
+    shared.wait_for_launchers(2)
     shared.wait_for_runs(2)
     server.stop()
     time.sleep(seconds)
@@ -115,6 +118,23 @@ def test_a_study_waits_for_its_database_and_goes_on(
         assert said[1].endswith("answers again, the study goes on")
     assert set(shared.done().values()) == {1}
     shared.check()
+
+
+@pytest.mark.postgres
+def test_a_database_that_goes_away_while_a_study_opens_is_said_in_one_line(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    """Letting the others in asks nothing of it any more; who has all is not held up."""
+    url = server.make_database(f"opening-{time.time_ns()}")
+    with pytest.raises(ConfigError, match="one line"), opening(tmp_path, url):
+        server.stop()
+        raise ConfigError("one line")
+    server.start()
+    with opening(tmp_path, url):
+        server.stop()
+    server.start()
+    with opening(tmp_path, url):
+        pass
 
 
 @pytest.mark.slow
