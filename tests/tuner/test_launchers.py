@@ -126,9 +126,14 @@ def test_a_database_that_goes_away_while_a_study_opens_is_said_in_one_line(
 ) -> None:
     """Letting the others in asks nothing of it any more; who has all is not held up."""
     url = server.make_database(f"opening-{time.time_ns()}")
-    with pytest.raises(ConfigError, match="one line"), opening(tmp_path, url):
-        server.stop()
-        raise ConfigError("one line")
+
+    def refuse() -> None:
+        with opening(tmp_path, url):
+            server.stop()
+            raise ConfigError("one line")
+
+    with pytest.raises(ConfigError, match="one line"):
+        refuse()
     server.start()
     with opening(tmp_path, url):
         server.stop()
