@@ -28,7 +28,7 @@ from tuner.load import parse_study
 from tuner.progress import RunNotice
 from tuner.store import Store
 from tuner.study import run_study
-from tuner.trackers.remote_scribe import tracking_process
+from tuner.trackers.tracking_process import tracking_process
 
 POINTS = 50
 """Points of each curve of a run, as a training has them."""

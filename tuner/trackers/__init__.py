@@ -96,7 +96,7 @@ def open_server(address: str, *, outbox: Path) -> Tracker:
 
 def load_mlflow() -> None:
     """Have MLflow loaded by the process that will write to it, while this one goes on."""
-    from tuner.trackers.remote_scribe import tracking_process
+    from tuner.trackers.tracking_process import tracking_process
 
     tracking_process()
 

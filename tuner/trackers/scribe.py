@@ -19,7 +19,7 @@ from tuner.trackers.address import locate_store
 from tuner.trackers.base import Curve, Phase, RunRecord
 from tuner.trackers.calls import Call, make
 from tuner.trackers.faults import ServerAway, StoreRefused
-from tuner.trackers.remote_scribe import Surroundings
+from tuner.trackers.tracking_process import Surroundings
 
 
 class Scribe:

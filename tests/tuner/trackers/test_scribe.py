@@ -20,12 +20,8 @@ from trainers.errors import ConfigError
 from tuner.trackers import open_folder
 from tuner.trackers import scribe as scribe_module
 from tuner.trackers.calls import OpenGroup
-from tuner.trackers.remote_scribe import (
-    RemoteScribe,
-    Surroundings,
-    TrackingProcess,
-    tracking_process,
-)
+from tuner.trackers.remote_scribe import RemoteScribe
+from tuner.trackers.tracking_process import Surroundings, TrackingProcess, tracking_process
 
 ROOT = Path(__file__).parents[3]
 
@@ -217,7 +213,8 @@ def test_a_default_timeout_of_sockets_and_odd_folders_do_no_harm(tmp_path: Path)
 def test_a_forked_process_has_a_scribe_of_its_own(store: Path) -> None:
     """And the parent's ends with the parent, whatever lives on that was forked from it."""
     code = (
-        "import os, sys, time; from tuner.trackers.remote_scribe import *\n"
+        "import os, sys, time; from tuner.trackers.remote_scribe import RemoteScribe; "
+        "from tuner.trackers.tracking_process import tracking_process\n"
         "process = tracking_process()\n"
         "if os.fork() == 0: time.sleep(30); os._exit(0)\n"
         "RemoteScribe(sys.argv[1]).studies(); print(process.pid, flush=True)\n"
