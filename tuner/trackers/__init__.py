@@ -50,10 +50,7 @@ __all__ = [
 def open_tracker(store: str | Path) -> Tracker:
     """Open the MLflow store in a folder, made on first use, or at a server's URI."""
     from tuner.trackers.mlflow import MlflowTracker
-    from tuner.trackers.server import prepare_client
 
-    if locate_store(store).is_server:
-        prepare_client()
     return MlflowTracker(store)
 
 

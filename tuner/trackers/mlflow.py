@@ -27,7 +27,7 @@ from tuner.trackers.lifecycle import End, LifecycleTracker
 from tuner.trackers.lines import read_lines
 from tuner.trackers.names import cut, has_several_cells, run_name
 from tuner.trackers.saved_model import DATA_FOLDER, MODEL_NAME, describe_model
-from tuner.trackers.server import explained, log_in
+from tuner.trackers.server import explained, prepare_client
 from tuner.trackers.sql_reader import open_sql_reader
 from tuner.trackers.stored_reader import REPORT, STUDY, StoredReader
 from tuner.trackers.tags import (
@@ -70,7 +70,7 @@ class MlflowTracker(LifecycleTracker):
         self._store = locate_store(store)
         self._loader_module = loader_module
         self._studies: dict[str, _Study] = {}
-        log_in(self._store.login)
+        prepare_client(self._store)
         with self._explained():
             self._client = open_client(store, self._store)
         self._creation = Creation(self._client)

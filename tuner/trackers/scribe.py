@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from trainers.errors import ConfigError, TunerError
-from tuner.trackers.address import locate_store
 from tuner.trackers.base import Curve, Phase, RunRecord
 from tuner.trackers.calls import Call, make
 from tuner.trackers.faults import ServerAway, StoreRefused
@@ -27,10 +26,7 @@ class Scribe:
 
     def __init__(self, store: str | Path) -> None:
         from tuner.trackers.mlflow import MlflowTracker
-        from tuner.trackers.server import prepare_client
 
-        if locate_store(store).is_server:
-            prepare_client()
         self._tracker = MlflowTracker(store)
 
     def open_study(self, name: str, resolved_yaml: str) -> None:

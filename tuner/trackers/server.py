@@ -12,7 +12,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED, ErrorCode
 
 from trainers.errors import ConfigError
-from tuner.passwords import Login, hide_passwords
+from tuner.passwords import hide_passwords
+from tuner.trackers.address import StoreAddress
 
 _USER, _PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 _RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
@@ -30,22 +31,21 @@ _SYSTEM = re.compile(r"\[(?:Errno -?\d+|SSL\b[^]]*)\] ([\w ,;-]+)")
 _STATUS = re.compile(r"too many (\d+) error responses")
 
 
-def log_in(login: Login) -> None:
-    """Give MLflow's client the user and password of an address; it reads them there only."""
-    if login.user:
-        os.environ[_USER], os.environ[_PASSWORD] = login.user, login.password
+def prepare_client(store: StoreAddress) -> None:
+    """Set what MLflow's client takes from the environment alone, before it is used.
 
-
-def prepare_client() -> None:
-    """Have requests fail at once where the server is away, and within seconds where it hangs.
-
-    For those who repeat requests in a way that does no harm. MLflow's client would block for
-    minutes by default, and its own repeats would make a run twice whose reply was lost.
+    The login of an address; and for a server, that requests fail at once where it is away, and
+    within seconds where it hangs. The client would block for minutes by default, and its own
+    repeats would make a run twice whose reply was lost. Who writes repeats requests in a way that
+    does no harm.
     """
-    os.environ[_RETRIES] = "0"
-    os.environ.setdefault(_TIMEOUT, str(_SECONDS_TO_ANSWER))
-    # At the end of every run, an address to look at.
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    if store.login.user:
+        os.environ[_USER], os.environ[_PASSWORD] = store.login.user, store.login.password
+    if store.is_server:
+        os.environ[_RETRIES] = "0"
+        os.environ.setdefault(_TIMEOUT, str(_SECONDS_TO_ANSWER))
+        # At the end of every run, an address to look at.
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 
 def is_away(error: BaseException) -> bool:
