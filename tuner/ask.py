@@ -60,24 +60,27 @@ def claim(
             with storage.as_read():
                 asked = study.ask()
                 if asked.number == len(trials):  # and not one that was queued
-                    return _take(asked, cell, session, adopted=False)
+                    return _take(asked, storage, cell, session, adopted=False)
                 storage.disown(asked._trial_id)
             standing = stand(study.get_trials(deepcopy=False), cell)
             abandoned = _abandoned(standing, cell, session)
         for trial in abandoned:
             study.sampler = _sampler(cell, standing, trial.number)
             asked = optuna.Trial(study, trial._trial_id)
-            claimed = _take(asked, cell, session, adopted=adopted)
+            claimed = _take(asked, storage, cell, session, adopted=adopted)
             if claimed is not None:
                 return claimed
     return None
 
 
-def _take(asked: optuna.Trial, cell: Cell, session: Session, *, adopted: bool) -> Claimed | None:
+def _take(
+    asked: optuna.Trial, storage: StudyStorage, cell: Cell, session: Session, *, adopted: bool
+) -> Claimed | None:
     name = _trial_claim(cell, asked.number)
     if session.claims.take(name, new=not adopted) is None:
         return None
-    point = suggest(asked, cell.study.arms[cell.arm].space)
+    with storage.together():
+        point = suggest(asked, cell.study.arms[cell.arm].space)
     return Claimed(asked, point, name, adopted)
 
 

@@ -13,11 +13,15 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
+from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.database import Outage, Patience, explained
 from tuner.own_trials import OwnTrials
 from tuner.patient_storage import PatientStorage
+
+_Given = tuple[int, str, float, BaseDistribution, BaseDistribution | None]
+"""A trial, one of its parameters, its value, and how that is and was distributed."""
 
 
 class StudyStorage(PatientStorage):
@@ -54,6 +58,23 @@ class StudyStorage(PatientStorage):
             yield
         finally:
             self._here.alone = False
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Write the parameters that this thread's trial is given meanwhile in one transaction."""
+        given: list[_Given] = []
+        self._here.given = given
+        try:
+            yield
+        finally:
+            self._here.given = None
+        if given:
+            self._patience.persist(lambda: self._write(given))
+
+    def _write(self, given: Sequence[_Given]) -> None:
+        with _create_scoped_session(self.scoped_session, ignore_integrity_error=True) as session:
+            for one in given:  # a second time they are there already, all of them
+                self._set_trial_param_without_commit(session, *one)
 
     def disown(self, trial_id: int) -> None:
         """Leave a trial that this launcher made to whoever takes it up."""
@@ -119,9 +140,12 @@ class StudyStorage(PatientStorage):
         distribution: BaseDistribution,
         previous_distribution: BaseDistribution | None,
     ) -> None:
-        super()._set_trial_param(
-            trial_id, param_name, param_value_internal, distribution, previous_distribution
-        )
+        one = (trial_id, param_name, param_value_internal, distribution, previous_distribution)
+        given: list[_Given] | None = getattr(self._here, "given", None)
+        if given is None:
+            super()._set_trial_param(*one)
+        else:
+            given.append(one)
 
         def note(trial: FrozenTrial) -> None:
             trial.params[param_name] = distribution.to_external_repr(param_value_internal)

@@ -178,6 +178,31 @@ def test_an_ask_reads_no_trials_again(tmp_path: Path) -> None:
     assert len(study.get_trials(deepcopy=False)) == 6
 
 
+def test_the_parameters_of_a_trial_are_one_transaction(tmp_path: Path) -> None:
+    """Written again as a whole where the connection is lost; not at all if sampling fails."""
+    storage = _open(tmp_path / "store")
+    study = optuna.create_study(storage=storage, study_name="together")
+    trial = study.ask()
+    done: list[str] = []
+    event.listen(storage.engine, "before_cursor_execute", lambda *a: done.append(a[2][:6]))
+    event.listen(storage.engine, "commit", lambda _: done.append("commit"))
+    with _answer_lost("_set_trial_param_without_commit"), storage.together():
+        point = [trial.suggest_float("rate", 0, 1), trial.suggest_int("rank", 1, 7)]
+        point.append(trial.suggest_categorical("target", ["query", "value"]))
+        assert "INSERT" not in done
+        done.clear()
+    assert done.count("commit") == 1
+    assert done[-1] == "commit"
+    _assert_known(storage, trial)
+    stored = _stored(storage, storage.get_trial(trial._trial_id))
+    assert [stored.params[name] for name in ("rate", "rank", "target")] == point
+    other = study.ask()
+    with contextlib.suppress(ValueError), storage.together():
+        other.suggest_float("rate", 0, 1)
+        other.suggest_float("decay", 1, 0)
+    assert _stored(storage, storage.get_trial(other._trial_id)).params == {}
+
+
 def _readings(storage: StudyStorage) -> list[str]:
     """Return a list that gets every statement that reads what is new of a study's trials."""
     readings: list[str] = []
