@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import gc
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tuner.cli.interrupts import listen_to_termination
+from tuner.cli.options import (
+    DEFAULT_STORE,
+    STUDY_HELP,
+    DataDir,
+    FilesDir,
+    StoreAddress,
+    StudyName,
+    StudyStore,
+    Tracking,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,42 +29,21 @@ app = typer.Typer(
     help="Compare full fine-tuning with adapters: equal search budgets, fresh seeds, MLflow.",
 )
 
-_STUDY = "A shipped study's name, or a YAML file's path."
-StudyName = Annotated[str, typer.Argument(help=_STUDY)]
-StudyStore = Annotated[
-    str,
-    typer.Option(
-        "--store",
-        envvar="TUNER_STORE",
-        help="Folder of everything that is kept; or postgresql://user@host/database, which keeps "
-        "trials and claims for launchers on several machines.",
-    ),
-]
-FilesDir = Annotated[
-    Path | None,
-    typer.Option("--files", help="With PostgreSQL: folder of the files; default: mlruns."),
-]
-StoreAddress = Annotated[
-    str,
-    typer.Option(
-        "--store",
-        envvar="TUNER_STORE",
-        help="What the study was run with, or an MLflow server.",
-    ),
-]
-Tracking = Annotated[
-    str | None,
-    typer.Option(
-        envvar="TUNER_TRACKING",
-        help="An MLflow server that runs are recorded at, such as http://host:5000; default: the "
-        "store. MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD may hold its login.",
-    ),
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(envvar="TUNER_DATA_DIR", help="Folder of the task files."),
-]
-_STORE = Path("mlruns")
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tuner {version('tuner-studies')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 class Noun(StrEnum):
@@ -69,7 +59,7 @@ class Noun(StrEnum):
 @app.command("run-study", epilog="Example: tuner run-study quickstart")
 def run_study_command(
     study: StudyName,
-    store: StudyStore = str(_STORE),
+    store: StudyStore = DEFAULT_STORE,
     files: FilesDir = None,
     tracking: Tracking = None,
     data_dir: DataDir = None,
@@ -109,8 +99,8 @@ def run_study_command(
 
 @app.command(epilog="Example: tuner report quickstart --baseline full --output comparison")
 def report(
-    studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help=_STUDY)],
-    store: StoreAddress = str(_STORE),
+    studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help=STUDY_HELP)],
+    store: StoreAddress = DEFAULT_STORE,
     files: FilesDir = None,
     tracking: Tracking = None,
     format: Annotated[
@@ -173,7 +163,7 @@ def validate(study: StudyName) -> None:
 @app.command("plan", epilog="Example: tuner plan quickstart --detect 0.02")
 def plan_command(
     study: StudyName,
-    store: StudyStore = str(_STORE),
+    store: StudyStore = DEFAULT_STORE,
     files: FilesDir = None,
     tracking: Tracking = None,
     data_dir: DataDir = None,
@@ -225,7 +215,7 @@ def fetch_data(
 
 @app.command(epilog="Example: tuner ui --port 5001")
 def ui(
-    store: StudyStore = str(_STORE),
+    store: StudyStore = DEFAULT_STORE,
     files: FilesDir = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
 ) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainers.errors import ConfigError
-from tuner.cli.app import _STORE, DataDir, StoreAddress, app
+from tuner.cli.app import app
+from tuner.cli.options import DEFAULT_STORE, DataDir, StoreAddress
 
 if TYPE_CHECKING:
     from tuner.footprint import Configuration
@@ -58,7 +59,7 @@ def memory(
         str | None, typer.Option(help="cpu or cuda: whose kernels; default: what is here.")
     ] = None,
     fits: Annotated[str | None, typer.Option(help="List what fits in 24GB or 20GiB.")] = None,
-    store: StoreAddress = str(_STORE),
+    store: StoreAddress = DEFAULT_STORE,
     data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
 ) -> None:

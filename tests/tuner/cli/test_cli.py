@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import signal
 import socket
@@ -214,6 +215,13 @@ def test_the_users_errors_have_exit_code_two_and_no_traceback(
     assert done.stderr.startswith("tuner: ")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "mlruns").exists()
+
+
+def test_the_version_is_the_installed_one(tmp_path: Path) -> None:
+    """Whoever files an issue is asked for it."""
+    told = tuner("--version", cwd=tmp_path)
+    assert told.stdout == f"tuner {importlib.metadata.version('tuner-studies')}\n"
+    assert told.returncode == 0
 
 
 def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
