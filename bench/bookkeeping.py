@@ -16,10 +16,12 @@ from typing import Any
 from unittest import mock
 
 import psutil
+from optuna.samplers import BaseSampler
 from sqlalchemy import create_engine, text
 
 from bench.made_up import make_events, make_result
 from trainers.contract import Emit, RunResult, RunSpec, Workspace
+from tuner.algorithms import Sampler
 from tuner.config import StudyConfig
 from tuner.executors import Executor
 from tuner.executors.base import T
@@ -43,6 +45,8 @@ class Cost:
     trials: int
     milliseconds: float
     """On the wall, besides the training; the mean of the last tenth of the trials."""
+    sampling: float
+    """Of these, in Optuna's sampler, which looks at all trials to choose the next."""
     busy: float
     """On a processor, in the launcher, while the training goes on or not."""
     mlflow: float
@@ -78,6 +82,31 @@ class _Untrained(Executor):
         self._processes.close()
 
 
+class _Watch:
+    """Adds up the seconds that Optuna's samplers take."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._build = Sampler.build
+
+    def build(self, chosen: Sampler, *arguments: Any, **options: Any) -> BaseSampler:
+        """Make a sampler whose steps are timed."""
+        made = self._build(chosen, *arguments, **options)
+        for step in ("infer_relative_search_space", "sample_relative", "sample_independent"):
+            setattr(made, step, self._timed(getattr(made, step)))
+        return made
+
+    def _timed(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            begun = time.perf_counter()
+            try:
+                return step(*arguments)
+            finally:
+                self.seconds += time.perf_counter() - begun
+
+        return call
+
+
 def measure(
     store: Store,
     kind: str,
@@ -90,12 +119,12 @@ def measure(
     """Run a study of one cell, trainings of so many seconds; tell a trial's cost at each mark."""
     count_transactions = _counter(store)
 
-    writer = psutil.Process(tracking_process().pid)
+    writer, samplers = psutil.Process(tracking_process().pid), _Watch()
 
-    def look() -> tuple[float, float, float, int]:
+    def look() -> tuple[float, float, float, float, int]:
         used = writer.cpu_times()
         busy, written = time.process_time(), used.user + used.system
-        return time.perf_counter(), busy, written, count_transactions()
+        return time.perf_counter(), samplers.seconds, busy, written, count_transactions()
 
     ended = [look()]
 
@@ -106,17 +135,21 @@ def measure(
         trials = len(ended) - 1
         if trials in marks:
             count = max(5, trials // 10)
-            wall, busy, written, made = (
+            wall, sampling, busy, written, made = (
                 (now - before) / count
                 for now, before in zip(ended[-1], ended[-1 - count], strict=True)
             )
-            spent = 1000 * (wall - training)
+            spent, sampling = 1000 * (wall - training), 1000 * sampling
             # Looking takes one transaction itself.
             made = max(0.0, made - 1)
-            tell(Cost(kind, sampler, trials, spent, 1000 * busy, 1000 * written, made))
+            busy, written = 1000 * busy, 1000 * written
+            tell(Cost(kind, sampler, trials, spent, sampling, busy, written, made))
 
     gc.freeze()  # as the command line does
-    with mock.patch("tuner.study.make_executor", return_value=_Untrained(training)):
+    with (
+        mock.patch("tuner.study.make_executor", return_value=_Untrained(training)),
+        mock.patch.object(Sampler, "build", lambda *a, **o: samplers.build(*a, **o)),
+    ):
         run_study(_study(max(marks), sampler), store=store, watch=watch)
 
 

@@ -138,20 +138,21 @@ def text(ways: Sequence[Way], costs: Sequence[Cost], command: str) -> Iterator[s
     yield "out of the shares. Two workers share the machine's memory bandwidth.\n"
     yield "## Bookkeeping of a trial\n"
     yield "A study of one cell whose trainings take 0.3 s and no processor. Milliseconds that a"
-    yield "trial takes besides, with claims, Optuna, journal and outbox; those that the launcher"
-    yield "works for it on a processor, while it is trained too, and those that the process which"
-    yield "writes to MLflow (on SQLite) works meanwhile; and PostgreSQL's writing transactions."
-    yield "Means of the last tenth of the trials.\n"
+    yield "trial takes besides: in Optuna's sampler, which looks at all trials to choose the next,"
+    yield "and in the rest, with claims, Optuna's storage, journal and outbox. Then those that the"
+    yield "launcher works for it on a processor, while it is trained too, and those that the"
+    yield "process which writes to MLflow (on SQLite) works meanwhile; and PostgreSQL's writing"
+    yield "transactions. Means of the last tenth of the trials, and of at least five.\n"
     yield (
-        "| trials and claims in | sampler | trials | ms besides training | ms of the launcher | "
-        "ms for MLflow | transactions |"
+        "| trials and claims in | sampler | trials | ms besides training | sampler | the rest | "
+        "ms of the launcher | ms for MLflow | transactions |"
     )
-    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for cost in costs:
         made = f"{cost.transactions:.0f}" if cost.transactions else ""
         yield (
             f"| {cost.store} | {cost.sampler} | {cost.trials:,} | {cost.milliseconds:.0f} | "
-            f"{cost.busy:.0f} | {cost.mlflow:.0f} | {made} |"
+            f"{cost.sampling:.0f} | {cost.milliseconds - cost.sampling:.0f} | {cost.busy:.0f} | {cost.mlflow:.0f} | {made} |"
         )
     yield from _projection(
         max(max(cost.busy, cost.mlflow) for cost in costs),

@@ -63,13 +63,22 @@ class Sampler(Algorithm):
         _check(self, SAMPLERS, "optuna.samplers")
         return self
 
-    def build(self, seed: int, *, grid: Mapping[str, list[Value]], parallel: bool) -> BaseSampler:
+    def build(
+        self,
+        seed: int,
+        *,
+        grid: Mapping[str, list[Value]],
+        parallel: bool,
+        before: BaseSampler | None = None,
+    ) -> BaseSampler:
         """Make Optuna's sampler.
 
         Args:
             seed: Seed of its random generator.
             grid: Every value of every dimension, for the grid sampler.
             parallel: Several trials of the study run at once.
+            before: The sampler of the trial before in the same study. What it has learned of the
+                search space is taken over; it would be looked for in all trials again.
         """
         import optuna
 
@@ -79,7 +88,12 @@ class Sampler(Algorithm):
         if self.kind == "tpe":
             options.setdefault("constant_liar", parallel)
         make: Callable[..., BaseSampler] = getattr(optuna.samplers, SAMPLERS[self.kind])
-        return make(**options)
+        made = make(**options)
+        learned = vars(before) if type(before) is type(made) else {}
+        for name, value in learned.items():
+            if isinstance(value, optuna.search_space.IntersectionSearchSpace):
+                setattr(made, name, value)
+        return made
 
 
 class Pruner(Algorithm):

@@ -43,7 +43,8 @@ def claim(
     is at.
     """
     with storage.as_read():
-        has_room = stand(study.get_trials(deepcopy=False), cell).has_room
+        trials = study.get_trials(deepcopy=False)
+        has_room = len(trials) < cell.study.search.trials or stand(trials, cell).has_room
     if not has_room:  # who waits for the last trials looks often, and need not keep others out
         standing = stand(study.get_trials(deepcopy=False), cell)
         if not (standing.has_room or _abandoned(standing, cell, session)):
@@ -56,7 +57,7 @@ def claim(
         abandoned = _abandoned(standing, cell, session)
         adopted = bool(abandoned)
         if not adopted and standing.has_room:
-            study.sampler = _sampler(cell, standing, len(trials))
+            study.sampler = _sampler(study, cell, standing, len(trials))
             with storage.as_read():
                 asked = study.ask()
                 if asked.number == len(trials):  # and not one that was queued
@@ -65,7 +66,7 @@ def claim(
             standing = stand(study.get_trials(deepcopy=False), cell)
             abandoned = _abandoned(standing, cell, session)
         for trial in abandoned:
-            study.sampler = _sampler(cell, standing, trial.number)
+            study.sampler = _sampler(study, cell, standing, trial.number)
             asked = optuna.Trial(study, trial._trial_id)
             claimed = _take(asked, storage, cell, session, adopted=adopted)
             if claimed is not None:
@@ -94,7 +95,9 @@ def _trial_claim(cell: Cell, number: int) -> str:
     return f"trial {number} of {study_name(cell)}"
 
 
-def _sampler(cell: Cell, standing: Standing, number: int) -> optuna.samplers.BaseSampler:
+def _sampler(
+    study: optuna.Study, cell: Cell, standing: Standing, number: int
+) -> optuna.samplers.BaseSampler:
     """Make the sampler of one trial, seeded by cell and trial.
 
     A fresh seed for every trial makes a resumed search equal to an uninterrupted one; samplers
@@ -106,4 +109,4 @@ def _sampler(cell: Cell, standing: Standing, number: int) -> optuna.samplers.Bas
     grid = {k: v.grid() or [] for k, v in cell.study.arms[cell.arm].space.items()}
     beside = any(trial.number != number for trial in standing.running)
     parallel = cell.study.executor.workers > 1 or beside
-    return search.sampler.build(seed % 2**32, grid=grid, parallel=parallel)
+    return search.sampler.build(seed % 2**32, grid=grid, parallel=parallel, before=study.sampler)

@@ -81,9 +81,10 @@ def stand(trials: Sequence[FrozenTrial], cell: Cell) -> Standing:
             continue
         queued = queued or state is TrialState.WAITING
         if counted < budget:
-            ended += state.is_finished()
             if state is TrialState.RUNNING:
                 running.append(trial)
+            elif state is not TrialState.WAITING:
+                ended += 1
         counted += 1
     return Standing(running, counted, ended, queued, budget)
 
