@@ -150,10 +150,9 @@ def text(ways: Sequence[Way], costs: Sequence[Cost], command: str) -> Iterator[s
     yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for cost in costs:
         made = f"{cost.transactions:.0f}" if cost.transactions else ""
-        yield (
-            f"| {cost.store} | {cost.sampler} | {cost.trials:,} | {cost.milliseconds:.0f} | "
-            f"{cost.sampling:.0f} | {cost.milliseconds - cost.sampling:.0f} | {cost.busy:.0f} | {cost.mlflow:.0f} | {made} |"
-        )
+        times = [cost.milliseconds, cost.sampling, cost.milliseconds - cost.sampling]
+        cells = " | ".join(f"{spent:.0f}" for spent in (*times, cost.busy, cost.mlflow))
+        yield f"| {cost.store} | {cost.sampler} | {cost.trials:,} | {cells} | {made} |"
     yield from _projection(
         max(max(cost.busy, cost.mlflow) for cost in costs),
         max(cost.transactions for cost in costs),
