@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from trainers.errors import TunerError
 from tuner.cli import interrupts
+
+if TYPE_CHECKING:
+    from typer import TyperException
 
 _GOOD, _USER_ERROR = 0, 2
 
@@ -49,11 +53,21 @@ def _run_command() -> int:
         return int(app(standalone_mode=False) or _GOOD)
     except TyperException as error:
         # A bare `tuner` shows its help this way; the rest are arguments that cannot be.
-        print(_one_line(error.format_message()), file=sys.stderr)
+        print(_one_line(error.format_message() + _got(error)), file=sys.stderr)
         return _USER_ERROR
     except TunerError as error:
         print(f"tuner: {error}", file=sys.stderr)
         return error.exit_code
+
+
+def _got(error: TyperException) -> str:
+    """Say what was got, where an option's value is none of those allowed and it is not said."""
+    from pydantic import ValidationError
+
+    if not isinstance(error.__cause__, ValidationError):
+        return ""
+    value = repr(error.__cause__.errors(include_url=False)[0]["input"])
+    return "" if value in error.format_message() else f", got {value}"
 
 
 def _one_line(message: str) -> str:

@@ -192,7 +192,7 @@ BAD_COMMANDS = [
     (["ui"], "no studies here yet"),
     (["fetch-data", "retsaurant"], "no such name 'retsaurant'; known tasks: "),
     (["list", "things"], "'things' is not one of"),
-    (["run-study", "study.yaml", "--timeout", "-1"], "greater than or equal to 0"),
+    (["run-study", "study.yaml", "--timeout", "-1"], "greater than or equal to 0, got '-1'"),
     (["ui", "--port", "99999"], "less than or equal to 65535"),
 ]
 
