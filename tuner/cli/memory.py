@@ -63,7 +63,7 @@ def states_text(wish: StatesWish, *, as_json: bool) -> str:
         tree["zero"] = {str(stage): _tree(found) for stage, found in by_stage.items()}
         return json.dumps(tree, indent=2)
     lines = [
-        f"{wish.parameters:.3g} parameters, {wish.precision}, {wish.optimizer}: "
+        f"{wish.parameters:,.0f} parameters, {wish.precision}, {wish.optimizer}: "
         "the states alone, without activations",
         *_HALF[wish.precision != "fp32"],
         "",
