@@ -103,6 +103,12 @@ def _check_precision(content: Mapping[str, Any], train: TrainSettings) -> None:
 
 def _check_optimizer(content: Mapping[str, Any], train: TrainSettings) -> None:
     same = _OPTIMIZERS.get(train.optimizer)
+    if same is None:
+        # ZeRO hands it flat slices: no rows and columns, and other numbers for other ranks.
+        raise ConfigError(
+            f"train.optimizer: got {train.optimizer}; allowed with deepspeed: "
+            f"{', '.join(_OPTIMIZERS)}, which work weight by weight"
+        )
     if "optimizer" not in content:
         device = _get(content, "zero_optimization.offload_optimizer.device") or "none"
         forced = content.get("zero_force_ds_cpu_optimizer", True)
@@ -111,8 +117,8 @@ def _check_optimizer(content: Mapping[str, Any], train: TrainSettings) -> None:
             raise _wrong("zero_force_ds_cpu_optimizer", forced, f"false, with {train.optimizer}")
         return
     kind = _get(content, "optimizer.type")
-    if same is None or kind != same:
-        raise _wrong("optimizer.type", kind, f"{same or 'no optimizer'} (train.optimizer)")
+    if kind != same:
+        raise _wrong("optimizer.type", kind, f"{same} (train.optimizer)")
     betas = [train.adam_beta1, train.adam_beta2]
     for key, value, said_by in (
         ("lr", train.learning_rate, "train.learning_rate"),

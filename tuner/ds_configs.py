@@ -109,7 +109,9 @@ def _read(path: str) -> dict[str, Any]:
         )
     except FileNotFoundError as error:
         raise BadFile(f"{path}: no such file") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise BadFile(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
         reason = str(error).splitlines()[0]
         raise BadFile(f"{path}: cannot be read as JSON: {reason}") from error
     if not isinstance(content, dict):

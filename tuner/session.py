@@ -14,7 +14,8 @@ from trainers.contract import Emit, RunEvent, RunSpec
 from trainers.errors import TunerError
 from tuner.claims import Claims
 from tuner.database import Outage
-from tuner.executors import Executor, RunInterrupted
+from tuner.ending import Ending
+from tuner.executors import RunInterrupted
 from tuner.outcome import Order, Outcome, claim_of
 from tuner.plan import Cell, Phase
 from tuner.progress import RunNotice, Watch
@@ -29,28 +30,6 @@ class TooManyFailures(TunerError):
     """More runs failed than the study bears."""
 
     exit_code = 1
-
-
-class Ending:
-    """Ends a study before its time: its runs, and whatever waits."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
-        self._begun = threading.Event()
-
-    def close(self) -> None:
-        """End every run that is going on, and all waiting."""
-        self._begun.set()
-        self._executor.close()
-
-    def pause(self, seconds: float) -> None:
-        """Wait, for another launcher or for the database.
-
-        Raises:
-            RunInterrupted: The study is being closed.
-        """
-        if self._begun.wait(seconds):
-            raise RunInterrupted
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tuner.claims import Claims
 from tuner.config import StudyConfig
 from tuner.confirm import confirm
 from tuner.database import Patience, explained, name_database, opening
+from tuner.ending import Ending
 from tuner.executors import Executor, make_executor
 from tuner.launchers import Launcher
 from tuner.load import dump_study
@@ -24,7 +25,7 @@ from tuner.plan import Cell, Digests, plan
 from tuner.progress import Watch, unwatched
 from tuner.record import Recorder
 from tuner.search import search
-from tuner.session import Ending, Session
+from tuner.session import Session
 from tuner.sharing import share_cells
 from tuner.store import DATA_DIR, STORE, Store, find_store
 from tuner.trackers import Tracker, load_mlflow, open_folder, open_server
@@ -75,6 +76,7 @@ def run_study(
     ending = Ending(executor)
     with opening(place.root, place.database_url):
         tracker = _tracker(tracking, place)
+        ending.tell(tracker.hurry)
         tracker.open_study(config.name, dump_study(config))
         shared = _open_shared(config, place, ending)
         tracker.guard(shared.claims.launcher.check_silence)
@@ -99,6 +101,7 @@ def run_study(
         complete = _run_cells(cells, session, shared.storage, workers=workers)
     except BaseException:
         with contextlib.suppress(Exception):  # what it tells of is no worse than this
+            tracker.hurry()
             tracker.catch_up()
         raise
     tracker.settle()

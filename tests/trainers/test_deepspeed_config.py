@@ -24,7 +24,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"bf16": {}}, {"precision": "bf16"}, r"bf16\.enabled: missing; allowed: auto, true"),
     ({"fp16": {"enabled": True}}, {"precision": "bf16"}, r"fp16\.enabled: got True; .*bf16"),
     ({"optimizer": {"type": "Lamb"}}, {}, r"optimizer\.type: got 'Lamb'; allowed: AdamW"),
-    ({"optimizer": ADAMW}, {"optimizer": "adafactor"}, r"optimizer\.type: .*no optimizer"),
+    ({}, {"optimizer": "adafactor"}, r"train\.optimizer: got adafactor; allowed.*: adamw.*, sgd"),
     ({"optimizer": {"type": "AdamW", "params": {"lr": 1.0}}}, {}, r"params\.lr: got 1\.0"),
     ({"scheduler": {"type": "WarmupLR"}}, {}, r"scheduler: not allowed; train\.schedule"),
     ({"tensor_parallel": {"autotp_size": 2}}, {}, r"tensor_parallel: not allowed; each rank"),

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
+_SECONDS_UNSAID = 10.0
+"""A server that hangs for longer is away, too."""
 
 
 class Absence:
@@ -16,12 +18,20 @@ class Absence:
         self._name = name
         self._folder = folder
         self._begun = time.monotonic()
+        self._asked = self._begun
         self._failures = 0
+        self._said = False
+
+    def ask(self) -> None:
+        """Take note that the server is asked for something."""
+        self._asked = time.monotonic()
 
     def note(self, error: Exception) -> None:
-        """Take a failure; the second says that it was not just a connection that was lost."""
+        """Take a failure; the first, where it came at once, may be just a lost connection."""
         self._failures += 1
-        if self._failures == 2:
+        hung = time.monotonic() - self._asked > _SECONDS_UNSAID
+        if not self._said and (hung or self._failures > 1):
+            self._said = True
             _LOG.warning(
                 "MLflow %s is away (%s); the study goes on, what it writes is kept in %s",
                 *(self._name, error, self._folder),
@@ -29,6 +39,6 @@ class Absence:
 
     def end(self) -> None:
         """Take note that all is written."""
-        if self._failures >= 2:
+        if self._said:
             seconds = time.monotonic() - self._begun
             _LOG.warning("MLflow %s is back after %.0f s", self._name, seconds)

@@ -227,6 +227,9 @@ class Tracker(Reader):
     def catch_up(self) -> None:
         """Wait until the store holds everything that was written, or is known to be away."""
 
+    def hurry(self) -> None:
+        """Wait but some seconds more for a store that does not answer: the study is ending."""
+
     @abstractmethod
     def log_report(self, study: str, folder: Path) -> str:
         """Keep a folder's files as those of the study's one `report` run; return its identifier.

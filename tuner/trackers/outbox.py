@@ -113,6 +113,10 @@ class Outbox(Tracker):
         """Wait until every call is made, or the server is known to be away."""
         self._sender.catch_up()
 
+    def hurry(self) -> None:
+        """Wait but some seconds more for a store that does not answer."""
+        self._sender.hurry()
+
     def log_report(self, study: str, folder: Path) -> str:
         """Keep a report."""
         self.catch_up()

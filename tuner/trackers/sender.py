@@ -21,6 +21,7 @@ _SECONDS_ASIDE = 0.1
 """How long a call waits, so that what the study does next comes first."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 _SECONDS_TO_SETTLE = 600.0
+_SECONDS_TO_HURRY = 3.0
 _MADE_BEFORE_TIDYING = 1000
 
 
@@ -106,6 +107,12 @@ class Sender:
             if self._fault is not None:
                 raise self._fault
 
+    def hurry(self) -> None:
+        """From some seconds on, take a server that does not answer for one that is away."""
+        timer = threading.Timer(_SECONDS_TO_HURRY, self._tell_away)
+        timer.daemon = True
+        timer.start()
+
     def settle(self) -> None:
         """Wait until every call is made.
 
@@ -167,7 +174,7 @@ class Sender:
         while True:
             first = self._waiting[0]
             try:
-                self._send_kept()
+                self._send_kept(absence)
             except Exception as error:
                 stuck = self._waiting[0]
                 if isinstance(error, ServerAway):
@@ -186,10 +193,11 @@ class Sender:
                 absence.end()
                 return
 
-    def _send_kept(self) -> None:
+    def _send_kept(self, absence: Absence) -> None:
         made = 0
         while True:
             self.guard()
+            absence.ask()
             self._make(self._waiting[0].call)
             made += 1
             with self._changed:

@@ -61,7 +61,10 @@ def is_refusal(error: BaseException) -> bool:
 def reason_of(error: BaseException) -> str:
     """Say in one line why a request failed, without a password."""
     text = str(error)
-    if any(isinstance(cause, requests.Timeout) for cause in _causes(error)):
+    late = any(isinstance(cause, requests.Timeout) for cause in _causes(error))
+    if (
+        late or "Read timed out" in text
+    ):  # of urllib3, which requests may take for a lost connection
         return "no answer in time"
     if found := _STATUS.search(text):
         return f"the server answers {found[1]}; its log says why"

@@ -127,8 +127,10 @@ class TrackingProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_SECONDS_TO_FINISH)
         os.close(self._lifeline)
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
     def forget(self) -> None:
         """Leave it to the process that this one was forked from."""
