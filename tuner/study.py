@@ -69,7 +69,6 @@ def run_study(
     data_dir, place = Path(data_dir), find_store(store)
     cells = plan(config, check_inputs(config, data_dir))
     executor = make_executor(config.executor, ranks=config.most_ranks())
-    memory = MemoryForecast(executor, config.memory_cap)
     check_weights(cells, executor.compute)
     place.make()
     _warm_up(executor, tracking, place)
@@ -89,7 +88,7 @@ def run_study(
             claims=shared.claims,
             data_dir=data_dir,
             threads=config.executor.threads_of_a_run(os.cpu_count() or 1),
-            memory=memory,
+            memory=MemoryForecast(executor, config.memory_cap),
             measure=config.measure,
         ),
         ending=ending,
