@@ -8,19 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from tests.specs import QUICK, toy_spec, toy_study
-from tests.tuner.executors.test_process import run_process
+from tests.specs import toy_spec, toy_study
 from trainers.errors import OutOfMemory
 from tuner.journal import read_journal
 from tuner.outcome import read_outcome
-from tuner.progress import RunNotice
 from tuner.retry import retry_params, said_of, smaller
 from tuner.store import Store
 from tuner.study import StudyOutcome, run_study
@@ -187,25 +184,3 @@ def test_what_was_changed_is_said_in_words() -> None:
     said = said_of(retry_params(spec, fewer))
     assert said == "with fewer rows at once: batch_size 4, gradient_accumulation 2"
     assert said_of(retry_params(spec, spec)) == ""
-
-
-def test_a_study_goes_on_where_a_runs_own_process_gets_nothing_more(tmp_path: Path) -> None:
-    """Under a real limit below what it holds: torch and Python raise, Rust and C++ abort."""
-    limited: list[int] = []
-
-    def limit(notice: RunNotice) -> None:
-        if notice.event and notice.event.kind == "start" and not limited:
-            limited.append(run_process())
-            for kind in (psutil.RLIMIT_AS, psutil.RLIMIT_DATA):
-                psutil.Process(limited[0]).rlimit(kind, (2**20, 2**20))
-
-    own = {"executor": {"kind": "process"}, "train": QUICK | {"epochs": 10}}
-    study = toy_study(arms=HEAD, confirm={"seeds": [1]}, **own)
-    outcome = run_study(study, store=tmp_path, watch=limit)
-    assert outcome.failures == ()
-    aborted, whole = open_tracker(tmp_path).runs("toy-study")
-    assert (aborted.state, whole.state) == ("killed", "finished")
-    assert "out of memory (train)" in aborted.reason
-    assert "\n" not in aborted.reason
-    changed = {"retry.batch_size": "16", "retry.gradient_accumulation": "2"}
-    assert {k: v for k, v in whole.params.items() if k.startswith("retry.")} == changed
