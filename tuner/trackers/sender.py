@@ -109,7 +109,7 @@ class Sender:
 
     def hurry(self) -> None:
         """From some seconds on, take a server that does not answer for one that is away."""
-        timer = threading.Timer(_SECONDS_TO_HURRY, self._tell_away)
+        timer = threading.Timer(_SECONDS_TO_HURRY, self._wait_no_more)
         timer.daemon = True
         timer.start()
 
@@ -222,6 +222,10 @@ class Sender:
         with self._changed:
             self._away = True
             self._changed.notify_all()
+
+    def _wait_no_more(self) -> None:
+        if self._waiting:
+            self._tell_away()
 
     def _fail(self, error: Exception) -> None:
         with self._changed:
