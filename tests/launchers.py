@@ -48,13 +48,14 @@ class Launchers:
             executor={"kind": "process", "threads": 1, "heartbeat_seconds": HEARTBEAT},
         )
         self.folder.mkdir(exist_ok=True)
-        (self.folder / "study.yaml").write_text(yaml.safe_dump(tree | changes))
+        tree |= changes
+        (self.folder / f"{tree['name']}.yaml").write_text(yaml.safe_dump(tree))
 
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, study: str = "toy-study") -> subprocess.Popen[bytes]:
         """Start one more launcher."""
         store = ["--store", self.store, "--files", "mlruns"] if self.store else []
         tracking = ["--tracking", self.tracking] if self.tracking else []
-        command = [sys.executable, "-m", "tuner.cli", "run-study", "study.yaml"]
+        command = [sys.executable, "-m", "tuner.cli", "run-study", f"{study}.yaml"]
         command += [*store, *tracking, *words]
         number = len(self.started)
         with (
@@ -118,11 +119,11 @@ class Launchers:
             storage.remove_session()
             storage.engine.dispose()
 
-    def runs(self) -> list[Any]:
-        """Read every run of the study through the stock client."""
+    def runs(self, study: str = "toy-study") -> list[Any]:
+        """Read every run of a study through the stock client."""
         local = f"sqlite:///{(self.folder / 'mlruns' / 'mlflow.db').resolve()}"
         client = MlflowClient(tracking_uri=self.tracking or local)
-        experiment = client.get_experiment_by_name("toy-study")
+        experiment = client.get_experiment_by_name(study)
         assert experiment is not None
         return list(client.search_runs([experiment.experiment_id]))
 

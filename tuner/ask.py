@@ -61,25 +61,23 @@ def claim(
             with storage.as_read():
                 asked = study.ask()
                 if asked.number == len(trials):  # and not one that was queued
-                    return _take(asked, storage, cell, session, adopted=False)
+                    name = _trial_claim(cell, asked.number)
+                    turn.wanted.append(name)
+                    return _give_point(asked, storage, cell, name, adopted=False)
                 storage.disown(asked._trial_id)
             standing = stand(study.get_trials(deepcopy=False), cell)
             abandoned = _abandoned(standing, cell, session)
         for trial in abandoned:
             study.sampler = _sampler(study, cell, standing, trial.number)
-            asked = optuna.Trial(study, trial._trial_id)
-            claimed = _take(asked, storage, cell, session, adopted=adopted)
-            if claimed is not None:
-                return claimed
+            asked, name = optuna.Trial(study, trial._trial_id), _trial_claim(cell, trial.number)
+            if session.claims.take(name, new=not adopted) is not None:
+                return _give_point(asked, storage, cell, name, adopted=adopted)
     return None
 
 
-def _take(
-    asked: optuna.Trial, storage: StudyStorage, cell: Cell, session: Session, *, adopted: bool
-) -> Claimed | None:
-    name = _trial_claim(cell, asked.number)
-    if session.claims.take(name, new=not adopted) is None:
-        return None
+def _give_point(
+    asked: optuna.Trial, storage: StudyStorage, cell: Cell, name: str, *, adopted: bool
+) -> Claimed:
     with storage.together():
         point = suggest(asked, cell.study.arms[cell.arm].space)
     return Claimed(asked, point, name, adopted)

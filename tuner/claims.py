@@ -4,41 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from sqlalchemy import (
-    Column,
-    Double,
-    Engine,
-    Integer,
-    MetaData,
-    Row,
-    String,
-    Table,
-    Text,
-    delete,
-    select,
-    update,
-)
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine
 
+from tuner.claim_rows import DONE, HELD, ClaimRows
 from tuner.database import Outage, Patience
-from tuner.launchers import Launcher, LauncherReplaced, database_clock
-
-_TABLES = MetaData()
-_CLAIMS = Table(
-    "tuner_claims",
-    _TABLES,
-    Column("study", String(100), primary_key=True),
-    Column("name", Text, primary_key=True),  # what is claimed, such as `run <digest>`
-    Column("owner", String(32), nullable=False),  # the launcher
-    Column("state", String(4), nullable=False),  # held, or done
-    Column("content", Text),  # what came out of it
-    Column("version", Integer, nullable=False),  # counts changes, so that none is overlooked
-    Column("changed", Double, nullable=False),  # by the database's clock
-)
-_HELD, _DONE = "held", "done"
+from tuner.launchers import Launcher, LauncherReplaced
 
 Accept = Callable[[str, bool], bool]
 """Says whether what came out of a piece of work will do; the flag tells that it came out since
@@ -61,7 +34,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Claims:
-    """The claims on the work of one study.
+    """The claims on the work of one study, or on that which all studies of a database share.
 
     A claim is its launcher's as long as the launcher lives. Threads of one launcher see to it
     themselves that no two of them take the same.
@@ -69,21 +42,32 @@ class Claims:
 
     engine: Engine
     study: str
+    """Its name; empty: all of them."""
     launcher: Launcher
     patience: Patience
     pause: Callable[[float], None]
     """Waits so many seconds; may raise to give up."""
     poll_seconds: float = field(default=1.0)
     """Time between two looks at a claim that another launcher holds."""
+    _rows: ClaimRows = field(init=False)
+
+    def __post_init__(self) -> None:
+        rows = ClaimRows(self.engine, self.study, self.launcher.name)
+        object.__setattr__(self, "_rows", rows)
+
+    def of_all_studies(self) -> Claims:
+        """Return this launcher's claims on what no two studies may do at once."""
+        return replace(self, study="")
 
     def open(self) -> None:
         """Make the table where there is none, and enter this launcher."""
-        _TABLES.create_all(self.engine)
+        self._rows.make_table()
         self.launcher.open()
 
     def close(self) -> None:
         """Give up what is held, and leave. Where the database is away, silence will tell."""
         with contextlib.suppress(Outage):
+            self._rows.sweep()
             self.launcher.close()
 
     def take(
@@ -112,17 +96,23 @@ class Claims:
         Raises:
             LauncherReplaced: It has been taken over.
         """
-        self.patience.persist(lambda: self._put(name, state=_DONE, content=content))
+        self.patience.persist(lambda: self._complete(name, content))
 
     def release(self, name: str) -> None:
         """Give up a claim at once. Where the database is away, silence will tell."""
-        mine = (*self._row(name), _CLAIMS.c.owner == self.launcher.name, _CLAIMS.c.state == _HELD)
-        with contextlib.suppress(Outage), self.engine.begin() as connection:
-            connection.execute(delete(_CLAIMS).where(*mine))
+        with contextlib.suppress(Outage):
+            self._rows.release(name)
+
+    def drop(self, name: str) -> None:
+        """Give up a claim on what nobody will ask for again: it goes with some later step."""
+        self._rows.drop(name)
 
     @contextlib.contextmanager
     def exclusive(self, name: str) -> Iterator[Exclusive]:
-        """Keep other launchers out for a moment; what is noted is found by the next."""
+        """Keep other launchers out for a moment; what is noted is found by the next.
+
+        What is wanted, and new, is this launcher's in the same step that lets others in.
+        """
         while (taken := self.take(name)) is None:
             self.pause(min(0.1, self.poll_seconds))
         held = Exclusive(taken.before or "", others=taken.by != "this" or taken.again)
@@ -130,93 +120,60 @@ class Claims:
             yield held
         except BaseException:
             with contextlib.suppress(Outage):
-                self._put(name, state=_DONE, content=held.note)
+                self._complete(name, held.note)
             raise
-        self.complete(name, held.note)
+        self.patience.persist(lambda: self._let_in(name, held))
 
     def held(self) -> frozenset[str]:
-        """Return the names of what living launchers hold, this one included."""
+        """Return the names of what the study's living launchers hold, this one included."""
         return self.patience.persist(self._held)
 
     def _held(self) -> frozenset[str]:
-        query = select(_CLAIMS.c.name, _CLAIMS.c.owner)
-        query = query.where(_CLAIMS.c.study == self.study, _CLAIMS.c.state == _HELD)
-        with self.engine.connect() as connection:
-            rows = connection.execute(query).all()
-        alive = {owner for owner in {row.owner for row in rows} if self.launcher.is_alive(owner)}
+        rows = self._rows.held()
+        owners = {row.owner for row in rows if self.launcher.works_with(row.owner)}
+        alive = {owner for owner in owners if self.launcher.is_alive(owner)}
         return frozenset(row.name for row in rows if row.owner in alive)
 
     def _take(self, name: str, accept: Accept, *, new: bool) -> Taken | None:
         self.launcher.check()
-        if new and self._insert(name):
+        if new and self._rows.insert(name):
             return Taken()
         while True:
             self.launcher.check()
-            row = self._read(name)
+            row = self._rows.read(name)
             if row is None:
-                if self._insert(name):
+                if self._rows.insert(name):
                     return Taken()
                 continue
             mine = row.owner == self.launcher.name
             living = mine or self.launcher.is_alive(row.owner)
             by: Any = "this" if mine else "living" if living else "gone"
             fresh = row.changed >= self.launcher.started
-            if row.state == _DONE and accept(row.content or "", fresh):
+            if row.state == DONE and accept(row.content or "", fresh):
                 return Taken(content=row.content or "", by=by)
-            if row.state == _HELD and mine:
+            if row.state == HELD and mine:
                 return Taken(before=row.content, by=by, again=True)
-            if row.state == _HELD and living:
+            if row.state == HELD and living:
                 return None
-            if self._swap(row):
+            if self._rows.swap(row):
                 return Taken(before=row.content, by=by)
-
-    def _read(self, name: str) -> Row[Any] | None:
-        with self.engine.connect() as connection:
-            return connection.execute(select(_CLAIMS).where(*self._row(name))).one_or_none()
-
-    def _insert(self, name: str) -> bool:
-        """Be the first: the primary key lets one through."""
-        values = {"study": self.study, "name": name, "version": 0, **self._mine(_HELD)}
-        try:
-            with self.engine.begin() as connection:
-                connection.execute(_CLAIMS.insert().values(values))
-        except IntegrityError:
-            return False
-        return True
-
-    def _swap(self, row: Row[Any]) -> bool:
-        """Take what is done or abandoned, unless it has changed since it was read."""
-        unchanged = (
-            *self._row(row.name),
-            _CLAIMS.c.owner == row.owner,
-            _CLAIMS.c.version == row.version,
-        )
-        values = self._mine(_HELD) | {"version": row.version + 1}
-        with self.engine.begin() as connection:
-            done = connection.execute(update(_CLAIMS).where(*unchanged).values(values))
-        return done.rowcount == 1
-
-    def _put(self, name: str, **values: str) -> None:
-        self.launcher.check()
-        mine = (*self._row(name), _CLAIMS.c.owner == self.launcher.name)
-        values = self._mine(values.pop("state")) | values | {"version": _CLAIMS.c.version + 1}
-        with self.engine.begin() as connection:
-            done = connection.execute(update(_CLAIMS).where(*mine).values(values))
-        if done.rowcount != 1:
-            raise LauncherReplaced
 
     def _keep(self, name: str) -> None:
         self.launcher.check()
-        row = self._read(name)
-        if row is None or row.owner != self.launcher.name or row.state != _HELD:
+        row = self._rows.read(name)
+        if row is None or row.owner != self.launcher.name or row.state != HELD:
             raise LauncherReplaced
 
-    def _mine(self, state: str) -> dict[str, Any]:
-        now = database_clock(self.engine)
-        return {"owner": self.launcher.name, "state": state, "changed": now}
+    def _complete(self, name: str, content: str) -> None:
+        self.launcher.check()
+        if not self._rows.complete(name, content):
+            raise LauncherReplaced
 
-    def _row(self, name: str) -> tuple[Any, ...]:
-        return (_CLAIMS.c.study == self.study, _CLAIMS.c.name == name)
+    def _let_in(self, name: str, held: Exclusive) -> None:
+        self.launcher.check()
+        if not self._rows.complete_and_take(name, held.note, held.wanted):
+            # It was done before the connection was lost, or this launcher was taken for dead.
+            self.launcher.check_now()
 
 
 @dataclass
@@ -226,3 +183,5 @@ class Exclusive:
     note: str
     others: bool
     """Another launcher may have been here since this one was."""
+    wanted: list[str] = field(default_factory=list)
+    """New claims that this launcher is to hold from then on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import platform
 import threading
@@ -76,6 +77,7 @@ class Launcher:
 
     Args:
         engine: Opened on the database, its outages told.
+        study: What it works on; its name tells launchers of one study from others.
         patience: Waits while the database is away.
         heartbeat_seconds: Time between signs of life.
         on_replaced: Called once if others have taken this launcher for dead.
@@ -84,12 +86,14 @@ class Launcher:
     def __init__(
         self,
         engine: Engine,
+        study: str,
         patience: Patience,
         heartbeat_seconds: float,
         *,
         on_replaced: Callable[[], None],
     ) -> None:
-        self.name = uuid.uuid4().hex
+        self._of_study = hashlib.sha256(study.encode()).hexdigest()[:8]
+        self.name = self._of_study + uuid.uuid4().hex[8:]
         self.started = 0.0
         self.replaced = False
         self._engine = engine
@@ -126,6 +130,10 @@ class Launcher:
         """
         if self.replaced:
             raise LauncherReplaced
+
+    def works_with(self, name: str) -> bool:
+        """Say whether a launcher is one of the same study, this one included."""
+        return name.startswith(self._of_study)
 
     def check_now(self) -> None:
         """Do as `check`, and ask the database; if it is away, nothing is known.

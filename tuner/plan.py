@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from trainers.contract import RunSpec, Seeds
 from tuner.config import StudyConfig
@@ -41,19 +41,25 @@ class Cell:
     def fingerprint(self) -> str:
         """Return 12 hex digits that change with anything that would change the search.
 
-        A cell whose definition or data have changed starts a new search; one that has only been
-        given more trials or more confirm seeds goes on.
+        A cell whose definition or data have changed starts a new search, and so does one whose
+        memory_cap has: it refuses other trials. One that has only been given more trials or more
+        confirm seeds goes on.
         """
-        search = self.study.search
         arm = self.study.arms[self.arm]
         definition = {
             "spec": self.spec(Seeds(init=0, order=0)).model_dump(mode="json"),
             "space": {k: v.model_dump(mode="json", by_alias=True) for k, v in arm.space.items()},
-            "search": search.model_dump(mode="json", exclude={"trials"}) if arm.space else None,
+            "search": self._search_definition() if arm.space else None,
             "data": self.data,
         }
         text = json.dumps(definition, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def _search_definition(self) -> dict[str, Any]:
+        definition = self.study.search.model_dump(mode="json", exclude={"trials"})
+        if self.study.memory_cap is not None:
+            definition["memory_cap"] = self.study.memory_cap
+        return definition
 
     def spec(self, seeds: Seeds, point: Point | None = None, *, confirm: bool = False) -> RunSpec:
         """Describe one run of this cell; only confirm runs read the test split."""

@@ -49,6 +49,7 @@ class Recorder:
     tracker: Tracker
     store: Store
     claims: Claims
+    """On runs: equal ones of two studies are done once, and in one folder."""
     data_dir: Path
     threads: int
     memory: MemoryForecast

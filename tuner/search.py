@@ -127,8 +127,10 @@ def _evaluate(
         session.close_group(made, state=ended.state, reason=ended.reason, metrics=metrics)
         with lock:  # the study's sampler is one for all threads
             _tell(study, cell, claimed, ended)
-    finally:
+    except BaseException:
         session.claims.release(claimed.name)
+        raise
+    session.claims.drop(claimed.name)
 
 
 def _run_seeds(

@@ -48,7 +48,8 @@ class Configuration:
     @property
     def name(self) -> str:
         """Name for claims and outcomes."""
-        return f"{self.cell.label} {self.cell.fingerprint()} {self.phase} {self.trial}"
+        of_study = f"{self.cell.study.name} / {self.cell.label} {self.cell.fingerprint()}"
+        return f"{of_study} {self.phase} {self.trial}"
 
 
 @dataclass
@@ -56,6 +57,8 @@ class Session:
     """One call of `run_study`."""
 
     recorder: Recorder
+    claims: Claims
+    """On the study's trials, cells and groups."""
     ending: Ending
     watch: Watch
     max_failures: int
@@ -69,11 +72,6 @@ class Session:
     def time_is_up(self) -> bool:
         """Say whether the deadline has passed."""
         return self.deadline is not None and self.clock() > self.deadline
-
-    @property
-    def claims(self) -> Claims:
-        """The claims on the study's work."""
-        return self.recorder.claims
 
     def open_group(
         self, cell: Cell, spec: RunSpec, *, phase: Phase, trial: int | None, shared: bool
@@ -124,7 +122,8 @@ class Session:
 
     def is_shared_now(self, specs: Sequence[RunSpec]) -> bool:
         """Say whether other launchers are doing some of these runs; this one has ended its own."""
-        return not self.claims.held().isdisjoint(claim_of(spec.digest()) for spec in specs)
+        held = self.recorder.claims.held()
+        return not held.isdisjoint(claim_of(spec.digest()) for spec in specs)
 
     def run(self, made: Configuration, spec: RunSpec, sink: Emit) -> Outcome:
         """Do one run of a configuration, or wait for the launcher that is doing it."""

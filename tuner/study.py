@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,33 +79,41 @@ def run_study(
         tracker.open_study(config.name, dump_study(config))
         shared = _open_shared(config, place, ending)
         tracker.guard(shared.claims.launcher.check_silence)
-    workers, timeout = config.executor.workers, config.timeout_seconds
+    recorder = Recorder(
+        executor=executor,
+        tracker=tracker,
+        store=place,
+        claims=shared.claims.of_all_studies(),
+        data_dir=data_dir,
+        threads=config.executor.threads_of_a_run(os.cpu_count() or 1),
+        memory=MemoryForecast(executor, config.memory_cap),
+        measure=config.measure,
+    )
     session = Session(
-        recorder=Recorder(
-            executor=executor,
-            tracker=tracker,
-            store=place,
-            claims=shared.claims,
-            data_dir=data_dir,
-            threads=config.executor.threads_of_a_run(os.cpu_count() or 1),
-            memory=MemoryForecast(executor, config.memory_cap),
-            measure=config.measure,
-        ),
+        recorder=recorder,
+        claims=shared.claims,
         ending=ending,
         watch=watch,
         max_failures=config.max_failures,
-        deadline=None if timeout is None else time.monotonic() + timeout,
+        deadline=_deadline(config.timeout_seconds),
     )
+    with _told(tracker):
+        complete = _run_cells(cells, session, shared.storage, workers=config.executor.workers)
+    unfinished = tuple(c.label for c, done in zip(cells, complete, strict=True) if not done)
+    return StudyOutcome(tuple(session.failures), unfinished)
+
+
+@contextlib.contextmanager
+def _told(tracker: Tracker) -> Iterator[None]:
+    """Tell the tracker everything in the end; after an error, what can be told soon."""
     try:
-        complete = _run_cells(cells, session, shared.storage, workers=workers)
+        yield
     except BaseException:
         with contextlib.suppress(Exception):  # what it tells of is no worse than this
             tracker.hurry()
             tracker.catch_up()
         raise
     tracker.settle()
-    unfinished = tuple(c.label for c, done in zip(cells, complete, strict=True) if not done)
-    return StudyOutcome(tuple(session.failures), unfinished)
 
 
 def _warm_up(executor: Executor, tracking: str | Tracker | None, place: Store) -> None:
@@ -114,6 +122,10 @@ def _warm_up(executor: Executor, tracking: str | Tracker | None, place: Store) -
         load_mlflow()
     if not any(place.root.iterdir()):
         executor.warm_up()  # something is to be trained for sure
+
+
+def _deadline(seconds: float | None) -> float | None:
+    return None if seconds is None else time.monotonic() + seconds
 
 
 def _tracker(tracking: str | Tracker | None, store: Store) -> Tracker:
@@ -136,7 +148,9 @@ def _open_shared(config: StudyConfig, place: Store, ending: Ending) -> _Shared:
     patience = Patience(name_database(url), pause=ending.pause)
     storage = open_storage(url, patience)
     with explained(url):
-        launcher = Launcher(storage.engine, patience, seconds, on_replaced=ending.close)
+        launcher = Launcher(
+            storage.engine, config.name, patience, seconds, on_replaced=ending.close
+        )
         claims = Claims(
             storage.engine,
             config.name,
@@ -180,7 +194,7 @@ def _run_cells(
     launchers: so a search learns from every trial before the next, and does not depend on timing.
     """
     at_once = min(workers, len(cells))
-    claims = session.recorder.claims
+    claims = session.claims
 
     def run_cell(cell: Cell) -> bool:
         return _run_cell(cell, session, storage, parallel=workers // at_once)

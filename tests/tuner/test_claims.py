@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -37,13 +38,18 @@ def launch(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     engines: list[Engine] = []
     opened: list[Claims] = []
 
-    def open_claims(seconds: float = 60.0, replaced: Callable[[], None] = lambda: None) -> Claims:
+    def open_claims(
+        seconds: float = 60.0,
+        replaced: Callable[[], None] = lambda: None,
+        *,
+        study: str = "study",
+    ) -> Claims:
         engine = create_engine(url, **engine_options(url))
         tell_outages(engine)
         engines.append(engine)
         patience = Patience("the database")
-        launcher = Launcher(engine, patience, seconds, on_replaced=replaced)
-        claims = Claims(engine, "study", launcher, patience, time.sleep, 0.01)
+        launcher = Launcher(engine, study, patience, seconds, on_replaced=replaced)
+        claims = Claims(engine, study, launcher, patience, time.sleep, 0.01)
         claims.open()
         opened.append(claims)
         return claims
@@ -192,6 +198,69 @@ def test_who_lets_itself_in_twice_cannot_rule_others_out(launch: Open) -> None:
     assert claims.take("door") is not None
     with claims.exclusive("door") as held:
         assert held.others
+
+
+def test_what_is_wanted_is_held_when_others_are_let_in(launch: Open) -> None:
+    """No moment lies between, in which another could take it; an error takes nothing."""
+    claims, other = launch(), launch()
+    with claims.exclusive("door") as held:
+        held.wanted.append("trial 0")
+        assert other.take("door") is None
+    assert other.take("trial 0") is None
+    assert claims.take("trial 0") == Taken(by="this", again=True)
+    with contextlib.suppress(ZeroDivisionError), other.exclusive("door") as held:
+        held.wanted.append("trial 1")
+        raise ZeroDivisionError
+    assert claims.held() == {"trial 0"}
+
+
+def test_to_let_others_in_may_be_repeated(launch: Open) -> None:
+    """The answer was lost, and another has been let in since."""
+    claims, other = launch(), launch()
+    with claims.exclusive("door") as held:
+        held.wanted.append("trial 0")
+    with other.exclusive("door"):
+        claims._let_in("door", held)
+    assert other.take("trial 0") is None
+    die_elsewhere(claims, silent=True)
+    assert other.take("trial 0") is not None
+    claims.launcher._closed.clear()  # it wakes up
+    with pytest.raises(LauncherReplaced):
+        claims._let_in("door", held)
+
+
+def test_what_is_dropped_goes_with_the_next_step(launch: Open) -> None:
+    """And at the end at the latest."""
+    claims, other = launch(), launch()
+    for name in ("trial 0", "trial 1"):
+        assert claims.take(name) is not None
+    claims.drop("trial 0")
+    assert other.held() == {"trial 0", "trial 1"}
+    with claims.exclusive("door"):
+        pass
+    assert other.held() == {"trial 1"}
+    claims.drop("trial 1")
+    claims.close()
+    with other.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT name FROM tuner_claims").scalars().all()
+    assert rows == ["door"]
+
+
+def test_what_all_studies_share_is_claimed_once(launch: Open) -> None:
+    """Each knows its own launchers by name, and takes over from the others' dead too."""
+    ours, theirs, ally = launch(), launch(study="another"), launch()
+    assert ours.take("cell") is not None
+    assert theirs.take("cell") is not None
+    runs = [claims.of_all_studies() for claims in (ours, theirs, ally)]
+    assert runs[1].take("run 1") is not None
+    assert runs[0].take("run 1") is None
+    assert runs[0].held() == frozenset()
+    assert runs[2].take("run 2") is not None
+    assert runs[0].held() == {"run 2"}
+    die_elsewhere(theirs, silent=True)
+    taken = runs[0].take("run 1")
+    assert taken is not None
+    assert taken.by == "gone"
 
 
 def test_waiting_is_said_once_and_the_return_too(caplog: pytest.LogCaptureFixture) -> None:

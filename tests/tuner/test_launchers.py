@@ -61,6 +61,22 @@ def test_two_launchers_of_a_local_store_share_the_work(local: Launchers) -> None
 
 
 @pytest.mark.postgres
+def test_two_studies_of_a_store_do_equal_runs_once(local: Launchers) -> None:
+    """Each has all of them in MLflow; while one does a run, the other waits for it."""
+    local.write_study(name="other-study")
+    first, second = local.start(), local.start(study="other-study")
+    local.end(first)
+    local.end(second)
+    assert set(local.done().values()) == {1}
+    assert len(local.done()) == TRIALS + 2 * SEEDS
+    assert "Traceback" not in local.said(first) + local.said(second)
+    for study in ("toy-study", "other-study"):
+        runs = local.runs(study)
+        finished = [run for run in runs if "tuner.digest" in run.data.tags]
+        assert len(finished) == TRIALS + 2 * SEEDS
+        assert {run.info.status for run in runs} == {"FINISHED"}
+
+
 def test_a_killed_launchers_runs_are_taken_over(shared: Launchers, tmp_path: Path) -> None:
     """Two at once, one of them killed with -9, a third that comes later; nothing is doubled.
 

@@ -99,13 +99,31 @@ def test_what_is_no_size_is_refused_in_one_line(cap: object) -> None:
 
 
 def test_a_cap_is_the_same_in_the_resolved_study() -> None:
-    """It may be written in units and is stored in bytes; it is no part of a run's identity."""
+    """It may be written in units and is stored in bytes; a search under another is another.
+
+    It is no part of a run's identity.
+    """
     import yaml
 
     config = toy_study(memory_cap="2GB")
     assert parse_study(yaml.safe_load(dump_study(config))) == config
     cells = [plan(toy_study(memory_cap=cap))[0] for cap in ("2GB", "device", None)]
-    assert len({cell.fingerprint() for cell in cells}) == 1
+    assert len({cell.spec(cell.study.search.seeds[0]).digest() for cell in cells}) == 1
+    assert len({cell.fingerprint() for cell in cells}) == 3
+    unsearched = [plan(cell.study)[1] for cell in cells]
+    assert len({cell.fingerprint() for cell in unsearched}) == 1
+
+
+def test_a_refusal_is_for_that_cap_and_study_alone(place: Place) -> None:
+    """With a higher one, with none, and in another study the same trials are done."""
+    batches = {"choice": [8, 16]}
+    arms = {"full": {"method": "full", "space": {"train.batch_size": batches}}}
+    for name, cap in (("a", "50MB"), ("b", "50MB"), ("a", "20GB"), ("a", None)):
+        config = toy_study(name=name, memory_cap=cap, arms=arms, train=QUICK | {"epochs": 1})
+        outcome = place.run(config)
+        assert bool(outcome.failures) == (cap == "50MB"), (name, cap)
+        states = {trial.state for trial in place.trials(config)}
+        assert states == {TrialState.PRUNED if cap == "50MB" else TrialState.COMPLETE}
 
 
 def test_bytes_are_shown_with_three_digits() -> None:

@@ -29,11 +29,11 @@ def aggregate(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _summarise(values: Sequence[float]) -> dict[str, float]:
-    from scipy.special import stdtrit
-
     count, mean = len(values), statistics.fmean(values)
     if count == 1:
         return {"mean": mean, "n": 1.0}
+    from scipy.special import stdtrit
+
     spread = statistics.stdev(values)
     half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * spread / math.sqrt(count)
     ends = {"ci_low": mean - half, "ci_high": mean + half}
