@@ -75,7 +75,8 @@ def measured_section(found: Sequence[Cell]) -> Iterator[str]:
     """Compare with the CPU allocator's own record, and with the whole process."""
     errors = [abs(cell.error) for cell in found]
     whole = [cell for cell in found if cell.resident]
-    resident = [abs(cell.resident_error) for cell in whole]
+    constant = f"{found[0].framework / GB:.2f} GB"
+    resident, growth = ([c.resident_error for c in whole], [c.growth_error for c in whole])
     yield ""
     yield f"## Against the CPU allocator's own record: {len(found)} real runs"
     yield ""
@@ -84,10 +85,12 @@ def measured_section(found: Sequence[Cell]) -> Iterator[str]:
     yield "(`measure: allocator`), which knows nothing of the tracer."
     yield ""
     yield f"- mean absolute error {statistics.fmean(errors):.2%}, worst {max(errors):.2%}"
-    yield f"- of the whole process in {len(whole)} of them, each in a process of its own (VmHWM,"
-    yield f"  against prediction + {found[0].framework / GB:.2f} GB for the interpreter): mean"
-    yield f"  {statistics.fmean(resident):.1%}, worst {max(resident):.1%}. It holds libraries, the"
-    yield "  data and what malloc keeps, which no trace of tensors has."
+    yield f"- VmHWM of {len(whole)} of them, each in a process of its own, is compared with"
+    yield f"  prediction + {constant}, the constant for what a process has of its own: error"
+    yield f"  {_spread(resident)}. VmHWM also counts the pages of"
+    yield "  library files, which the kernel can take back, so a cap leaves them out. With"
+    yield "  what the process held before it had a model, such pages among it, in the constant's"
+    yield f"  place: {_spread(growth)}. What is left is malloc's, which no trace of tensors has."
     yield ""
     columns = "model | method | batch x length | checkpointing | precision | else | predicted MB"
     yield f"| {columns} | allocator MB | error | VmHWM MB | error |"
@@ -100,6 +103,11 @@ def measured_section(found: Sequence[Cell]) -> Iterator[str]:
             f"| {cell.predicted / 1e6:.1f} | {cell.allocator / 1e6:.1f} | {cell.error:+.2%} "
             f"| {_resident(cell)} |"
         )
+
+
+def _spread(errors: Sequence[float]) -> str:
+    mean, least, most = statistics.fmean(errors), min(errors), max(errors)
+    return f"{mean:+.1%} in the mean, from {least:+.1%} to {most:+.1%}"
 
 
 def _resident(cell: Cell) -> str:

@@ -67,6 +67,8 @@ class Cell:
     resident: int
     """VmHWM; 0 where it was not measured."""
     framework: int
+    baseline: int
+    """Resident before there was a model, pages of libraries included; 0 where not measured."""
     more: str = ""
     """Other settings."""
 
@@ -79,6 +81,11 @@ class Cell:
     def resident_error(self) -> float:
         """The same for the whole process: prediction and constant against VmHWM."""
         return (self.predicted + self.framework) / self.resident - 1
+
+    @property
+    def growth_error(self) -> float:
+        """The same for prediction and what this process held before it had a model."""
+        return (self.predicted + self.baseline) / self.resident - 1
 
 
 def cells(folder: Path) -> Iterator[Cell]:
@@ -120,24 +127,24 @@ def _cell(
     predicted = predict_memory(spec, labels=_LABELS, device="cpu")
     gc.collect()  # or what the last run left would be freed while this one is watched
     memory = train(spec, lambda _: None, _workspace(place, "allocator")).memory
+    process = _in_a_process(spec, place) if whole else {}
     return Cell(
         model,
         method,
         variant,
         predicted=predicted.train_peak_bytes,
         allocator=memory["train/allocator_bytes"],
-        resident=_resident(spec, place) if whole else 0,
+        resident=process.get("train/peak_bytes", 0),
         framework=predicted.framework_bytes,
+        baseline=process.get("baseline_bytes", 0),
         more=", ".join(f"{name} {value}" for name, value in more.items()),
     )
 
 
-def _resident(spec: RunSpec, place: Path) -> int:
-    """Return the VmHWM of the training in a process of its own."""
+def _in_a_process(spec: RunSpec, place: Path) -> Mapping[str, int]:
+    """Return what a run in a process of its own measures, VmHWM in each phase."""
     executor = make_executor(ExecutorSettings(kind="process", threads=2))
-    return executor.run(spec, lambda _: None, _workspace(place, "process")).memory[
-        "train/peak_bytes"
-    ]
+    return executor.run(spec, lambda _: None, _workspace(place, "process")).memory
 
 
 def _workspace(place: Path, measure: Literal["process", "allocator"]) -> Workspace:

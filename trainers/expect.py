@@ -161,15 +161,18 @@ def compare(expected: ExpectedMemory, memory: Mapping[str, int]) -> dict[str, fl
         memory: `RunResult.memory`.
 
     Returns:
-        `predicted/..._bytes`; `measured/<phase>_peak_bytes`; and `predicted/error`, the share by
-        which the prediction of the training's peak is above what was measured.
+        `predicted/..._bytes`; `measured/<phase>_peak_bytes`; and by which share a
+        prediction is above what was measured: `predicted/error` of the training's peak,
+        `predicted/load_error` and `predicted/eval_error` of the others.
     """
     fields = expected.model_dump(exclude={"free_bytes"})
     values = {f"predicted/{name}": float(value) for name, value in fields.items()}
     measured = {phase: _measured(memory, phase) for phase in _PHASES}
     values |= {f"measured/{phase}_peak_bytes": float(n) for phase, n in measured.items() if n}
-    if measured["train"]:
-        values["predicted/error"] = expected.train_peak_bytes / measured["train"] - 1
+    names = {"train": "error", "load": "load_error", "eval": "eval_error"}
+    for phase, name in names.items():
+        if measured[phase]:
+            values[f"predicted/{name}"] = fields[f"{phase}_peak_bytes"] / measured[phase] - 1
     return values
 
 

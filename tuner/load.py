@@ -101,6 +101,8 @@ def _try_spec(config: StudyConfig, arm: str, point: dict[str, Value], place: str
             except ValidationError as error:
                 reason = one_line(error)
                 field, _, rest = reason.partition(": ")
+                if field in point:  # another dimension's value stands in it too
+                    place = f"{place.partition('.space.')[0]}.space.{field}"
                 if place.endswith(field):
                     said = f"{place}: {rest}"
                 else:

@@ -61,7 +61,7 @@ class Foreseen:
 
 
 def refused(foreseen: Foreseen) -> RunEvent:
-    """Return the event of a run that is not to begin, with what was predicted as its metrics."""
+    """Return the event of a run that needs too much, with what was predicted as its metrics."""
     compared = compare(foreseen.expected, {}) if foreseen.expected else {}
     metrics = {f"memory/{name}": value for name, value in compared.items()}
     return RunEvent(kind="refused", time=time.time(), metrics=metrics)
@@ -132,6 +132,12 @@ class MemoryForecast:
                 self._foresee(spec, workspace, expect_aside)
 
         threading.Thread(target=foresee, daemon=True).start()
+
+    def of_too_much(self, spec: RunSpec, workspace: Workspace) -> list[RunEvent]:
+        """Return what was predicted for a run that ran out of memory; nothing if time is up."""
+        with contextlib.suppress(RunInterrupted):
+            return [refused(self._foresee(spec, workspace))]
+        return []
 
     def after(self, spec: RunSpec, workspace: Workspace, result: RunResult) -> RunResult:
         """Add to a result what was predicted, and by how much that missed what was measured."""

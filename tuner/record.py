@@ -191,6 +191,7 @@ class Recorder:
         except StopRun as stop:
             return _Tried(Outcome(state="pruned", reason=str(stop), **ended))
         except OutOfMemory as failed:
+            self.tracker.log(run_id, self.memory.of_too_much(spec, workspace))
             return _with_fewer_rows(smaller(spec, failed.during), failed.reason, ended)
         except RunLost as lost:
             reason = f"lost with its machine: {lost}; done again"

@@ -46,7 +46,12 @@ def parse_bytes(value: object) -> int:
 
 def parse_cap(value: object) -> object:
     """Read a study's `memory_cap`: a size, or `device`, or nothing."""
-    return value if value is None or value == "device" else parse_bytes(value)
+    if value is None or value == "device":
+        return value
+    try:
+        return parse_bytes(value)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; or device, for what is free there") from error
 
 
 def show_bytes(size: float) -> str:

@@ -112,6 +112,11 @@ BAD = [
     ),
     (
         "arms/full/space",
+        {"train.learning_rate": RATE, "train.batch_size": {"choice": [0, 8]}},
+        r"study: arms\.full\.space\.train\.batch_size: input should be .*, got 0",
+    ),
+    (
+        "arms/full/space",
         {"train.learning_rate": {"float": [1e-2, 1e-4]}},
         r"arms\.full\.space\.train\.learning_rate: the lower end must be below",
     ),

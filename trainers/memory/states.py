@@ -117,8 +117,8 @@ def states(
     Raises:
         ConfigError: A value outside of these.
     """
-    if not 0 < parameters < math.inf:  # false for nan
-        raise ConfigError(f"--parameters: must be above 0 and finite, got {parameters:g}")
+    if not 1 <= parameters < math.inf:  # false for nan
+        raise ConfigError(f"--parameters: must be at least 1 and finite, got {parameters:g}")
     if precision not in PRECISIONS:
         raise ConfigError(f"--precision: got {precision!r}; known: {known(PRECISIONS)}")
     if optimizer not in OPTIMIZERS:

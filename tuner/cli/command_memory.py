@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,8 +25,12 @@ _PRECISION = "fp32; bf16, fp16: autocast, with --zero or --parameters the weight
 _OPTIONS = {
     "study": ("store", "data_dir", "device"),
     "parameters": ("precision", "optimizer", "zero", "ranks"),
+    "model": (
+        *("method", "batch_size", "length", "accumulation", "precision", "optimizer"),
+        *("attention", "checkpointing", "labels", "zero", "ranks", "device", "fits"),
+    ),
 }
-"""What each way of asking reads; `--model` reads all."""
+"""What each way of asking reads."""
 
 
 @app.command("memory", epilog="Example: tuner memory --model roberta-base --method lora")
@@ -40,7 +45,9 @@ def memory(
     model: Annotated[
         str | None, typer.Option(help="Short or Hub name, folder, or a config.json.")
     ] = None,
-    method: Annotated[str, typer.Option(help="See `tuner list methods`.")] = "full",
+    method: Annotated[
+        str | None, typer.Option(help="See `tuner list methods`; default: full.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of a micro-batch.")] = 32,
     length: Annotated[int, typer.Option(min=4, help="Tokens of a row.")] = 128,
     accumulation: Annotated[int, typer.Option(min=1, help="Micro-batches of a step.")] = 1,
@@ -85,7 +92,7 @@ def memory(
 
     chosen = Configuration(
         model=str(model),
-        method=method,
+        method=method or "full",
         batch_size=batch_size,
         length=length,
         precision=precision,
@@ -98,7 +105,10 @@ def memory(
         ranks=ranks,
         device=device,
     )
-    _configuration(chosen, fits, as_json=as_json)
+    if fits is None:
+        _configuration(chosen, as_json=as_json)
+    else:
+        _fits(chosen, fits, [method] if method else None, as_json=as_json)
 
 
 def _refuse_unread(context: typer.Context) -> None:
@@ -127,6 +137,7 @@ def _study(study: str, place: _Place, device: Any, *, as_json: bool) -> None:
     from tuner.cli.memory import needs_json, study_lines
     from tuner.footprint import study_needs
     from tuner.load import load_study
+    from tuner.passwords import hide_passwords
     from tuner.store import DATA_DIR
 
     config = load_study(study)
@@ -143,23 +154,37 @@ def _study(study: str, place: _Place, device: Any, *, as_json: bool) -> None:
         typer.echo(needs_json(needs, study=config.name, memory_cap=config.memory_cap))
         return
     typer.echo("\n".join(study_lines(config.name, needs, config.memory_cap)))
+    if not runs:
+        where = hide_passwords(place.store)
+        typer.echo(f"Nothing is measured: {where} has no runs of {config.name}.")
 
 
-def _configuration(chosen: Configuration, fits: str | None, *, as_json: bool) -> None:
-    from tuner.cli.memory import fits_json, fits_lines, need_json, need_lines
-    from tuner.footprint import fitting, need_of
+def _configuration(chosen: Configuration, *, as_json: bool) -> None:
+    from tuner.cli.memory import need_json, need_lines
+    from tuner.footprint import need_of
+
+    predicted = need_of(chosen)
+    typer.echo(need_json(predicted) if as_json else "\n".join(need_lines(predicted)))
+    gc.freeze()  # or Python would look through all modules once more as it ends
+
+
+def _fits(
+    chosen: Configuration, fits: str, methods: Sequence[str] | None, *, as_json: bool
+) -> None:
+    from rich.console import Console
+
+    from tuner.cli.memory import fits_json, fits_lines
+    from tuner.footprint import METHODS, fitting
     from tuner.sizes import parse_bytes
 
-    if fits is None:
-        predicted = need_of(chosen)
-        typer.echo(need_json(predicted) if as_json else "\n".join(need_lines(predicted)))
-        gc.freeze()  # or Python would look through all modules once more as it ends
-        return
     try:
         cap = parse_bytes(fits)
     except ConfigError as error:
         raise ConfigError(f"--fits: {error}") from error
-    found = fitting(chosen, cap)
+    with Console(stderr=True).status("predicting") as status:
+        found = fitting(
+            chosen, cap, methods=methods or METHODS, watch=lambda tried: status.update(tried.name)
+        )
     typer.echo(fits_json(found, cap) if as_json else "\n".join(fits_lines(found, cap)))
 
 

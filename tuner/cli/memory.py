@@ -102,6 +102,7 @@ def need_lines(need: Need) -> Iterator[str]:
     yield f"peak in evaluation   {_gb(need.eval_peak_bytes)}"
     yield f"framework besides    {_gb(need.framework_bytes)}"
     yield ""
+    yield from _MOMENT
     yield _UNITS
 
 
@@ -151,7 +152,8 @@ def _under_cap(needs: Sequence[Need], cap: int | str) -> Iterator[str]:
 
 def fits_lines(fitting: Fitting, cap: int) -> Iterator[str]:
     """Yield what fits, best first, each with its command."""
-    yield f"fits in {_gb(cap)}, the framework counted; best first"
+    yield f"fits in {_gb(cap)}, the framework counted; best first: what trains most, then what"
+    yield "computes least again and sends least, then the largest micro-batch"
     yield ""
     for number, (chosen, need) in enumerate(fitting.found, start=1):
         yield f"{number:2}. {chosen.name}"
@@ -160,6 +162,7 @@ def fits_lines(fitting: Fitting, cap: int) -> Iterator[str]:
     for method, reason in fitting.left_out.items():
         yield f"left out: {method}: {reason}"
     yield ""
+    yield "Other methods: name one with --method (`tuner list methods`)."
     yield _UNITS
 
 
@@ -187,7 +190,12 @@ _STUDY_NOTES = (
     "saved: against the arm that trains most.",
     "measured: of the largest run, by the allocator's record, else what the process",
     "grew by. off: how far that run's own prediction was above it.",
-    "Numbers are the largest of load, training and evaluation; bars the training's.",
+    "Numbers are the largest of load, training and evaluation; bars the training's",
+    "fullest moment: gradients or the optimizer's state may come at another.",
+)
+_MOMENT = (
+    "Bars: the training's fullest moment; gradients or the optimizer's state may",
+    "come at another.",
 )
 _UNITS = "GB is 1e9 bytes, GiB 2^30."
 

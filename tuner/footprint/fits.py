@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from trainers.errors import ConfigError
@@ -12,9 +12,15 @@ from tuner.retry import smallest_divisor
 from tuner.sizes import show_bytes
 
 Fit = tuple[Configuration, Need]
+Watch = Callable[[Configuration], None]
 _WORTH = 0.99
 """Share of the memory without checkpointing; above it, checkpointing saves nothing."""
-_METHODS = ("full", "lora", "bottleneck", "head")
+METHODS = ("full", "lora", "bottleneck", "head")
+"""What is tried unless others are named."""
+
+
+def _unwatched(tried: Configuration) -> None:
+    """Take a configuration and do nothing with it."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +29,12 @@ class Fitting:
 
     found: list[Fit]
     left_out: Mapping[str, str]
-    """Method that cannot be applied to the model, and why."""
+    """Method that cannot be applied to the model, or does not fit, and why."""
 
 
-def fitting(wanted: Configuration, cap: int, *, methods: tuple[str, ...] = _METHODS) -> Fitting:
+def fitting(
+    wanted: Configuration, cap: int, *, methods: Sequence[str] = METHODS, watch: Watch = _unwatched
+) -> Fitting:
     """Return what fits, best first. A method that the model does not let in is left out.
 
     Of each method, with checkpointing and without, and of each stage of ZeRO where there are
@@ -34,6 +42,12 @@ def fitting(wanted: Configuration, cap: int, *, methods: tuple[str, ...] = _METH
     rest made up by accumulation. Checkpointing that saves nothing is not listed. Best is what
     trains most, then what computes least again and sends least (no checkpointing, the lowest
     stage), then the largest micro-batch.
+
+    Args:
+        wanted: What would be trained, were there memory.
+        cap: Bytes, those of the framework included.
+        methods: Those to try.
+        watch: Told each configuration that is predicted.
 
     Raises:
         ConfigError: The cap is below the weights, or nothing fits.
@@ -43,13 +57,18 @@ def fitting(wanted: Configuration, cap: int, *, methods: tuple[str, ...] = _METH
     found: list[Fit] = []
     left_out: dict[str, str] = {}
     for method in methods:
+        before = len(found)
         try:
             for chosen in _by_stage(wanted.but(method=method)):
-                found += _of_stage(chosen, cap)
+                found += _of_stage(chosen, cap, watch)
         except ConfigError as error:
-            if not str(error).startswith("method"):
+            option, _, reason = str(error).partition(": ")
+            if not option.startswith("--method"):
                 raise
-            left_out[method] = str(error)
+            left_out[method] = reason
+        else:
+            if len(found) == before:
+                left_out[method] = "does not fit, not even one row at a time"
     if not found:
         raise ConfigError(
             f"--fits: nothing fits in {show_bytes(cap)}, not even one row at a time; allow more "
@@ -63,26 +82,57 @@ def _by_stage(wanted: Configuration) -> Iterator[Configuration]:
         yield wanted.but(stage=stage)
 
 
-def _of_stage(wanted: Configuration, cap: int) -> list[Fit]:
+def _of_stage(wanted: Configuration, cap: int, watch: Watch) -> list[Fit]:
     """Return what fits without checkpointing, and with it where that makes a difference."""
-    plain, again = (_largest(wanted.but(checkpointing=on), cap) for on in (False, True))
+    plain, again = (_largest(wanted.but(checkpointing=on), cap, watch) for on in (False, True))
     if plain and again and plain[0].batch_size == again[0].batch_size:
         saves = again[1].whole_bytes < _WORTH * plain[1].whole_bytes
         again = again if saves else None
     return [fit for fit in (plain, again) if fit is not None]
 
 
-def _largest(wanted: Configuration, cap: int) -> Fit | None:
-    """Divide the micro-batch until it fits, down to one row; the effective batch stays."""
-    tried = wanted
-    while (predicted := need_of(tried)).whole_bytes > cap:
-        if tried.batch_size == 1:
+def _largest(wanted: Configuration, cap: int, watch: Watch) -> Fit | None:
+    """Return the largest micro-batch that fits, with the effective batch that is wanted.
+
+    What it takes grows with the rows, so that the first prediction says where to look.
+    """
+    tries = _micro_batches(wanted)
+    known: dict[int, Need] = {}
+
+    def fits(index: int) -> bool:
+        if index not in known:
+            watch(tries[index])
+            known[index] = need_of(tries[index])
+        return known[index].whole_bytes <= cap
+
+    index = 0 if fits(0) else _guess(tries, known[0], cap)
+    while fits(index) and index > 0 and fits(index - 1):
+        index -= 1
+    while not fits(index):
+        index += 1
+        if index == len(tries):
             return None
-        divisor = smallest_divisor(tried.batch_size)
-        tried = tried.but(
-            batch_size=tried.batch_size // divisor, accumulation=tried.accumulation * divisor
-        )
-    return tried, predicted
+    return tries[index], known[index]
+
+
+def _micro_batches(wanted: Configuration) -> list[Configuration]:
+    """Divide the micro-batch down to one row; accumulation makes up for it."""
+    tries = [wanted]
+    while (rows := tries[-1].batch_size) > 1:
+        divisor = smallest_divisor(rows)
+        accumulation = tries[-1].accumulation * divisor
+        tries.append(wanted.but(batch_size=rows // divisor, accumulation=accumulation))
+    return tries
+
+
+def _guess(tries: Sequence[Configuration], whole: Need, cap: int) -> int:
+    """Guess which fits from what the first takes, activations in proportion to its rows."""
+    of_rows = whole.categories["activations"] + whole.categories["temporaries"]
+    fixed = whole.whole_bytes - of_rows
+    for index, tried in enumerate(tries):
+        if fixed + of_rows * tried.batch_size / tries[0].batch_size <= cap:
+            return index
+    return len(tries) - 1
 
 
 def _rank(fit: Fit) -> tuple[int, bool, int, int]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from trainers.contract import RunSpec
-from trainers.errors import ConfigError
+from trainers.errors import ConfigError, ModelError
 from tuner.footprint.need import Need, need
 from tuner.load import one_line
 
@@ -25,6 +25,14 @@ _OPTIONS = {
     "method": "--method",
     "ranks": "--ranks",
 }
+_WORDS = {
+    "model.id:": "--model",
+    "method.kind:": "--method:",
+    "train.max_length": "--length",
+    "set train.attention: eager": "say --attention eager",
+    " or method.virtual_tokens": "",
+}
+"""What errors of a run name by its fields, in the words of the options."""
 _ADAMW = {"adamw": "adamw_torch_fused"}
 
 
@@ -55,12 +63,12 @@ class Configuration:
         words = [self.method, f"batch {self.batch_size} x {self.length}", self._precision()]
         words += [f"{self.accumulation} accumulated"] if self.accumulation > 1 else []
         words += ["checkpointing"] if self.checkpointing else []
-        words += (
-            []
-            if self.stage is None
-            else [f"ZeRO {self.stage} on {self.ranks} rank{'s' * (self.ranks > 1)}"]
-        )
-        return ", ".join(words)
+        return ", ".join([*words, *self._sharing()])
+
+    def _sharing(self) -> list[str]:
+        if self.stage is not None:
+            return [f"ZeRO {self.stage} on {self.ranks} rank{'s' * (self.ranks > 1)}"]
+        return [f"data parallel on {self.ranks} ranks"] if self.ranks > 1 else []
 
     def _precision(self) -> str:
         """Say what is in half precision: DeepSpeed casts the weights, else autocast does not."""
@@ -128,8 +136,14 @@ def need_of(configuration: Configuration) -> Need:
     device: Any = configuration.device
     try:
         predicted = predict_memory(spec, labels=configuration.labels, device=device)
-    except ConfigError as error:
-        raise ConfigError(str(error).replace("train.max_length", "--length")) from error
+    except (ConfigError, ModelError) as error:
+        kind = ModelError if isinstance(error, ModelError) else ConfigError
+        raise kind(_in_options(str(error))) from error
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        shape = f"--batch-size {configuration.batch_size} --length {configuration.length}"
+        raise ConfigError(f"{shape}: more bytes than can be counted; allow fewer") from error
     return need(configuration.name, predicted)
 
 
@@ -158,6 +172,8 @@ def _zero(stage: int) -> dict[str, Any]:
 
 def _in_options(message: str) -> str:
     """Say a field's fault by the option that set it."""
+    for words, said in _WORDS.items():
+        message = message.replace(words, said)
     for field, option in _OPTIONS.items():
         if message.startswith(f"{field}:") or message.startswith(f"{field}."):
             return option + message[len(field) :].replace("'adamw_torch_fused'", "'adamw'")

@@ -1,9 +1,8 @@
-"""`tuner memory`: the states alone, one configuration, what fits, and inputs that cannot be."""
+"""`tuner memory`: the states alone, one configuration, and inputs that cannot be."""
 
 from __future__ import annotations
 
 import json
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,42 +11,27 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.specs import toy_study
+from tests.tuner.footprint.commands import predict
 from trainers.errors import TunerError
 from tuner.cli.command_memory import app
-from tuner.cli.memory import fits_lines, study_lines
-from tuner.footprint import Configuration, fitting, need_of, study_needs
+from tuner.cli.memory import study_lines
+from tuner.footprint import Configuration, need_of, study_needs
 from tuner.study import run_study
 from tuner.trackers import open_reader
 
 ROOT = Path(__file__).parents[3]
 
 
-def _run(*words: str) -> str:
-    done = CliRunner().invoke(app, ["memory", *words], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.output
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """Write the config of a small model, as a user would have it on disk."""
-    tree = {"model_type": "bert", "hidden_size": 32, "num_hidden_layers": 2}
-    tree |= {"num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 100}
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(tree))
-    return path
-
-
 def test_states_alone_as_json() -> None:
     """Three billion weights in float32 with AdamW: 12 + 12 + 24 = 48 GB."""
-    out = json.loads(_run("--parameters", "3e9", "--precision", "fp32", "--json"))
+    out = json.loads(predict("--parameters", "3e9", "--precision", "fp32", "--json"))
     wanted = {"parameters": 12e9, "gradients": 12e9, "optimizer": 24e9, "total": 48e9}
     assert out["states"] == wanted
 
 
 def test_states_by_stage_for_people() -> None:
     """Each stage has its total, with both units, in 80 columns."""
-    text = _run("--parameters", "3e9", "--ranks", "8", "--zero", "0,1,2,3")
+    text = predict("--parameters", "3e9", "--ranks", "8", "--zero", "0,1,2,3")
     for total in ("48.00 GB (44.70 GiB)", "27.00 GB", "16.50 GB", "6.00 GB"):
         assert total in text
     assert max(map(len, text.splitlines())) <= 80
@@ -67,9 +51,9 @@ def test_states_need_no_torch() -> None:
 def test_one_configuration_from_a_config_file(config: Path) -> None:
     """A local config.json is enough; the keys are those that scripts rely on."""
     words = ("--model", str(config), "--method", "lora", "--batch-size", "8", "--length", "32")
-    out = json.loads(_run(*words, "--checkpointing", "--json"))
+    out = json.loads(predict(*words, "--checkpointing", "--json"))
     assert {"trainable_parameters", "predicted_peak_bytes", "categories"} <= out.keys()
-    text = _run(*words)
+    text = predict(*words)
     assert "activations" in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -77,17 +61,17 @@ def test_one_configuration_from_a_config_file(config: Path) -> None:
 def test_the_output_says_what_is_in_half_precision(config: Path) -> None:
     """Autocast leaves the weights in float32; DeepSpeed, and the states alone, do not."""
     words = ("--model", str(config), "--precision", "bf16")
-    assert "bf16 autocast" in _run(*words)
-    assert "bf16 weights" in _run(*words, "--zero", "1", "--ranks", "2")
-    assert "with a float32 copy" in _run("--parameters", "3e9", "--precision", "bf16")
-    assert "copy" not in _run("--parameters", "3e9")
+    assert "bf16 autocast" in predict(*words)
+    assert "bf16 weights" in predict(*words, "--zero", "1", "--ranks", "2")
+    assert "with a float32 copy" in predict("--parameters", "3e9", "--precision", "bf16")
+    assert "copy" not in predict("--parameters", "3e9")
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_rank_under_zero_in_half_precision(config: Path, precision: str) -> None:
     """A stage is all of DeepSpeed's config that has to be named."""
     words = ("--model", str(config), "--ranks", "2", "--precision", precision)
-    by_stage = [json.loads(_run(*words, "--zero", stage, "--json")) for stage in ("1", "3")]
+    by_stage = [json.loads(predict(*words, "--zero", stage, "--json")) for stage in ("1", "3")]
     states = [out["categories"]["optimizer"] for out in by_stage]
     # Two moments and a float32 copy of each weight, divided by two.
     assert states == [pytest.approx(6 * out["trainable_parameters"], abs=8) for out in by_stage]
@@ -98,23 +82,8 @@ def test_ranks_under_zero_are_predicted_with_the_shipped_preset(config: Path) ->
     """Whose buckets are of the model's size, and not DeepSpeed's 500 million elements."""
     words = ("--model", str(config), "--ranks", "2", "--batch-size", "8", "--length", "16")
     for stage in ("2", "3"):
-        out = json.loads(_run(*words, "--zero", stage, "--json"))
+        out = json.loads(predict(*words, "--zero", stage, "--json"))
         assert out["predicted_peak_bytes"] < 10_000_000
-
-
-def test_what_fits_is_listed_best_first_with_its_command(config: Path) -> None:
-    """Full fine-tuning in smaller micro-batches comes before the adapters."""
-    wanted = Configuration(str(config), batch_size=64, length=64)
-    whole = need_of(wanted)
-    cap = whole.framework_bytes + whole.predicted_peak_bytes // 3
-    found = fitting(wanted, cap, methods=("full", "lora")).found
-    assert found[0][0].method == "full"
-    assert all(need.whole_bytes <= cap for _, need in found)
-    first = found[0][0]
-    assert first.batch_size * first.accumulation == 64
-    assert "--method full" in first.command()
-    text = _run("--model", str(config), "--batch-size", "64", "--fits", str(cap))
-    assert "tuner memory --model" in text
 
 
 def test_a_study_has_a_row_for_each_cell_with_what_was_measured(tmp_path: Path) -> None:
@@ -163,8 +132,8 @@ _CONFIG = "CONFIG"
     [
         ((), "name a STUDY"),
         (("quickstart", "--parameters", "3e9"), "one of them"),
-        (("--parameters", "-3"), "--parameters: must be above 0"),
-        (("--parameters", "nan"), "--parameters: must be above 0 and finite"),
+        (("--parameters", "-3"), "--parameters: must be at least 1"),
+        (("--parameters", "nan"), "--parameters: must be at least 1 and finite"),
         (("--parameters", "1e400"), "got inf"),
         (("--parameters", "3e9", "--fits", "1GB"), "--fits: not read with --parameters"),
         (("--parameters", "3e9", "--method", "full"), "--method: not read with --parameters"),
@@ -185,6 +154,13 @@ _CONFIG = "CONFIG"
         (("--model", _CONFIG, "--fits", "lots"), "--fits: expected"),
         (("--model", _CONFIG, "--fits", "24"), "--fits: expected a size such as 24GB"),
         (("--model", _CONFIG, "--fits", "1MB"), "below the weights"),
+        (("--parameters", "0.5"), "--parameters: must be at least 1"),
+        (("--model", _CONFIG, "--store", "runs"), "--store: not read with --model; allowed: "),
+        (("--model", _CONFIG, "--batch-size", "9" * 14), "more bytes than can be counted"),
+        (
+            ("--model", _CONFIG, "--method", "prompt", "--length", "510"),
+            "more than the model's 512 positions; lower --length",
+        ),
         (("no-such-study",), "no-such-study"),
     ],
     ids=str,
@@ -262,40 +238,6 @@ def test_positions_that_begin_at_an_offset_are_counted(
         need_of(Configuration(str(config), batch_size=1, length=41))
 
 
-def test_a_method_that_does_not_fit_the_model_is_left_out_by_name(tmp_path: Path) -> None:
-    """The others are listed; commands can be pasted although the path has a space."""
-    folder = tmp_path / "my models"
-    folder.mkdir()
-    path = folder / "config.json"
-    tree = {"model_type": "gpt2", "n_embd": 32, "n_layer": 1, "n_head": 2, "vocab_size": 50}
-    path.write_text(json.dumps(tree))
-    fitted = fitting(Configuration(str(path), batch_size=4, length=16), 10**9)
-    assert {chosen.method for chosen, _ in fitted.found} == {"full", "lora", "head"}
-    assert list(fitted.left_out) == ["bottleneck"]
-    assert "GPT2" in fitted.left_out["bottleneck"]
-    words = shlex.split(fitted.found[0][0].command())
-    assert words[0] == "tuner"
-    assert json.loads(_run(*words[2:], "--json"))["trainable_parameters"]
-    assert any(line.startswith("left out: bottleneck: ") for line in fits_lines(fitted, 10**9))
-
-
-def test_checkpointing_that_saves_nothing_is_not_listed(config: Path) -> None:
-    """Under a head alone nothing is kept for backward that could be computed again."""
-    found = fitting(Configuration(str(config), batch_size=64, length=256), 10**9).found
-    ways = [(chosen.method, chosen.checkpointing) for chosen, _ in found]
-    assert ("full", True) in ways
-    assert ("head", False) in ways
-    assert ("head", True) not in ways
-
-
-def test_an_odd_batch_is_divided_down_to_one_row(config: Path) -> None:
-    """Nine rows become three, then one."""
-    wanted = Configuration(str(config), batch_size=9, length=256)
-    cap = need_of(wanted.but(batch_size=1, accumulation=9)).whole_bytes
-    (chosen, _), *_ = fitting(wanted, cap, methods=("full",)).found
-    assert (chosen.batch_size, chosen.accumulation) == (1, 9)
-
-
 def test_a_config_without_what_its_model_needs_is_one_line(tmp_path: Path) -> None:
     """T5 begins its decoder with a token that the config may not name."""
     tree = {"model_type": "t5", "d_model": 16, "d_ff": 32, "d_kv": 4, "num_layers": 1}
@@ -314,7 +256,7 @@ def test_a_model_without_sdpa_is_told_what_to_set(tmp_path: Path) -> None:
     path.write_text(json.dumps(tree))
     with pytest.raises(TunerError) as caught:
         need_of(Configuration(str(path)))
-    assert str(caught.value).endswith("yet (set train.attention: eager)")
+    assert str(caught.value).endswith("yet (say --attention eager)")
     assert need_of(Configuration(str(path), attention="eager"))
 
 
