@@ -188,7 +188,7 @@ def _store(kind: str, root: Path) -> Iterator[Store]:
         return
     from tests.postgres import postgres
 
-    with postgres() as server:
+    with postgres(durable=True) as server:
         yield Store(root, server.url())
 
 

@@ -142,7 +142,8 @@ def text(ways: Sequence[Way], costs: Sequence[Cost], command: str) -> Iterator[s
     yield "and in the rest, with claims, Optuna's storage, journal and outbox. Then those that the"
     yield "launcher works for it on a processor, while it is trained too, and those that the"
     yield "process which writes to MLflow (on SQLite) works meanwhile; and PostgreSQL's writing"
-    yield "transactions. Means of the last tenth of the trials, and of at least five.\n"
+    yield "transactions, each of which reaches the disk (`fsync`). Means of the last tenth of the"
+    yield "trials, and of at least five.\n"
     yield (
         "| trials and claims in | sampler | trials | ms besides training | sampler | the rest | "
         "ms of the launcher | ms for MLflow | transactions |"

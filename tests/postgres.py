@@ -16,10 +16,15 @@ USER = "tuner"
 
 
 class PostgresServer:
-    """A server with a data folder of its own. It runs as `postgres` where the tests are root."""
+    """A server with a data folder of its own. It runs as `postgres` where the tests are root.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        folder: Empty.
+        durable: Commits reach the disk, as on a server that is used.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool) -> None:
+        self._folder, self._durable = folder, durable
         self._programs = _programs()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -43,7 +48,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off"
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1"
+        options += f" -c fsync={'on' if self._durable else 'off'}"
         options += f" -c unix_socket_directories={self._folder}"
         log = str(self._folder / "server.log")
         self._run("pg_ctl", "start", "-w", "-t", "60", "-l", log, "-o", options)
@@ -71,12 +77,12 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[PostgresServer]:
+def postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
     """Give a running server; its files are gone afterwards."""
     # Not below pytest's folder, which the server's user cannot enter.
     folder = Path(tempfile.mkdtemp(prefix="tuner-postgres-"))
     try:
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, durable=durable)
         server.start()
         try:
             yield server

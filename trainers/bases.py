@@ -5,15 +5,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from trainers.errors import ConfigError
 from trainers.plugins import Plugin
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from trainers.contract import TrainSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,21 @@ class SourceFile:
 
 class Method(Plugin):
     """What is trained. Its knobs live in its own file and nowhere else."""
+
+    CHECKPOINTING: ClassVar[bool] = True
+    """Whether it can be trained under gradient checkpointing."""
+
+    def check(self, train: TrainSettings) -> None:
+        """Check how it is to be trained.
+
+        Raises:
+            ConfigError: It cannot be trained so.
+        """
+        if train.gradient_checkpointing and not self.CHECKPOINTING:
+            raise ConfigError(
+                f"train.gradient_checkpointing: true does not work with {self.kind} tuning; "
+                "allowed: false"
+            )
 
     @abstractmethod
     def apply(self, model: PreTrainedModel) -> nn.Module:

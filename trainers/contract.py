@@ -115,13 +115,13 @@ class RunSpec(Frozen):
     save: bool = False
     """Keep the trained weights in the run's folder."""
     ranks: int = Field(default=1, ge=1, strict=True)
-    """Processes that train together, each on a device of its own. An optimizer step sees
-    ranks x batch_size x gradient_accumulation rows."""
+    """Processes that train together; a step sees ranks x batch_size x gradient_accumulation."""
     deepspeed: _DeepSpeed | None = None
     """DeepSpeed's own JSON; `auto` stands where the other fields decide. None: without it."""
 
     @model_validator(mode="after")
-    def _deepspeed_agrees(self) -> RunSpec:
+    def _parts_agree(self) -> RunSpec:
+        self.method.check(self.train)
         if self.deepspeed is not None:
             check_deepspeed(self.deepspeed, self.train, ranks=self.ranks)
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from trainers.errors import ConfigError
+from trainers.errors import ConfigError, known
 
 if TYPE_CHECKING:
     from trainers.contract import TrainSettings
@@ -14,6 +14,10 @@ _AUTO = "auto"
 _STAGES = (0, 1, 2, 3)
 _OPTIMIZERS = {"adamw_torch_fused": "AdamW", "adamw_torch": "AdamW", "sgd": "SGD"}
 """Names of DeepSpeed's for ours."""
+_OPTIMIZER_PARAMS = ("lr", "betas", "eps", "weight_decay", "torch_adam", "adam_w_mode")
+"""Those that change no rule, or are checked."""
+_FIXED = {"gradient_allreduce_op": "mean", "managed_gradient_accumulation": True}
+"""What would train by another rule than a run without DeepSpeed does."""
 _AUTO_ON = {"enabled": _AUTO}
 _LEFT_OUT = {
     "train_micro_batch_size_per_gpu": _AUTO,
@@ -56,6 +60,9 @@ def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: 
         raise ConfigError(
             "deepspeed.scheduler: not allowed; train.schedule and train.warmup say it"
         )
+    for key, fixed in _FIXED.items():
+        if content.get(key, fixed) != fixed:
+            raise _wrong(key, content[key], str(fixed).lower())
     if "tensor_parallel" in content:
         raise ConfigError(
             "deepspeed.tensor_parallel: not allowed; each rank trains on its own rows"
@@ -71,9 +78,10 @@ def divides_parameters(content: Mapping[str, Any] | None) -> bool:
 def _check_places(content: Mapping[str, Any], stage: int, ranks: int) -> None:
     """Check where tensors are kept; DeepSpeed says it late, or lets what it does not do pass."""
     zero = content["zero_optimization"]
-    device = _get(zero, "offload_param.device")
-    if device not in (None, "cpu", "none"):
-        raise _wrong("zero_optimization.offload_param.device", device, "cpu, none")
+    for key in ("offload_optimizer", "offload_param"):
+        device = _get(zero, f"{key}.device")
+        if device not in (None, "cpu", "none"):
+            raise _wrong(f"zero_optimization.{key}.device", device, "cpu, none")
     for key, stages in (("offload_optimizer", _STAGES[1:]), ("offload_param", _STAGES[3:])):
         if zero.get(key) and stage not in stages:
             allowed = f"with stage {', '.join(map(str, stages))}"
@@ -99,6 +107,10 @@ def _check_precision(content: Mapping[str, Any], train: TrainSettings) -> None:
             raise _wrong(key, got, f"auto, true (train.precision is {kind})")
         elif train.precision != kind and got not in (_AUTO, None, False):
             raise _wrong(key, got, f"auto, false (train.precision is {train.precision})")
+    if _get(content, "torch_autocast.enabled"):
+        raise _wrong("torch_autocast.enabled", True, "false; train.precision says it")
+    if "data_types" in content:
+        raise ConfigError("deepspeed.data_types: not allowed; train.precision says it")
 
 
 def _check_optimizer(content: Mapping[str, Any], train: TrainSettings) -> None:
@@ -127,6 +139,11 @@ def _check_optimizer(content: Mapping[str, Any], train: TrainSettings) -> None:
         ("weight_decay", train.weight_decay, "train.weight_decay"),
     ):
         _agree(content, f"optimizer.params.{key}", value, said_by)
+    params = _get(content, "optimizer.params") or {}
+    for name in params.keys() - set(_OPTIMIZER_PARAMS):
+        raise _wrong(f"optimizer.params.{name}", params[name], known(_OPTIMIZER_PARAMS))
+    if params.get("adam_w_mode", True) is not True:
+        raise _wrong("optimizer.params.adam_w_mode", params["adam_w_mode"], f"true, as {same} is")
 
 
 def _agree(content: Mapping[str, Any], key: str, value: object, said_by: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from difflib import get_close_matches
 from typing import Any
@@ -44,7 +44,7 @@ def check_fields(content: Mapping[str, Any]) -> None:
         for name, value in section.items():
             # DeepSpeed passes over every field that is `auto`, whatever its name.
             if value == "auto" and name not in {*model.model_fields, *_fields(model, ())}:
-                raise ConfigError(f"deepspeed.{key}.{name}{_unknown(model, ())}")
+                raise ConfigError(f"deepspeed.{key}.{name}{_unknown(name, model, ())}")
         try:
             model(**section)
         except ValidationError as error:
@@ -59,9 +59,7 @@ def check_fields(content: Mapping[str, Any]) -> None:
     except Exception as error:  # it raises whatever its code stumbles over
         raise ConfigError(f"deepspeed: DeepSpeed refuses it: {_line(str(error))}") from error
     for key in content.keys() - noting.asked:
-        near = get_close_matches(key, noting.asked, 1)
-        allowed = f"nearest: {near[0]}" if near else f"known: {known(noting.asked, _MANY)}"
-        raise ConfigError(f"deepspeed.{key}: no such field; {allowed}")
+        raise ConfigError(f"deepspeed.{key}: no such field; {_instead(key, noting.asked)}")
 
 
 class _Noting(dict[str, Any]):
@@ -94,14 +92,19 @@ def _fault(error: ValidationError, model: type[BaseModel] | None = None) -> str:
     first = error.errors(include_url=False)[0]
     place = "".join(f".{part}" for part in first["loc"])
     if first["type"] == "extra_forbidden" and model is not None:
-        return f"{place}{_unknown(model, first['loc'][:-1])}"
+        return f"{place}{_unknown(str(first['loc'][-1]), model, first['loc'][:-1])}"
     message = _line(first["msg"].removeprefix("Assertion failed, ").removeprefix("Value error, "))
     got = "" if isinstance(first["input"], BaseModel) else f", got {first['input']!r}"
     return f"{place}: {message[0].lower()}{message[1:]}{got}"
 
 
-def _unknown(model: type[BaseModel], place: tuple[int | str, ...]) -> str:
-    return f": no such field; known: {known(_fields(model, place), _MANY)}"
+def _unknown(name: str, model: type[BaseModel], place: tuple[int | str, ...]) -> str:
+    return f": no such field; {_instead(name, _fields(model, place))}"
+
+
+def _instead(name: str, fields: Collection[str]) -> str:
+    near = get_close_matches(name, fields, 1)
+    return f"nearest: {near[0]}" if near else f"known: {known(fields, _MANY)}"
 
 
 def _fields(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:

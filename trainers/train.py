@@ -102,6 +102,8 @@ def _train(
     set_seed(spec.seeds.init)
     parts = _load(spec, workspace, meter)
     facts = environment() | {"precision": precision} | _data_facts(parts)
+    if workspace.frugal and facts["device"] == "cpu":
+        facts["malloc"] = "frees at once"
     facts["threads"] = str(workspace.threads)  # of the run, however many ranks share them
     emit(RunEvent(kind="start", time=time.time(), facts=facts))
     meter.switch("train")

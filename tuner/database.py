@@ -121,8 +121,26 @@ def name_database(url: str) -> str:
     parts = make_url(url)
     if parts.get_backend_name() == "sqlite":
         return f"database {parts.database}"
+    if not parts.host:
+        return f"PostgreSQL on this machine's socket, database {parts.database or 'of the user'}"
     port = f":{parts.port}" if parts.port else ""
-    return f"PostgreSQL {parts.host or ''}{port}/{parts.database or ''}"
+    return f"PostgreSQL {parts.host}{port}/{parts.database or ''}"
+
+
+def reach(url: str) -> None:
+    """Make sure that a server answers, before anything is written.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    if url.startswith("sqlite"):
+        return
+    with explained(url):
+        engine = create_engine(url, **engine_options(url))
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from trainers.errors import BadFile, ConfigError, known
 from tuner.shipped import shipped_folder
 
 _NONE = "none"
+_DEEPEST = 20
 _KINDS = ("optimizer state", "gradients", "parameters")
 """What ZeRO divides among the ranks, stage by stage."""
 _PURPOSES = {
@@ -105,12 +106,14 @@ def ask_deepspeed(contents: Sequence[Mapping[str, Any]]) -> list[str]:
 def _read(path: str) -> dict[str, Any]:
     try:
         content = json.loads(
-            Path(path).read_text(encoding="utf-8"), object_pairs_hook=_keys_that_stand_once
+            Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_keys_that_stand_once
         )
     except FileNotFoundError as error:
         raise BadFile(f"{path}: no such file") from error
     except OSError as error:
         raise BadFile(f"{path}: cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise BadFile(f"{path}: nested too deeply") from error
     except ValueError as error:
         reason = str(error).splitlines()[0]
         raise BadFile(f"{path}: cannot be read as JSON: {reason}") from error
@@ -132,6 +135,8 @@ def _keys_that_stand_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_json(value: object, place: str) -> None:
     """Check that a value is one that JSON has: YAML has dates, and both read NaN."""
+    if place.count(".") > _DEEPEST:
+        raise ConfigError(f"{place[:40]}...: nested too deeply")
     if isinstance(value, Mapping):
         for key, inner in value.items():
             _check_json(inner, f"{place}.{key}" if place else str(key))

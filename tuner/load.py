@@ -132,6 +132,8 @@ def _read(path: Path) -> object:
         tree: object = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from error
     except yaml.YAMLError as error:

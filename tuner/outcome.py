@@ -43,6 +43,8 @@ class Order:
     """Other launchers may write to its group."""
     searched: bool = False
     """It is a trial's, or confirms one."""
+    title: str = ""
+    """Names the run for people."""
 
     def fulfilled_by(self, outcome: Outcome, *, fresh: bool = False) -> bool:
         """Say whether an earlier outcome stands for this run.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from collections import defaultdict
@@ -21,6 +22,8 @@ from tuner.outcome import Order, Outcome, claim_of, read_outcome
 from tuner.retry import retry_params, smaller
 from tuner.store import Store
 from tuner.trackers import Tracker
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,7 @@ class Recorder:
         folder = self.store.run_dir(order.spec.digest())
         tried = self._try(order, order.spec, run_id, watch)
         while tried.next is not None:
+            _logger.warning("%s: %s", order.title, tried.outcome.reason)
             self.tracker.close_run(run_id, state="killed", reason=tried.outcome.reason)
             extra = retry_params(order.spec, tried.next)
             run_id = self.tracker.open_run(order.group_id, order.spec, adopt=False, extra=extra)

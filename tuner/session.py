@@ -171,9 +171,7 @@ class Session:
         notify(state=outcome.state, reason=reason, reused=recorded.reused, **own)
         if outcome.state == "failed":
             with self._lock:
-                self.failures.append(
-                    f"{made.cell.label}, {made.phase}, seed {spec.seeds.init}: {outcome.reason}"
-                )
+                self.failures.append(f"{_title(made, spec)}: {outcome.reason}")
         return recorded
 
     def model_folder(self, spec: RunSpec) -> Path:
@@ -215,7 +213,12 @@ def _order(made: Configuration, spec: RunSpec) -> Order:
         made.cell.data.get(spec.seeds.data, {}),
         shared=made.shared,
         searched=made.trial is not None,
+        title=_title(made, spec),
     )
+
+
+def _title(made: Configuration, spec: RunSpec) -> str:
+    return f"{made.cell.label}, {made.phase}, seed {spec.seeds.init}"
 
 
 def _group_claim(made: Configuration) -> str:

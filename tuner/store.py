@@ -15,6 +15,7 @@ STORE = Path("mlruns")
 """Folder that keeps everything unless the user says otherwise."""
 DATA_DIR = Path.home() / ".cache" / "tuner" / "data"
 """Where task files are kept unless the user says otherwise."""
+_ADDRESS = re.compile(r"[\w+]+:/")
 _POSTGRES = re.compile(r"postgres(ql)?(\+psycopg)?://", re.IGNORECASE)
 
 
@@ -81,10 +82,13 @@ def find_store(store: str | Path | Store, files: str | Path | None = None) -> St
         return store
     if store == "":
         raise ConfigError("--store: names a folder or postgresql://user@host/database, got ''")
+    if _ADDRESS.match(str(files or "")):
+        scheme = str(files).partition(":")[0]
+        raise ConfigError(f"--files: names a folder, got {scheme}:; --store takes an address")
     if _POSTGRES.match(str(store)):
         _check_address(str(store))
         return Store(Path(files or STORE), str(store))
-    if re.match(r"[\w+]+:/", str(store)):
+    if _ADDRESS.match(str(store)):
         scheme = str(store).partition(":")[0]
         raise ConfigError(
             f"--store: a study is kept in a folder or in PostgreSQL (postgresql://...), got "

@@ -14,7 +14,7 @@ from trainers.tasks.load import load_task
 from tuner.claims import Claims
 from tuner.config import StudyConfig
 from tuner.confirm import confirm
-from tuner.database import Patience, explained, name_database, opening
+from tuner.database import Patience, explained, name_database, opening, reach
 from tuner.ending import Ending
 from tuner.executors import Executor, make_executor
 from tuner.launchers import Launcher
@@ -70,7 +70,7 @@ def run_study(
     cells = plan(config, check_inputs(config, data_dir))
     executor = make_executor(config.executor, ranks=config.most_ranks())
     check_weights(cells, executor.compute)
-    place.make()
+    _make(place)
     _warm_up(executor, tracking, place)
     ending = Ending(executor)
     with opening(place.root, place.database_url):
@@ -114,6 +114,12 @@ def _told(tracker: Tracker) -> Iterator[None]:
             tracker.catch_up()
         raise
     tracker.settle()
+
+
+def _make(place: Store) -> None:
+    """Make the store's folder, once its database has answered."""
+    reach(place.database_url)
+    place.make()
 
 
 def _warm_up(executor: Executor, tracking: str | Tracker | None, place: Store) -> None:

@@ -26,6 +26,24 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"optimizer": {"type": "Lamb"}}, {}, r"optimizer\.type: got 'Lamb'; allowed: AdamW"),
     ({}, {"optimizer": "adafactor"}, r"train\.optimizer: got adafactor; allowed.*: adamw.*, sgd"),
     ({"optimizer": {"type": "AdamW", "params": {"lr": 1.0}}}, {}, r"params\.lr: got 1\.0"),
+    (
+        {"optimizer": {"type": "AdamW", "params": {"adam_w_mode": False}}},
+        {},
+        r"optimizer\.params\.adam_w_mode: got False; allowed: true, as AdamW is",
+    ),
+    (
+        {"optimizer": {"type": "SGD", "params": {"momentum": 0.9}}},
+        {"optimizer": "sgd"},
+        r"optimizer\.params\.momentum: got 0\.9; allowed: .*weight_decay",
+    ),
+    (
+        {"torch_autocast": {"enabled": True}},
+        {"precision": "fp32"},
+        r"torch_autocast\.enabled: got True; allowed: false; train\.precision says it",
+    ),
+    ({"data_types": {"grad_accum_dtype": "bf16"}}, {}, r"data_types: not allowed; train\.prec"),
+    ({"gradient_allreduce_op": "sum"}, {}, r"allreduce_op: got 'sum'; allowed: mean"),
+    ({"managed_gradient_accumulation": False}, {}, r"accumulation: got False; allowed: true"),
     ({"scheduler": {"type": "WarmupLR"}}, {}, r"scheduler: not allowed; train\.schedule"),
     ({"tensor_parallel": {"autotp_size": 2}}, {}, r"tensor_parallel: not allowed; each rank"),
     ({"zero_optimization": {"stage": 4}}, {}, r"stage: got 4; allowed: 0, 1, 2, 3"),
@@ -35,6 +53,11 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         {"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}}},
         {"optimizer": "sgd"},
         r"zero_force_ds_cpu_optimizer: got True; allowed: false, with sgd",
+    ),
+    (
+        {"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "nvme"}}},
+        {},
+        r"offload_optimizer\.device: got 'nvme'; allowed: cpu, none",
     ),
     (
         {"zero_optimization": {"stage": 3, "offload_param": {"device": "nvme"}}},

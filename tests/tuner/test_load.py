@@ -120,6 +120,12 @@ BAD = [
         {"train.learning_rate": {"float": [1e-2, 1e-4]}},
         r"arms\.full\.space\.train\.learning_rate: the lower end must be below",
     ),
+    (
+        "arms/head",
+        {"method": "prefix", "train": {"gradient_checkpointing": True}},
+        r"study: arms\.head\.train\.gradient_checkpointing: true does not work with prefix "
+        r"tuning; allowed: false",
+    ),
     ("max_failures", "many", r"max_failures: .*valid integer.*got 'many'"),
     ("save", "all", r"save: .*'none', 'best' or 'confirm', got 'all'"),
 ]

@@ -45,7 +45,10 @@ def test_a_study_spreads_over_nodes_and_gives_the_same_numbers(
 
 
 def test_runs_of_a_killed_node_are_done_elsewhere_once(
-    ray_cluster: RayCluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ray_cluster: RayCluster,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The lost run is shown as killed; each run is finished once, each event kept once."""
     epochs = 20  # long enough for the node to be killed in the middle
@@ -64,6 +67,7 @@ def test_runs_of_a_killed_node_are_done_elsewhere_once(
     finally:
         ray_cluster.add("two")
     assert killed.is_set()
+    assert "; done again" in caplog.text
     assert "raylet" not in "".join(capfd.readouterr())
     assert outcome == StudyOutcome(failures=(), unfinished=())
     runs = tracker.runs("toy-study")

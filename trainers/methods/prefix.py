@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 class Prefix(PeftMethod):
     """Prepend trained keys and values in every attention layer (Li and Liang 2021).
 
-    It does not work under gradient checkpointing: the first training step says so.
+    Under gradient checkpointing transformers would drop them without an error.
     """
 
+    CHECKPOINTING: ClassVar[bool] = False
     kind: Literal["prefix"] = "prefix"
     """File name of the plug-in."""
     virtual_tokens: int = Field(default=20, ge=1)

@@ -223,5 +223,6 @@ def ui(
     from tuner.store import folder_of
     from tuner.trackers.ui import serve_ui
 
+    listen_to_termination()
     typer.echo(f"MLflow UI: http://127.0.0.1:{port} (Ctrl-C ends it)")
     serve_ui(folder_of(store, files), port)

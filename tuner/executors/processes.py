@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import psutil
+
 from trainers.contract import Emit, RunEvent, RunResult
 from trainers.errors import LostRank, OutOfMemory, RunFailed
 from trainers.out_of_memory import dying_words
@@ -88,11 +90,23 @@ def kill(process: BaseProcess) -> None:
     pid = process.pid
     if pid is None:
         return
+    started = _started_by(pid) if process.is_alive() else []
     try:
         os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    for child in started:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
+def _started_by(pid: int) -> list[psutil.Process]:
+    """List what a process has started: compilers, say, each of which makes a group of its own."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _failure(kind: str, text: str, detail: str) -> RunFailed:

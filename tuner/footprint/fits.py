@@ -84,7 +84,13 @@ def _by_stage(wanted: Configuration) -> Iterator[Configuration]:
 
 def _of_stage(wanted: Configuration, cap: int, watch: Watch) -> list[Fit]:
     """Return what fits without checkpointing, and with it where that makes a difference."""
-    plain, again = (_largest(wanted.but(checkpointing=on), cap, watch) for on in (False, True))
+    plain = _largest(wanted.but(checkpointing=False), cap, watch)
+    try:
+        again = _largest(wanted.but(checkpointing=True), cap, watch)
+    except ConfigError as error:
+        if not str(error).startswith("--checkpointing"):
+            raise
+        again = None
     if plain and again and plain[0].batch_size == again[0].batch_size:
         saves = again[1].whole_bytes < _WORTH * plain[1].whole_bytes
         again = again if saves else None

@@ -21,6 +21,7 @@ _OPTIONS = {
     "train.optimizer": "--optimizer",
     "train.gradient_accumulation": "--accumulation",
     "train.attention": "--attention",
+    "train.gradient_checkpointing": "--checkpointing",
     "model": "--model",
     "method": "--method",
     "ranks": "--ranks",
@@ -28,6 +29,8 @@ _OPTIONS = {
 _WORDS = {
     "model.id:": "--model",
     "method.kind:": "--method:",
+    "train.gradient_checkpointing: true": "--checkpointing:",
+    "; allowed: false": "",
     "train.max_length": "--length",
     "set train.attention: eager": "say --attention eager",
     " or method.virtual_tokens": "",

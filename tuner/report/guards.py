@@ -103,6 +103,10 @@ def _hardware(run: RunRecord) -> str:
     return f"{name}, {threads} threads" if name and threads else name
 
 
+def _allocation(run: RunRecord) -> str:
+    return run.facts.get("malloc") or "keeps blocks"
+
+
 def _precision(run: RunRecord) -> str:
     return run.facts.get("precision", "")
 
@@ -117,4 +121,5 @@ _FACTS: dict[str, Callable[[RunRecord], str]] = {
     "packages": _packages,
     "precision": _precision,
     "hardware": _hardware,
+    "malloc, which frees at once under a memory_cap": _allocation,
 }

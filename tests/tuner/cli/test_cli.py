@@ -185,6 +185,12 @@ BAD_COMMANDS = [
     (["run-study", "no-data.yaml"], "fetch-data"),
     (["run-study", "study.yaml", "--store", "study.yaml"], "not a folder that can be written to"),
     (["run-study", "study.yaml", "--store", ""], "names a folder or postgresql://"),
+    (["run-study", "study.yaml", "--files", "postgresql://a:b@c/d"], "a folder, got postgresql:;"),
+    (
+        ["run-study", "study.yaml", "--store", "postgresql://"],
+        "PostgreSQL on this machine's socket",
+    ),
+    (["validate", "deep.yaml"], "deep.yaml: nested too deeply"),
     (["validate", "bad-name.yaml"], "got '../up'"),
     (["validate", "low-cap.yaml"], "memory_cap: got 9 kB, less than the weights alone of"),
     (["report", "quickstart"], "no studies here yet"),
@@ -206,6 +212,7 @@ def test_the_users_errors_have_exit_code_two_and_no_traceback(
     """One line on stderr that says what and what is allowed; nothing is written."""
     write_study(tmp_path)
     (tmp_path / "bad-name.yaml").write_text(yaml.safe_dump(toy_tree(name="../up")))
+    (tmp_path / "deep.yaml").write_text(f"name: {'[' * 5000}")
     (tmp_path / "low-cap.yaml").write_text(yaml.safe_dump(toy_tree(memory_cap="9kB")))
     (tmp_path / "no-data.yaml").write_text(yaml.safe_dump(toy_tree(tasks=["acl_sup"])))
     done = tuner(*words, cwd=tmp_path, TUNER_DATA_DIR=str(tmp_path / "nothing"))

@@ -6,11 +6,14 @@ import ctypes
 import multiprocessing
 import os
 import resource
+import subprocess
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tests.launchers import wait_until
 from trainers.errors import OutOfMemory, RunFailed
 from tuner.executors.processes import end, follow
 
@@ -51,3 +54,25 @@ def test_a_process_that_aborts_for_memory_is_told_from_one_that_aborts(
         assert caught.value.during == "load"
     else:
         assert "SIGABRT" in caught.value.reason
+
+
+def compile_something(log: str, sender: Connection) -> None:
+    """Start what starts a group of its own, as ninja does for each compiler."""
+    os.setpgid(0, 0)
+    shell = subprocess.Popen(["sh", "-c", "sleep 600 & wait"], process_group=0)
+    sender.send(shell.pid)
+    shell.wait()
+
+
+def test_what_a_rank_has_started_ends_with_it(tmp_path: Path) -> None:
+    """Also in groups of their own."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=compile_something, args=("", sender))
+    process.start()
+    shell = psutil.Process(receiver.recv())
+    wait_until(shell.children)
+    started = [shell, *shell.children()]
+    end([process], at_once=True)
+    _, alive = psutil.wait_procs(started, timeout=5)
+    assert alive == []

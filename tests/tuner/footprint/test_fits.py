@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.tuner.footprint.commands import predict
+from trainers.errors import ConfigError
 from tuner.cli.memory import fits_lines
 from tuner.footprint import Configuration, fitting, need_of
 
@@ -80,6 +81,15 @@ def test_a_method_that_is_named_is_tried_alone(config: Path) -> None:
     rows = json.loads(predict(*options, "--method", "ia3", "--json"))["fits"]
     assert {row["method"] for row in rows} == {"ia3"}
     assert "name one with --method" in predict(*options, "--method", "ia3")
+
+
+def test_a_method_that_bears_no_checkpointing_is_listed_without(config: Path) -> None:
+    """Prefix tuning; asked for on its own it is refused in the options' words."""
+    wanted = Configuration(str(config), method="prefix", batch_size=8, length=16)
+    ways = [chosen.checkpointing for chosen, _ in fitting(wanted, 10**9, methods=["prefix"]).found]
+    assert ways == [False]
+    with pytest.raises(ConfigError, match=r"^--checkpointing: does not work with prefix tuning$"):
+        need_of(wanted.but(checkpointing=True))
 
 
 def test_a_method_of_which_nothing_fits_is_said(config: Path) -> None:
