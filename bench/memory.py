@@ -77,6 +77,7 @@ def measured_section(found: Sequence[Cell]) -> Iterator[str]:
     whole = [cell for cell in found if cell.resident]
     constant = f"{found[0].framework / GB:.2f} GB"
     resident, growth = ([c.resident_error for c in whole], [c.growth_error for c in whole])
+    left = [c.resident - c.predicted - c.baseline for c in whole]
     yield ""
     yield f"## Against the CPU allocator's own record: {len(found)} real runs"
     yield ""
@@ -90,7 +91,8 @@ def measured_section(found: Sequence[Cell]) -> Iterator[str]:
     yield f"  {_spread(resident)}. VmHWM also counts the pages of"
     yield "  library files, which the kernel can take back, so a cap leaves them out. With"
     yield "  what the process held before it had a model, such pages among it, in the constant's"
-    yield f"  place: {_spread(growth)}. What is left is malloc's, which no trace of tensors has."
+    yield f"  place: {_spread(growth)}, {statistics.fmean(left) / 1e6:.0f} MB: pages that training"
+    yield "  touches first, and what malloc keeps. No trace of tensors has those."
     yield ""
     columns = "model | method | batch x length | checkpointing | precision | else | predicted MB"
     yield f"| {columns} | allocator MB | error | VmHWM MB | error |"
