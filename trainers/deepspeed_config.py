@@ -140,6 +140,8 @@ def _check_optimizer(content: Mapping[str, Any], train: TrainSettings) -> None:
     ):
         _agree(content, f"optimizer.params.{key}", value, said_by)
     params = _get(content, "optimizer.params") or {}
+    if not isinstance(params, Mapping):
+        raise _wrong("optimizer.params", params, "a mapping")
     for name in params.keys() - set(_OPTIMIZER_PARAMS):
         raise _wrong(f"optimizer.params.{name}", params[name], known(_OPTIMIZER_PARAMS))
     if params.get("adam_w_mode", True) is not True:

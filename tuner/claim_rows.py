@@ -94,11 +94,14 @@ class ClaimRows:
 
     def complete_and_take(self, name: str, content: str, wanted: Sequence[str]) -> bool:
         """Complete one and take new ones, in one step; False where it has not been done now."""
-        with contextlib.suppress(IntegrityError), self.engine.begin() as connection:
-            self._sweep(connection)
-            for new in wanted:
-                connection.execute(self._new(new))
-            return connection.execute(self._completed(name, content)).rowcount == 1
+        with contextlib.suppress(IntegrityError):
+            with self.engine.begin() as connection:
+                swept = self._sweep(connection)
+                for new in wanted:
+                    connection.execute(self._new(new))
+                done = connection.execute(self._completed(name, content)).rowcount == 1
+            self._forget(swept)
+            return done
         return False
 
     def release(self, name: str) -> None:
@@ -114,14 +117,20 @@ class ClaimRows:
     def sweep(self) -> None:
         """Delete what has been dropped."""
         with self.engine.begin() as connection:
-            self._sweep(connection)
+            swept = self._sweep(connection)
+        self._forget(swept)
 
-    def _sweep(self, connection: Connection) -> None:
-        # Should the step fail, rows stay that do no harm: nobody asks for them.
-        names = [self._dropped.pop() for _ in range(len(self._dropped))]
+    def _sweep(self, connection: Connection) -> list[str]:
+        names = list(self._dropped)
         if names:
             mine = (_CLAIMS.c.study == self.study, self._is_mine(), _CLAIMS.c.name.in_(names))
             connection.execute(delete(_CLAIMS).where(*mine))
+        return names
+
+    def _forget(self, swept: Sequence[str]) -> None:
+        for name in swept:
+            with contextlib.suppress(ValueError):  # another thread has swept it too
+                self._dropped.remove(name)
 
     def _new(self, name: str) -> Insert:
         row = {"study": self.study, "name": name, "version": 0, **self._mine(HELD)}

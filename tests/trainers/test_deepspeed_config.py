@@ -44,6 +44,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"data_types": {"grad_accum_dtype": "bf16"}}, {}, r"data_types: not allowed; train\.prec"),
     ({"gradient_allreduce_op": "sum"}, {}, r"allreduce_op: got 'sum'; allowed: mean"),
     ({"managed_gradient_accumulation": False}, {}, r"accumulation: got False; allowed: true"),
+    ({"optimizer": {"type": "AdamW", "params": [1]}}, {}, r"params: got \[1\]; allowed: a map"),
     ({"scheduler": {"type": "WarmupLR"}}, {}, r"scheduler: not allowed; train\.schedule"),
     ({"tensor_parallel": {"autotp_size": 2}}, {}, r"tensor_parallel: not allowed; each rank"),
     ({"zero_optimization": {"stage": 4}}, {}, r"stage: got 4; allowed: 0, 1, 2, 3"),
