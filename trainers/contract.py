@@ -112,8 +112,8 @@ class RunSpec(Frozen):
     """Validation metric that picks the epoch; `loss` is minimised, all others maximised."""
     read_test: bool = False
     """Score the test split once, at the end. Only confirm runs do."""
-    save: bool = False
-    """Keep the trained weights in the run's folder."""
+    save: bool | str = False
+    """Keep the trained weights in the run's folder; a text names the study that keeps them."""
     ranks: int = Field(default=1, ge=1, strict=True)
     """Processes that train together; a step sees ranks x batch_size x gradient_accumulation."""
     deepspeed: _DeepSpeed | None = None

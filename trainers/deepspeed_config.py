@@ -14,8 +14,15 @@ _AUTO = "auto"
 _STAGES = (0, 1, 2, 3)
 _OPTIMIZERS = {"adamw_torch_fused": "AdamW", "adamw_torch": "AdamW", "sgd": "SGD"}
 """Names of DeepSpeed's for ours."""
-_OPTIMIZER_PARAMS = ("lr", "betas", "eps", "weight_decay", "torch_adam", "adam_w_mode")
-"""Those that change no rule, or are checked."""
+_OPTIMIZER_PARAMS = ("lr", "betas", "eps", "weight_decay", "torch_adam")
+"""Those that are checked, or change no rule."""
+_NEUTRAL = {"adam_w_mode": True, "bias_correction": True, "amsgrad": False, "momentum": 0.0}
+"""Those that change none at these values."""
+_RULES = (
+    *("amp", "compression_training", "curriculum_learning", "data_efficiency", "eigenvalue"),
+    "progressive_layer_drop",
+)
+"""Sections that train by another rule than a run without DeepSpeed does."""
 _FIXED = {"gradient_allreduce_op": "mean", "managed_gradient_accumulation": True}
 """What would train by another rule than a run without DeepSpeed does."""
 _AUTO_ON = {"enabled": _AUTO}
@@ -56,6 +63,17 @@ def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: 
         _agree(content, key, value, said_by)
     _check_precision(content, train)
     _check_optimizer(content, train)
+    _check_rules(content)
+    _check_places(content, stage, ranks)
+
+
+def divides_parameters(content: Mapping[str, Any] | None) -> bool:
+    """Say whether a config has ZeRO-3 divide the parameters among the ranks."""
+    return content is not None and _get(content, "zero_optimization.stage") == _STAGES[-1]
+
+
+def _check_rules(content: Mapping[str, Any]) -> None:
+    """Refuse what the run's own settings say, and what would train by another rule."""
     if "scheduler" in content:
         raise ConfigError(
             "deepspeed.scheduler: not allowed; train.schedule and train.warmup say it"
@@ -63,16 +81,14 @@ def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: 
     for key, fixed in _FIXED.items():
         if content.get(key, fixed) != fixed:
             raise _wrong(key, content[key], str(fixed).lower())
+    for key in _RULES:
+        section = content.get(key)
+        if section and (not isinstance(section, Mapping) or section.get("enabled", True)):
+            raise ConfigError(f"deepspeed.{key}: not allowed; it trains by another rule")
     if "tensor_parallel" in content:
         raise ConfigError(
             "deepspeed.tensor_parallel: not allowed; each rank trains on its own rows"
         )
-    _check_places(content, stage, ranks)
-
-
-def divides_parameters(content: Mapping[str, Any] | None) -> bool:
-    """Say whether a config has ZeRO-3 divide the parameters among the ranks."""
-    return content is not None and _get(content, "zero_optimization.stage") == _STAGES[-1]
 
 
 def _check_places(content: Mapping[str, Any], stage: int, ranks: int) -> None:
@@ -107,9 +123,9 @@ def _check_precision(content: Mapping[str, Any], train: TrainSettings) -> None:
             raise _wrong(key, got, f"auto, true (train.precision is {kind})")
         elif train.precision != kind and got not in (_AUTO, None, False):
             raise _wrong(key, got, f"auto, false (train.precision is {train.precision})")
-    if _get(content, "torch_autocast.enabled"):
-        raise _wrong("torch_autocast.enabled", True, "false; train.precision says it")
-    if "data_types" in content:
+    if autocast := _get(content, "torch_autocast.enabled"):
+        raise _wrong("torch_autocast.enabled", autocast, "false; train.precision says it")
+    if content.get("data_types"):
         raise ConfigError("deepspeed.data_types: not allowed; train.precision says it")
 
 
@@ -143,9 +159,10 @@ def _check_optimizer(content: Mapping[str, Any], train: TrainSettings) -> None:
     if not isinstance(params, Mapping):
         raise _wrong("optimizer.params", params, "a mapping")
     for name in params.keys() - set(_OPTIMIZER_PARAMS):
-        raise _wrong(f"optimizer.params.{name}", params[name], known(_OPTIMIZER_PARAMS))
-    if params.get("adam_w_mode", True) is not True:
-        raise _wrong("optimizer.params.adam_w_mode", params["adam_w_mode"], f"true, as {same} is")
+        if name not in _NEUTRAL:
+            raise _wrong(f"optimizer.params.{name}", params[name], known(_OPTIMIZER_PARAMS))
+        if params[name] != _NEUTRAL[name]:
+            raise _wrong(f"optimizer.params.{name}", params[name], str(_NEUTRAL[name]).lower())
 
 
 def _agree(content: Mapping[str, Any], key: str, value: object, said_by: str) -> None:

@@ -116,6 +116,8 @@ class ClaimRows:
 
     def sweep(self) -> None:
         """Delete what has been dropped."""
+        if not self._dropped:
+            return
         with self.engine.begin() as connection:
             swept = self._sweep(connection)
         self._forget(swept)

@@ -68,6 +68,7 @@ class Claims:
         """Give up what is held, and leave. Where the database is away, silence will tell."""
         with contextlib.suppress(Outage):
             self._rows.sweep()
+        with contextlib.suppress(Outage):
             self.launcher.close()
 
     def take(
@@ -171,9 +172,16 @@ class Claims:
 
     def _let_in(self, name: str, held: Exclusive) -> None:
         self.launcher.check()
-        if not self._rows.complete_and_take(name, held.note, held.wanted):
-            # It was done before the connection was lost, or this launcher was taken for dead.
-            self.launcher.check_now()
+        if self._rows.complete_and_take(name, held.note, held.wanted):
+            return
+        self.launcher.check_now()
+        row = self._rows.read(name)
+        if row is None or row.owner != self.launcher.name or row.state != HELD:
+            return  # it was done before the connection was lost
+        for wanted in held.wanted:  # a row of that name has been left by somebody
+            if self._take(wanted, lambda content, fresh: False, new=False) is None:
+                raise LauncherReplaced
+        self._complete(name, held.note)
 
 
 @dataclass

@@ -63,6 +63,16 @@ class Order:
         return all(facts.get(f"data.{split}") == digest for split, digest in self.data.items())
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """A run's outcome, and whether it stood there already."""
+
+    outcome: Outcome
+    reused: bool
+    elsewhere: bool = False
+    """Another living launcher did it, and tracks it."""
+
+
 def claim_of(digest: str) -> str:
     """Name the claim on a run."""
     return f"run {digest}"

@@ -38,6 +38,11 @@ class Cell:
         """Whether the arm has a space."""
         return bool(self.study.arms[self.arm].space)
 
+    @property
+    def keeper(self) -> str | bool:
+        """What a confirm run's `save` says: with a model to keep, it is this study's alone."""
+        return self.study.name if self.study.save != "none" else False
+
     def fingerprint(self) -> str:
         """Return 12 hex digits that change with anything that would change the search.
 
@@ -66,7 +71,7 @@ class Cell:
         spec = self.study.spec(
             task=self.task, model=self.model, arm=self.arm, seeds=seeds, point=point
         )
-        save = confirm and self.study.save != "none"
+        save = self.keeper if confirm else False
         return spec.model_copy(update={"read_test": confirm, "save": save})
 
 

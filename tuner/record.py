@@ -18,22 +18,12 @@ from tuner.claims import Claims
 from tuner.executors import Executor, RunInterrupted, RunLost
 from tuner.journal import Journal, read_journal, write_whole
 from tuner.memory_cap import MemoryForecast, refused
-from tuner.outcome import Order, Outcome, claim_of, read_outcome
+from tuner.outcome import Order, Outcome, Recorded, claim_of, read_outcome
 from tuner.retry import retry_params, smaller
 from tuner.store import Store
 from tuner.trackers import Tracker
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A run's outcome, and whether it stood there already."""
-
-    outcome: Outcome
-    reused: bool
-    elsewhere: bool = False
-    """Another living launcher did it, and tracks it."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +86,13 @@ class Recorder:
             if taken.by == "living" and outcome.owner == order.owner:
                 return Recorded(outcome, reused=True, elsewhere=True)
             self._track(order, outcome, watch)
-            return Recorded(outcome, reused=True)
+            return Recorded(self._foreseen(order, outcome), reused=True)
+
+    def _foreseen(self, order: Order, outcome: Outcome) -> Outcome:
+        """Return a reused outcome with how far it is over this study's cap, not its maker's."""
+        folder = self.store.run_dir(order.spec.digest())
+        excess = self.memory.before(order.spec, self._workspace(folder)).excess_bytes
+        return outcome.model_copy(update={"excess_bytes": excess})
 
     def _hold(self, order: Order, watch: Emit) -> Recorded:
         """Reuse the outcome in the run's folder, or do the run; then say so in the claim."""
@@ -108,20 +104,21 @@ class Recorder:
         else:
             run_id = self.tracker.open_run(order.group_id, order.spec, adopt=False)
             outcome = self._do(order, run_id, watch)
-        return Recorded(outcome, reused)
+        return Recorded(self._foreseen(order, outcome) if reused else outcome, reused)
 
     @contextmanager
     def _completed(self, order: Order, outcome: Outcome) -> Iterator[None]:
         """Say in the claim what came out of a run, around telling the tracker.
 
         Launchers that share the group take what the tracker shows as running for abandoned once
-        the claim says that it is done; else the claim, which may be lost, comes first.
+        the claim says that it is done, and another study does again, in the same folder, what has
+        not finished. Else the claim, which may be lost, comes first.
 
         Raises:
             LauncherReplaced: Another launcher has taken the run over.
         """
         claim, content = claim_of(order.spec.digest()), outcome.model_dump_json()
-        if order.shared:
+        if order.shared or outcome.result is None:
             self.claims.keep(claim)
             yield
             self.claims.complete(claim, content)

@@ -21,10 +21,7 @@ from tuner.session import Configuration, Session
 from tuner.sizes import show_bytes
 from tuner.threads import map_threads
 from tuner.trackers import RunState, aggregate
-from tuner.trials import REASON, Best, best_of, stand
-
-MEMORY_CAP = "memory_cap"
-"""Constraint of a trial: the bytes by which its predicted memory is over the study's cap."""
+from tuner.trials import MEMORY_CAP, REASON, Best, best_of, stand
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from tuner.claims import Claims
 from tuner.database import Outage
 from tuner.ending import Ending
 from tuner.executors import RunInterrupted
-from tuner.outcome import Order, Outcome, claim_of
+from tuner.outcome import Order, Outcome, Recorded, claim_of
 from tuner.plan import Cell, Phase
 from tuner.progress import RunNotice, Watch
-from tuner.record import Recorded, Recorder
+from tuner.record import Recorder
 from tuner.retry import said_of
 from tuner.trackers import Group, RunState
 

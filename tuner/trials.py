@@ -11,6 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 from tuner.plan import Cell
 from tuner.space import Value
 
+MEMORY_CAP = "memory_cap"
+"""Constraint of a trial: the bytes by which its predicted memory is over the study's cap."""
 REASON = "reason"
 """User attribute of a trial that was told to have failed or been pruned."""
 
@@ -24,11 +26,14 @@ class Best:
 
 
 def best_of(study: optuna.Study, cell: Cell) -> Best | None:
-    """Choose among the completed trials of the budget: on several aims, the Pareto set's first."""
+    """Choose among the completed trials of the budget: on several aims, the Pareto set's first.
+
+    One that is over the study's cap was done by a study with another.
+    """
     done = [
         t
         for t in budgeted(study.get_trials(deepcopy=False), cell)
-        if t.state is TrialState.COMPLETE
+        if t.state is TrialState.COMPLETE and t.constraints.get(MEMORY_CAP, 0.0) <= 0
     ]
     if not done:
         return None

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, update
 
 from tests.postgres import PostgresServer, postgres
+from tuner.claim_rows import ClaimRows
 from tuner.claims import Claims, Taken
 from tuner.database import Outage, Patience, engine_options, tell_outages
 from tuner.launchers import LAUNCHERS, Launcher, LauncherReplaced
@@ -227,6 +228,35 @@ def test_to_let_others_in_may_be_repeated(launch: Open) -> None:
     claims.launcher._closed.clear()  # it wakes up
     with pytest.raises(LauncherReplaced):
         claims._let_in("door", held)
+
+
+def test_a_row_that_was_left_is_taken_over_with_what_is_wanted(launch: Open) -> None:
+    """As by a launcher that was killed, of a search that was deleted and begun anew."""
+    gone, claims, other = launch(), launch(), launch()
+    assert gone.take("trial 0") is not None
+    die_elsewhere(gone, silent=True)
+    with claims.exclusive("door") as held:
+        held.wanted.append("trial 0")
+    assert other.take("trial 0") is None
+    assert claims.held() == {"trial 0"}
+    assert other.take("door") is not None
+
+
+def test_a_launcher_leaves_although_nothing_can_be_deleted(
+    launch: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database goes away at the very end, and comes back for the process that lives on."""
+    claims, other = launch(), launch()
+    assert claims.take("trial 0") is not None
+    claims.drop("trial 0")
+
+    def sweep(rows: ClaimRows) -> None:
+        raise Outage
+
+    monkeypatch.setattr(ClaimRows, "sweep", sweep)
+    claims.close()
+    assert not claims.launcher._thread.is_alive()
+    assert other.held() == frozenset()
 
 
 def test_what_is_dropped_goes_with_the_next_step(launch: Open) -> None:

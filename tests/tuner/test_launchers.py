@@ -60,7 +60,6 @@ def test_two_launchers_of_a_local_store_share_the_work(local: Launchers) -> None
     local.check()
 
 
-@pytest.mark.postgres
 def test_two_studies_of_a_store_do_equal_runs_once(local: Launchers) -> None:
     """Each has all of them in MLflow; while one does a run, the other waits for it."""
     local.write_study(name="other-study")
@@ -77,6 +76,7 @@ def test_two_studies_of_a_store_do_equal_runs_once(local: Launchers) -> None:
         assert {run.info.status for run in runs} == {"FINISHED"}
 
 
+@pytest.mark.postgres
 def test_a_killed_launchers_runs_are_taken_over(shared: Launchers, tmp_path: Path) -> None:
     """Two at once, one of them killed with -9, a third that comes later; nothing is doubled.
 

@@ -24,11 +24,12 @@ from tuner.journal import read_journal
 from tuner.load import dump_study, parse_study
 from tuner.memory_cap import NOT_PREDICTED, Foreseen, MemoryForecast
 from tuner.plan import plan
-from tuner.search import MEMORY_CAP, study_name
+from tuner.search import study_name
 from tuner.sizes import parse_bytes, show_bytes
 from tuner.store import Store
 from tuner.study import StudyOutcome, check_inputs, run_study
 from tuner.trackers import MemoryTracker, RunRecord
+from tuner.trials import MEMORY_CAP
 
 ROWS = {"kind": "toy", "rows": 1024}
 MARGIN = 60_000_000
@@ -112,6 +113,30 @@ def test_a_cap_is_the_same_in_the_resolved_study() -> None:
     assert len({cell.fingerprint() for cell in cells}) == 3
     unsearched = [plan(cell.study)[1] for cell in cells]
     assert len({cell.fingerprint() for cell in unsearched}) == 1
+
+
+def test_what_another_cap_let_in_is_known_to_be_over_this_one(
+    place: Place, tmp_path: Path
+) -> None:
+    """A study without a cap has done both trials; they are found, and the smaller is chosen."""
+    cap = needed(tmp_path, task=ROWS, train={"batch_size": 64}) + MARGIN
+    batches = {"train.batch_size": {"choice": [64, 1024]}}
+    changes: dict[str, Any] = {
+        "tasks": [ROWS],
+        "train": QUICK | {"epochs": 1, "learning_rate": 1e-6},
+        "search": {"trials": 2, "seeds": [7], "pruner": "none", "sampler": "grid"},
+        "confirm": {"seeds": [1]},
+        "arms": {"full": {"method": "full", "space": batches}},
+    }
+    assert place.run(toy_study(name="a", **changes)).failures == ()
+    capped = toy_study(name="b", memory_cap=cap, **changes)
+    assert place.run(capped) == StudyOutcome(failures=(), unfinished=())
+    trials = {trial.params["train.batch_size"]: trial for trial in place.trials(capped)}
+    assert trials[64].constraints[MEMORY_CAP] <= 0
+    assert trials[1024].state is TrialState.COMPLETE
+    assert trials[1024].constraints[MEMORY_CAP] > 0
+    confirmed = [r for r in place.tracker.runs("b") if r.group.phase == "confirm"]
+    assert [r.params["train.batch_size"] for r in confirmed] == ["64"]
 
 
 def test_a_refusal_is_for_that_cap_and_study_alone(place: Place) -> None:

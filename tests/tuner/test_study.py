@@ -270,6 +270,23 @@ def test_failed_runs_are_counted_and_the_study_goes_on(place: Place) -> None:
     assert "train/loss is" in failed[0].reason
 
 
+def test_a_study_that_keeps_models_shares_its_confirm_runs_with_none(place: Place) -> None:
+    """What one deletes, since it is not its best, may be another's best: both have one."""
+    arms = {"head": {"method": "head"}}
+    options: dict[str, Any] = {"save": "best", "arms": arms, "train": QUICK | {"epochs": 1}}
+    for name, seeds in (("a", [1, 2]), ("b", [1, 2, 3])):
+        place.run(toy_study(name=name, confirm={"seeds": seeds}, **options))
+    for name in ("a", "b"):
+        merits = {r.run_id: r.metrics["validation/macro_f1"] for r in place.records(name)}
+        (kept,) = [r for r in place.records(name) if "model" in place.memory.runs[r.run_id].files]
+        assert merits[kept.run_id] == max(merits.values())
+        assert place.memory.runs[kept.run_id].files["model"].is_dir()
+    assert place.run(toy_study(name="c", arms=arms, train=options["train"])).failures == ()
+    digests = {name: {r.digest for r in place.records(name)} for name in ("a", "b", "c")}
+    assert not digests["a"] & digests["b"]
+    assert not digests["a"] & digests["c"]
+
+
 def test_too_many_failures_stop_the_study_with_the_last_reason(place: Place) -> None:
     """`max_failures: 1` bears one."""
     arms = {"full": {"method": "full", "train": {"learning_rate": 1e30, "max_grad_norm": 0.0}}}

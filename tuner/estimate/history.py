@@ -175,10 +175,9 @@ def _confirmed(cell: Cell, spec: RunSpec, history: History, tracked: Container[s
 
     One that left no folder here was done on another machine.
     """
-    save = cell.study.save != "none"
     done = 0
     for seeds in cell.study.confirm.seeds:
-        wanted = spec.model_copy(update={"seeds": seeds, "read_test": True, "save": save})
+        wanted = spec.model_copy(update={"seeds": seeds, "read_test": True, "save": cell.keeper})
         folder = history.store.run_dir(wanted.digest())
         order = Order(wanted, "", "", cell.data.get(seeds.data, {}))
         try:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -90,23 +90,22 @@ def kill(process: BaseProcess) -> None:
     pid = process.pid
     if pid is None:
         return
-    started = _started_by(pid) if process.is_alive() else []
     try:
         os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    for child in started:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
+    for child in _session_of(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
 
 
-def _started_by(pid: int) -> list[psutil.Process]:
-    """List what a process has started: compilers, say, each of which makes a group of its own."""
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+def _session_of(pid: int) -> Iterator[int]:
+    """Yield what a run's process has started and left: ninja gives each compiler its own group."""
+    for other in psutil.pids():
+        with contextlib.suppress(ProcessLookupError):
+            if other != pid and os.getsid(other) == pid:
+                yield other
 
 
 def _failure(kind: str, text: str, detail: str) -> RunFailed:

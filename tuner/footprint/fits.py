@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from trainers.errors import ConfigError
 from tuner.footprint.need import Need
 from tuner.footprint.single import Configuration, need_of
-from tuner.retry import smallest_divisor
 from tuner.sizes import show_bytes
 
+_TOO_LARGE = "does not fit, not even one row at a time"
 Fit = tuple[Configuration, Need]
 Watch = Callable[[Configuration], None]
 _WORTH = 0.99
@@ -38,10 +38,10 @@ def fitting(
     """Return what fits, best first. A method that the model does not let in is left out.
 
     Of each method, with checkpointing and without, and of each stage of ZeRO where there are
-    several ranks, it is the largest micro-batch that fits, at most the one that is wanted and the
-    rest made up by accumulation. Checkpointing that saves nothing is not listed. Best is what
-    trains most, then what computes least again and sends least (no checkpointing, the lowest
-    stage), then the largest micro-batch.
+    several ranks, it is the largest micro-batch that fits and divides the one that is wanted, the
+    rest made up by accumulation. A stage, or checkpointing, that is wanted is tried alone.
+    Checkpointing that saves nothing is not listed. Best is what trains most, then what computes
+    least again and sends least (no checkpointing, the lowest stage), then the largest micro-batch.
 
     Args:
         wanted: What would be trained, were there memory.
@@ -68,7 +68,10 @@ def fitting(
             left_out[method] = reason
         else:
             if len(found) == before:
-                left_out[method] = "does not fit, not even one row at a time"
+                left_out[method] = _TOO_LARGE
+    reasons = {reason for reason in left_out.values() if reason != _TOO_LARGE}
+    if reasons and len(methods) == 1:
+        raise ConfigError(f"--method: {reasons.pop()}")
     if not found:
         raise ConfigError(
             f"--fits: nothing fits in {show_bytes(cap)}, not even one row at a time; allow more "
@@ -78,17 +81,29 @@ def fitting(
 
 
 def _by_stage(wanted: Configuration) -> Iterator[Configuration]:
-    for stage in (None, 1, 2, 3) if wanted.ranks > 1 else (wanted.stage,):
+    chosen = wanted.stage is not None or wanted.ranks == 1
+    for stage in (wanted.stage,) if chosen else (None, *_stages(wanted)):
         yield wanted.but(stage=stage)
+
+
+def _stages(wanted: Configuration) -> tuple[int, ...]:
+    """Return the stages that divide something, if DeepSpeed takes the optimizer."""
+    try:
+        wanted.but(stage=1).spec()
+    except ConfigError as error:
+        if not str(error).startswith("--optimizer"):
+            raise
+        return ()
+    return (1, 2, 3)
 
 
 def _of_stage(wanted: Configuration, cap: int, watch: Watch) -> list[Fit]:
     """Return what fits without checkpointing, and with it where that makes a difference."""
-    plain = _largest(wanted.but(checkpointing=False), cap, watch)
+    plain = None if wanted.checkpointing else _largest(wanted, cap, watch)
     try:
         again = _largest(wanted.but(checkpointing=True), cap, watch)
     except ConfigError as error:
-        if not str(error).startswith("--checkpointing"):
+        if wanted.checkpointing or not str(error).startswith("--checkpointing"):
             raise
         again = None
     if plain and again and plain[0].batch_size == again[0].batch_size:
@@ -123,12 +138,12 @@ def _largest(wanted: Configuration, cap: int, watch: Watch) -> Fit | None:
 
 def _micro_batches(wanted: Configuration) -> list[Configuration]:
     """Divide the micro-batch down to one row; accumulation makes up for it."""
-    tries = [wanted]
-    while (rows := tries[-1].batch_size) > 1:
-        divisor = smallest_divisor(rows)
-        accumulation = tries[-1].accumulation * divisor
-        tries.append(wanted.but(batch_size=rows // divisor, accumulation=accumulation))
-    return tries
+    whole = wanted.batch_size
+    return [
+        wanted.but(batch_size=rows, accumulation=wanted.accumulation * whole // rows)
+        for rows in range(whole, 0, -1)
+        if whole % rows == 0
+    ]
 
 
 def _guess(tries: Sequence[Configuration], whole: Need, cap: int) -> int:
@@ -153,7 +168,7 @@ def _rank(fit: Fit) -> tuple[int, bool, int, int]:
 
 def _check_weights(wanted: Configuration, cap: int) -> None:
     smallest = wanted.but(method="head", batch_size=1, length=4)
-    if wanted.ranks > 1:
+    if wanted.ranks > 1 and wanted.stage is None and _stages(wanted):
         smallest = smallest.but(stage=3)
     predicted = need_of(smallest)
     least = predicted.load_peak_bytes + predicted.framework_bytes

@@ -58,17 +58,19 @@ def test_a_process_that_aborts_for_memory_is_told_from_one_that_aborts(
 
 def compile_something(log: str, sender: Connection) -> None:
     """Start what starts a group of its own, as ninja does for each compiler."""
-    os.setpgid(0, 0)
+    os.setsid()
     shell = subprocess.Popen(["sh", "-c", "sleep 600 & wait"], process_group=0)
     sender.send(shell.pid)
-    shell.wait()
+    if not log:
+        shell.wait()
 
 
-def test_what_a_rank_has_started_ends_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("log", ["", "ends before what it has started"])
+def test_what_a_rank_has_started_ends_with_it(log: str) -> None:
     """Also in groups of their own."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=compile_something, args=("", sender))
+    process = context.Process(target=compile_something, args=(log, sender))
     process.start()
     shell = psutil.Process(receiver.recv())
     wait_until(shell.children)

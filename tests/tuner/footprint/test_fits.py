@@ -63,15 +63,17 @@ def test_an_odd_batch_is_divided_down_to_one_row(config: Path) -> None:
     assert (chosen.batch_size, chosen.accumulation) == (1, 9)
 
 
-@pytest.mark.parametrize("rows", [64, 32, 8, 1])
-def test_the_largest_micro_batch_is_found_in_few_predictions(config: Path, rows: int) -> None:
+@pytest.mark.parametrize(("batch", "rows"), [(64, 64), (64, 32), (64, 8), (64, 1), (24, 8)])
+def test_the_largest_micro_batch_is_found_in_few_predictions(
+    config: Path, batch: int, rows: int
+) -> None:
     """The first prediction says where to look."""
-    wanted = Configuration(str(config), batch_size=64, length=64)
-    cap = need_of(wanted.but(batch_size=rows, accumulation=64 // rows)).whole_bytes
+    wanted = Configuration(str(config), batch_size=batch, length=64)
+    cap = need_of(wanted.but(batch_size=rows, accumulation=batch // rows)).whole_bytes
     tried: list[Configuration] = []
     found = fitting(wanted, cap, methods=("full",), watch=tried.append).found
     plain = next(chosen for chosen, _ in found if not chosen.checkpointing)
-    assert (plain.batch_size, plain.accumulation) == (rows, 64 // rows)
+    assert (plain.batch_size, plain.accumulation) == (rows, batch // rows)
     assert len([one for one in tried if not one.checkpointing]) <= 4
 
 
@@ -81,6 +83,17 @@ def test_a_method_that_is_named_is_tried_alone(config: Path) -> None:
     rows = json.loads(predict(*options, "--method", "ia3", "--json"))["fits"]
     assert {row["method"] for row in rows} == {"ia3"}
     assert "name one with --method" in predict(*options, "--method", "ia3")
+    with pytest.raises(ConfigError, match=r"^--method: .*no such name 'lorra'"):
+        fitting(Configuration(str(config)), 10**9, methods=["lorra"])
+
+
+def test_a_way_that_is_wanted_is_tried_alone(config: Path) -> None:
+    """Checkpointing, a stage; DeepSpeed's stages only with an optimizer that it takes."""
+    wanted = Configuration(str(config), batch_size=4, length=16, ranks=2)
+    found = fitting(wanted.but(checkpointing=True, stage=2), 10**9, methods=["full"]).found
+    assert [(one.checkpointing, one.stage) for one, _ in found] == [(True, 2)]
+    found = fitting(wanted.but(optimizer="adafactor"), 10**9, methods=["full"]).found
+    assert {one.stage for one, _ in found} == {None}
 
 
 def test_a_method_that_bears_no_checkpointing_is_listed_without(config: Path) -> None:
