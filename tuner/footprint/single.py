@@ -30,7 +30,7 @@ _WORDS = {
     "model.id:": "--model",
     "method.kind:": "--method:",
     "train.gradient_checkpointing: true": "--checkpointing:",
-    "; allowed: false": "",
+    "tuning; allowed: false": "tuning",
     "train.max_length": "--length",
     "set train.attention: eager": "say --attention eager",
     " or method.virtual_tokens": "",
