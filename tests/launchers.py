@@ -204,5 +204,17 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
+def lives(process: psutil.Process) -> bool:
+    """Say whether a process still does anything.
+
+    One that has ended stays in the system's table until its parent asks for its exit code. An
+    orphan's parent is the system's first process, and some of those ask every two seconds.
+    """
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _group(run: Any) -> tuple[Any, ...]:
     return tuple(run.data.tags.get(f"tuner.{k}") for k in ("arm", "cell", "phase", "trial"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.launchers import HEARTBEAT, SEEDS, TRIALS, Launchers, ranks_of, wait_until
+from tests.launchers import HEARTBEAT, SEEDS, TRIALS, Launchers, lives, ranks_of, wait_until
 from tests.postgres import PostgresServer, postgres
 from tests.ray_cluster import RayCluster
 from tests.servers import serve
@@ -192,7 +192,7 @@ def test_a_launcher_killed_over_its_ranks_leaves_none_and_goes_on(local: Launche
     wait_until(lambda: len(ranks_of(first.pid)) == 2)
     family = psutil.Process(first.pid).children(recursive=True)
     first.kill()
-    wait_until(lambda: not any(process.is_running() for process in family), SECONDS_TO_END)
+    wait_until(lambda: not any(map(lives, family)), SECONDS_TO_END)
     second = local.start()
     local.end(second)
     local.check()

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import yaml
 
+from tests.launchers import lives
 from tests.ray_cluster import RayCluster
 from tests.specs import QUICK, toy_study, toy_tree
 from tuner.progress import RunNotice
@@ -122,7 +123,7 @@ def test_ctrl_c_ends_a_study_on_a_ray_of_its_own_with_all_its_processes(tmp_path
         _, errors = launcher.communicate(timeout=60)
     assert launcher.returncode != 0
     assert "ray" not in errors.lower()
-    _wait_for(lambda: not any(child.is_running() for child in children), seconds=SECONDS_TO_END)
+    _wait_for(lambda: not any(map(lives, children)), seconds=SECONDS_TO_END)
     (run,) = open_tracker(tmp_path / "store").runs("toy-study")
     assert run.state == "killed"
 

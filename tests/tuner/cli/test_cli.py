@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from tests.launchers import lives, wait_until
 from tests.specs import QUICK, toy_tree
 
 
@@ -122,7 +122,7 @@ def test_a_study_killed_at_any_moment_goes_on_with_nothing_lost_or_doubled(
     family = psutil.Process(launcher.pid).children(recursive=True)
     launcher.kill()
     launcher.wait()
-    wait_until(lambda: not any(process.is_running() for process in family))
+    wait_until(lambda: not any(map(lives, family)))
     again = tuner("run-study", "study.yaml", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     runs = stored_runs(tmp_path)
@@ -155,7 +155,7 @@ def test_ctrl_c_ends_within_seconds_and_says_how_to_go_on(tmp_path: Path) -> Non
     _, said = launcher.communicate(timeout=20)
     assert launcher.returncode == 130
     assert said == "tuner: interrupted; the same command goes on where it was\n"
-    wait_until(lambda: not any(process.is_running() for process in family))
+    wait_until(lambda: not any(map(lives, family)))
     runs = stored_runs(tmp_path)
     assert {run.info.status for run in runs} == {"KILLED"}
     for run in children(runs):
@@ -279,7 +279,7 @@ def test_the_ui_serves_the_store(tmp_path: Path) -> None:
     finally:
         server.send_signal(signal.SIGINT)
         server.wait(20)
-    wait_until(lambda: not any(process.is_running() for process in family))
+    wait_until(lambda: not any(map(lives, family)))
 
 
 def answers(page: str) -> bool:
@@ -289,13 +289,3 @@ def answers(page: str) -> bool:
             return bool(response.status == 200)
     except OSError:
         return False
-
-
-def wait_until(condition: Any, seconds: float = 60) -> None:
-    """Wait for a condition, or fail."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("waited in vain")

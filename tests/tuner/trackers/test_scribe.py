@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.launchers import Launchers, wait_until
+from tests.launchers import Launchers, lives, wait_until
 from tests.tracker_contract import STUDY, YAML, make_group
 from trainers.errors import ConfigError
 from tuner.trackers import open_folder
@@ -62,7 +62,7 @@ def test_no_scribe_outlives_its_launcher(local: Launchers, blow: signal.Signals)
         scribe.send_signal(blow)
     launcher.send_signal(blow)
     launcher.wait(30)
-    wait_until(lambda: not scribe.is_running(), seconds=2)
+    wait_until(lambda: not lives(scribe), seconds=2)
     if blow != signal.SIGKILL:
         assert {run.info.status for run in local.runs()} <= {"FINISHED", "KILLED"}
 
@@ -224,7 +224,7 @@ def test_a_forked_process_has_a_scribe_of_its_own(store: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as launcher:
         assert launcher.stdout is not None
         scribe = psutil.Process(int(launcher.stdout.readline()))
-    wait_until(lambda: not scribe.is_running() or scribe.status() == "zombie", seconds=3)
+    wait_until(lambda: not lives(scribe), seconds=3)
 
 
 def test_a_scribe_that_died_is_replaced_by_another(store: Path) -> None:
