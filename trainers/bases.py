@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -55,8 +55,10 @@ class SourceFile:
 class Method(Plugin):
     """What is trained. Its knobs live in its own file and nowhere else."""
 
-    CHECKPOINTING: ClassVar[bool] = True
-    """Whether it can be trained under gradient checkpointing."""
+    @property
+    def checkpointing(self) -> bool:
+        """Whether it can be trained under gradient checkpointing."""
+        return True
 
     def check(self, train: TrainSettings) -> None:
         """Check how it is to be trained.
@@ -64,7 +66,7 @@ class Method(Plugin):
         Raises:
             ConfigError: It cannot be trained so.
         """
-        if train.gradient_checkpointing and not self.CHECKPOINTING:
+        if train.gradient_checkpointing and not self.checkpointing:
             raise ConfigError(
                 f"train.gradient_checkpointing: true does not work with {self.kind} tuning; "
                 "allowed: false"

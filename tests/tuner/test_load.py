@@ -126,6 +126,14 @@ BAD = [
         r"study: arms\.head\.train\.gradient_checkpointing: true does not work with prefix "
         r"tuning; allowed: false",
     ),
+    (
+        "arms/head",
+        {
+            "method": {"kind": "peft_any", "type": "prefix_tuning"},
+            "train": {"gradient_checkpointing": True},
+        },
+        r"gradient_checkpointing: true does not work with peft_any tuning; allowed: false",
+    ),
     ("max_failures", "many", r"max_failures: .*valid integer.*got 'many'"),
     ("save", "all", r"save: .*'none', 'best' or 'confirm', got 'all'"),
 ]

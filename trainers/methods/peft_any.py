@@ -25,6 +25,11 @@ class PeftAny(PeftMethod):
     config: dict[str, Any] = Field(default_factory=dict)
     """Fields of that type's config, under peft's names."""
 
+    @property
+    def checkpointing(self) -> bool:
+        """Not with prefix tuning, whose prefixes transformers would drop."""
+        return self.type.upper() != "PREFIX_TUNING"
+
     def apply(self, model: PreTrainedModel) -> nn.Module:
         """Freeze the body and let peft add its adapter."""
         return wrap(model, self.type, self.config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
 
 class Prefix(PeftMethod):
-    """Prepend trained keys and values in every attention layer (Li and Liang 2021).
+    """Prepend trained keys and values in every attention layer (Li and Liang 2021)."""
 
-    Under gradient checkpointing transformers would drop them without an error.
-    """
-
-    CHECKPOINTING: ClassVar[bool] = False
     kind: Literal["prefix"] = "prefix"
     """File name of the plug-in."""
     virtual_tokens: int = Field(default=20, ge=1)
     """Trained keys and values of a layer; they take positions that the text can then not have."""
+
+    @property
+    def checkpointing(self) -> bool:
+        """No: transformers would drop the prefixes."""
+        return False
 
     def apply(self, model: PreTrainedModel) -> nn.Module:
         """Freeze the body and add the prefixes."""
