@@ -125,6 +125,18 @@ class Claims:
             raise
         self.patience.persist(lambda: self._let_in(name, held))
 
+    @contextlib.contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Keep other launchers out for a moment, and leave nothing behind."""
+        while self.take(name, new=True) is None:
+            self.pause(min(0.1, self.poll_seconds))
+        try:
+            yield
+        except BaseException:
+            self.release(name)
+            raise
+        self.patience.persist(lambda: self._rows.release(name))
+
     def held(self) -> frozenset[str]:
         """Return the names of what the study's living launchers hold, this one included."""
         return self.patience.persist(self._held)

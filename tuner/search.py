@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from statistics import fmean
 
 import optuna
@@ -141,8 +142,9 @@ def _run_seeds(
         reported = _reported(trial) if claimed.adopted else set()
         sink = _sink(trial, cell, spec, reported) if epochs_count else _no_sink
         outcome = session.run(made, spec, sink)
-        if outcome.excess_bytes is not None and MEMORY_CAP not in trial.constraints:
-            trial.set_constraint(MEMORY_CAP, outcome.excess_bytes)
+        excess = outcome.excess_bytes
+        if excess is not None and excess > trial.constraints.get(MEMORY_CAP, -inf):
+            trial.set_constraint(MEMORY_CAP, excess)
         if outcome.result is None:
             return _Ended(outcome.state, outcome.reason, metrics)
         metrics.append(outcome.result.metrics())

@@ -29,6 +29,7 @@ from tuner.session import Session
 from tuner.sharing import share_cells
 from tuner.store import DATA_DIR, STORE, Store, find_store
 from tuner.trackers import Tracker, load_mlflow, open_folder, open_server
+from tuner.tries import Tries
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def run_study(
         tracker.open_study(config.name, dump_study(config))
         shared = _open_shared(config, place, ending)
         tracker.guard(shared.claims.launcher.check_silence)
-    recorder = Recorder(
+    tries = Tries(
         executor=executor,
         tracker=tracker,
         store=place,
@@ -90,7 +91,7 @@ def run_study(
         measure=config.measure,
     )
     session = Session(
-        recorder=recorder,
+        recorder=Recorder(tries),
         claims=shared.claims,
         ending=ending,
         watch=watch,
@@ -211,7 +212,7 @@ def _run_cells(
         claims.launcher.check_now()  # what others took over refuses to be written to
         raise
     finally:
-        session.recorder.executor.close()
+        session.recorder.tries.executor.close()
         claims.close()
         storage.engine.dispose()
 

@@ -26,14 +26,11 @@ class Best:
 
 
 def best_of(study: optuna.Study, cell: Cell) -> Best | None:
-    """Choose among the completed trials of the budget: on several aims, the Pareto set's first.
-
-    One that is over the study's cap was done by a study with another.
-    """
+    """Choose among the completed trials of the budget: on several aims, the Pareto set's first."""
     done = [
         t
         for t in budgeted(study.get_trials(deepcopy=False), cell)
-        if t.state is TrialState.COMPLETE and t.constraints.get(MEMORY_CAP, 0.0) <= 0
+        if t.state is TrialState.COMPLETE
     ]
     if not done:
         return None

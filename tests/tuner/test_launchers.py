@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,6 +18,7 @@ from tests.launchers import HEARTBEAT, SEEDS, TRIALS, Launchers, lives, ranks_of
 from tests.postgres import PostgresServer, postgres
 from tests.ray_cluster import RayCluster
 from tests.servers import serve
+from tests.specs import QUICK
 from trainers.errors import ConfigError
 from tuner.database import opening
 
@@ -74,6 +77,30 @@ def test_two_studies_of_a_store_do_equal_runs_once(local: Launchers) -> None:
         finished = [run for run in runs if "tuner.digest" in run.data.tags]
         assert len(finished) == TRIALS + 2 * SEEDS
         assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_two_launchers_enter_what_another_study_has_done_once(local: Launchers) -> None:
+    """They find all of it at the same moment, and share each configuration in MLflow."""
+    changes: dict[str, Any] = {
+        "arms": {"head": {"method": "head"}},
+        "confirm": {"seeds": list(range(1, 9))},
+        "train": QUICK | {"epochs": 1},
+        "save": "none",
+    }
+    names = ("first", "second", "third")
+    for name in names:
+        local.write_study(name=name, **changes)
+    local.end(local.start(study="first"))
+    for name in names[1:]:
+        both = [local.start(study=name), local.start(study=name)]
+        for launcher in both:
+            local.end(launcher)
+        runs = [run for run in local.runs(name) if "tuner.digest" in run.data.tags]
+        assert Counter(run.data.tags["tuner.digest"] for run in runs).most_common(1)[0][1] == 1
+        assert len(runs) == len(changes["confirm"]["seeds"])
+        assert {run.info.status for run in runs} == {"FINISHED"}
+    assert set(local.done().values()) == {1}
+    assert not [name for name, _ in local.claims() if name.startswith("track ")]
 
 
 @pytest.mark.postgres

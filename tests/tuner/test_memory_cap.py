@@ -118,7 +118,7 @@ def test_a_cap_is_the_same_in_the_resolved_study() -> None:
 def test_what_another_cap_let_in_is_known_to_be_over_this_one(
     place: Place, tmp_path: Path
 ) -> None:
-    """A study without a cap has done both trials; they are found, and the smaller is chosen."""
+    """A study without a cap has done both trials: one is found, the other is refused."""
     cap = needed(tmp_path, task=ROWS, train={"batch_size": 64}) + MARGIN
     batches = {"train.batch_size": {"choice": [64, 1024]}}
     changes: dict[str, Any] = {
@@ -133,8 +133,13 @@ def test_what_another_cap_let_in_is_known_to_be_over_this_one(
     assert place.run(capped) == StudyOutcome(failures=(), unfinished=())
     trials = {trial.params["train.batch_size"]: trial for trial in place.trials(capped)}
     assert trials[64].constraints[MEMORY_CAP] <= 0
-    assert trials[1024].state is TrialState.COMPLETE
+    assert trials[64].state is TrialState.COMPLETE
+    assert trials[1024].state is TrialState.PRUNED
     assert trials[1024].constraints[MEMORY_CAP] > 0
+    assert trials[1024].intermediate_values == {}
+    (refused,) = [r for r in place.tracker.runs("b") if r.state == "pruned" and r.digest]
+    assert "is over memory_cap" in refused.reason
+    assert "predicted/train_peak_bytes" in str(refused.metrics)
     confirmed = [r for r in place.tracker.runs("b") if r.group.phase == "confirm"]
     assert [r.params["train.batch_size"] for r in confirmed] == ["64"]
 
