@@ -24,7 +24,7 @@ from tests.specs import QUICK, toy_tree
 from tuner.store import find_store
 
 TRIALS, SEEDS = 4, 3
-HEARTBEAT = 1.0
+HEARTBEAT = 2.0
 _LINE = re.compile(r"(finished|pruned|failed)\s+(\(found\) )?(.+?)\s+[\d.]+ s\b.*")
 
 

@@ -25,6 +25,16 @@ _RULES = (
 """Sections that train by another rule than a run without DeepSpeed does."""
 _FIXED = {"gradient_allreduce_op": "mean", "managed_gradient_accumulation": True}
 """What would train by another rule than a run without DeepSpeed does."""
+_OFF = (
+    *("communication_data_type", "fp16.auto_cast", "zero_optimization.zenflow"),
+    *("bf16.bf16_master_weights_and_grads", "bf16.bf16_optimizer_states"),
+    *("fp16.fp16_master_weights_and_grads", "zero_optimization.zero_quantized_gradients"),
+    *("zero_optimization.zero_quantized_weights",),
+    *("zero_optimization.zero_quantized_nontrainable_weights",),
+)
+"""What keeps, sends or updates numbers in another way than train.precision says."""
+_OPTIMIZERS_OWN = {"AdamW": ("lr", "betas", "eps", "weight_decay"), "SGD": ("lr", "weight_decay")}
+"""For what these are not told, DeepSpeed's own optimizers have defaults of theirs."""
 _AUTO_ON = {"enabled": _AUTO}
 _LEFT_OUT = {
     "train_micro_batch_size_per_gpu": _AUTO,
@@ -39,7 +49,22 @@ _LEFT_OUT = {
 
 def complete_deepspeed(content: object) -> object:
     """Return a config in which `auto` stands wherever it is silent on what the run decides."""
-    return _LEFT_OUT | dict(content) if isinstance(content, Mapping) else content
+    if not isinstance(content, Mapping):
+        return content
+    completed = _filled(content, _LEFT_OUT)
+    optimizer = content.get("optimizer")
+    if isinstance(optimizer, Mapping):
+        params = optimizer.get("params") or {}
+        own = dict.fromkeys(_OPTIMIZERS_OWN.get(str(optimizer.get("type")), ()), _AUTO)
+        if isinstance(params, Mapping):
+            completed["optimizer"] = {**optimizer, "params": _filled(params, own)}
+    return completed
+
+
+def _filled(given: Mapping[str, Any], silent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is given, and the rest where there is nothing, or null."""
+    said = {key: value for key, value in given.items() if value is not None or key not in silent}
+    return {**silent, **said}
 
 
 def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: int) -> None:
@@ -81,6 +106,9 @@ def _check_rules(content: Mapping[str, Any]) -> None:
     for key, fixed in _FIXED.items():
         if content.get(key, fixed) != fixed:
             raise _wrong(key, content[key], str(fixed).lower())
+    for key in _OFF:
+        if value := _get(content, key):
+            raise _wrong(key, value, "not given; train.precision says it")
     for key in _RULES:
         section = content.get(key)
         if section and (not isinstance(section, Mapping) or section.get("enabled", True)):
@@ -125,7 +153,8 @@ def _check_precision(content: Mapping[str, Any], train: TrainSettings) -> None:
             raise _wrong(key, got, f"auto, false (train.precision is {train.precision})")
     if autocast := _get(content, "torch_autocast.enabled"):
         raise _wrong("torch_autocast.enabled", autocast, "false; train.precision says it")
-    if content.get("data_types"):
+    types = content.get("data_types")
+    if types and not (isinstance(types, Mapping) and set(types.values()) == {None}):
         raise ConfigError("deepspeed.data_types: not allowed; train.precision says it")
 
 
@@ -147,6 +176,11 @@ def _check_optimizer(content: Mapping[str, Any], train: TrainSettings) -> None:
     kind = _get(content, "optimizer.type")
     if kind != same:
         raise _wrong("optimizer.type", kind, f"{same} (train.optimizer)")
+    if train.weight_decay:
+        raise ConfigError(
+            f"train.weight_decay: got {train.weight_decay}; allowed: 0 where deepspeed.optimizer "
+            "is given, which would decay biases and norms too"
+        )
     betas = [train.adam_beta1, train.adam_beta2]
     for key, value, said_by in (
         ("lr", train.learning_rate, "train.learning_rate"),
@@ -158,7 +192,7 @@ def _check_optimizer(content: Mapping[str, Any], train: TrainSettings) -> None:
     params = _get(content, "optimizer.params") or {}
     if not isinstance(params, Mapping):
         raise _wrong("optimizer.params", params, "a mapping")
-    for name in params.keys() - set(_OPTIMIZER_PARAMS):
+    for name in sorted(params.keys() - set(_OPTIMIZER_PARAMS)):
         if name not in _NEUTRAL:
             raise _wrong(f"optimizer.params.{name}", params[name], known(_OPTIMIZER_PARAMS))
         if params[name] != _NEUTRAL[name]:

@@ -133,16 +133,16 @@ def _keys_that_stand_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _check_json(value: object, place: str) -> None:
+def _check_json(value: object, place: str, depth: int = 0) -> None:
     """Check that a value is one that JSON has: YAML has dates, and both read NaN."""
-    if place.count(".") > _DEEPEST:
+    if depth > _DEEPEST:
         raise ConfigError(f"{place[:40]}...: nested too deeply")
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            _check_json(inner, f"{place}.{key}" if place else str(key))
+            _check_json(inner, f"{place}.{key}" if place else str(key), depth + 1)
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            _check_json(inner, f"{place}.{number}")
+            _check_json(inner, f"{place}.{number}", depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{place}: got {value}; allowed: a finite number")
     elif value is not None and not isinstance(value, (str, int, float)):

@@ -44,6 +44,40 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"data_types": {"grad_accum_dtype": "bf16"}}, {}, r"data_types: not allowed; train\.prec"),
     ({"gradient_allreduce_op": "sum"}, {}, r"allreduce_op: got 'sum'; allowed: mean"),
     ({"managed_gradient_accumulation": False}, {}, r"accumulation: got False; allowed: true"),
+    *(
+        (
+            {section: {key: True}},
+            {},
+            rf"{section}\.{key}: got True; allowed: not given; train\.pre",
+        )
+        for section, key in (
+            ("bf16", "bf16_optimizer_states"),
+            ("bf16", "bf16_master_weights_and_grads"),
+            ("fp16", "auto_cast"),
+        )
+    ),
+    (
+        {"zero_optimization": {"stage": 3, "zero_quantized_gradients": True}},
+        {},
+        r"zero_quantized_gradients: got True; allowed: not given",
+    ),
+    (
+        {"zero_optimization": {"stage": 2, "zenflow": {"topk_ratio": 0.1}}},
+        {},
+        r"zenflow: got \{'topk_ratio': 0\.1\}; allowed: not given",
+    ),
+    (
+        {"communication_data_type": "fp16"},
+        {},
+        r"communication_data_type: got 'fp16'; allowed: not",
+    ),
+    (
+        {"optimizer": ADAMW},
+        {"weight_decay": 0.1},
+        r"train\.weight_decay: got 0\.1; allowed: 0 where deepspeed\.optimizer is given",
+    ),
+    ({"data_types": {"grad_accum_dtype": "bf16"}}, {}, r"data_types: not allowed"),
+    ({"data_types": ["bf16"]}, {}, r"data_types: not allowed"),
     ({"optimizer": {"type": "AdamW", "params": [1]}}, {}, r"params: got \[1\]; allowed: a map"),
     ({"amp": {"enabled": True}}, {}, r"deepspeed\.amp: not allowed; it trains by another rule"),
     ({"scheduler": {"type": "WarmupLR"}}, {}, r"scheduler: not allowed; train\.schedule"),
@@ -119,6 +153,33 @@ def test_what_a_config_leaves_out_is_the_runs_own() -> None:
         train = {"precision": precision}
         completed = toy_spec(deepspeed=short, ranks=2, train=train)
         assert completed.digest() == toy_spec(deepspeed=preset, ranks=2, train=train).digest()
+
+
+@pytest.mark.parametrize(
+    ("given", "train", "filled"),
+    [
+        ({"type": "AdamW"}, {}, {"lr", "betas", "eps", "weight_decay"}),
+        ({"type": "AdamW", "params": None}, {}, {"lr", "betas", "eps", "weight_decay"}),
+        (ADAMW, {}, {"lr", "betas", "eps", "weight_decay"}),
+        ({"type": "SGD", "params": {"lr": None}}, {"optimizer": "sgd"}, {"lr", "weight_decay"}),
+    ],
+)
+def test_what_an_optimizer_is_not_told_is_the_runs_own(
+    given: dict[str, Any], train: dict[str, Any], filled: set[str]
+) -> None:
+    """Its own defaults are others: a rate of 0.001, for one."""
+    spec = toy_spec(deepspeed=ZERO2 | {"optimizer": given}, ranks=2, train=train)
+    assert spec.deepspeed is not None
+    params = spec.deepspeed["optimizer"]["params"]
+    assert {name for name, value in params.items() if value == "auto"} == filled
+
+
+def test_null_says_nothing() -> None:
+    """DeepSpeed would take its own default, and clip nothing."""
+    null = {"gradient_clipping": None, "data_types": {"grad_accum_dtype": None}}
+    spec = toy_spec(deepspeed=ZERO2 | null, ranks=2)
+    assert spec.deepspeed is not None
+    assert spec.deepspeed["gradient_clipping"] == "auto"
 
 
 def test_a_study_names_the_arm_and_the_end_of_the_range(tmp_path: Any) -> None:

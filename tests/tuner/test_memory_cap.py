@@ -12,6 +12,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from tests.launchers import wait_until
 from tests.specs import QUICK, toy_spec, toy_study, toy_tree, workspace
 from trainers.contract import ParameterCounts, RunResult, RunSpec, Workspace
 from trainers.errors import ConfigError
@@ -375,6 +376,7 @@ def test_a_kind_of_run_is_predicted_once_beside_the_first(tmp_path: Path) -> Non
     )
     for _ in range(3):
         forecast.beside(spec, here)
+    wait_until(lambda: executor.computed != [])  # the first of them has begun
     ended = [forecast.after(spec, here, result) for _ in range(2)]
     assert executor.computed == ["expect_aside"]
     assert all(run.expected["predicted/train_peak_bytes"] == 1 for run in ended)

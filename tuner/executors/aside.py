@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -65,7 +66,8 @@ class Aside:
             self._closed = True
             for process in self._live:
                 if process.pid is not None:
-                    os.kill(process.pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # it has just ended
+                        os.kill(process.pid, signal.SIGKILL)
 
 
 def _child(function: Callable[..., Any], args: tuple[Any, ...], sender: Connection) -> None:

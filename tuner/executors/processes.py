@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -95,17 +95,22 @@ def kill(process: BaseProcess) -> None:
     except ProcessLookupError:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    for child in _session_of(pid):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
+    seen: set[int] = set()
+    while new := _session_of(pid) - seen:  # one may start another before it is killed
+        for child in new:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+        seen |= new
 
 
-def _session_of(pid: int) -> Iterator[int]:
-    """Yield what a run's process has started and left: ninja gives each compiler its own group."""
+def _session_of(pid: int) -> set[int]:
+    """Return what a run's process has started and left: ninja gives each compiler its group."""
+    found = set()
     for other in psutil.pids():
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             if other != pid and os.getsid(other) == pid:
-                yield other
+                found.add(other)
+    return found
 
 
 def _failure(kind: str, text: str, detail: str) -> RunFailed:

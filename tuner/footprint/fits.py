@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isqrt
 
 from trainers.errors import ConfigError
 from tuner.footprint.need import Need
@@ -139,10 +140,10 @@ def _largest(wanted: Configuration, cap: int, watch: Watch) -> Fit | None:
 def _micro_batches(wanted: Configuration) -> list[Configuration]:
     """Divide the micro-batch down to one row; accumulation makes up for it."""
     whole = wanted.batch_size
+    small = [rows for rows in range(1, isqrt(whole) + 1) if whole % rows == 0]
     return [
         wanted.but(batch_size=rows, accumulation=wanted.accumulation * whole // rows)
-        for rows in range(whole, 0, -1)
-        if whole % rows == 0
+        for rows in sorted({*small, *(whole // rows for rows in small)}, reverse=True)
     ]
 
 

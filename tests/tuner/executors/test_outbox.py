@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from tests.launchers import wait_until
 from tuner.executors.outbox import Message, Outbox
 
 
@@ -40,10 +41,10 @@ def test_the_bytes_of_files_wait_for_the_reader_but_not_for_one_that_is_gone() -
 
     thread = threading.Thread(target=send)
     thread.start()
+    wait_until(lambda: len(outbox.after(0)) == 8)
     thread.join(0.3)
     assert thread.is_alive()
     assert len(outbox.after(0)) == 8
-    assert thread.is_alive()
     outbox.close()
     thread.join(10)
     assert not thread.is_alive()

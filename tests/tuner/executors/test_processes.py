@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.launchers import wait_until
+from tests.launchers import lives, wait_until
 from trainers.errors import OutOfMemory, RunFailed
 from tuner.executors.processes import end, follow
 
@@ -73,8 +73,9 @@ def test_what_a_rank_has_started_ends_with_it(log: str) -> None:
     process = context.Process(target=compile_something, args=(log, sender))
     process.start()
     shell = psutil.Process(receiver.recv())
-    wait_until(shell.children)
-    started = [shell, *shell.children()]
-    end([process], at_once=True)
-    _, alive = psutil.wait_procs(started, timeout=5)
-    assert alive == []
+    try:
+        wait_until(shell.children)
+        started = [shell, *shell.children()]
+    finally:
+        end([process], at_once=True)
+    wait_until(lambda: not any(map(lives, started)))

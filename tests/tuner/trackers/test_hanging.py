@@ -33,10 +33,10 @@ def test_a_study_that_is_ending_waits_but_seconds(server: MlflowServer, tmp_path
     started = time.monotonic()
     tracker.hurry()
     tracker.catch_up()
-    assert 2 < time.monotonic() - started < 6
+    assert 2 < time.monotonic() - started < 20
     tracker.close_group(group, state="killed", reason="interrupted", metrics={})
     tracker.catch_up()
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 20
     assert list((tmp_path / "outbox").glob("*.jsonl"))
     server.signal(signal.SIGCONT)
     tracker.settle()
