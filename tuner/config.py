@@ -179,7 +179,8 @@ def _check_alone(config: StudyConfig) -> None:
     for name, arm in config.arms.items():
         if config._ranks_of(arm) > 1:
             raise ConfigError(
-                f"arms.{name}.ranks: the executor inprocess has one rank; use process"
+                f"arms.{name}.ranks: got {config._ranks_of(arm)}; allowed: 1 with the executor "
+                "inprocess; use process"
             )
         if config.deepspeed_of(name):
             raise ConfigError(

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 # To the last @ of the word, since a password that nobody quoted may hold any character.
-_IN_FRONT_OF_HOST = re.compile(r"(://[^:/?#\s]*):\S*@")
+_IN_FRONT_OF_HOST = re.compile(r"(:/{1,3}[^:/?#\s]*):\S*@")
+# Somebody has forgotten the scheme.
+_WITHOUT_SCHEME = re.compile(r"((?:^|(?<=[\s'\"=]))[^:/?#\s'\"=]+):(?!/)\S*@")
 _IN_QUERY = re.compile(r"([?&]\w*password=)[^&\s]*", re.IGNORECASE)
 
 
 def hide_passwords(text: str) -> str:
     """Return a text with the password of every address in it as `***`."""
-    return _IN_QUERY.sub(r"\1***", _IN_FRONT_OF_HOST.sub(r"\1:***@", text))
+    for address in (_IN_FRONT_OF_HOST, _WITHOUT_SCHEME):
+        text = address.sub(r"\1:***@", text)
+    return _IN_QUERY.sub(r"\1***", text)
 
 
 @dataclass(frozen=True)

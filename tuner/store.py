@@ -95,7 +95,8 @@ def find_store(store: str | Path | Store, files: str | Path | None = None) -> St
             f"{scheme}:"
         )
     if files is not None:
-        raise ConfigError(f"--files {files}: needs --store postgresql://..., got {store}")
+        shown = hide_passwords(str(store))
+        raise ConfigError(f"--files {files}: needs --store postgresql://..., got {shown}")
     return Store(Path(store))
 
 
@@ -111,11 +112,17 @@ def _check_address(url: str) -> None:
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  # it is read on asking
-        unquoted = "@" in parts.path or parts.netloc.count("@") > 1
+        unquoted = not set("@:").isdisjoint(parts.path) or parts.netloc.count("@") > 1
     except ValueError as error:
         unquoted, fault = True, error
     if unquoted:  # what follows the first / of a password would be taken for the database
         raise ConfigError(
             "--store: PostgreSQL's address is postgresql://user@host:port/database, with signs "
-            f"such as @ / : in user or password as %40 %2F %3A; got {hide_passwords(url)}"
+            f"such as @ / : in user or password as %40 %2F %3A; got {_cut(url)}"
         ) from fault
+
+
+def _cut(url: str) -> str:
+    """Show an address; with a port behind a /, what is before may be half a password."""
+    user, mark, rest = hide_passwords(url).partition(":***@")
+    return f"{user}:***" if mark and ":" in rest.partition("/")[2] else f"{user}{mark}{rest}"

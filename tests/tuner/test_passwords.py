@@ -26,6 +26,11 @@ from tuner.store import find_store
         ("http://host:5000/path", "http://host:5000/path"),
         ("postgresql://u@host/db", "postgresql://u@host/db"),
         ("mlruns/a:b@c", "mlruns/a:b@c"),
+        ("--tracking http:/u:secret@host: no", "--tracking http:/u:***@host: no"),
+        ("--tracking u:secret@host:1: no", "--tracking u:***@host:1: no"),
+        ("got u:s/cr@et@host/db", "got u:***@host/db"),
+        ("--tracking=u:secret@host", "--tracking=u:***@host"),
+        ("at 12:30 by ada@host", "at 12:30 by ada@host"),
     ],
 )
 def test_the_password_of_an_address_is_three_stars(text: str, shown: str) -> None:
@@ -58,3 +63,15 @@ def test_an_unquoted_password_is_refused_and_not_shown_in_part(password: str) ->
         part in str(caught.value) for part in re.split("[@/]", password) if len(part) > 1
     )
     assert "team:***@127.0.0.1" in str(caught.value)
+
+
+def test_half_a_password_is_not_shown_for_the_host() -> None:
+    """With an @ and a / in it, and no host."""
+    with pytest.raises(ConfigError, match=r"%40 %2F %3A; got postgresql://boss:\*\*\*$"):
+        find_store("postgresql://boss:s3c@r3tpw/x:99999/studies")
+
+
+def test_a_store_without_its_scheme_shows_no_password() -> None:
+    """Beside `--files` it can be no folder."""
+    with pytest.raises(ConfigError, match=r"got boss:\*\*\*@host/db$"):
+        find_store("boss:secret@host/db", "files")

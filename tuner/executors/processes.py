@@ -64,7 +64,9 @@ def follow(
                 if kind == "result":
                     result = RunResult.model_validate_json(text) if rank == 0 else result
                     continue
-                failed = _failure(kind, text, detail)
+                own = kind == "failed" and detail  # an exception; what is wrong for all has none
+                who = f"rank {rank}: " if own and len(processes) > 1 else ""
+                failed = _failure(kind, who + text, detail)
             if not isinstance(failed, LostRank):
                 raise failed
             if lost is None:

@@ -163,7 +163,7 @@ def test_an_exception_on_one_rank_is_the_reason(executor: ProcessExecutor, tmp_p
     ending = Ending(executor, tmp_path, lambda ranks: ranks[1].send_signal(signal.SIGINT))
     ending.check()
     assert isinstance(ending.raised, RunFailed)
-    assert ending.raised.reason.startswith("KeyboardInterrupt")
+    assert ending.raised.reason.startswith("rank 1: KeyboardInterrupt")
 
 
 def test_closing_ends_both_ranks(executor: ProcessExecutor, tmp_path: Path) -> None:
