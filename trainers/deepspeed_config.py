@@ -25,14 +25,15 @@ _RULES = (
 """Sections that train by another rule than a run without DeepSpeed does."""
 _FIXED = {"gradient_allreduce_op": "mean", "managed_gradient_accumulation": True}
 """What would train by another rule than a run without DeepSpeed does."""
-_OFF = (
-    *("communication_data_type", "fp16.auto_cast", "zero_optimization.zenflow"),
-    *("bf16.bf16_master_weights_and_grads", "bf16.bf16_optimizer_states"),
-    *("fp16.fp16_master_weights_and_grads", "zero_optimization.zero_quantized_gradients"),
-    *("zero_optimization.zero_quantized_weights",),
-    *("zero_optimization.zero_quantized_nontrainable_weights",),
-)
-"""What keeps, sends or updates numbers in another way than train.precision says."""
+_ROUNDING = {
+    "bf16": ("bf16_master_weights_and_grads", "bf16_optimizer_states"),
+    "fp16": ("auto_cast", "fp16_master_weights_and_grads"),
+    "zero_optimization": (
+        *("zenflow", "zero_quantized_gradients", "zero_quantized_weights"),
+        "zero_quantized_nontrainable_weights",
+    ),
+}
+"""What keeps, sends or updates numbers in another way than train.precision says, by section."""
 _OPTIMIZERS_OWN = {"AdamW": ("lr", "betas", "eps", "weight_decay"), "SGD": ("lr", "weight_decay")}
 """For what these are not told, DeepSpeed's own optimizers have defaults of theirs."""
 _AUTO_ON = {"enabled": _AUTO}
@@ -62,9 +63,8 @@ def complete_deepspeed(content: object) -> object:
 
 
 def _filled(given: Mapping[str, Any], silent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is given, and the rest where there is nothing, or null."""
-    said = {key: value for key, value in given.items() if value is not None or key not in silent}
-    return {**silent, **said}
+    """Return what is given and not null, and the rest where that says nothing."""
+    return {**silent, **{key: value for key, value in given.items() if value is not None}}
 
 
 def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: int) -> None:
@@ -106,9 +106,6 @@ def _check_rules(content: Mapping[str, Any]) -> None:
     for key, fixed in _FIXED.items():
         if content.get(key, fixed) != fixed:
             raise _wrong(key, content[key], str(fixed).lower())
-    for key in _OFF:
-        if value := _get(content, key):
-            raise _wrong(key, value, "not given; train.precision says it")
     for key in _RULES:
         section = content.get(key)
         if section and (not isinstance(section, Mapping) or section.get("enabled", True)):
@@ -151,10 +148,19 @@ def _check_precision(content: Mapping[str, Any], train: TrainSettings) -> None:
             raise _wrong(key, got, f"auto, true (train.precision is {kind})")
         elif train.precision != kind and got not in (_AUTO, None, False):
             raise _wrong(key, got, f"auto, false (train.precision is {train.precision})")
+    for section, names in _ROUNDING.items():
+        if section in (train.precision, "zero_optimization") or train.precision == "auto":
+            for name in names:
+                if value := _get(content, f"{section}.{name}"):
+                    said = f"{section}.{name}"
+                    raise _wrong(said, value, "not given; train.precision says it")
+    if (sent := content.get("communication_data_type", "fp32")) != "fp32":
+        raise _wrong("communication_data_type", sent, "fp32, or not given")
     if autocast := _get(content, "torch_autocast.enabled"):
         raise _wrong("torch_autocast.enabled", autocast, "false; train.precision says it")
     types = content.get("data_types")
-    if types and not (isinstance(types, Mapping) and set(types.values()) == {None}):
+    silent = isinstance(types, Mapping) and all(value is None for value in types.values())
+    if types and not silent:
         raise ConfigError("deepspeed.data_types: not allowed; train.precision says it")
 
 

@@ -127,8 +127,10 @@ class Claims:
 
     @contextlib.contextmanager
     def alone(self, name: str) -> Iterator[None]:
-        """Keep other launchers out for a moment, and leave nothing behind."""
-        while self.take(name, new=True) is None:
+        """Keep other launchers out for a moment; nothing is noted."""
+        new = True
+        while self.take(name, new=new) is None:
+            new = False
             self.pause(min(0.1, self.poll_seconds))
         try:
             yield

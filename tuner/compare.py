@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trainers.errors import ConfigError, known
 from tuner.load import load_study
-from tuner.passwords import hide_passwords
+from tuner.passwords import hide_password
 from tuner.report import Question, Report, gather, read_references
 from tuner.report import build_report as report_of
 from tuner.shipped import find_reference
@@ -62,7 +62,7 @@ def held_names(
         name = str(study) if str(study) in held else load_study(study).name
         if name not in held:
             raise ConfigError(
-                f"{study}: not run in {hide_passwords(str(store))}; studies there: {known(held)}"
+                f"{study}: not run in {hide_password(str(store))}; studies there: {known(held)}"
             )
         names.append(name)
     return tuple(sorted(set(names)))

@@ -22,7 +22,7 @@ from trainers.expect import (
     weights_bytes,
 )
 from trainers.seen_rows import tokenise
-from tuner.executors import Executor, RunInterrupted
+from tuner.executors import Executor, RunInterrupted, RunLost
 from tuner.plan import Cell
 from tuner.sizes import show_bytes
 
@@ -134,8 +134,8 @@ class MemoryForecast:
         threading.Thread(target=foresee, daemon=True).start()
 
     def of_too_much(self, spec: RunSpec, workspace: Workspace) -> list[RunEvent]:
-        """Return what was predicted for a run that ran out of memory; nothing if time is up."""
-        with contextlib.suppress(RunInterrupted):
+        """Return what was predicted for a run that ran out of memory; nothing if cut off."""
+        with contextlib.suppress(RunInterrupted, RunLost):
             return [refused(self._foresee(spec, workspace))]
         return []
 

@@ -62,6 +62,11 @@ class Order:
         facts = outcome.result.facts
         return all(facts.get(f"data.{split}") == digest for split, digest in self.data.items())
 
+    def of_another_search(self, outcome: Outcome) -> bool:
+        """Say whether an outcome comes from elsewhere than this cell's own search, of one cap."""
+        here, there = (owner.rsplit(" ", 2)[0] for owner in (self.owner, outcome.owner))
+        return here != there
+
 
 @dataclass(frozen=True)
 class Recorded:

@@ -7,17 +7,27 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 # To the last @ of the word, since a password that nobody quoted may hold any character.
-_IN_FRONT_OF_HOST = re.compile(r"(:/{1,3}[^:/?#\s]*):\S*@")
-# Somebody has forgotten the scheme.
-_WITHOUT_SCHEME = re.compile(r"((?:^|(?<=[\s'\"=]))[^:/?#\s'\"=]+):(?!/)\S*@")
+_IN_FRONT_OF_HOST = re.compile(r"(://[^:/?#\s]*):\S*@")
+# Scheme, user and host, and hidden what may stand between the last two.
+_WELL_FORMED = re.compile(r"[\w+.-]+://[^:@/?#\s]*(:\*\*\*)?@[^@\s]*")
 _IN_QUERY = re.compile(r"([?&]\w*password=)[^&\s]*", re.IGNORECASE)
 
 
 def hide_passwords(text: str) -> str:
     """Return a text with the password of every address in it as `***`."""
-    for address in (_IN_FRONT_OF_HOST, _WITHOUT_SCHEME):
-        text = address.sub(r"\1:***@", text)
-    return _IN_QUERY.sub(r"\1***", text)
+    return _IN_QUERY.sub(r"\1***", _IN_FRONT_OF_HOST.sub(r"\1:***@", text))
+
+
+def hide_password(address: str) -> str:
+    """Return what was given for an address without its password.
+
+    Where a scheme, a slash or a quote is missing, what stands in front of the host may be of it.
+    """
+    shown = hide_passwords(address)
+    before, mark, host = shown.rpartition("@")
+    if not mark or ":" not in before or _WELL_FORMED.fullmatch(shown):
+        return shown
+    return f"***@{host}"
 
 
 @dataclass(frozen=True)

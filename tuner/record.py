@@ -83,7 +83,8 @@ class Recorder:
                 return Recorded(outcome, reused=True, elsewhere=True)
             if not order.shared:
                 return self._reuse(order, outcome, watch)
-            # Two launchers that looked into the group at once would each enter the run.
+            # Two launchers that looked into the group at once would each enter the run. While an
+            # MLflow server is away they may all the same: what they do then is written later.
             with self.claims.alone(f"track {order.owner} {digest}"):
                 return self._reuse(order, outcome, watch)
 
@@ -121,7 +122,7 @@ class Recorder:
         """Take an earlier outcome, unless it is of a trial that this study would refuse."""
         folder = self.store.run_dir(order.spec.digest())
         is_trials = order.searched and not order.spec.read_test
-        if not is_trials or outcome.owner == order.owner:
+        if not is_trials or not order.of_another_search(outcome):
             self._track(order, outcome, folder, watch)
             return Recorded(outcome, reused=True)
         foreseen = self.tries.foresee(order.spec, folder)

@@ -6,7 +6,6 @@ import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
 from statistics import fmean
 
 import optuna
@@ -17,6 +16,7 @@ from trainers.contract import Emit, RunEvent, RunSpec, StopRun
 from tuner.ask import Claimed, claim, study_name
 from tuner.executors import RunInterrupted
 from tuner.optuna_storage import StudyStorage
+from tuner.outcome import Outcome
 from tuner.plan import Cell
 from tuner.session import Configuration, Session
 from tuner.sizes import show_bytes
@@ -27,11 +27,22 @@ from tuner.trials import MEMORY_CAP, REASON, Best, best_of, stand
 
 @dataclass(frozen=True)
 class _Ended:
-    """How a trial ended, with the metrics of the runs that finished."""
+    """How a trial ended, and its runs, one for each seed it got to."""
 
     state: RunState
     reason: str
-    metrics: Sequence[Mapping[str, float]]
+    runs: Sequence[Outcome]
+
+    @property
+    def metrics(self) -> list[Mapping[str, float]]:
+        """Those of the runs that finished."""
+        return [run.result.metrics() for run in self.runs if run.result is not None]
+
+    @property
+    def excess_bytes(self) -> int | None:
+        """How far its largest run is predicted over the cap; None where that is not known."""
+        known = [run.excess_bytes for run in self.runs if run.excess_bytes is not None]
+        return max(known, default=None)
 
 
 def search(cell: Cell, session: Session, storage: StudyStorage, *, parallel: int) -> Best | None:
@@ -137,20 +148,18 @@ def _run_seeds(
     """Run a trial on seed after seed, until one ends without a result or the pruner says so."""
     cell, trial = made.cell, claimed.trial
     epochs_count = len(specs) == 1 and len(cell.study.objectives()) == 1
-    metrics: list[Mapping[str, float]] = []
+    runs: list[Outcome] = []
     for spec in specs:
         reported = _reported(trial) if claimed.adopted else set()
         sink = _sink(trial, cell, spec, reported) if epochs_count else _no_sink
         outcome = session.run(made, spec, sink)
-        excess = outcome.excess_bytes
-        if excess is not None and excess > trial.constraints.get(MEMORY_CAP, -inf):
-            trial.set_constraint(MEMORY_CAP, excess)
+        runs.append(outcome)
+        ended = _Ended(outcome.state, outcome.reason, runs)
         if outcome.result is None:
-            return _Ended(outcome.state, outcome.reason, metrics)
-        metrics.append(outcome.result.metrics())
-        if len(metrics) < len(specs) and _behind(trial, cell, metrics):
-            return _Ended("pruned", f"pruned after {len(metrics)} seeds", metrics)
-    return _Ended("finished", "", metrics)
+            return ended
+        if len(runs) < len(specs) and _behind(trial, cell, ended.metrics):
+            return _Ended("pruned", f"pruned after {len(runs)} seeds", runs)
+    return _Ended("finished", "", runs)
 
 
 def _tell(study: optuna.Study, cell: Cell, claimed: Claimed, ended: _Ended) -> None:
@@ -160,6 +169,9 @@ def _tell(study: optuna.Study, cell: Cell, claimed: Claimed, ended: _Ended) -> N
         study.sampler = optuna.samplers.RandomSampler()
     # Another launcher that took this one for dead may have ended the trial.
     with contextlib.suppress(UpdateFinishedTrialError):
+        # Once: what is set first stays.
+        if ended.excess_bytes is not None and MEMORY_CAP not in claimed.trial.constraints:
+            claimed.trial.set_constraint(MEMORY_CAP, ended.excess_bytes)
         if ended.state == "finished":
             values = [
                 fmean(objective.of(row) for row in ended.metrics)

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from trainers.errors import ConfigError
-from tuner.passwords import hide_passwords
+from tuner.passwords import hide_password, hide_passwords
 
 STORE = Path("mlruns")
 """Folder that keeps everything unless the user says otherwise."""
@@ -95,7 +95,7 @@ def find_store(store: str | Path | Store, files: str | Path | None = None) -> St
             f"{scheme}:"
         )
     if files is not None:
-        shown = hide_passwords(str(store))
+        shown = hide_password(str(store))
         raise ConfigError(f"--files {files}: needs --store postgresql://..., got {shown}")
     return Store(Path(store))
 
@@ -112,7 +112,8 @@ def _check_address(url: str) -> None:
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  # it is read on asking
-        unquoted = not set("@:").isdisjoint(parts.path) or parts.netloc.count("@") > 1
+        unquoted = "@" in parts.path or parts.netloc.count("@") > 1
+        unquoted |= "@" in parts.netloc and ":" in parts.path
     except ValueError as error:
         unquoted, fault = True, error
     if unquoted:  # what follows the first / of a password would be taken for the database

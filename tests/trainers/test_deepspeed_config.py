@@ -46,8 +46,8 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"managed_gradient_accumulation": False}, {}, r"accumulation: got False; allowed: true"),
     *(
         (
-            {section: {key: True}},
-            {},
+            {section: {"enabled": "auto", key: True}},
+            {"precision": section},
             rf"{section}\.{key}: got True; allowed: not given; train\.pre",
         )
         for section, key in (
@@ -69,14 +69,14 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (
         {"communication_data_type": "fp16"},
         {},
-        r"communication_data_type: got 'fp16'; allowed: not",
+        r"communication_data_type: got 'fp16'; allowed: fp32",
     ),
     (
         {"optimizer": ADAMW},
         {"weight_decay": 0.1},
         r"train\.weight_decay: got 0\.1; allowed: 0 where deepspeed\.optimizer is given",
     ),
-    ({"data_types": {"grad_accum_dtype": "bf16"}}, {}, r"data_types: not allowed"),
+    ({"data_types": {"grad_accum_dtype": ["bf16"]}}, {}, r"data_types: not allowed"),
     ({"data_types": ["bf16"]}, {}, r"data_types: not allowed"),
     ({"optimizer": {"type": "AdamW", "params": [1]}}, {}, r"params: got \[1\]; allowed: a map"),
     ({"amp": {"enabled": True}}, {}, r"deepspeed\.amp: not allowed; it trains by another rule"),
@@ -176,8 +176,9 @@ def test_what_an_optimizer_is_not_told_is_the_runs_own(
 
 def test_null_says_nothing() -> None:
     """DeepSpeed would take its own default, and clip nothing."""
-    null = {"gradient_clipping": None, "data_types": {"grad_accum_dtype": None}}
-    spec = toy_spec(deepspeed=ZERO2 | null, ranks=2)
+    null = dict.fromkeys(["gradient_clipping", "optimizer", "scheduler", "gradient_allreduce_op"])
+    types = {"data_types": {"grad_accum_dtype": None}}
+    spec = toy_spec(deepspeed=ZERO2 | null | types, ranks=2)
     assert spec.deepspeed is not None
     assert spec.deepspeed["gradient_clipping"] == "auto"
 
@@ -208,7 +209,7 @@ def test_a_config_that_is_not_there_is_named(value: str, says: str) -> None:
 
 def test_inprocess_refuses_ranks_and_deepspeed() -> None:
     """They need processes of their own."""
-    with pytest.raises(ConfigError, match=r"arms\.full\.ranks: the executor inprocess"):
+    with pytest.raises(ConfigError, match=r"arms\.full\.ranks: got 2; allowed: 1 with the executor inprocess"):
         parse_study(toy_tree(ranks=2))
     with pytest.raises(ConfigError, match=r"arms\.full\.deepspeed: it needs processes"):
         parse_study(toy_tree(deepspeed="zero1"))

@@ -210,6 +210,30 @@ def test_a_search_whose_every_trial_is_over_the_cap_is_a_failure(place: Place) -
         assert outcome.unfinished == ("toy / tiny-bert / full",)
 
 
+def test_a_trial_is_over_the_cap_where_one_of_its_seeds_is(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sampler is told of the largest run, and a search of such trials says what it lacks."""
+    foresee = MemoryForecast.before
+
+    def before(self: MemoryForecast, spec: RunSpec, workspace: Workspace) -> Foreseen:
+        foreseen = foresee(self, spec, workspace)
+        return replace(foreseen, limit=1) if spec.seeds.init == 8 else foreseen
+
+    monkeypatch.setattr(MemoryForecast, "before", before)
+    config = toy_study(
+        memory_cap="20GB",
+        train=QUICK | {"epochs": 1},
+        search={"trials": 1, "seeds": [7, 8], "pruner": "none"},
+        arms={"h": {"method": "head", "space": {"train.learning_rate": {"choice": [1e-3]}}}},
+    )
+    (failure,) = place.run(config).failures
+    assert "every trial's predicted peak of memory is over the cap" in failure
+    (trial,) = place.trials(config)
+    assert trial.state is TrialState.PRUNED
+    assert trial.constraints[MEMORY_CAP] > 0
+
+
 @pytest.mark.slow
 def test_the_search_learns_what_does_not_fit(place: Place, tmp_path: Path) -> None:
     """TPE, told by the constraint, keeps away from the batches that do not fit."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from trainers.errors import ConfigError
-from tuner.passwords import Login, hide_passwords, split_login
+from tuner.passwords import Login, hide_password, hide_passwords, split_login
 from tuner.store import find_store
+from tuner.trackers import open_reader, open_server
+from tuner.trackers.ui import serve_ui
 
 
 @pytest.mark.parametrize(
@@ -26,16 +29,43 @@ from tuner.store import find_store
         ("http://host:5000/path", "http://host:5000/path"),
         ("postgresql://u@host/db", "postgresql://u@host/db"),
         ("mlruns/a:b@c", "mlruns/a:b@c"),
-        ("--tracking http:/u:secret@host: no", "--tracking http:/u:***@host: no"),
-        ("--tracking u:secret@host:1: no", "--tracking u:***@host:1: no"),
-        ("got u:s/cr@et@host/db", "got u:***@host/db"),
-        ("--tracking=u:secret@host", "--tracking=u:***@host"),
-        ("at 12:30 by ada@host", "at 12:30 by ada@host"),
     ],
 )
 def test_the_password_of_an_address_is_three_stars(text: str, shown: str) -> None:
     """Wherever the address stands in a text; what has no password stays as it is."""
     assert hide_passwords(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://u:secret@host:1/x", "http://u:***@host:1/x"),
+        ("http://u@host", "http://u@host"),
+        ("mlruns", "mlruns"),
+        ("mlruns@lab", "mlruns@lab"),
+        ("u:secret@host", "***@host"),
+        ("http:/u:secret@host:1", "***@host:1"),
+        ("http:////u:secret@host", "***@host"),
+        ("https;//u:secret@host", "***@host"),
+        ("u:/s3c@ret@host/db", "***@host/db"),
+        ("postgresql://u:sec ret@host/db", "***@host/db"),
+    ],
+)
+def test_a_mistyped_address_shows_nothing_in_front_of_its_host(address: str, shown: str) -> None:
+    """Nobody can say where in it the password begins."""
+    assert hide_password(address) == shown
+
+
+@pytest.mark.parametrize("address", ["u:secret@host", "http:/u:secret@host", "u:/secret@host/db"])
+def test_no_command_shows_the_password_of_a_mistyped_address(address: str, tmp_path: Path) -> None:
+    """Nor those that only read."""
+    with pytest.raises(ConfigError, match=r"\*\*\*@host.*: no address") as tracking:
+        open_server(address, outbox=tmp_path)
+    with pytest.raises(ConfigError, match=r"\*\*\*@host.*: no studies here") as store:
+        open_reader(address)
+    with pytest.raises(ConfigError, match="no studies here") as ui:
+        serve_ui(address, 0)
+    assert not [said for said in (tracking, store, ui) if "secret" in str(said.value)]
 
 
 @pytest.mark.parametrize(
@@ -73,5 +103,5 @@ def test_half_a_password_is_not_shown_for_the_host() -> None:
 
 def test_a_store_without_its_scheme_shows_no_password() -> None:
     """Beside `--files` it can be no folder."""
-    with pytest.raises(ConfigError, match=r"got boss:\*\*\*@host/db$"):
+    with pytest.raises(ConfigError, match=r"got \*\*\*@host/db$"):
         find_store("boss:secret@host/db", "files")

@@ -137,7 +137,7 @@ def _study(study: str, place: _Place, device: Any, *, as_json: bool) -> None:
     from tuner.cli.memory import needs_json, study_lines
     from tuner.footprint import study_needs
     from tuner.load import load_study
-    from tuner.passwords import hide_passwords
+    from tuner.passwords import hide_password
     from tuner.store import DATA_DIR
 
     config = load_study(study)
@@ -155,7 +155,7 @@ def _study(study: str, place: _Place, device: Any, *, as_json: bool) -> None:
         return
     typer.echo("\n".join(study_lines(config.name, needs, config.memory_cap)))
     if not runs:
-        where = hide_passwords(place.store)
+        where = hide_password(place.store)
         typer.echo(f"Nothing is measured: {where} has no runs of {config.name}.")
 
 

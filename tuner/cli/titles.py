@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuner.passwords import hide_passwords
+from tuner.passwords import hide_password
 
 VARIABLES = {"--store": "TUNER_STORE", "--tracking": "TUNER_TRACKING"}
 """Options that take an address, and the environment variables that may hold it instead."""
@@ -42,7 +42,7 @@ def split_secrets(words: Sequence[str]) -> _Split:
         option, joined, address = word.partition("=")
         if option in VARIABLES and not joined and left:
             address = left[0]
-        if option not in VARIABLES or hide_passwords(address) == address:
+        if option not in VARIABLES or hide_password(address) == address:
             kept.append(word)
             continue
         found[VARIABLES[option]] = address

@@ -115,7 +115,9 @@ def open_reader(store: str | Path) -> Reader:
     else:
         check_database(address.tracking_uri, address.shown)
     if address.artifact_uri is not None and not (Path(store) / "mlflow.db").is_file():
-        raise ConfigError(f"--store {store}: no studies here yet; run one with `tuner run-study`")
+        raise ConfigError(
+            f"--store {address.shown}: no studies here yet; run one with `tuner run-study`"
+        )
     reader = open_sql_reader(address.tracking_uri, lambda: open_tracker(store))
     return reader or open_tracker(store)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from trainers.errors import ConfigError
-from tuner.passwords import Login, hide_passwords, split_login
+from tuner.passwords import Login, hide_password, split_login
 
 _SECONDS_TO_ANSWER = 10
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -43,7 +43,7 @@ def locate_store(store: str | Path) -> StoreAddress:
         store: A folder, made on first use; or the URI of an MLflow server or database.
     """
     if isinstance(store, str) and "://" in store:
-        address = StoreAddress(store, hide_passwords(store), artifact_uri=None)
+        address = StoreAddress(store, hide_password(store), artifact_uri=None)
         if not address.is_server:
             return address
         login = split_login(store)
@@ -52,7 +52,8 @@ def locate_store(store: str | Path) -> StoreAddress:
     # SQLAlchemy unquotes the database's path and ends it at a question mark.
     path = (folder / "mlflow.db").as_posix().replace("%", "%25").replace("?", "%3F")
     artifacts = (folder / "artifacts").as_uri()
-    return StoreAddress(f"sqlite:///{path}", str(store), artifact_uri=artifacts)
+    shown = hide_password(str(store))
+    return StoreAddress(f"sqlite:///{path}", shown, artifact_uri=artifacts)
 
 
 def check_server(address: StoreAddress) -> None:

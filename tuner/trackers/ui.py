@@ -25,7 +25,9 @@ def serve_ui(store: str | Path, port: int) -> None:
     """
     address = locate_store(store)
     if address.artifact_uri is not None and not (Path(store) / "mlflow.db").is_file():
-        raise ConfigError(f"--store {store}: no studies here yet; run one with `tuner run-study`")
+        raise ConfigError(
+            f"--store {address.shown}: no studies here yet; run one with `tuner run-study`"
+        )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
