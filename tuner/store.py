@@ -94,8 +94,12 @@ def find_store(store: str | Path | Store, files: str | Path | None = None) -> St
             f"--store: a study is kept in a folder or in PostgreSQL (postgresql://...), got "
             f"{scheme}:"
         )
+    shown = hide_password(str(store))
+    if shown != str(store):
+        raise ConfigError(
+            f"--store: names a folder or postgresql://user@host/database, got {shown}"
+        )
     if files is not None:
-        shown = hide_password(str(store))
         raise ConfigError(f"--files {files}: needs --store postgresql://..., got {shown}")
     return Store(Path(store))
 

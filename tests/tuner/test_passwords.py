@@ -102,6 +102,7 @@ def test_half_a_password_is_not_shown_for_the_host() -> None:
 
 
 def test_a_store_without_its_scheme_shows_no_password() -> None:
-    """Beside `--files` it can be no folder."""
-    with pytest.raises(ConfigError, match=r"got \*\*\*@host/db$"):
-        find_store("boss:secret@host/db", "files")
+    """It is not taken for a folder."""
+    for files in (None, "files"):
+        with pytest.raises(ConfigError, match=r"or postgresql://.*, got \*\*\*@host/db$"):
+            find_store("boss:secret@host/db", files)
