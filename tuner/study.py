@@ -28,7 +28,7 @@ from tuner.search import search
 from tuner.session import Session
 from tuner.sharing import share_cells
 from tuner.store import DATA_DIR, STORE, Store, find_store
-from tuner.trackers import Tracker, load_mlflow, open_folder, open_server
+from tuner.trackers import Tracker, load_mlflow, open_folder, open_server, reach_server
 from tuner.tries import Tries
 
 
@@ -71,7 +71,7 @@ def run_study(
     cells = plan(config, check_inputs(config, data_dir))
     executor = make_executor(config.executor, ranks=config.most_ranks())
     check_weights(cells, executor.compute)
-    _make(place)
+    _make(place, tracking)
     _warm_up(executor, tracking, place)
     ending = Ending(executor)
     with opening(place.root, place.database_url):
@@ -117,9 +117,11 @@ def _told(tracker: Tracker) -> Iterator[None]:
     tracker.settle()
 
 
-def _make(place: Store) -> None:
-    """Make the store's folder, once its database has answered."""
+def _make(place: Store, tracking: str | Tracker | None) -> None:
+    """Make the store's folder, once its database and the MLflow server have answered."""
     reach(place.database_url)
+    if isinstance(tracking, str):
+        reach_server(tracking)
     place.make()
 
 

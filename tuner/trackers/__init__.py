@@ -43,6 +43,7 @@ __all__ = [
     "open_reader",
     "open_server",
     "open_tracker",
+    "reach_server",
     "report_folder",
 ]
 
@@ -67,13 +68,8 @@ def open_folder(folder: Path, *, outbox: Path) -> Tracker:
     return Outbox(RemoteScribe(folder), "mlflow.db", outbox)
 
 
-def open_server(address: str, *, outbox: Path) -> Tracker:
-    """Open an MLflow server for a study that is to go on while it is away.
-
-    Args:
-        address: Such as `http://user:password@host:5000`; without a login, MLflow's environment
-            variables may hold one.
-        outbox: Folder where writes wait for the server.
+def reach_server(address: str) -> StoreAddress:
+    """Make sure that an MLflow server answers, before anything is written.
 
     Raises:
         ConfigError: It is no address of a server, or none answers there.
@@ -85,6 +81,21 @@ def open_server(address: str, *, outbox: Path) -> Tracker:
             "with http:// or https://"
         )
     check_server(place)
+    return place
+
+
+def open_server(address: str, *, outbox: Path) -> Tracker:
+    """Open an MLflow server for a study that is to go on while it is away.
+
+    Args:
+        address: Such as `http://user:password@host:5000`; without a login, MLflow's environment
+            variables may hold one.
+        outbox: Folder where writes wait for the server.
+
+    Raises:
+        ConfigError: It is no address of a server, or none answers there.
+    """
+    place = reach_server(address)
     from tuner.trackers.outbox import Outbox
     from tuner.trackers.remote_scribe import RemoteScribe
 

@@ -83,6 +83,8 @@ def test_a_bad_address_is_one_line(
     assert says in line
     assert address.replace("secret", "***") in line
     assert not list(tmp_path.rglob("outcome.json"))
+    if answers not in address:
+        assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
 
 
 def test_no_part_of_a_password_with_a_slash_is_shown() -> None:
