@@ -39,6 +39,7 @@ def follow(
             missed another is said only where no other reason is found.
     """
     ranks = {pipe: rank for rank, pipe in enumerate(processes)}
+    several = len(ranks) > 1
     lost: RunFailed | None = None
     result: RunResult | None = None
     until = 0.0
@@ -53,7 +54,6 @@ def follow(
                 kind, text, detail = pipe.recv()
             except (EOFError, ConnectionResetError):
                 rank = ranks.pop(pipe)
-                several = len(processes) > 1
                 failed = _death(processes[pipe], logs[rank], rank if several else None, phase)
             else:
                 if kind == "event":
@@ -64,9 +64,7 @@ def follow(
                 if kind == "result":
                     result = RunResult.model_validate_json(text) if rank == 0 else result
                     continue
-                own = kind == "failed" and detail  # an exception; what is wrong for all has none
-                who = f"rank {rank}: " if own and len(processes) > 1 else ""
-                failed = _failure(kind, who + text, detail)
+                failed = _failure(kind, text, detail, rank if several else None)
             if not isinstance(failed, LostRank):
                 raise failed
             if lost is None:
@@ -115,10 +113,14 @@ def _session_of(pid: int) -> set[int]:
     return found
 
 
-def _failure(kind: str, text: str, detail: str) -> RunFailed:
+def _failure(kind: str, text: str, detail: str, rank: int | None) -> RunFailed:
     if kind == "out of memory":
         return OutOfMemory(text, detail)
-    return LostRank(text, detail) if kind == "lost" else RunFailed(text, detail)
+    if kind == "lost":
+        return LostRank(text, detail)
+    # Only an exception has details: what is wrong with the run is so on all ranks.
+    who = "" if rank is None or not detail else f"rank {rank}: "
+    return RunFailed(who + text, detail)
 
 
 def _death(process: BaseProcess, log: Path, rank: int | None, phase: str) -> RunFailed:
