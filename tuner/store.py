@@ -16,6 +16,7 @@ STORE = Path("mlruns")
 DATA_DIR = Path.home() / ".cache" / "tuner" / "data"
 """Where task files are kept unless the user says otherwise."""
 _ADDRESS = re.compile(r"[\w+]+:/")
+_PATH = re.compile(r"\.{0,2}/[^/]")
 _POSTGRES = re.compile(r"postgres(ql)?(\+psycopg)?://", re.IGNORECASE)
 
 
@@ -95,7 +96,7 @@ def find_store(store: str | Path | Store, files: str | Path | None = None) -> St
             f"{scheme}:"
         )
     shown = hide_password(str(store))
-    if shown != str(store):
+    if shown != str(store) and not (_PATH.match(str(store)) or Path(store).is_dir()):
         raise ConfigError(
             f"--store: names a folder or postgresql://user@host/database, got {shown}"
         )

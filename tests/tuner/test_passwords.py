@@ -106,3 +106,12 @@ def test_a_store_without_its_scheme_shows_no_password() -> None:
     for files in (None, "files"):
         with pytest.raises(ConfigError, match=r"or postgresql://.*, got \*\*\*@host/db$"):
             find_store("boss:secret@host/db", files)
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    """What begins like a path is one, and so is what is there."""
+    folder = tmp_path / "vol:1" / "ada@lab"
+    assert find_store(folder).root == folder
+    assert find_store(f"./{folder.name}:x@y").root == Path(f"{folder.name}:x@y")
+    folder.mkdir(parents=True)
+    assert find_store(str(folder)).root == folder
