@@ -40,7 +40,7 @@ PACKAGES: dict[type[Plugin], str] = {
     ModelSource: "trainers.models",
 }
 NOUNS = ("studies", "methods", "tasks", "models", "ds-configs")
-LINES_OF_A_FILE, LINES_OF_A_FUNCTION, PARAMETERS = 250, 40, 5
+LINES_OF_A_FILE, LINES_OF_A_FUNCTION, PARAMETERS = 350, 40, 5
 
 
 def _name(path: Path) -> str:
@@ -137,7 +137,7 @@ def test_a_plugin_knows_no_other(base: type[Plugin]) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=_name)
 def test_a_source_file_says_its_job_and_is_short(path: Path) -> None:
-    """Every source file begins with one line that says its job, and has at most 250 lines."""
+    """Every source file begins with one line that says its job, and has at most 350 lines."""
     text = path.read_text(encoding="utf-8")
     docstring = ast.get_docstring(ast.parse(text))
     assert docstring, "no docstring"
