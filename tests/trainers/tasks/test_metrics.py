@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy
 import pytest
+from sklearn.metrics import f1_score
 
 from trainers.tasks.metrics import metric_names, score
 
@@ -23,11 +24,21 @@ def test_scores_equal_a_count_by_hand() -> None:
     }
 
 
-def test_a_class_absent_from_truth_and_predictions_counts_as_zero() -> None:
-    """The macro mean is over all classes of the task, so that runs are comparable."""
+def test_a_class_that_is_neither_present_nor_predicted_is_left_out_of_the_macro_mean() -> None:
+    """Perfect predictions score 1, however many classes of train the split lacks."""
     scores = score(LABELS, [0, 1], [0, 1])
-    assert scores["macro_f1"] == pytest.approx(2 / 3)
-    assert scores["micro_f1"] == 1.0
+    assert scores["macro_f1"] == scores["micro_f1"] == 1.0
+    assert scores["f1/c"] == 0.0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_macro_mean_is_scikit_learns_to_the_last_digit(seed: int) -> None:
+    """Whatever classes a split lacks and a model names, the mean is that of f1_score."""
+    generator = numpy.random.default_rng(seed)
+    labels = [f"class {number}" for number in range(8)]
+    truth, predictions = generator.integers(0, [[3 + seed % 6], [8 - seed % 6]], (2, 25))
+    expected = f1_score(truth, predictions, average="macro", zero_division=0)
+    assert score(labels, truth, predictions)["macro_f1"] == expected
 
 
 def test_the_names_are_known_beforehand() -> None:

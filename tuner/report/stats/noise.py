@@ -91,8 +91,9 @@ def bootstrap_noise(
 
     Args:
         confusion: Of shape (K, K), true class by predicted class; no matter which way round.
-        metric: accuracy, micro_f1 (the same for one label a row), macro_f1 over all K classes,
-            or f1 of one class. A class that is neither present nor predicted has F1 0.
+        metric: accuracy, micro_f1 (the same for one label a row), macro_f1 over the classes that
+            are present or predicted in the resample, as scikit-learn's, or f1 of one class, which
+            is 0 where the class is neither.
         label: The class of f1, by its place.
         resamples: How many; the error of the standard deviation is about std / sqrt(2 resamples).
         seed: Of the draws.
@@ -146,7 +147,9 @@ def _macro_f1(counts: Counts, generator: numpy.random.Generator, resamples: int)
     drawn[:, used] = generator.multinomial(int(cells.sum()), shares, size=resamples)
     touches = numpy.zeros((len(pairs), size))
     touches[numpy.arange(len(pairs)), first] = touches[numpy.arange(len(pairs)), second] = 1
-    macro: Floats = _f1(drawn[:, :size], drawn[:, size:] @ touches).mean(axis=1)
+    right, wrong = drawn[:, :size], drawn[:, size:] @ touches
+    counted = (right + wrong > 0).sum(axis=1)  # at least one: a resample has rows
+    macro: Floats = _f1(right, wrong).sum(axis=1) / counted
     return macro
 
 
