@@ -22,7 +22,7 @@ def take_devices(places: Sequence[int]) -> None:
     Raises:
         ConfigError: There are devices, but fewer than ranks.
     """
-    devices = _visible_devices()
+    devices = visible_devices()
     if not devices:
         return
     if len(places) > len(devices):
@@ -34,7 +34,8 @@ def take_devices(places: Sequence[int]) -> None:
     os.environ[_VISIBLE] = ",".join(own)
 
 
-def _visible_devices() -> list[str]:
+def visible_devices() -> list[str]:
+    """List the CUDA devices that this process sees, by their numbers or names, without torch."""
     said = os.environ.get(_VISIBLE)
     if said is not None:
         return [name.strip() for name in said.split(",") if name.strip()]

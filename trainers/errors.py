@@ -19,6 +19,13 @@ class ConfigError(TunerError, ValueError):
     """
 
 
+class SeveralFaults(ConfigError):
+    """All that is wrong with a study, a line each."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        super().__init__("\n".join(faults))
+
+
 class BadFile(ConfigError):
     """What is wrong with a file that a study names; a message that begins with its path."""
 
@@ -35,8 +42,20 @@ class DataError(TunerError):
     """Task data that is missing, damaged or unusable."""
 
 
+class MissingData(DataError):
+    """Task data that is not on this machine; it may be good."""
+
+
 class ModelError(TunerError):
     """A pretrained model that cannot be found or loaded."""
+
+
+class ModelAway(ModelError):
+    """A model that cannot be looked up now, as on a machine without network; it may be good."""
+
+
+class Untraced(ModelError):
+    """A model or a method that cannot be followed without values; it may well be trained."""
 
 
 class RunFailed(TunerError):

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainers.deepspeed_engine import check_installed
-from trainers.tasks.load import load_task
+from tuner.checks import Findings, find_faults, is_known_good, remember_good
 from tuner.claims import Claims
 from tuner.config import StudyConfig
 from tuner.confirm import confirm
 from tuner.database import Patience, explained, name_database, opening, reach
 from tuner.ending import Ending
 from tuner.executors import Executor, make_executor
+from tuner.inputs import read_inputs
 from tuner.launchers import Launcher
 from tuner.load import dump_study
 from tuner.memory_cap import MemoryForecast, check_weights
@@ -70,9 +70,14 @@ def run_study(
     data_dir, place = Path(data_dir), find_store(store)
     cells = plan(config, check_inputs(config, data_dir))
     executor = make_executor(config.executor, ranks=config.most_ranks())
-    check_weights(cells, executor.compute)
+    if not isinstance(tracking, Tracker):
+        load_mlflow()  # by another process, while this one goes on
+    found = _check(cells, data_dir, executor, place)
     _make(place, tracking)
-    _warm_up(executor, tracking, place)
+    if not any(place.root.iterdir()):
+        executor.warm_up()  # something is to be trained for sure
+    if found == Findings():
+        remember_good(cells, place.cache_dir)
     ending = Ending(executor)
     with opening(place.root, place.database_url):
         tracker = _tracker(tracking, place)
@@ -99,7 +104,7 @@ def run_study(
         deadline=_deadline(config.timeout_seconds),
     )
     with _told(tracker):
-        complete = _run_cells(cells, session, shared.storage, workers=config.executor.workers)
+        complete = _run_cells(cells, found, session, shared.storage)
     unfinished = tuple(c.label for c, done in zip(cells, complete, strict=True) if not done)
     return StudyOutcome(tuple(session.failures), unfinished)
 
@@ -125,12 +130,22 @@ def _make(place: Store, tracking: str | Tracker | None) -> None:
     place.make()
 
 
-def _warm_up(executor: Executor, tracking: str | Tracker | None, place: Store) -> None:
-    """Have loaded what takes seconds, by other processes, while this one goes on."""
-    if not isinstance(tracking, Tracker):
-        load_mlflow()
-    if not any(place.root.iterdir()):
-        executor.warm_up()  # something is to be trained for sure
+def _check(cells: Sequence[Cell], data_dir: Path, executor: Executor, place: Store) -> Findings:
+    """Look whether the cells can run, unless that is known; nothing is written.
+
+    Raises:
+        ConfigError: None can, or a model's weights alone are over the cap.
+    """
+    if is_known_good(cells, place.cache_dir):
+        return Findings()
+    try:
+        check_weights(cells, executor.compute)
+        found = find_faults(cells, data_dir, executor.compute)
+        found.refuse(cells)
+    except BaseException:
+        executor.close()
+        raise
+    return found
 
 
 def _deadline(seconds: float | None) -> float | None:
@@ -180,32 +195,32 @@ def check_inputs(config: StudyConfig, data_dir: Path) -> dict[str, Digests]:
 
     Raises:
         DataError, ModelError: What cannot be used, in one line.
-        ConfigError: The runs want DeepSpeed, and it is not installed.
+        ConfigError: The metric is of a class that a task has not; the runs want DeepSpeed, and it
+            is not installed; or several things are wrong, a line each.
     """
-    # A cluster's nodes have an environment of their own.
-    if config.executor.kind == "process" and any(map(config.deepspeed_of, config.arms)):
-        check_installed()
-    for model in config.models:
-        model.check()
-    seeds = {s.data for s in (*config.search.seeds, *config.confirm.seeds)}
-    return {
-        task.name: {seed: load_task(task, data_dir, seed).digests for seed in sorted(seeds)}
-        for task in config.tasks
-    }
+    inputs = read_inputs(config, data_dir)
+    inputs.refuse()
+    return inputs.digests
 
 
 def _run_cells(
-    cells: Sequence[Cell], session: Session, storage: StudyStorage, *, workers: int
+    cells: Sequence[Cell], found: Findings, session: Session, storage: StudyStorage
 ) -> list[bool]:
     """Run cells side by side, as many as there are workers; say of each if it is complete.
+
+    A cell that is known not to run is not begun.
 
     Within a cell, trials follow each other unless there are more workers than cells, or other
     launchers: so a search learns from every trial before the next, and does not depend on timing.
     """
+    workers = cells[0].study.executor.workers
     at_once = min(workers, len(cells))
     claims = session.claims
 
     def run_cell(cell: Cell) -> bool:
+        if reason := found.of(cell):
+            session.failures.append(f"{cell.label}: {reason}")
+            return False
         return _run_cell(cell, session, storage, parallel=workers // at_once)
 
     try:

@@ -92,11 +92,8 @@ def _worst(spec: RunSpec) -> Rows:
 
 
 def _check_length(model: nn.Module, spec: RunSpec, rows: Rows) -> None:
-    from trainers.methods.positions import position_count
+    from trainers.methods.positions import position_count, too_long
 
     positions = position_count(model)
     if positions is not None and rows.longest > positions:
-        raise ConfigError(
-            f"train.max_length: {spec.model.name} has {positions} positions; "
-            f"got rows of {rows.longest} tokens, allowed: at most {positions}"
-        )
+        raise ConfigError(too_long(spec.model.name, rows.longest, positions))

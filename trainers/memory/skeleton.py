@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from trainers.contract import RunSpec
-from trainers.errors import ConfigError, ModelError
+from trainers.errors import ConfigError, Untraced
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -30,13 +30,22 @@ def build(spec: RunSpec, labels: int) -> nn.Module:
     Raises:
         TunerError: No such model, or a method that cannot be applied to it.
     """
+    return apply_method(spec, outline(spec, labels))
+
+
+def apply_method(spec: RunSpec, model: PreTrainedModel) -> nn.Module:
+    """Apply a run's method to an outline, which is changed.
+
+    Raises:
+        TunerError: The method cannot be applied to it.
+    """
     try:
         with _without_values():
-            return spec.method.apply(outline(spec, labels))
+            return spec.method.apply(model)
     except (RuntimeError, ConfigError) as error:
         if not _WITHOUT_VALUES.search(str(error.__cause__ or error)):
             raise
-        raise ModelError(
+        raise Untraced(
             f"method: {spec.method.kind} on {spec.model.name} cannot be traced: it is made from "
             "the values of weights"
         ) from error

@@ -23,7 +23,7 @@ from torch._subclasses.fake_tensor import (
 )
 
 from trainers.contract import RunSpec
-from trainers.errors import ModelError
+from trainers.errors import ModelError, Untraced
 from trainers.loss import mean_loss
 from trainers.memory.attention import CudaAttention
 from trainers.memory.by_value import ByValue
@@ -55,12 +55,12 @@ def trace(model: nn.Module, spec: RunSpec, setting: Setting) -> Ledger:
     """Return the ledger of the optimizer steps and an evaluation, marked by phase.
 
     Raises:
-        ModelError: The model does what depends on the values of its tensors.
+        Untraced: The model does what depends on the values of its tensors.
     """
     try:
         return _trace(model, spec, setting)
     except (DataDependentOutputException, DynamicOutputShapeException) as error:
-        raise ModelError(
+        raise Untraced(
             f"model: {spec.model.name} ({type(model).__name__}) cannot be traced: it looks at the "
             f"values of its tensors ({error.func})"
         ) from error

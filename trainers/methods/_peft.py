@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trainers.bases import Method
 from trainers.errors import ConfigError, ModelError, known
@@ -12,6 +12,7 @@ from trainers.methods._head import head_names
 from trainers.methods._prompt import adapt_prompt
 from trainers.methods._tensors import check_fit
 from trainers.methods.count import count_parameters
+from trainers.methods.targets import misfit, query_value, target_names, unfit_targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,22 +23,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _ADAPTER_FILE = "adapter_model.safetensors"
-# Names of the attention projections, for architectures that peft has no default for.
-_QUERY_VALUE = (
-    ("query", "value"),
-    ("q_proj", "v_proj"),
-    ("q_lin", "v_lin"),
-    ("query_proj", "value_proj"),
-    ("q", "v"),
-    ("query_key_value",),
-    ("qkv_proj",),
-    ("Wqkv",),
-    ("c_attn",),
-)
 
 
 class PeftMethod(Method):
     """A method that peft implements, kept in peft's own format with the head."""
+
+    TARGETS: ClassVar = "targets"
+    """The field that names the modules to adapt."""
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write `adapter_config.json` and `adapter_model.safetensors`."""
@@ -68,7 +60,13 @@ class PeftMethod(Method):
             config.inference_mode = True
 
 
-def wrap(model: PreTrainedModel, peft_type: str, settings: Mapping[str, Any]) -> PeftModel:
+def wrap(
+    model: PreTrainedModel,
+    peft_type: str,
+    settings: Mapping[str, Any],
+    *,
+    targets: str = PeftMethod.TARGETS,
+) -> PeftModel:
     """Freeze the body, add the adapter and keep the head trainable.
 
     Adapter weights are float32 whatever the base is.
@@ -77,6 +75,7 @@ def wrap(model: PreTrainedModel, peft_type: str, settings: Mapping[str, Any]) ->
         model: The classifier; changed in place.
         peft_type: A name of `peft.PeftType`, in any case.
         settings: Fields of that type's config.
+        targets: The method's field that names the modules to adapt.
 
     Raises:
         ConfigError: Unknown type or field; peft refuses the settings or the architecture, or
@@ -91,10 +90,7 @@ def wrap(model: PreTrainedModel, peft_type: str, settings: Mapping[str, Any]) ->
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
             wrapped = get_peft_model(model, config)
     except (ValueError, TypeError, KeyError, NotImplementedError, AttributeError) as error:
-        raise ConfigError(
-            f"method: peft type {peft_type.upper()} cannot wrap {type(model).__name__}: "
-            f"{_first_line(error)}{_targets(model, config)}"
-        ) from error
+        raise ConfigError(_refusal(error, model, config, targets)) from error
     if count_parameters(wrapped).head == 0:
         raise ConfigError(
             f"method: peft type {peft_type.upper()} leaves the new head frozen, at random; "
@@ -138,28 +134,24 @@ def _defaults(model: PreTrainedModel, tuner: type, allowed: set[str]) -> dict[st
     mapping = getattr(tuner, "target_module_mapping", None) or {}
     # Where peft's own choice is query and value, the same is meant for other architectures.
     if model.config.model_type not in mapping and mapping.get("llama") == ["q_proj", "v_proj"]:
-        found["target_modules"] = _query_value(model)
+        found["target_modules"] = query_value(model.base_model)
     return found
 
 
-def _query_value(model: PreTrainedModel) -> list[str] | None:
-    leaves = {name.rpartition(".")[2] for name, _ in model.base_model.named_modules()}
-    found = next((names for names in _QUERY_VALUE if leaves.issuperset(names)), None)
-    return list(found) if found else None
-
-
-def _targets(model: PreTrainedModel, config: PeftConfig) -> str:
-    """Say which modules were asked for and which there are, where that may be the trouble."""
-    asked = getattr(config, "target_modules", None)
-    if not asked:
-        return ""
-    leaves = {
-        name.rpartition(".")[2]
-        for name, module in model.base_model.named_modules()
-        if hasattr(module, "weight")
-    }
+def _refusal(error: Exception, model: PreTrainedModel, config: PeftConfig, key: str) -> str:
+    """Say why peft does not take the model: its targets, where none of them is there."""
+    asked = getattr(config, "target_modules", None) or ()
+    name = type(model).__name__
+    unfit = unfit_targets(asked, model)
+    if unfit and len(unfit) == len(asked):
+        return misfit(key, unfit, name, target_names(model.base_model))
     shown = asked if isinstance(asked, str) else ", ".join(sorted(asked))
-    return f"; got targets {shown}; this model has {known(leaves)}"
+    has = ", ".join(target_names(model.base_model))
+    got = f"; got targets {shown}; this model has {has}" if asked else ""
+    return (
+        f"method: peft type {getattr(config.peft_type, 'value', '')} cannot wrap {name}: "
+        f"{_first_line(error)}{got}"
+    )
 
 
 def _first_line(error: Exception) -> str:

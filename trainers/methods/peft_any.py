@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class PeftAny(PeftMethod):
     """Hand peft the type and its config; `docs/peft-types.md` lists which types work."""
 
+    TARGETS: ClassVar = "config.target_modules"
     NAMED: ClassVar = {"loha": {"type": "LOHA"}, "vera": {"type": "VERA"}}
 
     kind: Literal["peft_any"] = "peft_any"
@@ -32,4 +33,4 @@ class PeftAny(PeftMethod):
 
     def apply(self, model: PreTrainedModel) -> nn.Module:
         """Freeze the body and let peft add its adapter."""
-        return wrap(model, self.type, self.config)
+        return wrap(model, self.type, self.config, targets=self.TARGETS)

@@ -56,7 +56,8 @@ def _run_command() -> int:
         print(_one_line(error.format_message() + _got(error)), file=sys.stderr)
         return _USER_ERROR
     except TunerError as error:
-        print(f"tuner: {error}", file=sys.stderr)
+        for line in str(error).splitlines():  # a study may have several faults
+            print(f"tuner: {line}", file=sys.stderr)
         return error.exit_code
 
 

@@ -25,7 +25,7 @@ from trainers.models.tiny import Tiny
         ),
         (
             {"type": "LOHA", "config": {"target_modules": ["nowhere"]}},
-            r"LOHA cannot wrap .*got targets nowhere; this model has .*query",
+            r"^method\.config\.target_modules: nowhere fits no module of .*; it has query, value",
         ),
         (
             {"type": "TRAINABLE_TOKENS", "config": {"token_indices": [5]}},

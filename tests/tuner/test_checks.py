@@ -1,0 +1,205 @@
+"""What cannot run is known before it runs: every cell is tried, every fault is listed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.specs import QUICK, toy_study, toy_tree
+from trainers.errors import ConfigError, TunerError
+from tuner.checks import Findings, find_faults
+from tuner.executors.inprocess import InprocessExecutor
+from tuner.inputs import read_inputs
+from tuner.load import parse_study
+from tuner.plan import plan
+from tuner.study import run_study
+from tuner.trackers import MemoryTracker
+
+COMPUTE = InprocessExecutor().compute
+
+
+def findings(data_dir: Path | None = None, **changes: Any) -> Findings:
+    """Look for the faults of the toy study with changes."""
+    return find_faults(plan(toy_study(**changes)), data_dir, COMPUTE)
+
+
+def long_rows(folder: Path, tokens: int = 609) -> dict[str, Any]:
+    """Write a task with one long row, in test."""
+    rows = "".join(f'"{word} text {n}",{word}\n' for n in range(6) for word in ("ham", "spam"))
+    (folder / "train.csv").write_text(f"text,label\n{rows}")
+    long = "word " * tokens
+    (folder / "test.csv").write_text(f'text,label\n"{long}",ham\nshort,spam\n')
+    return {"kind": "text_file", "name": "t", "train": "train.csv", "test": "test.csv"}
+
+
+def test_a_sound_study_has_no_fault(tmp_path: Path) -> None:
+    """Nothing is found, and there is nothing that was not looked at."""
+    assert findings(tmp_path) == Findings()
+
+
+def test_rows_that_are_longer_than_the_model_are_known_before(tmp_path: Path) -> None:
+    """A test row beyond the positions is a fault, unless max_length cuts it."""
+    task = long_rows(tmp_path)
+    train = QUICK | {"max_length": 1024}
+    for model in ("tiny-bert", "tiny-roberta"):
+        (text,) = findings(tmp_path, tasks=[task], models=[model], train=train).texts()
+        assert text.startswith(f"train.max_length: {model} has 512 positions; got rows of ")
+        assert text.endswith("allowed: at most 512")
+    assert not findings(tmp_path, tasks=[task], models=["tiny-llama"], train=train).faults
+    assert not findings(tmp_path, tasks=[task], train=QUICK | {"max_length": 512}).faults
+    assert not findings(tmp_path, tasks=["toy"], train=train).faults  # its rows are short
+
+
+def test_without_rows_max_length_is_held_against_the_positions() -> None:
+    """Both ends of its range count, and the message names the range."""
+    lengths = {"choice": [64, 512, 513]}
+    arms = {"full": {"method": "full", "space": {"train.max_length": lengths}}}
+    (text,) = findings(arms=arms).texts()
+    assert text == (
+        "arms.full.space.train.max_length: tiny-bert has 512 positions; got rows of 513 tokens, "
+        "allowed: at most 512"
+    )
+
+
+def test_virtual_tokens_take_positions() -> None:
+    """500 tokens and a prompt of 20 are more than 512; the prompt of 12 fits."""
+    space = {"method.virtual_tokens": {"int": [12, 20]}}
+    arms = {"prompt": {"method": "prompt", "space": space}, "full": {"method": "full"}}
+    found = findings(arms=arms, train=QUICK | {"max_length": 500})
+    (text,) = found.texts()
+    assert "20 of them taken by virtual tokens" in text
+    assert [fault.cell.arm for fault in found.faults if fault.cell] == ["prompt"]
+
+
+TARGETS = {"kind": "lora", "targets": ["q_proj", "v_proj"]}
+
+
+def test_targets_that_are_not_there_are_named_with_those_that_are() -> None:
+    """One line: the dotted key, what was got, the model, what it has."""
+    arms = {"lora": {"method": TARGETS}, "full": {"method": "full"}}
+    assert findings(arms=arms).texts() == (
+        "arms.lora.method.targets: q_proj, v_proj fit no module of tiny-bert; it has query, "
+        "value, dense, key, position_embeddings, token_type_embeddings, word_embeddings",
+    )
+
+
+def test_a_misspelt_target_beside_a_good_one_is_no_silent_loss() -> None:
+    """Peft would adapt the good one alone, and the table would call it both."""
+    config = {"target_modules": ["query", "valeu"]}
+    arms = {
+        "lora": {"method": {"kind": "lora", "targets": ["query", "valeu"]}},
+        "loha": {"method": {"kind": "peft_any", "type": "LOHA", "config": config}},
+    }
+    texts = findings(arms=arms).texts()
+    assert [text.partition(";")[0] for text in texts] == [
+        "arms.lora.method.targets: valeu fits no module of tiny-bert",
+        "arms.loha.method.config.target_modules: valeu fits no module of tiny-bert",
+    ]
+
+
+def test_one_list_of_targets_may_serve_several_models() -> None:
+    """A name need fit one of the study's models; a model that none fits is at fault alone."""
+    method = {"kind": "lora", "targets": ["query", "q_proj"]}
+    arms = {"lora": {"method": method}}
+    assert not findings(arms=arms, models=["tiny-bert", "tiny-llama"]).faults
+    arms = {"lora": {"method": TARGETS}}
+    found = findings(arms=arms, models=["tiny-bert", "tiny-llama"])
+    assert [fault.cell.model for fault in found.faults if fault.cell] == ["tiny-bert"]
+
+
+def test_layers_out_of_range_are_refused() -> None:
+    """Peft adapts those that there are and says nothing of the rest."""
+    config = {"layers_to_transform": [1, 2]}
+    arms = {"lora": {"method": {"kind": "peft_any", "type": "LORA", "config": config}}}
+    assert findings(arms=arms).texts() == (
+        "arms.lora.method.config.layers_to_transform: got 2, the model has 2 layers; "
+        "allowed: 0 to 1",
+    )
+
+
+def test_all_faults_of_all_cells_are_listed() -> None:
+    """Each arm's own, not the first alone; `of` gives a cell its reason."""
+    arms = {
+        "bias": {"method": "bitfit"},
+        "lora": {"method": {"kind": "lora", "targets": ["nowhere"]}},
+        "full": {"method": "full"},
+    }
+    cells = plan(toy_study(arms=arms, models=["tiny-llama"]))
+    found = find_faults(cells, None, COMPUTE)
+    assert len(found.texts()) == 2
+    assert [bool(found.of(cell)) for cell in cells] == [True, True, False]
+    found.refuse(cells)  # something can run
+    with pytest.raises(ConfigError, match=r"bitfit.*\n.*nowhere"):
+        found.refuse(cells[:2])
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"ranks": 100000}, "ranks: got 100000; this machine has no CUDA device and"),
+        (
+            {"train": QUICK | {"precision": "fp16"}},
+            "train.precision: fp16 needs a CUDA device; this machine has no CUDA device; use auto",
+        ),
+        (
+            {"executor": {"kind": "ray", "gpus_per_run": 2}},
+            "executor.gpus_per_run: got 2; this machine has no CUDA device",
+        ),
+    ],
+)
+def test_what_this_machine_has_not_is_a_fault(
+    changes: dict[str, Any], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More ranks than can be, half precision without a device, devices that are not there."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (found,) = findings(**({"executor": {"kind": "process"}} | changes)).texts()
+    assert found.startswith(text)
+
+
+def test_a_cluster_has_what_this_machine_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its nodes are not known here."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    executor = {"kind": "ray", "address": "head:6379", "gpus_per_run": 2}
+    train = QUICK | {"precision": "fp16"}
+    assert not findings(executor=executor, ranks=16, train=train).faults
+
+
+def test_a_misspelt_class_is_refused_with_the_closest_first(tmp_path: Path) -> None:
+    """In the metric and in each objective, once the rows are read."""
+    tree = toy_tree(tasks=[long_rows(tmp_path, 5)], metric="f1/spma")
+    tree["search"] |= {"objectives": ["f1/hma", "f1/ham", "seconds/train"]}
+    allowed = ", accuracy, macro_f1, micro_f1, loss"
+    assert read_inputs(parse_study(tree), tmp_path).faults == [
+        f"metric: t has no class 'spma'; allowed: f1/spam, f1/ham{allowed}",
+        f"search.objectives.0.metric: t has no class 'hma'; allowed: f1/ham, f1/spam{allowed}",
+    ]
+
+
+def test_all_that_is_wrong_with_the_inputs_is_said_at_once(tmp_path: Path) -> None:
+    """Two tasks without files and a model that is not there: three lines, nothing written."""
+    task = {"kind": "text_file", "train": "none.csv", "test": "none.csv"}
+    tasks = [task | {"name": "a"}, task | {"name": "b"}]
+    models = [{"kind": "hub", "id": "./nowhere"}]
+    store = tmp_path / "store"
+    with pytest.raises(TunerError) as caught:
+        run_study(
+            toy_study(tasks=tasks, models=models),
+            store=store,
+            tracking=MemoryTracker(),
+            data_dir=tmp_path,
+        )
+    assert len(str(caught.value).splitlines()) == 3
+    assert not store.exists()
+
+
+def test_a_cell_that_cannot_run_ends_alone_and_is_not_begun(tmp_path: Path) -> None:
+    """The study goes on with the others; its line says why, once."""
+    config = toy_study(arms={"lora": {"method": TARGETS}, "head": {"method": "head"}})
+    tracker = MemoryTracker()
+    outcome = run_study(config, store=tmp_path, tracking=tracker, data_dir=tmp_path)
+    (line,) = outcome.failures
+    assert "toy / tiny-bert / lora: arms.lora.method.targets: q_proj, v_proj fit no" in line
+    assert outcome.unfinished == ("toy / tiny-bert / lora",)
+    assert {run.group.arm for run in tracker.runs("toy-study")} == {"head"}

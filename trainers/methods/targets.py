@@ -1,0 +1,63 @@
+"""Say which modules a method may name as its targets, and which it names that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_MOST = 12
+# Names of the attention projections, for architectures that peft has no default for.
+QUERY_VALUE = (
+    ("query", "value"),
+    ("q_proj", "v_proj"),
+    ("q_lin", "v_lin"),
+    ("query_proj", "value_proj"),
+    ("q", "v"),
+    ("query_key_value",),
+    ("qkv_proj",),
+    ("Wqkv",),
+    ("c_attn",),
+)
+
+
+def query_value(body: nn.Module) -> list[str] | None:
+    """Return the names of a body's query and value projections, where they are known ones."""
+    leaves = {name.rpartition(".")[2] for name, _ in body.named_modules()}
+    found = next((names for names in QUERY_VALUE if leaves.issuperset(names)), None)
+    return list(found) if found else None
+
+
+def target_names(body: nn.Module) -> list[str]:
+    """List the ends of names of the modules that have matrices: query and value first."""
+    leaves = {
+        name.rpartition(".")[2]
+        for name, module in body.named_modules()
+        if getattr(getattr(module, "weight", None), "ndim", 0) > 1  # and no norm
+    }
+    first = [name for name in query_value(body) or [] if name in leaves]
+    return [*first, *sorted(leaves.difference(first))]
+
+
+def unfit_targets(targets: str | Iterable[str] | None, model: nn.Module) -> list[str]:
+    """Return those of the targets that no module's name ends with; a pattern is not looked at."""
+    names = [f".{name}" for name, _ in model.named_modules()]
+    listed = () if targets is None or isinstance(targets, str) else targets
+    return [t for t in sorted(listed) if not any(name.endswith(f".{t}") for name in names)]
+
+
+def misfit(key: str, targets: Sequence[str], model: str, known: Sequence[str]) -> str:
+    """Say that targets fit no module.
+
+    Args:
+        key: The method's field that names them.
+        targets: Those that do not fit.
+        model: Name of the model.
+        known: What `target_names` lists.
+    """
+    more = f", ... ({len(known)} in all)" if len(known) > _MOST else ""
+    fit = "fit" if len(targets) > 1 else "fits"
+    shown = ", ".join(known[:_MOST])
+    return f"method.{key}: {', '.join(targets)} {fit} no module of {model}; it has {shown}{more}"

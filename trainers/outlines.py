@@ -1,0 +1,232 @@
+"""Build runs' models without weights, and say why one cannot be trained or how long its rows are.
+
+To be called in a process that may load torch; what comes back can be sent to one that has none.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainers.bases import Method, ModelSource, Task
+from trainers.contract import RunSpec
+from trainers.errors import ModelAway, TunerError, Untraced
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+_LABELS = 2
+"""Classes of an outline's head: their number decides nothing that is looked for here."""
+_TOKENS = 8
+"""Tokens of the rows that are passed through an outline."""
+_TOKENS_OF_A_BYTE = 2
+"""More than any text's: normal forms may lengthen it."""
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """What the outline of a run shows."""
+
+    fault: str = ""
+    """Why the run cannot be trained; it begins with the run's dotted key."""
+    unseen: str = ""
+    """Why there is no outline, where that is no fault: the model's config is not here."""
+    positions: int | None = None
+    """Tokens that a row may have; None: any number."""
+    virtual_tokens: int = 0
+    """Positions of a row that the method takes."""
+    unfit: tuple[str, ...] = ()
+    """Targets that the method was given and that fit no module."""
+    targets: str = ""
+    """The method's field that names them."""
+    modules: tuple[str, ...] = ()
+    """Names that fit."""
+
+
+def outline_runs(specs: Sequence[RunSpec]) -> list[Outlined]:
+    """Outline runs one after the other; those of one model share it.
+
+    The first run of each way of training also passes a small batch through, forward and backward,
+    without computing: some methods can be applied to a model and not be run with it.
+    """
+    from trainers.allocator import no_collection
+
+    with no_collection():
+        bodies: dict[str, Outlined | PreTrainedModel] = {}
+        passed: dict[str, str] = {}
+        found = []
+        for spec in specs:
+            key = _key(spec.model, spec.train.attention)
+            if key not in bodies:
+                bodies[key] = _body(spec)
+            found.append(_outlined(spec, bodies[key], passed))
+    return found
+
+
+def longest_row(task: Task, model: ModelSource, data_dir: Path, seeds: Sequence[int]) -> int:
+    """Return the tokens of a task's longest row, of any split, before it is cut.
+
+    Raises:
+        TunerError: Data or tokenizer that cannot be used.
+    """
+    from trainers.tasks.load import load_task
+
+    tokenizer: Any = model.tokenizer()
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
+    texts: set[tuple[str, ...]] = set()
+    for seed in seeds:
+        data = load_task(task, data_dir, seed)
+        for row in (*data.train, *data.validation, *data.test):
+            texts.add((row.text,) if row.pair is None else (row.text, row.pair))
+    longest = 0
+    for text in sorted(texts, key=_bytes, reverse=True):
+        if _bytes(text) * _TOKENS_OF_A_BYTE + _TOKENS <= longest:
+            break  # no shorter one can have more
+        longest = max(longest, len(tokenizer(*text)["input_ids"]))
+    return longest
+
+
+def _bytes(text: tuple[str, ...]) -> int:
+    return sum(len(part.encode()) for part in text)
+
+
+def _key(*parts: object) -> str:
+    return json.dumps(
+        [p.model_dump(mode="json") if hasattr(p, "model_dump") else p for p in parts]
+    )
+
+
+def _body(spec: RunSpec) -> Outlined | PreTrainedModel:
+    from trainers.memory.skeleton import outline
+
+    try:
+        return outline(spec, _LABELS)
+    except ModelAway as away:
+        return Outlined(unseen=str(away))
+    except TunerError as error:
+        return Outlined(fault=str(error))
+
+
+def _outlined(spec: RunSpec, body: Outlined | PreTrainedModel, passed: dict[str, str]) -> Outlined:
+    from trainers.memory.skeleton import apply_method
+    from trainers.methods.positions import position_count
+    from trainers.methods.targets import target_names, unfit_targets
+
+    if isinstance(body, Outlined):
+        return body
+    bare = Outlined(positions=position_count(body))
+    own = copy.deepcopy(body)
+    try:
+        model = apply_method(spec, own)
+    except Untraced:
+        return bare
+    except Exception as error:
+        return replace(bare, fault=_said(error, spec, body))
+    found = replace(
+        bare,
+        virtual_tokens=_virtual_tokens(model),
+        unfit=tuple(unfit_targets(_given(spec.method), body)),
+        targets=getattr(spec.method, "TARGETS", ""),
+        modules=tuple(target_names(body.base_model)),
+        fault=_layers_out_of_range(spec.method, body),
+    )
+    room = _TOKENS if found.positions is None else found.positions - found.virtual_tokens
+    if found.fault or room < 1:
+        return found
+    way = _key(spec.model, _way(spec.method), spec.train.attention, _checkpoints(spec))
+    if way not in passed:
+        passed[way] = _pass(model, spec, body, min(room, _TOKENS))
+    return replace(found, fault=passed[way])
+
+
+def _way(method: Method) -> dict[str, Any]:
+    """Return what of a method decides whether a batch can pass: not its numbers."""
+    fields = method.model_dump(mode="json")
+    return {name: v for name, v in fields.items() if not isinstance(v, int | float) or v is True}
+
+
+def _checkpoints(spec: RunSpec) -> bool:
+    return spec.train.gradient_checkpointing
+
+
+def _pass(model: nn.Module, spec: RunSpec, body: PreTrainedModel, length: int) -> str:
+    """Pass a batch through a model, and say why it cannot be; empty where it can, or may."""
+    plain = copy.deepcopy(body)
+    try:
+        _trace(model, spec, length)
+    except Untraced:
+        return ""
+    except Exception as error:
+        if not isinstance(error, TunerError) and not _passes(plain, spec, length):
+            return ""  # the model itself cannot be followed: nothing is known of the method
+        said = _said(error, spec, body)
+        return said if isinstance(error, TunerError) else f"{_method(spec)} cannot be run: {said}"
+    return ""
+
+
+def _passes(body: PreTrainedModel, spec: RunSpec, length: int) -> bool:
+    try:
+        _trace(body, spec, length)
+    except Exception:  # any says the same: the outline is no judge of this model
+        return False
+    return True
+
+
+def _trace(model: nn.Module, spec: RunSpec, length: int) -> None:
+    from trainers.allocator import modules_passed_over
+    from trainers.memory import Rows
+    from trainers.memory.prediction import Batch
+    from trainers.memory.trace import Setting, trace
+
+    rows = Rows(steps=((Batch(rows=2, length=length),),), eval_length=length)
+    with modules_passed_over():
+        trace(model, spec, Setting(rows, "fp32"))
+
+
+def _method(spec: RunSpec) -> str:
+    return f"method: {spec.method.kind} on {spec.model.name}"
+
+
+def _said(error: Exception, spec: RunSpec, body: PreTrainedModel) -> str:
+    """Say an error in a line, the model by its name in the study."""
+    if not isinstance(error, TunerError):
+        lines = str(error).strip().splitlines() or [""]
+        said = f"{type(error).__name__}: {lines[0]}"
+    else:
+        said = str(error)
+    return said.replace(type(body).__name__, spec.model.name)
+
+
+def _virtual_tokens(model: nn.Module) -> int:
+    configs: Any = getattr(model, "peft_config", {})
+    return int(
+        max((getattr(c, "num_virtual_tokens", 0) or 0 for c in configs.values()), default=0)
+    )
+
+
+def _given(method: Method) -> Any:
+    """Return the targets that a method was given, under its own name for them or peft's."""
+    own = getattr(method, "targets", None)
+    return own or getattr(method, "config", {}).get("target_modules")
+
+
+def _layers_out_of_range(method: Method, body: PreTrainedModel) -> str:
+    """Refuse numbers of layers that the model does not have; peft passes over them."""
+    config: Any = body.config
+    layers: int | None = getattr(config.get_text_config(), "num_hidden_layers", None)
+    if layers is None:
+        return ""
+    asked = getattr(method, "config", {}).get("layers_to_transform")
+    asked = [asked] if isinstance(asked, int) else asked or ()
+    beyond = [number for number in asked if not 0 <= number < layers]
+    if not beyond:
+        return ""
+    return (
+        f"method.config.layers_to_transform: got {beyond[0]}, the model has {layers} layers; "
+        f"allowed: 0 to {layers - 1}"
+    )

@@ -1,0 +1,259 @@
+"""List the faults of a planned study before it runs: `find_faults(cells, data_dir, compute)`.
+
+A fault of the study as a whole, or one that every cell has, refuses the start (`Findings.refuse`);
+a fault of some cells ends those alone (`Findings.of`), and `tuner validate` lists them all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from trainers.contract import RunSpec
+from trainers.devices import visible_devices
+from trainers.errors import RunFailed, SeveralFaults
+from trainers.methods.positions import too_long
+from trainers.methods.targets import misfit
+from trainers.outlines import Outlined, longest_row, outline_runs
+from tuner.plan import Cell
+from tuner.space import Point, Value
+
+Compute = Callable[..., Any]
+"""Calls a function that needs torch: an executor's `compute`."""
+_KNOWN_GOOD = "checked"
+_RANKS_TO_TRY = 8
+"""Processes of a run that any machine may have: a study for a node of eight devices can be tried
+on a small one."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why something of a study cannot run, in one line."""
+
+    text: str
+    cell: Cell | None = None
+    """The cell that cannot; None: the study as a whole."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found wrong with a study, and what could not be looked at."""
+
+    faults: tuple[Fault, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was not looked at, a line each."""
+
+    def of(self, cell: Cell) -> str:
+        """Return why a cell cannot run; empty where it can."""
+        return next((f.text for f in self.faults if f.cell and f.cell.label == cell.label), "")
+
+    def texts(self) -> tuple[str, ...]:
+        """Return each fault once, whatever number of cells have it."""
+        return tuple(dict.fromkeys(fault.text for fault in self.faults))
+
+    def refuse(self, cells: Sequence[Cell]) -> None:
+        """Go on if something of the study can run.
+
+        Raises:
+            ConfigError: Nothing can, or the study as a whole is at fault; all faults are named.
+        """
+        if any(fault.cell is None for fault in self.faults) or all(map(self.of, cells)):
+            raise SeveralFaults(self.texts())
+
+
+def is_known_good(cells: Sequence[Cell], folder: Path) -> bool:
+    """Return whether `remember_good` was told of these cells in this environment."""
+    return (folder / _KNOWN_GOOD / _digest(cells)).is_file()
+
+
+def remember_good(cells: Sequence[Cell], folder: Path) -> None:
+    """Note that nothing was found wrong with cells: a study that goes on is not checked again."""
+    (folder / _KNOWN_GOOD).mkdir(parents=True, exist_ok=True)
+    (folder / _KNOWN_GOOD / _digest(cells)).touch()
+
+
+def _digest(cells: Sequence[Cell]) -> str:
+    """Return a digest of all that decides whether cells can run, the environment included."""
+    study = cells[0].study
+    configs = [
+        Path(getattr(model, "id", "")).expanduser() / "config.json" for model in study.models
+    ]
+    parts = {
+        "cells": [cell.fingerprint() for cell in cells],
+        "executor": study.executor.model_dump(mode="json"),
+        "memory_cap": study.memory_cap,
+        "configs": [path.read_text() if path.is_file() else "" for path in configs],
+        "versions": [version(name) for name in ("torch", "transformers", "peft")],
+        "devices": visible_devices(),
+        "cores": os.cpu_count(),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A cell at one of its points, and what its outline shows."""
+
+    cell: Cell
+    point: Point
+    spec: RunSpec
+    outlined: Outlined
+
+    def fault(self, text: str) -> Fault:
+        """Blame the cell, by the keys of the study's file."""
+        key, _, rest = text.partition(": ")
+        arm = self.cell.study.arms[self.cell.arm]
+        own = f"arms.{self.cell.arm}"
+        if key in arm.space:
+            return Fault(f"{own}.space.{key}: {rest}", self.cell)
+        if key.startswith("method") or key.removeprefix("train.") in arm.train:
+            return Fault(f"{own}.{text}", self.cell)
+        return Fault(text, self.cell)
+
+
+def find_faults(cells: Sequence[Cell], data_dir: Path | None, compute: Compute) -> Findings:
+    """Try every cell at both ends of each of its ranges, without training anything.
+
+    Each model is built from its config alone, with the method applied.
+
+    Args:
+        cells: A study's cells.
+        data_dir: Where the tasks' files are; None: rows are taken to be as long as
+            `train.max_length`.
+        compute: Calls a function that needs torch.
+    """
+    faults = list(_device_faults(cells))
+    try:
+        tried = _outline(cells, compute)
+    except RunFailed as failed:
+        return Findings(tuple(faults), (f"models: not looked at: {failed.reason}",))
+    rows = _Rows(data_dir, compute)
+    for one in tried:
+        text = one.outlined.fault or _too_long(one, rows)
+        faults += [one.fault(text)] if text else []
+    faults += _unfit(tried)
+    distinct = {(fault.text, fault.cell and fault.cell.label): fault for fault in faults}
+    unseen = dict.fromkeys(one.outlined.unseen for one in tried if one.outlined.unseen)
+    return Findings(tuple(distinct.values()), tuple(f"not looked at: {why}" for why in unseen))
+
+
+def _outline(cells: Sequence[Cell], compute: Compute) -> list[_Tried]:
+    """Outline each cell at each of its points, what is equal once."""
+    seeds = cells[0].study.confirm.seeds[0]
+    points = [(cell, point) for cell in cells for point in _points(cell)]
+    specs = [cell.spec(seeds, point) for cell, point in points]
+    keys = [_outline_key(spec) for spec in specs]
+    distinct: dict[str, RunSpec] = {}
+    for key, spec in zip(keys, specs, strict=True):
+        distinct.setdefault(key, spec)
+    seen = dict(zip(distinct, compute(outline_runs, list(distinct.values())), strict=True))
+    return [
+        _Tried(cell, point, spec, seen[key])
+        for (cell, point), spec, key in zip(points, specs, keys, strict=True)
+    ]
+
+
+def _points(cell: Cell) -> Iterator[Point]:
+    """Yield the first point of a cell's space, and those that differ in one end."""
+    space = cell.study.arms[cell.arm].space
+    start: dict[str, Value] = {name: dimension.ends()[0] for name, dimension in space.items()}
+    yield start
+    for name, dimension in space.items():
+        for end in dimension.ends()[1:]:
+            yield start | {name: end}
+
+
+def _outline_key(spec: RunSpec) -> str:
+    tree = spec.model_dump(mode="json", include={"model", "method"})
+    train = spec.train
+    return json.dumps([tree, train.attention, train.gradient_checkpointing], sort_keys=True)
+
+
+@dataclass
+class _Rows:
+    """The longest rows of tasks, looked for when a model's positions might not suffice."""
+
+    data_dir: Path | None
+    compute: Compute
+    _known: dict[tuple[str, str], int | str] = field(default_factory=dict)
+
+    def longest(self, cell: Cell, spec: RunSpec) -> int | str:
+        """Return the tokens of the longest row of a cell's task, or why they are not known."""
+        if self.data_dir is None:
+            return spec.train.max_length
+        key = (cell.task, cell.model)
+        if key not in self._known:
+            study = cell.study
+            every = (*study.search.seeds, *study.confirm.seeds)
+            seeds = sorted({seeds.data for seeds in every})
+            try:
+                self._known[key] = self.compute(
+                    longest_row, spec.task, spec.model, self.data_dir, seeds
+                )
+            except RunFailed as failed:
+                self._known[key] = failed.reason
+        return self._known[key]
+
+
+def _too_long(one: _Tried, rows: _Rows) -> str:
+    """Say that rows have more tokens than the model has positions."""
+    outlined, most = one.outlined, one.spec.train.max_length
+    if outlined.positions is None or most + outlined.virtual_tokens <= outlined.positions:
+        return ""
+    longest = rows.longest(one.cell, one.spec)
+    if isinstance(longest, str):
+        return longest
+    tokens = min(longest, most)
+    if tokens + outlined.virtual_tokens <= outlined.positions:
+        return ""
+    name, virtual = one.cell.model, outlined.virtual_tokens
+    return too_long(name, tokens, outlined.positions, virtual)
+
+
+def _unfit(tried: Sequence[_Tried]) -> Iterator[Fault]:
+    """Blame targets that fit no module of any model: a study may list those of several."""
+    by_arm: defaultdict[str, list[_Tried]] = defaultdict(list)
+    for one in tried:
+        if not one.outlined.unseen and not one.outlined.fault:
+            by_arm[one.cell.arm].append(one)
+    for same in by_arm.values():
+        nowhere = set.intersection(*(set(one.outlined.unfit) for one in same))
+        for one in same if nowhere else ():
+            text = misfit(
+                one.outlined.targets, sorted(nowhere), one.cell.model, one.outlined.modules
+            )
+            yield one.fault(text)
+
+
+def _device_faults(cells: Sequence[Cell]) -> Iterator[Fault]:
+    """Blame what this machine has not; the nodes of a cluster are not known here."""
+    study = cells[0].study
+    if study.executor.address is not None:
+        return
+    devices, cores = len(visible_devices()), os.cpu_count() or 1
+    gpus = study.executor.gpus_per_run or 0
+    most = devices or max(cores, _RANKS_TO_TRY)
+    has = f"this machine has {devices or 'no'} CUDA device{'s' * (devices > 1)}"
+    for cell in cells:
+        arm = study.arms[cell.arm]
+        own, spec = f"arms.{cell.arm}.", cell.spec(study.confirm.seeds[0])
+        if gpus * spec.ranks > devices:
+            each = f" for each of {spec.ranks} ranks" if spec.ranks > 1 else ""
+            yield Fault(f"executor.gpus_per_run: got {gpus:g}{each}; {has}", cell)
+        elif spec.ranks > most:
+            key = "ranks" if arm.ranks is None else f"{own}ranks"
+            where = has if devices else f"{has} and {cores} cores"
+            yield Fault(f"{key}: got {spec.ranks}; {where}; allowed: at most {most}", cell)
+        precisions = {cell.spec(study.confirm.seeds[0], p).train.precision for p in _points(cell)}
+        if "fp16" in precisions and not devices:
+            key = "train.precision"
+            key = f"{own}space.{key}" if key in arm.space else key
+            key = f"{own}{key}" if "precision" in arm.train else key
+            yield Fault(f"{key}: fp16 needs a CUDA device; {has}; use auto, bf16 or fp32", cell)
