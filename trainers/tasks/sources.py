@@ -14,6 +14,7 @@ from typing import IO
 
 from trainers.bases import SourceFile
 from trainers.errors import DataError
+from trainers.proxies import said_proxy
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received so far and the bytes expected, None where unknown."""
@@ -92,16 +93,22 @@ def _download(source: SourceFile, file: IO[bytes], progress: Progress) -> None:
                 progress(received, expected)
     except urllib.error.HTTPError as error:
         error.close()
-        raise DataError(f"{source.url}: HTTP status {error.code} {error.reason}") from None
+        status = f"HTTP status {error.code} {error.reason}"
+        raise DataError(f"{source.url}: {status}{_by_proxy(source)}") from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
-        raise DataError(f"{source.url}: {type(error).__name__}: {reason}") from None
+        said = f"{type(error).__name__}: {reason}{_by_proxy(source)}"
+        raise DataError(f"{source.url}: {said}") from None
     if expected is not None and received < expected:
         raise DataError(f"{source.url}: cut short: got {received} of {expected} bytes; try again")
     if digest.hexdigest() != source.sha256:
         raise DataError(
             f"{source.url}: SHA-256 {digest.hexdigest()}, expected {source.sha256}; not kept"
         )
+
+
+def _by_proxy(source: SourceFile) -> str:
+    return said_proxy(source.url, for_all=False)
 
 
 def _sha256(path: Path) -> str:

@@ -43,8 +43,10 @@ def _run_command() -> int:
 
     from typer import TyperException
 
+    from trainers.proxies import spare_this_machine
     from tuner.cli.command_memory import app
 
+    spare_this_machine(os.environ)
     # MLflow reports its use home unless told not to; a study is nobody else's business.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from trainers.errors import ConfigError
+from trainers.proxies import proxy_of, said_proxy
 from tuner.passwords import Login, hide_password, split_login
 
 _SECONDS_TO_ANSWER = 10
@@ -70,11 +71,22 @@ def check_server(address: StoreAddress) -> None:
             f"{address.shown}: its port is no number up to 65535; in a user or password, signs "
             "such as @ / : are written %40 %2F %3A"
         ) from error
+    proxy = proxy_of(address.tracking_uri)
     try:
-        socket.create_connection((parts.hostname or "", port), _SECONDS_TO_ANSWER).close()
+        place = _place(proxy.address) if proxy else (parts.hostname or "", port)
+        socket.create_connection(place, _SECONDS_TO_ANSWER).close()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{address.shown}: no MLflow server answers there: {reason}") from error
+        raise ConfigError(
+            f"{address.shown}: no MLflow server answers there: {reason}"
+            f"{said_proxy(address.tracking_uri)}"
+        ) from error
+
+
+def _place(proxy: str) -> tuple[str, int]:
+    """Return the host and port of a proxy, which may stand without its scheme."""
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    return parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme, 1080)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED, ErrorCode
 
 from trainers.errors import ConfigError
+from trainers.proxies import said_proxy, spare_this_machine
 from tuner.passwords import hide_passwords
 from tuner.trackers.address import StoreAddress
 
@@ -42,6 +43,7 @@ def prepare_client(store: StoreAddress) -> None:
     if store.login.user:
         os.environ[_USER], os.environ[_PASSWORD] = store.login.user, store.login.password
     if store.is_server:
+        spare_this_machine(os.environ)
         os.environ[_RETRIES] = "0"
         os.environ.setdefault(_TIMEOUT, str(_SECONDS_TO_ANSWER))
         # At the end of every run, an address to look at.
@@ -84,7 +86,8 @@ def explained(place: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, requests.RequestException) as error:
-        raise ConfigError(f"MLflow store {place}: {reason_of(error)}") from error
+        reason = f"{reason_of(error)}{said_proxy(place)}"
+        raise ConfigError(f"MLflow store {place}: {reason}") from error
 
 
 def _is_denied(error: BaseException) -> bool:

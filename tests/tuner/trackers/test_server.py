@@ -8,12 +8,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
 from tests.servers import MlflowServer
 from tests.tracker_contract import STUDY, YAML, make_events, make_group, make_result, make_spec
 from trainers.contract import RunEvent
-from tuner.trackers import Curve, Tracker, open_reader, open_tracker
+from tuner.trackers import Curve, Tracker, open_reader, open_tracker, reach_server
 
 
 def test_a_server_is_written_to_and_read(server: MlflowServer, tmp_path: Path) -> None:
@@ -94,3 +95,16 @@ def test_two_machines_that_end_at_once_keep_one_report(
     experiment = client.get_experiment_by_name("ends-at-once")
     assert [run.info.run_id for run in client.search_runs([experiment.experiment_id])] == [first]
     assert first == second
+
+
+def test_a_server_of_this_machine_is_written_to_past_the_proxy(
+    server: MlflowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever calls the library has it too, without the command line."""
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(variable, "")  # and so put back
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    reach_server(server.address)
+    tracker = open_tracker(server.address)
+    tracker.open_study("past-the-proxy", YAML)
+    assert "past-the-proxy" in tracker.studies()

@@ -1,0 +1,104 @@
+"""Keep the environment's proxies off this machine's own addresses, and name one in messages."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import MutableMapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # untyped
+
+_SCHEMES = ("http", "https", "all")
+_OWN = ("localhost", "127.0.0.1", "127.0.0.0/8", "::1")
+"""Networks are read by some libraries alone, so the usual address stands beside its network."""
+
+
+class Proxy(NamedTuple):
+    """A proxy that requests to an address go through."""
+
+    address: str
+    """As the environment has it; it may hold a password."""
+    variable: str
+    """Of the environment that names it."""
+    spared_by: str
+    """Value of NO_PROXY with which requests to the address would go around it."""
+
+    def __str__(self) -> str:
+        scheme, mark, rest = self.address.rpartition("://")
+        login, at, host = rest.rpartition("@")
+        shown = f"{scheme}{mark}{'***@' if login and at else ''}{host}"
+        return (
+            f"asked through the proxy {shown} ({self.variable}); "
+            f"NO_PROXY={self.spared_by} goes around it"
+        )
+
+
+def spare_this_machine(environment: MutableMapping[str, str]) -> None:
+    """Add this machine's own addresses to NO_PROXY, where there is a proxy: it cannot know them.
+
+    Args:
+        environment: Is changed.
+    """
+    if not any(_value(environment, f"{scheme}_proxy")[1] for scheme in _SCHEMES):
+        return
+    spared = [word.strip() for word in _value(environment, "no_proxy")[1].split(",")]
+    if "*" in spared:
+        return
+    missing = [host for host in (*_OWN, socket.gethostname()) if host not in spared]
+    # Libraries differ in which of the two they read first.
+    environment["no_proxy"] = environment["NO_PROXY"] = ",".join(filter(None, spared + missing))
+
+
+def proxy_of(url: str, *, for_all: bool = True) -> Proxy | None:
+    """Return the proxy that a request goes through; None where it goes straight.
+
+    Args:
+        url: What is asked.
+        for_all: Whether ALL_PROXY is heeded, as most libraries do, Python's own not.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname
+    if host is None or is_this_machine(host) or _is_spared(host, parts.netloc.rpartition("@")[2]):
+        return None
+    for scheme in (parts.scheme, *(["all"] if for_all else [])):
+        variable, address = _value(os.environ, f"{scheme}_proxy")
+        if address:
+            return Proxy(address, variable, host)
+    return None
+
+
+def said_proxy(url: str, *, for_all: bool = True) -> str:
+    """Say at the end of a message which proxy a request went through; empty where none."""
+    proxy = proxy_of(url, for_all=for_all)
+    return "" if proxy is None else f"; {proxy}"
+
+
+def is_this_machine(host: str) -> bool:
+    """Say whether a name or address can be no other machine's."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        name = host.lower().rstrip(".")
+        return name in ("localhost", socket.gethostname().lower()) or name.endswith(".localhost")
+
+
+def _value(environment: MutableMapping[str, str], name: str) -> tuple[str, str]:
+    """Return a variable and its value; the name in small letters counts first."""
+    for variable in (name, name.upper()):
+        if value := environment.get(variable, "").strip():
+            return variable, value
+    return name, ""
+
+
+def _is_spared(host: str, place: str) -> bool:
+    if proxy_bypass_environment(place):
+        return True
+    for word in _value(os.environ, "no_proxy")[1].split(","):
+        try:
+            if ipaddress.ip_address(host) in ipaddress.ip_network(word.strip(), strict=False):
+                return True
+        except ValueError:  # a name
+            continue
+    return False
