@@ -40,6 +40,18 @@ class Corpus:
 
 
 @dataclass(frozen=True, slots=True)
+class TextColumns:
+    """Names of the columns that hold a task's texts."""
+
+    text: str = "text"
+    """Of the text."""
+    pair: str | None = None
+    """Of the second text; None where no row has one."""
+    needs_pair: bool = True
+    """Every row is a pair; False: some are, some are not."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFile:
     """A file of a task, pinned by its checksum."""
 
@@ -113,6 +125,10 @@ class Task(Plugin):
             DataError: As `read`, or too few rows for what the settings ask.
         """
         return self.read(data_dir)
+
+    def text_columns(self) -> TextColumns:
+        """Name the columns of a frame that a kept model is to take its texts from."""
+        return TextColumns()
 
     def sources(self) -> tuple[SourceFile, ...]:
         """List the files to download; none where the user or a package brings the data."""

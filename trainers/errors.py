@@ -46,6 +46,10 @@ class MissingData(DataError):
     """Task data that is not on this machine; it may be good."""
 
 
+class InputError(TunerError, ValueError):
+    """What a kept model is asked to classify, and cannot."""
+
+
 class ModelError(TunerError):
     """A pretrained model that cannot be found or loaded."""
 

@@ -231,7 +231,8 @@ def _save(spec: RunSpec, parts: _Parts, trainer: Trainer, *, folder: Path, rank:
     if divides_parameters(spec.deepspeed):
         make_whole(parts.model, trainer.deepspeed, keep=rank.rank == 0)
     if rank.rank == 0:
-        save_trained(spec, parts.model, folder, labels=parts.data.labels)
+        data, tokenizer = parts.data, parts.tokenizer
+        save_trained(spec, parts.model, folder, labels=data.labels, tokenizer=tokenizer)
 
 
 def _memory_of_ranks(own: dict[str, int], ranks: int) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -29,7 +30,10 @@ class Full(Method):
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the model as `from_pretrained` reads it: weights and config."""
         save_trained(model, folder / _FILE)
-        classifier_in(model).config.save_pretrained(folder)
+        classifier = classifier_in(model)
+        config = copy.deepcopy(classifier.config)
+        config.architectures = [type(classifier).__name__]  # the base's may be another
+        config.save_pretrained(folder)
 
     def load(self, model: nn.Module, folder: Path) -> None:
         """Read every weight back."""

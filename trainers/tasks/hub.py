@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from trainers.bases import Corpus, Example
+from trainers.bases import Corpus, Example, TextColumns
 from trainers.errors import DataError, known
 from trainers.tasks.sampled import SampledTask
 from trainers.tasks.tables import Columns, examples, label_order
@@ -49,6 +49,10 @@ class Hub(SampledTask):
         names = _class_names(splits[self.train], self.label)
         found = (row.label for row in (*train, *(validation or ()), *test))
         return Corpus(names or label_order(found), train, validation, test)
+
+    def text_columns(self) -> TextColumns:
+        """Name the columns as the study does."""
+        return TextColumns(self.text, self.text_pair)
 
     def _load(self) -> DatasetDict:
         import datasets

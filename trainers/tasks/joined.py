@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from trainers.bases import Corpus, Example, SourceFile, Task
+from trainers.bases import Corpus, Example, SourceFile, Task, TextColumns
 from trainers.contract import AnyTask
 
 
@@ -39,6 +39,17 @@ class Joined(Task):
     def splits(self, data_dir: Path, seed: int) -> Corpus:
         """Join the members' splits."""
         return self._join(lambda task: task.splits(data_dir, seed))
+
+    def text_columns(self) -> TextColumns:
+        """Name the members' columns where they agree; else by the plain names."""
+        members = [task.text_columns() for task in self.tasks]
+        if len(set(members)) == 1:
+            return members[0]
+        pairs = [member.pair is not None and member.needs_pair for member in members]
+        return TextColumns(
+            pair="text_pair" if any(member.pair for member in members) else None,
+            needs_pair=all(pairs),
+        )
 
     def sources(self) -> tuple[SourceFile, ...]:
         """List the members' files, each once."""

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from trainers.bases import Corpus, Example, SourceFile
+from trainers.bases import Corpus, Example, SourceFile, TextColumns
 from trainers.tasks.sampled import SampledTask
 from trainers.tasks.sources import locate
 from trainers.tasks.tables import read_text
@@ -47,6 +47,10 @@ class Restaurant(SampledTask):
             validation=_read(locate(_SOURCES["dev"], data_dir)),
             test=_read(locate(_SOURCES["test"], data_dir)),
         )
+
+    def text_columns(self) -> TextColumns:
+        """Name the columns as the files do."""
+        return TextColumns("term", "sentence")
 
     def sources(self) -> tuple[SourceFile, ...]:
         """List the three files."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainers.bases import Corpus, Example
+from trainers.bases import Corpus, Example, TextColumns
 from trainers.tasks.sampled import SampledTask
 from trainers.tasks.tables import Columns, examples, label_order, read_rows
 
@@ -41,6 +41,10 @@ class TextFile(SampledTask):
         test = self._read(self.test, "test", data_dir)
         labels = label_order(row.label for row in (*train, *(validation or ()), *test))
         return Corpus(labels=labels, train=train, validation=validation, test=test)
+
+    def text_columns(self) -> TextColumns:
+        """Name the columns as the study does."""
+        return TextColumns(self.text, self.text_pair)
 
     def _read(self, name: str, split: str, data_dir: Path) -> tuple[Example, ...]:
         path = data_dir / name

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainers.bases import Corpus, Example
+from trainers.bases import Corpus, Example, TextColumns
 from trainers.tasks.sampled import SampledTask
 
 _MARKERS = {
@@ -51,6 +51,10 @@ class Toy(SampledTask):
             validation=self._rows("validation", max(self.rows // 2, self.classes), random),
             test=self._rows("test", max(self.rows // 2, self.classes), random),
         )
+
+    def text_columns(self) -> TextColumns:
+        """Name the second text where there is one."""
+        return TextColumns(pair="text_pair" if self.pair else None)
 
     def _rows(self, split: str, count: int, random: Random) -> tuple[Example, ...]:
         labels = [list(_MARKERS)[number % self.classes] for number in range(count)]
