@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field
 
@@ -100,7 +101,34 @@ class Method(Plugin):
         """Read into `model`, the result of `apply` on a fresh base, what `save` wrote."""
 
 
-class Task(Plugin):
+class Placed(Plugin):
+    """A plug-in whose settings may name files and folders by relative paths."""
+
+    _folders: tuple[Path, ...] = ()
+    """Where to look for them: the folder of the study's file, then the data folder. No part of
+    the identity of a run, and not written with it."""
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the settings; where their files stand makes no difference."""
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def placed(self, folders: Sequence[Path]) -> Self:
+        """Return it with the folders to look in; no folder: the working folder."""
+        placed = self.model_copy()
+        placed._folders = tuple(folders)
+        return placed
+
+    def folders(self, data_dir: Path | None = None) -> tuple[Path, ...]:
+        """Return the folders to look in.
+
+        Args:
+            data_dir: The data folder, where it is not the one that was placed.
+        """
+        study, *data = self._folders or (Path.cwd(),)
+        return (study, *data) if data_dir is None else (study, data_dir)
+
+
+class Task(Placed):
     """Labelled texts with a train and a test split, perhaps a validation split."""
 
     name: str = Field(default_factory=lambda data: data.get("kind", ""), min_length=1)
@@ -135,8 +163,12 @@ class Task(Plugin):
         return ()
 
 
-class ModelSource(Plugin):
+class ModelSource(Placed):
     """Makes a tokenizer and a sequence classifier."""
+
+    BESIDES: ClassVar[str] = (
+        "org/name of the Hub, a folder such as ./{0}, or {{kind: hub, id: {0}}}"
+    )
 
     name: str = Field(default_factory=lambda data: data.get("kind", ""), min_length=1)
     """Name in tables and tags; the kind unless given."""

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, SerializeAsAny, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    SerializeAsAny,
+    ValidationInfo,
+    model_validator,
+)
 
 from trainers.bases import Method, ModelSource, Task
 from trainers.deepspeed_config import check_deepspeed, complete_deepspeed
@@ -23,8 +30,15 @@ def _task(value: object) -> Task:
     return resolve(Task, "trainers.tasks", value)  # type: ignore[type-abstract]  # a base
 
 
-def _model(value: object) -> ModelSource:
-    return resolve(ModelSource, "trainers.models", value)  # type: ignore[type-abstract]  # a base
+def _model(value: object, info: ValidationInfo) -> ModelSource:
+    base: type[ModelSource] = ModelSource  # type: ignore[type-abstract]
+    return resolve(base, "trainers.models", value, folders_of(info))
+
+
+def folders_of(info: ValidationInfo) -> tuple[Path, ...]:
+    """Return where a study's relative paths are looked for, as whoever validates it says."""
+    folders: tuple[Path, ...] = (info.context or {}).get("folders", ())
+    return folders
 
 
 AnyMethod = Annotated[SerializeAsAny[Method], BeforeValidator(_method)]
@@ -126,6 +140,11 @@ class RunSpec(Frozen):
             check_deepspeed(self.deepspeed, self.train, ranks=self.ranks)
         return self
 
+    def placed(self, folders: Sequence[Path]) -> RunSpec:
+        """Return it with the folders in which its relative paths are looked for, in turn."""
+        parts = {"task": self.task.placed(folders), "model": self.model.placed(folders)}
+        return self.model_copy(update=parts)
+
     def digest(self) -> str:
         """Return the run's identity: 16 hex digits of the SHA-256 of its canonical JSON."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
@@ -207,6 +226,8 @@ class Workspace(Frozen):
 
     data_dir: Path
     """Task files."""
+    folders: tuple[Path, ...] = ()
+    """Where the spec's relative paths are looked for: the study's folder, then the data folder."""
     cache_dir: Path
     """Tokenised data, shared by runs."""
     run_dir: Path

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -36,9 +37,21 @@ class Plugin(Frozen):
 
     NAMED: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Ready-made settings that a study may call by a short name."""
+    BESIDES: ClassVar[str] = ""
+    """Of a base: what may be said instead of a short name, for the message about another text."""
 
     kind: str
     """File name of the plug-in."""
+
+    @classmethod
+    def settings_of(cls, text: str, folders: Sequence[Path]) -> Mapping[str, Any] | None:
+        """Return the settings that a text means which is no short name; None: it means none.
+
+        Args:
+            text: What the study says.
+            folders: Where the study's relative paths are looked for, in turn.
+        """
+        return None
 
 
 P = TypeVar("P", bound=Plugin)
@@ -74,8 +87,14 @@ def named(base: type[P], package: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def resolve(base: type[P], package: str, value: object) -> P:
+def resolve(base: type[P], package: str, value: object, folders: Sequence[Path] = ()) -> P:
     """Turn what a user wrote, a short name or a mapping with `kind`, into a plug-in.
+
+    Args:
+        base: Base class of the plug-ins.
+        package: Package of their files.
+        value: What the user wrote.
+        folders: Where the study's relative paths are looked for, in turn.
 
     Raises:
         ConfigError: Unknown name or kind, or neither a name nor a mapping.
@@ -84,19 +103,30 @@ def resolve(base: type[P], package: str, value: object) -> P:
     if isinstance(value, base):
         return value
     if isinstance(value, str):
-        table = named(base, package)
-        if value not in table:
-            noun = package.rpartition(".")[2]
-            raise ConfigError(f"no such name {value!r}; known {noun}: {known(table)}")
-        settings = table[value]
-        if "name" in plugin_class(base, package, settings["kind"]).model_fields:
-            settings = {"name": value, **settings}
+        settings = _settings_of(base, package, value, folders)
         return plugin_class(base, package, settings["kind"]).model_validate(settings)
     if isinstance(value, Mapping):
         if not isinstance(value.get("kind"), str):
             raise ConfigError(f"kind: missing; known: {known(kinds(base, package))}")
         return plugin_class(base, package, value["kind"]).model_validate(dict(value))
     raise ConfigError(f"expected a name or a mapping with `kind`, got {value!r}")
+
+
+def _settings_of(
+    base: type[P], package: str, text: str, folders: Sequence[Path]
+) -> Mapping[str, Any]:
+    table = named(base, package)
+    if text in table:
+        settings = table[text]
+        has_name = "name" in plugin_class(base, package, settings["kind"]).model_fields
+        return {"name": text, **settings} if has_name else settings
+    for kind in kinds(base, package):
+        found = plugin_class(base, package, kind).settings_of(text, folders)
+        if found is not None:
+            return {"kind": kind, **found}
+    noun = package.rpartition(".")[2]
+    besides = f"; or {base.BESIDES.format(text)}" if base.BESIDES else ""
+    raise ConfigError(f"no such name {text!r}; known {noun}: {known(table)}{besides}")
 
 
 def _module_names(package: str) -> list[str]:

@@ -47,6 +47,8 @@ def train_rank(
     Raises:
         LostRank: Another rank has ended; its own error says why.
     """
+    if workspace.folders:
+        spec = spec.placed(workspace.folders)
     if spec.ranks == 1 and spec.deepspeed is None:
         with deepspeed_for(spec):
             return train(spec, emit, workspace)

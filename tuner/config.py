@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -117,6 +118,16 @@ class StudyConfig(Frozen):
         if self.executor.kind == "ray" and self.memory_cap == "device":
             raise ConfigError("memory_cap: nodes differ; with the executor ray give a size")
         return self
+
+    def placed(self, folders: Sequence[Path]) -> StudyConfig:
+        """Return it with the folders in which its relative paths are looked for, in turn."""
+        tasks = tuple(task.placed(folders) for task in self.tasks)
+        models = tuple(model.placed(folders) for model in self.models)
+        return self.model_copy(update={"tasks": tasks, "models": models})
+
+    def with_data_dir(self, data_dir: str | Path) -> StudyConfig:
+        """Return it with another data folder to look in, after the study's own."""
+        return self.placed(self.models[0].folders(Path(data_dir).absolute()))
 
     def objectives(self) -> tuple[Objective, ...]:
         """Return what the search aims at; the study's metric unless `search` says otherwise."""

@@ -11,7 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationInfo
+
+from trainers.contract import folders_of
 from trainers.errors import BadFile, ConfigError, known
+from trainers.places import find, looked_in
 from tuner.shipped import shipped_folder
 
 _NONE = "none"
@@ -32,11 +36,11 @@ def ds_configs() -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
 
-def resolve_ds_config(value: object) -> object:
+def resolve_ds_config(value: object, info: ValidationInfo) -> object:
     """Turn what a study says into the content of a DeepSpeed config; `none` is an empty one.
 
-    Anything with a suffix or a slash is a path, another text the name of a preset; a mapping is
-    the content itself.
+    Anything with a suffix or a slash is a path, looked for beside the study, then in the data
+    folder; another text is the name of a preset, and a mapping is the content itself.
 
     Raises:
         ConfigError: No such preset or file, or no settings in it that JSON can hold.
@@ -44,7 +48,7 @@ def resolve_ds_config(value: object) -> object:
     if isinstance(value, str) and value == _NONE:
         return {}
     if isinstance(value, str) and ("/" in value or Path(value).suffix):
-        return _read(value)
+        return _read(value, folders_of(info))
     presets = ds_configs()
     names = known([*presets, _NONE])
     if isinstance(value, str):
@@ -103,13 +107,14 @@ def ask_deepspeed(contents: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["" if content in presets else next(faults) for content in contents]
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read(name: str, folders: Sequence[Path]) -> dict[str, Any]:
+    path = find(name, folders)
+    if path is None:
+        raise BadFile(f"{name}: {looked_in(name, folders)}")
     try:
         content = json.loads(
-            Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_keys_that_stand_once
+            path.read_text(encoding="utf-8-sig"), object_pairs_hook=_keys_that_stand_once
         )
-    except FileNotFoundError as error:
-        raise BadFile(f"{path}: no such file") from error
     except OSError as error:
         raise BadFile(f"{path}: cannot be read: {error.strerror}") from error
     except RecursionError as error:

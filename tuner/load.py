@@ -16,29 +16,51 @@ from tuner.config import StudyConfig
 from tuner.ds_configs import ask_deepspeed
 from tuner.shipped import study_path
 from tuner.space import Value
+from tuner.store import DATA_DIR
 
 _KEY = re.compile(r"[\w.]+: ")
 _SCIENTIFIC = re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")
 
 
-def load_study(study: str | Path) -> StudyConfig:
+def load_study(study: str | Path, *, data_dir: str | Path = DATA_DIR) -> StudyConfig:
     """Load and check a study: a shipped name, or the path of a YAML file.
 
     Both ends of every range are tried in a real RunSpec, in every cell.
+
+    Args:
+        study: Name or path. Its own relative paths are looked for beside its file first.
+        data_dir: Where they are looked for next.
 
     Raises:
         ConfigError: In one line: file, dotted key, what was got, what is allowed.
     """
     path = study_path(str(study))
-    return parse_study(_read(path), where=str(study))
+    return parse_study(_read(path), where=str(study), folder=path.parent, data_dir=data_dir)
 
 
-def parse_study(tree: object, *, where: str = "study") -> StudyConfig:
-    """Check a study given as a mapping, as `load_study` does for a file."""
+def parse_study(
+    tree: object,
+    *,
+    where: str = "study",
+    folder: str | Path = ".",
+    data_dir: str | Path = DATA_DIR,
+) -> StudyConfig:
+    """Check a study given as a mapping, as `load_study` does for a file.
+
+    Args:
+        tree: The study.
+        where: What messages call it.
+        folder: Where its relative paths are looked for; by default in the working folder.
+        data_dir: Where they are looked for next.
+
+    Raises:
+        ConfigError: As `load_study`.
+    """
     if not isinstance(tree, dict):
         raise ConfigError(f"{where}: expected a mapping with name, tasks, models, arms")
+    folders = (Path(folder).absolute(), Path(data_dir).absolute())
     try:
-        config = StudyConfig.model_validate(tree)
+        config = StudyConfig.model_validate(tree, context={"folders": folders}).placed(folders)
     except ValidationError as error:
         raise ConfigError(f"{where}: {one_line(error)}") from error
     _check_arms(config, where)

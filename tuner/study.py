@@ -58,7 +58,8 @@ def run_study(
             claims, with files in `./mlruns`; `find_store` names another folder for them.
         tracking: Where runs are recorded: the address of an MLflow server, or a tracker; by
             default MLflow in the store.
-        data_dir: Folder of the task files.
+        data_dir: Folder of the task files. The study's relative paths are looked for there when
+            they do not stand beside its file.
         watch: Called with every notice, from several threads.
 
     Raises:
@@ -67,7 +68,7 @@ def run_study(
         TrackerAway: All is done, but the MLflow server was away too long to be told of it.
         KeyboardInterrupt: Passed on once every run has been ended and tracked as killed.
     """
-    data_dir, place = Path(data_dir), find_store(store)
+    config, data_dir, place = config.with_data_dir(data_dir), Path(data_dir), find_store(store)
     cells = plan(config, check_inputs(config, data_dir))
     executor = make_executor(config.executor, ranks=config.most_ranks())
     if not isinstance(tracking, Tracker):

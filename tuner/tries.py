@@ -43,7 +43,7 @@ class Tries:
 
     def foresee(self, spec: RunSpec, folder: Path) -> Foreseen:
         """Predict a run if there is a cap that it might break."""
-        return self.memory.before(spec, self._workspace(folder))
+        return self.memory.before(spec, self._workspace(folder, spec))
 
     def once(self, order: Order, spec: RunSpec, run_id: str, watch: Emit) -> Tried:
         """Do a run, unless it is predicted over the cap.
@@ -61,7 +61,7 @@ class Tries:
         """
         folder = self._fresh_folder(order)
         retry = retry_params(order.spec, spec)
-        workspace = self._workspace(folder)
+        workspace = self._workspace(folder, spec)
 
         def heard(event: RunEvent) -> None:
             if event.kind == "start":
@@ -105,9 +105,10 @@ class Tries:
         write_whole(folder / "spec.json", order.spec.model_dump_json(indent=2))
         return folder
 
-    def _workspace(self, folder: Path) -> Workspace:
+    def _workspace(self, folder: Path, spec: RunSpec) -> Workspace:
         return Workspace(
             data_dir=self.data_dir.resolve(),
+            folders=spec.model.folders(),
             cache_dir=self.store.cache_dir.resolve(),
             run_dir=folder.resolve(),
             threads=self.threads,

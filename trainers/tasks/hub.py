@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from trainers.bases import Corpus, Example, TextColumns
-from trainers.errors import DataError, known
+from trainers.errors import DataError, MissingData, known
+from trainers.places import find, looked_in
 from trainers.tasks.sampled import SampledTask
 from trainers.tasks.tables import Columns, examples, label_order
 
@@ -22,7 +23,8 @@ class Hub(SampledTask):
     kind: Literal["hub"] = "hub"
     """A data set of the Hugging Face Hub."""
     id: str = Field(min_length=1)
-    """Its id, such as fancyzhx/ag_news, or a local folder of data files."""
+    """Its id, such as fancyzhx/ag_news, or a folder of data files, looked for beside the study,
+    then in the data folder."""
     config: str | None = None
     """Its configuration, where it has several."""
     revision: str | None = None
@@ -42,7 +44,7 @@ class Hub(SampledTask):
 
     def read(self, data_dir: Path) -> Corpus:
         """Load the splits, downloading them the first time."""
-        splits = self._load()
+        splits = self._load(data_dir)
         train = self._read(splits, self.train)
         validation = None if self.validation is None else self._read(splits, self.validation)
         test = self._read(splits, self.test)
@@ -54,7 +56,18 @@ class Hub(SampledTask):
         """Name the columns as the study does."""
         return TextColumns(self.text, self.text_pair)
 
-    def _load(self) -> DatasetDict:
+    def _where(self, data_dir: Path) -> str:
+        """Return what datasets is given: a folder that is there, or the Hub's id."""
+        folders = self.folders(data_dir)
+        path = find(self.id, folders, folder=True)
+        if path is not None:
+            return str(path)
+        if self.id[:1] in "./~":
+            nowhere = looked_in(self.id, folders, "folder")
+            raise MissingData(f"{self.name}: id: {self.id}: {nowhere}")
+        return self.id
+
+    def _load(self, data_dir: Path) -> DatasetDict:
         import datasets
         from datasets.exceptions import DatasetsError
         from datasets.utils.tqdm import are_progress_bars_disabled
@@ -63,7 +76,9 @@ class Hub(SampledTask):
         quiet = are_progress_bars_disabled()
         datasets.disable_progress_bars()
         try:
-            return datasets.load_dataset(self.id, self.config, revision=self.revision)
+            return datasets.load_dataset(
+                self._where(data_dir), self.config, revision=self.revision
+            )
         except (OSError, ValueError, DatasetsError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(f"{self.name}: cannot load data set {self.id!r}: {reason}") from None

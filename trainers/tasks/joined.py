@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -31,6 +31,11 @@ class Joined(Task):
         if len(set(names)) < len(names):
             raise ValueError(f"got {', '.join(names)}; allowed: members of different names")
         return tasks
+
+    def placed(self, folders: Sequence[Path]) -> Self:
+        """Return it with the folders in which its members look."""
+        members = tuple(task.placed(folders) for task in self.tasks)
+        return super().placed(folders).model_copy(update={"tasks": members})
 
     def read(self, data_dir: Path) -> Corpus:
         """Read and join the members' rows; validation only where every member has it."""

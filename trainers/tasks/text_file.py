@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from trainers.bases import Corpus, Example, TextColumns
+from trainers.errors import MissingData
+from trainers.places import find, looked_in
 from trainers.tasks.sampled import SampledTask
 from trainers.tasks.tables import Columns, examples, label_order, read_rows
 
@@ -18,7 +20,7 @@ class TextFile(SampledTask):
     kind: Literal["text_file"] = "text_file"
     """Local files."""
     train: str = Field(min_length=1)
-    """Training file: an absolute path, or one relative to the data folder."""
+    """Training file. A relative path is looked for beside the study, then in the data folder."""
     validation: str | None = Field(default=None, min_length=1)
     """Validation file; unset, validation is carved from train."""
     test: str = Field(min_length=1)
@@ -47,6 +49,10 @@ class TextFile(SampledTask):
         return TextColumns(self.text, self.text_pair)
 
     def _read(self, name: str, split: str, data_dir: Path) -> tuple[Example, ...]:
-        path = data_dir / name
+        folders = self.folders(data_dir)
+        path = find(name, folders)
+        if path is None:
+            said = looked_in(name, folders)
+            raise MissingData(f"{self.name}: {split}: {name}: {said}")
         columns = Columns(text=self.text, pair=self.text_pair, label=self.label)
         return tuple(examples(read_rows(path), columns, where=str(path), split=split))

@@ -78,8 +78,8 @@ def run_study_command(
     from tuner.study import run_study
 
     listen_to_termination()
-    config = load_study(study)
-    kept = find_store(store, files)
+    folder, kept = data_dir or DATA_DIR, find_store(store, files)
+    config = load_study(study, data_dir=folder)
     if timeout is not None:
         config = config.model_copy(update={"timeout_seconds": timeout})
     console = Console()
@@ -89,7 +89,7 @@ def run_study_command(
             config,
             store=kept,
             tracking=tracking,
-            data_dir=data_dir or DATA_DIR,
+            data_dir=folder,
             watch=view.watch,
         )
     show_outcome(console, outcome, study=study, place=Place(kept.root, tracking))
@@ -142,15 +142,20 @@ def list_command(noun: Noun) -> None:
 
 
 @app.command(epilog="Example: tuner validate my-study.yaml")
-def validate(study: StudyName) -> None:
+def validate(study: StudyName, data_dir: DataDir = None) -> None:
     """Check a study without running it, down to both ends of every range."""
-    from tuner.cli.validate import check_cap
+    from tuner.cli.validate import check_cap, look_for_models
     from tuner.load import load_study
     from tuner.plan import plan
+    from tuner.store import DATA_DIR
 
-    config = load_study(study)
+    config = load_study(study, data_dir=data_dir or DATA_DIR)
     cells = plan(config)
-    check_cap(cells)
+    notes = look_for_models(config)
+    if not notes:
+        check_cap(cells)
+    for note in notes:
+        typer.echo(f"{study}: {note}", err=True)
     trials = sum(config.search.trials * len(config.search.seeds) for c in cells if c.searched)
     runs = len(cells) * len(config.confirm.seeds)
     typer.echo(
@@ -192,8 +197,8 @@ def plan_command(
     from tuner.store import DATA_DIR, find_store
 
     wishes = Wishes(detect, spread, probe, probe_seconds)
-    config = load_study(study)
     folder, place = data_dir or DATA_DIR, find_store(store, files).root
+    config = load_study(study, data_dir=folder)
     estimate = estimate_study(
         config, store=place, tracking=tracking, data_dir=folder, wishes=wishes
     )

@@ -140,13 +140,16 @@ def _study(study: str, place: _Place, device: Any, *, as_json: bool) -> None:
     from tuner.passwords import hide_password
     from tuner.store import DATA_DIR
 
-    config = load_study(study)
+    data_dir = place.data_dir or DATA_DIR
+    config = load_study(study, data_dir=data_dir)
+    for model in config.models:
+        model.check()
     runs = _runs(config.name, place.store)
     with tempfile.TemporaryDirectory() as scratch:
         needs = study_needs(
             config,
             runs,
-            data_dir=place.data_dir or DATA_DIR,
+            data_dir=data_dir,
             cache_dir=Path(scratch),
             device=device,
         )

@@ -40,6 +40,10 @@ Tracking = Annotated[
 ]
 DataDir = Annotated[
     Path | None,
-    typer.Option(envvar="TUNER_DATA_DIR", help="Folder of the task files."),
+    typer.Option(
+        envvar="TUNER_DATA_DIR",
+        help="Folder of the task files. A study's relative paths are looked for beside its file, "
+        "then there.",
+    ),
 ]
 DEFAULT_STORE = "mlruns"

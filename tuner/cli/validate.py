@@ -7,7 +7,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trainers.contract import RunSpec
+    from tuner.config import StudyConfig
     from tuner.plan import Cell
+
+
+def look_for_models(config: StudyConfig) -> list[str]:
+    """Look for every model; return a line for each that cannot be looked up now.
+
+    Raises:
+        ModelError: One is not there, or not for this user.
+    """
+    from trainers.errors import ModelAway
+
+    away: list[str] = []
+    for model in config.models:
+        try:
+            model.check()
+        except ModelAway as error:
+            away.append(f"not looked at: {error}")
+    return away
 
 
 def check_cap(cells: Sequence[Cell]) -> None:

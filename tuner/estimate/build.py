@@ -80,6 +80,7 @@ def estimate_study(
     check_detect(config, wishes.detect, wishes.spread)
     if not 0 < wishes.probe_seconds < math.inf:
         raise ConfigError(f"--probe-seconds: a number above 0, got {wishes.probe_seconds}")
+    config = config.with_data_dir(data_dir)
     cells = plan(config, check_inputs(config, data_dir))
     history = read_history(config, store, tracking=tracking)
     seed = config.confirm.seeds[0].data

@@ -167,6 +167,7 @@ class _Place:
         executor = self._executor(settings)
         workspace = Workspace(
             data_dir=self.data_dir.resolve(),
+            folders=spec.model.folders(),
             cache_dir=self.scratch / "cache",
             run_dir=Path(tempfile.mkdtemp(dir=self.scratch)),
             threads=settings.threads_of_a_run(os.cpu_count() or 1),

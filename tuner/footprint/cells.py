@@ -40,6 +40,7 @@ def study_needs(
             device that is here, and all runs.
     """
     needs: list[Need] = []
+    study = study.with_data_dir(data_dir)
     place = Workspace(data_dir=data_dir, cache_dir=cache_dir, run_dir=cache_dir)
     cells = plan(study)
     if device is not None:

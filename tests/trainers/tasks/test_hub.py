@@ -86,7 +86,7 @@ def test_hidden_test_labels_are_refused(folder: Path, tmp_path: Path) -> None:
         ({"test": "tset"}, r"^hub: tset: .* has no such split; known: test, train$"),
         ({"text": "txt"}, r"^hub: train: row 1: no column 'txt'; known: label, text$"),
         ({"config": "other"}, r"^hub: cannot load data set .*other"),
-        ({"id": "/nowhere/at/all"}, r"^hub: cannot load data set '/nowhere/at/all': "),
+        ({"id": "/nowhere/at/all"}, r"^hub: id: /nowhere/at/all: no such folder$"),
     ],
 )
 def test_a_wrong_setting_is_one_line(

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from trainers.bases import Example
-from trainers.errors import DataError
+from trainers.errors import DataError, MissingData
 from trainers.tasks.load import TaskData, load_task
 from trainers.tasks.text_file import TextFile
 
@@ -108,10 +108,12 @@ def test_a_faulty_file_is_one_line(
 
 @pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
 def test_a_missing_file_is_one_line(name: str, tmp_path: Path) -> None:
-    """The whole path is named, as it may be relative to the data folder."""
-    with pytest.raises(DataError) as caught:
+    """Every folder that was looked in is named; here the working one is the study's."""
+    with pytest.raises(MissingData) as caught:
         load(tmp_path, train=name, test=name)
-    assert str(caught.value) == f"{tmp_path / name}: No such file or directory"
+    said = str(caught.value)
+    assert said.startswith(f"mine: train: {name}: no such file in {Path.cwd()} or {tmp_path}; ")
+    assert "--data-dir or TUNER_DATA_DIR" in said
 
 
 def test_an_empty_file_is_an_empty_split(tmp_path: Path) -> None:
