@@ -9,7 +9,7 @@ import pytest
 
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent, StopRun
-from trainers.errors import RunFailed
+from trainers.errors import CannotBuild, Diverged, RunFailed
 from tuner.executors import Executor
 
 
@@ -62,10 +62,20 @@ class ExecutorContract:
         with pytest.raises(RunFailed, match="no such file"):
             executor.run(spec, lambda event: None, workspace(tmp_path))
 
-    def test_a_diverging_run_is_a_failed_run(self, executor: Executor, tmp_path: Path) -> None:
+    def test_a_diverging_run_is_told_from_a_broken_one(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
         """A loss that is not a number ends the run and says at which step."""
         spec = toy_spec(train={"learning_rate": 1e30, "max_grad_norm": 0.0})
-        with pytest.raises(RunFailed, match=r"train/loss is .* at step"):
+        with pytest.raises(Diverged, match=r"^train/loss is .* at step"):
+            executor.run(spec, lambda event: None, workspace(tmp_path))
+
+    def test_a_model_that_cannot_be_built_is_told_from_an_accident(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """The reason comes back as it was said, and that any other run would have it too."""
+        spec = toy_spec(method={"kind": "lora", "targets": ["no_such_module"]})
+        with pytest.raises(CannotBuild, match=r"^method.*no_such_module"):
             executor.run(spec, lambda event: None, workspace(tmp_path))
 
     def test_runs_after_a_stopped_one_are_as_before(

@@ -14,7 +14,7 @@ from trainers.available import available_bytes
 from trainers.batches import deal
 from trainers.contract import Emit, Rank, RunEvent, RunSpec
 from trainers.divided import own_part, put_back
-from trainers.errors import RunFailed
+from trainers.errors import Diverged, RunFailed
 from trainers.measure import Meter
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class RunCallback(TrainerCallback):
     ) -> None:
         self.kept: dict[str, float] = {}
         self.kept_epoch = 0.0
+        self.epoch = 0.0
         self._spec = spec
         self._emit = emit
         self._meter = meter
@@ -74,12 +75,17 @@ class RunCallback(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Emit a point of the training curves; a loss that is not finite ends the run."""
+        """Emit a point of the training curves; a loss that is not finite ends the run.
+
+        A point is the mean since the last one, and at the end that of all steps: no step is left
+        out, and none waits for its loss to be looked at.
+        """
         logs = logs or {}
+        for name in ("loss", "train_loss"):
+            if name in logs and not math.isfinite(float(logs[name])):
+                raise Diverged(f"train/loss is {logs[name]} at step {state.global_step}")
         if "loss" not in logs:
             return
-        if not math.isfinite(float(logs["loss"])):
-            raise RunFailed(f"train/loss is {logs['loss']} at step {state.global_step}")
         metrics = {name: float(logs[key]) for key, name in _CURVES.items() if key in logs}
         norm = float(logs.get("grad_norm", math.nan))
         if math.isfinite(norm):
@@ -114,6 +120,7 @@ class RunCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Enter the eval phase: the evaluation comes next."""
+        self.epoch = float(state.epoch or 0.0)
         self._meter.switch("eval")
 
     def on_evaluate(
@@ -126,6 +133,8 @@ class RunCallback(TrainerCallback):
     ) -> None:
         """Emit the epoch's validation metrics, keep its weights if they are the best so far."""
         scores = validation_scores(metrics or {})
+        if "loss" not in scores:
+            raise Diverged(f"validation/loss is not finite at epoch {state.epoch or 0:g}")
         if self._better(scores):
             self.kept, self.kept_epoch = scores, float(state.epoch or 0.0)
             self._epochs_without_gain = 0

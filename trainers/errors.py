@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 
 class TunerError(Exception):
@@ -70,6 +71,9 @@ class RunFailed(TunerError):
         detail: The last lines of the run's standard error, or its traceback.
     """
 
+    kind: ClassVar[str] = "failed"
+    """Names the class where the failure crosses to another process."""
+
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
@@ -84,6 +88,8 @@ class OutOfMemory(RunFailed):
         during: Phase it happened in: load, train or eval.
     """
 
+    kind = "out of memory"
+
     def __init__(self, reason: str, during: str = "train") -> None:
         super().__init__(reason)
         self.during = during
@@ -91,6 +97,40 @@ class OutOfMemory(RunFailed):
 
 class LostRank(RunFailed):
     """One rank's report that another has ended; why, the other knows."""
+
+    kind = "lost"
+
+
+class Diverged(RunFailed):
+    """A run whose loss or logits are not finite: the answer to its settings, and no breakdown."""
+
+    kind = "diverged"
+
+
+class CannotBuild(RunFailed):
+    """A run whose model and method do not go together; nor do they with any other seeds."""
+
+    kind = "cannot build"
+
+
+def run_failure(kind: str, reason: str, detail: str = "") -> RunFailed:
+    """Make a failure again from what crossed to this process.
+
+    Args:
+        kind: Names its class.
+        reason: Its reason.
+        detail: Its detail; of an OutOfMemory, the phase.
+    """
+    classes: dict[str, type[RunFailed]] = {
+        found.kind: found for found in (RunFailed, OutOfMemory, LostRank, Diverged, CannotBuild)
+    }
+    return classes[kind](reason, detail)
+
+
+def failure(error: BaseException) -> str:
+    """Name an exception in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def known(values: Iterable[str], most: int = 30) -> str:

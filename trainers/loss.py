@@ -1,9 +1,11 @@
-"""The training loss: the mean over all rows of an optimizer step."""
+"""The training loss, the mean over all rows of an optimizer step; and what is no number."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from trainers.errors import Diverged
 
 if TYPE_CHECKING:
     import torch
@@ -33,3 +35,20 @@ def mean_loss(label_smoothing: float) -> Loss:
         return total / rows
 
     return loss
+
+
+def check_finite(logits: Any, where: str) -> None:
+    """Refuse logits that are no numbers: the largest of them would be the first class.
+
+    Args:
+        logits: Array of shape (rows, labels).
+        where: Ends the message, such as "at epoch 2".
+
+    Raises:
+        Diverged: Some are NaN or infinite.
+    """
+    import numpy
+
+    wrong = int((~numpy.isfinite(logits)).any(axis=-1).sum())
+    if wrong:
+        raise Diverged(f"the logits of {wrong} of {len(logits)} rows are not finite {where}")

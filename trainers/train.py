@@ -6,6 +6,7 @@ import gc
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import format_exc
 from typing import TYPE_CHECKING, Any
 
 from trainers.arguments import training_arguments
@@ -13,7 +14,7 @@ from trainers.batches import with_filler
 from trainers.contract import Emit, Rank, RunEvent, RunResult, RunSpec, Workspace
 from trainers.deepspeed_config import divides_parameters
 from trainers.divided import divide, make_whole
-from trainers.errors import ConfigError, OutOfMemory
+from trainers.errors import CannotBuild, OutOfMemory, TunerError, failure
 from trainers.measure import Meter, environment, resolve_precision
 from trainers.methods.count import count_parameters
 from trainers.out_of_memory import missing_memory
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
         EvalPrediction,
         PreTrainedTokenizerBase,
         Trainer,
-        TrainerCallback,
         TrainingArguments,
     )
+
+    from trainers.callback import RunCallback
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ def train(
 
     Raises:
         OutOfMemory: The device or the process has no more memory.
-        TunerError: Data or model that cannot be used; a loss that is not finite.
+        Diverged: A loss or logits that are not finite, in training or in an evaluation.
+        CannotBuild: Model and method do not go together.
+        TunerError: Data that cannot be used.
     """
     import torch
 
@@ -98,7 +102,7 @@ def _train(
     precision = resolve_precision(spec.train.precision)
     cpu = not torch.cuda.is_available()
     if cpu and precision == "fp16":
-        raise ConfigError("train.precision: fp16 needs a CUDA device; use auto, bf16 or fp32")
+        raise CannotBuild("train.precision: fp16 needs a CUDA device; use auto, bf16 or fp32")
     set_seed(spec.seeds.init)
     parts = _load(spec, workspace, meter)
     facts = environment() | {"precision": precision} | _data_facts(parts)
@@ -139,9 +143,25 @@ def _load(spec: RunSpec, workspace: Workspace, meter: Meter) -> _Parts:
         data, tokenizer, max_length=spec.train.max_length, cache_dir=workspace.cache_dir
     )
     meter.before_model()
-    model = spec.method.apply(spec.model.model(data.labels, spec.train.attention))
+    model = _build(spec, data.labels)
     meter.model_built(model)
     return _Parts(data, encoded, tokenizer, model)
+
+
+def _build(spec: RunSpec, labels: tuple[str, ...]) -> nn.Module:
+    """Load the model and apply the method.
+
+    Raises:
+        CannotBuild: They do not go together, whatever the seeds.
+    """
+    try:
+        return spec.method.apply(spec.model.model(labels, spec.train.attention))
+    except TunerError as error:
+        raise CannotBuild(str(error)) from error
+    except Exception as error:
+        if missing_memory(error):
+            raise
+        raise CannotBuild(f"{spec.model.name}: {failure(error)}", format_exc()) from error
 
 
 def _load_rows(spec: RunSpec, workspace: Workspace) -> TaskData:
@@ -151,19 +171,20 @@ def _load_rows(spec: RunSpec, workspace: Workspace) -> TaskData:
 
 
 def _trainer(
-    spec: RunSpec, parts: _Parts, arguments: TrainingArguments, callback: TrainerCallback
+    spec: RunSpec, parts: _Parts, arguments: TrainingArguments, callback: RunCallback
 ) -> Trainer:
     import torch
     from transformers import DataCollatorWithPadding, PrinterCallback, Trainer
 
     from trainers.callback import ROW_LOSS
-    from trainers.loss import mean_loss
+    from trainers.loss import check_finite, mean_loss
 
     loss = mean_loss(spec.train.label_smoothing)
 
     def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
         truth: Any = prediction.label_ids
         logits: Any = prediction.predictions
+        check_finite(logits, f"at epoch {callback.epoch:g}")
         scores = score(parts.data.labels, truth, logits.argmax(axis=-1))
         if spec.ranks == 1:
             return scores

@@ -52,16 +52,20 @@ class Objective(Frozen):
         cost = self.metric == "loss" or _COST.fullmatch(self.metric) is not None
         return self.direction or ("minimize" if cost else "maximize")
 
+    @property
+    def logged(self) -> str:
+        """Name of the metric in a run's result."""
+        return self.metric if _COST.fullmatch(self.metric) else f"validation/{self.metric}"
+
     def of(self, metrics: Mapping[str, float]) -> float:
         """Pick this objective's value out of a run's metrics.
 
         Raises:
             ConfigError: The run has no such metric.
         """
-        name = self.metric if _COST.fullmatch(self.metric) else f"validation/{self.metric}"
-        if name not in metrics:
+        if self.logged not in metrics:
             raise ConfigError(f"metric: no such metric {self.metric!r}; known: {known(metrics)}")
-        return metrics[name]
+        return metrics[self.logged]
 
 
 class SearchSettings(Frozen):

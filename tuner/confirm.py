@@ -10,17 +10,18 @@ from functools import partial
 from trainers.contract import RunEvent, RunSpec
 from tuner.budget import Objective
 from tuner.executors import RunInterrupted
+from tuner.failures import TooManyFailures
 from tuner.outcome import Outcome
 from tuner.plan import Cell
-from tuner.session import Configuration, Session, TooManyFailures
+from tuner.session import Configuration, Session
 from tuner.space import Point
 from tuner.threads import map_threads
-from tuner.trackers import aggregate
+from tuner.trackers import RunState, aggregate
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A confirm run's spec, and how it ended; None if the time was up before it began."""
+    """A confirm run's spec, and how it ended; None if it was not begun."""
 
     spec: RunSpec
     outcome: Outcome | None
@@ -31,7 +32,7 @@ class _Run:
 def confirm(
     cell: Cell, session: Session, point: Point, *, trial: int | None, parallel: int
 ) -> bool:
-    """Do the confirm runs of a cell, keep the models that the study wants; say if all finished.
+    """Do the confirm runs of a cell, keep the models that the study wants; say if all are done.
 
     Args:
         cell: The cell.
@@ -52,7 +53,7 @@ def confirm(
         raise
     _keep_models(made, session, runs)
     missing = _close(made, session, runs)
-    session.bear_failures()
+    session.failures.bear()
     return not missing
 
 
@@ -62,8 +63,8 @@ def _do_runs(
     """Do what no other launcher is doing first; then wait for what is left."""
 
     def work(spec: RunSpec, *, wait: bool) -> _Run | None:
-        while not session.time_is_up():
-            session.bear_failures()
+        while session.goes_on(made.cell):
+            session.failures.bear()
             done = session.try_run(made, spec, _watch_only)
             if done is not None:
                 return _Run(spec, done.outcome, done.elsewhere)
@@ -83,18 +84,27 @@ def _do_runs(
 
 
 def _close(made: Configuration, session: Session, runs: Sequence[_Run]) -> int:
-    """Close the group, unless other launchers are still at it; return how many runs lack."""
+    """Close the group, unless other launchers are still at it; return how many runs lack.
+
+    A run that diverged has ended: it would diverge again.
+    """
     ended = [run.outcome for run in runs if run.outcome is not None]
     results = [outcome.result for outcome in ended if outcome.result is not None]
-    missing = len(runs) - len(results)
-    late = len(ended) < len(runs)
+    diverged = sum(outcome.state == "diverged" for outcome in ended)
+    missing = len(runs) - len(results) - diverged
+    fault = session.failures.fault_of(made.cell)
+    late = len(ended) < len(runs) and not fault
     if late and session.is_shared_now([run.spec for run in runs]):
         return missing
+    state: RunState = "killed" if late else "failed" if missing else "finished"
     reason = f"{missing} of {len(runs)} runs {'not begun in time' if late else 'failed'}"
+    if not missing:
+        reason = f"{diverged} of {len(runs)} runs diverged" if diverged else ""
+        state = "diverged" if diverged else state
     session.close_group(
         made,
-        state="killed" if late else "failed" if missing else "finished",
-        reason=reason if missing else "",
+        state=state,
+        reason=fault or reason,
         metrics=aggregate([result.metrics() for result in results]),
     )
     return missing
@@ -107,7 +117,8 @@ def _keep_models(made: Configuration, session: Session, runs: Sequence[_Run]) ->
     """
     save = made.cell.study.save
     finished = [run for run in runs if run.outcome is not None and run.outcome.result is not None]
-    if save == "none" or not finished or (save == "best" and len(finished) < len(runs)):
+    settled = all(run.outcome is not None and run.outcome.state != "failed" for run in runs)
+    if save == "none" or not finished or (save == "best" and not settled):
         return
     kept = finished
     if save == "best":

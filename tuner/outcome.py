@@ -14,12 +14,15 @@ from trainers.plugins import Frozen
 class Outcome(Frozen):
     """How a run ended, as `outcome.json` in its folder says."""
 
-    state: Literal["finished", "pruned", "failed"]
-    """finished: it has a result; pruned: its trial was stopped; failed: it has a reason."""
+    state: Literal["finished", "pruned", "diverged", "failed"]
+    """finished: it has a result; pruned: its trial was stopped; diverged: a loss or logits were
+    not finite; failed: it broke."""
     owner: str
     """Trial or confirm group that it was done for."""
     reason: str = ""
-    """Why it failed or was pruned, in one line."""
+    """Why it has no result, in one line."""
+    of_cell: bool = False
+    """It failed for a reason that every run of its cell has: model and method do not fit."""
     result: RunResult | None = None
     """What came out of a finished run."""
     retry: Mapping[str, str] = {}
@@ -45,12 +48,15 @@ class Order:
     """It is a trial's, or confirms one."""
     title: str = ""
     """Names the run for people."""
+    needs: frozenset[str] = frozenset()
+    """Metrics that its result must have."""
 
     def fulfilled_by(self, outcome: Outcome, *, fresh: bool = False) -> bool:
         """Say whether an earlier outcome stands for this run.
 
-        A finished one does for everybody, unless the data have changed since; a pruned or failed
-        one only for the trial it was made in. A failed confirm run is tried again.
+        A finished one does for everybody, unless the data have changed since, or it was measured
+        another way and lacks a metric; any other only for the configuration it was made in. A
+        failed confirm run is tried again.
 
         Args:
             outcome: How the run ended.
@@ -58,7 +64,10 @@ class Order:
                 has just failed in another.
         """
         if outcome.result is None:
-            return outcome.owner == self.owner and (fresh or not self.spec.read_test)
+            final = outcome.state != "failed" or not self.spec.read_test
+            return outcome.owner == self.owner and (fresh or final)
+        if not self.needs <= outcome.result.metrics().keys():
+            return False
         facts = outcome.result.facts
         return all(facts.get(f"data.{split}") == digest for split, digest in self.data.items())
 

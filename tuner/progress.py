@@ -12,18 +12,21 @@ from tuner.plan import Cell, Phase
 
 @dataclass(frozen=True)
 class RunNotice:
-    """One run: begun, going on, or ended."""
+    """One run: begun, going on, or ended. Or a trial that is pruned between its seeds."""
 
     cell: Cell
     phase: Phase
     trial: int | None
-    seed: int
-    epochs: int
-    state: Literal["running", "finished", "pruned", "failed"] = "running"
+    seed: int | None = None
+    """None: it is about the trial."""
+    epochs: int = 0
+    state: Literal["running", "finished", "pruned", "diverged", "failed"] = "running"
     event: RunEvent | None = None
     seconds: float = 0.0
     """Of a finished run its own, whenever it was done and however long it waited for a place;
     else those since it was taken up."""
+    runs: int = 1
+    """Runs that are done or, of a trial, spared."""
     reused: bool = False
     reason: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -13,6 +14,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from trainers.contract import Emit, RunEvent, RunSpec, StopRun
+from trainers.errors import known
 from tuner.ask import Claimed, claim, study_name
 from tuner.executors import RunInterrupted
 from tuner.optuna_storage import StudyStorage
@@ -22,7 +24,7 @@ from tuner.session import Configuration, Session
 from tuner.sizes import show_bytes
 from tuner.threads import map_threads
 from tuner.trackers import RunState, aggregate
-from tuner.trials import MEMORY_CAP, REASON, Best, best_of, stand
+from tuner.trials import MEMORY_CAP, REASON, STATE, Best, best_of, budgeted, stand
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class _Ended:
     state: RunState
     reason: str
     runs: Sequence[Outcome]
+    of_cell: bool = False
+    """It failed for a reason that every run of the cell has."""
 
     @property
     def metrics(self) -> list[Mapping[str, float]]:
@@ -56,32 +60,41 @@ def search(cell: Cell, session: Session, storage: StudyStorage, *, parallel: int
 
     Returns:
         The best completed trial: on several objectives, the Pareto-optimal one that is best in
-        the first. None if the time is up before the budget is spent, or no trial completed.
+        the first. None if the time is up before the budget is spent, or the cell was given up.
     """
     study = _open(cell, storage)
     lock = threading.Lock()
 
     def work(_: int) -> None:
-        while not session.time_is_up():
+        while session.goes_on(cell):
             with lock:
                 claimed = session.claims.patience.persist(
                     lambda: claim(study, storage, cell, session)
                 )
             if claimed is not None:
                 _evaluate(study, cell, claimed, session, lock)
-                session.bear_failures()
+                session.failures.bear()
             elif _is_spent(study, cell):
                 return
             else:
                 session.ending.pause(session.claims.poll_seconds)
 
     map_threads(work, range(parallel), parallel, on_error=session.ending.close)
-    if not _is_spent(study, cell):
+    if session.failures.fault_of(cell) or not _is_spent(study, cell):
         return None
     best = best_of(study, cell)
-    if best is None and (refusal := _all_over_cap(study, cell)):
-        session.failures.append(refusal)
+    if best is None:
+        session.failures.give_up(cell, _all_over_cap(study, cell) or _none_finished(study, cell))
     return best
+
+
+def _none_finished(study: optuna.Study, cell: Cell) -> str:
+    """Say how the trials of a search ended that has no result."""
+    trials = [t.user_attrs for t in budgeted(study.get_trials(deepcopy=False), cell)]
+    ways = Counter(attributes.get(STATE, "ended without a result") for attributes in trials)
+    counted = ", ".join(f"{count} {way}" for way, count in sorted(ways.items()))
+    last = trials[-1].get(REASON, "")
+    return f"no trial finished: {counted}; the last: {last}"
 
 
 def _all_over_cap(study: optuna.Study, cell: Cell) -> str:
@@ -98,7 +111,7 @@ def _all_over_cap(study: optuna.Study, cell: Cell) -> str:
         said = f"the smallest is {show_bytes(cap + over)}, memory_cap {show_bytes(cap)}"
     else:
         said = f"the smallest by {show_bytes(over)}, memory_cap {cap}"
-    return f"{cell.label}: every trial's predicted peak of memory is over the cap: {said}"
+    return f"every trial's predicted peak of memory is over the cap: {said}"
 
 
 def _is_spent(study: optuna.Study, cell: Cell) -> bool:
@@ -132,6 +145,8 @@ def _evaluate(
             session.leave_group(made, specs)
             raise
         session.claims.keep(claimed.name)
+        if ended.state == "pruned" and ended.runs[-1].result:
+            session.tell_pruned(made, ended.reason, runs=len(specs) - len(ended.runs))
         metrics = aggregate(ended.metrics)
         session.close_group(made, state=ended.state, reason=ended.reason, metrics=metrics)
         with lock:  # the study's sampler is one for all threads
@@ -154,16 +169,31 @@ def _run_seeds(
         sink = _sink(trial, cell, spec, reported) if epochs_count else _no_sink
         outcome = session.run(made, spec, sink)
         runs.append(outcome)
-        ended = _Ended(outcome.state, outcome.reason, runs)
+        ended = _Ended(outcome.state, outcome.reason, runs, outcome.of_cell)
         if outcome.result is None:
             return ended
+        if lacking := _lacking(cell, outcome.result.metrics()):
+            session.failures.give_up(cell, lacking)
+            return _Ended("failed", lacking, runs, of_cell=True)
         if len(runs) < len(specs) and _behind(trial, cell, ended.metrics):
-            return _Ended("pruned", f"pruned after {len(runs)} seeds", runs)
+            return _Ended("pruned", f"pruned after {len(runs)} of {len(specs)} seeds", runs)
     return _Ended("finished", "", runs)
 
 
+def _lacking(cell: Cell, metrics: Mapping[str, float]) -> str:
+    """Name the objective that a run's result does not have; empty where it has all."""
+    for objective in cell.study.objectives():
+        if objective.logged not in metrics:
+            return f"metric: no run has {objective.metric!r}; known: {known(metrics)}"
+    return ""
+
+
 def _tell(study: optuna.Study, cell: Cell, claimed: Claimed, ended: _Ended) -> None:
-    """Tell Optuna how a trial ended; on several seeds its value is their mean."""
+    """Tell Optuna how a trial ended; on several seeds its value is their mean.
+
+    One that diverged is told as pruned: samplers take such a point for a bad one, where they pass
+    over one that failed. Where the cell was given up, the trial is no part of the budget.
+    """
     if cell.study.search.sampler.kind == "grid":
         # At the last point the grid sampler calls Study.stop, which only `optimize` may do.
         study.sampler = optuna.samplers.RandomSampler()
@@ -179,9 +209,10 @@ def _tell(study: optuna.Study, cell: Cell, claimed: Claimed, ended: _Ended) -> N
             ]
             study.tell(claimed.trial, values, skip_if_finished=True)
             return
-        claimed.trial.set_user_attr(REASON, ended.reason)
-        pruned = ended.state == "pruned"
-        state = TrialState.PRUNED if pruned else TrialState.FAIL
+        if not ended.of_cell:
+            claimed.trial.set_user_attr(STATE, ended.state)
+            claimed.trial.set_user_attr(REASON, ended.reason)
+        state = TrialState.FAIL if ended.state == "failed" else TrialState.PRUNED
         study.tell(claimed.trial, state=state, skip_if_finished=True)
 
 

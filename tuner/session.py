@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from trainers.contract import Emit, RunEvent, RunSpec
-from trainers.errors import TunerError
+from tuner.budget import Objective
 from tuner.claims import Claims
 from tuner.database import Outage
 from tuner.ending import Ending
 from tuner.executors import RunInterrupted
+from tuner.failures import Failures
 from tuner.outcome import Order, Outcome, Recorded, claim_of
 from tuner.plan import Cell, Phase
 from tuner.progress import RunNotice, Watch
@@ -24,12 +24,6 @@ from tuner.retry import said_of
 from tuner.trackers import Group, RunState
 
 _OPEN, _CLOSED = "open", "closed"
-
-
-class TooManyFailures(TunerError):
-    """More runs failed than the study bears."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -61,17 +55,18 @@ class Session:
     """On the study's trials, cells and groups."""
     ending: Ending
     watch: Watch
-    max_failures: int
+    failures: Failures
     deadline: float | None
     """Moment on the clock after which nothing new is begun."""
     clock: Callable[[], float] = time.monotonic
-    failures: list[str] = field(default_factory=list)
-    """A line for every run that failed in this session."""
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def time_is_up(self) -> bool:
         """Say whether the deadline has passed."""
         return self.deadline is not None and self.clock() > self.deadline
+
+    def goes_on(self, cell: Cell) -> bool:
+        """Say whether something new may be begun in a cell."""
+        return not self.time_is_up() and not self.failures.fault_of(cell)
 
     def open_group(
         self, cell: Cell, spec: RunSpec, *, phase: Phase, trial: int | None, shared: bool
@@ -169,27 +164,20 @@ class Session:
             own = {"scores": outcome.result.metrics()}
             own["seconds"] = sum(outcome.result.seconds.values())
         notify(state=outcome.state, reason=reason, reused=recorded.reused, **own)
-        if outcome.state == "failed":
-            with self._lock:
-                self.failures.append(f"{_title(made, spec)}: {outcome.reason}")
+        self.failures.note(made.cell, _title(made, spec), outcome)
+        if outcome.state == "diverged" and made.phase == "confirm":
+            self.failures.note_diverged(_title(made, spec), outcome)
         return recorded
+
+    def tell_pruned(self, made: Configuration, reason: str, *, runs: int) -> None:
+        """Tell the watcher of a trial that the pruner spares its last `runs` seeds."""
+        self.watch(
+            RunNotice(made.cell, made.phase, made.trial, state="pruned", reason=reason, runs=runs)
+        )
 
     def model_folder(self, spec: RunSpec) -> Path:
         """Name the folder where a run leaves its trained model."""
         return self.recorder.store.run_dir(spec.digest()) / "model"
-
-    def bear_failures(self) -> None:
-        """Go on, or give up.
-
-        Raises:
-            TooManyFailures: One more run failed than the study bears.
-        """
-        with self._lock:
-            if len(self.failures) > self.max_failures:
-                raise TooManyFailures(
-                    f"{len(self.failures)} runs failed, max_failures is {self.max_failures}; "
-                    f"the last: {self.failures[-1]}"
-                )
 
 
 def group_of(cell: Cell, phase: Phase, trial: int | None) -> Group:
@@ -214,7 +202,15 @@ def _order(made: Configuration, spec: RunSpec) -> Order:
         shared=made.shared,
         searched=made.trial is not None,
         title=_title(made, spec),
+        needs=_needs(made),
     )
+
+
+def _needs(made: Configuration) -> frozenset[str]:
+    """Name the metrics that a configuration's runs are judged by."""
+    study = made.cell.study
+    judged = study.objectives() if made.phase == "search" else (Objective(metric=study.metric),)
+    return frozenset(objective.logged for objective in judged)
 
 
 def _title(made: Configuration, spec: RunSpec) -> str:

@@ -16,6 +16,7 @@ from tuner.confirm import confirm
 from tuner.database import Patience, explained, name_database, opening, reach
 from tuner.ending import Ending
 from tuner.executors import Executor, make_executor
+from tuner.failures import Failures
 from tuner.inputs import read_inputs
 from tuner.launchers import Launcher
 from tuner.load import dump_study
@@ -37,9 +38,19 @@ class StudyOutcome:
     """How a call of `run_study` ended."""
 
     failures: tuple[str, ...]
-    """A line for every run that failed."""
+    """A line for every cell that was given up, for every other run that failed, and for every
+    confirm run that diverged."""
     unfinished: tuple[str, ...]
     """Cells that have no complete set of confirm runs."""
+    out_of_time: bool = False
+    """The time was up before all was done."""
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 where all is done, 1 after failures, 3 where only the time was up."""
+        if self.out_of_time and not self.failures:
+            return 3
+        return 1 if self.failures or self.unfinished else 0
 
 
 def run_study(
@@ -101,13 +112,18 @@ def run_study(
         claims=shared.claims,
         ending=ending,
         watch=watch,
-        max_failures=config.max_failures,
+        failures=Failures(config.max_failures, _faults(cells, found)),
         deadline=_deadline(config.timeout_seconds),
     )
     with _told(tracker):
-        complete = _run_cells(cells, found, session, shared.storage)
+        complete = _run_cells(cells, session, shared.storage)
+    return _outcome(cells, complete, session)
+
+
+def _outcome(cells: Sequence[Cell], complete: Sequence[bool], session: Session) -> StudyOutcome:
     unfinished = tuple(c.label for c, done in zip(cells, complete, strict=True) if not done)
-    return StudyOutcome(tuple(session.failures), unfinished)
+    late = bool(unfinished) and session.time_is_up()
+    return StudyOutcome(session.failures.lines, unfinished, out_of_time=late)
 
 
 @contextlib.contextmanager
@@ -147,6 +163,11 @@ def _check(cells: Sequence[Cell], data_dir: Path, executor: Executor, place: Sto
         executor.close()
         raise
     return found
+
+
+def _faults(cells: Sequence[Cell], found: Findings) -> dict[str, str]:
+    """Return by label what keeps cells from being begun."""
+    return {cell.label: reason for cell in cells if (reason := found.of(cell))}
 
 
 def _deadline(seconds: float | None) -> float | None:
@@ -204,12 +225,8 @@ def check_inputs(config: StudyConfig, data_dir: Path) -> dict[str, Digests]:
     return inputs.digests
 
 
-def _run_cells(
-    cells: Sequence[Cell], found: Findings, session: Session, storage: StudyStorage
-) -> list[bool]:
+def _run_cells(cells: Sequence[Cell], session: Session, storage: StudyStorage) -> list[bool]:
     """Run cells side by side, as many as there are workers; say of each if it is complete.
-
-    A cell that is known not to run is not begun.
 
     Within a cell, trials follow each other unless there are more workers than cells, or other
     launchers: so a search learns from every trial before the next, and does not depend on timing.
@@ -219,9 +236,6 @@ def _run_cells(
     claims = session.claims
 
     def run_cell(cell: Cell) -> bool:
-        if reason := found.of(cell):
-            session.failures.append(f"{cell.label}: {reason}")
-            return False
         return _run_cell(cell, session, storage, parallel=workers // at_once)
 
     try:
@@ -236,6 +250,8 @@ def _run_cells(
 
 
 def _run_cell(cell: Cell, session: Session, storage: StudyStorage, *, parallel: int) -> bool:
+    if session.failures.fault_of(cell):
+        return False
     if not cell.searched:
         return confirm(cell, session, {}, trial=None, parallel=parallel)
     best = search(cell, session, storage, parallel=parallel)

@@ -13,6 +13,8 @@ from tuner.space import Value
 
 MEMORY_CAP = "memory_cap"
 """Constraint of a trial: the bytes by which its predicted memory is over the study's cap."""
+STATE = "state"
+"""User attribute beside it: pruned, diverged or failed."""
 REASON = "reason"
 """User attribute of a trial that was told to have failed or been pruned."""
 

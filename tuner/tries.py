@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers.contract import Emit, Measure, RunEvent, RunSpec, StopRun, Workspace
-from trainers.errors import OutOfMemory, RunFailed
+from trainers.errors import CannotBuild, Diverged, OutOfMemory, RunFailed
 from tuner.claims import Claims
 from tuner.executors import Executor, RunInterrupted, RunLost
 from tuner.journal import Journal, write_whole
@@ -92,7 +92,9 @@ class Tries:
         except RunFailed as failed:
             if failed.detail:
                 write_whole(folder / "stderr.log", failed.detail)
-            return Tried(Outcome(state="failed", reason=failed.reason, **ended))
+            state: Any = "diverged" if isinstance(failed, Diverged) else "failed"
+            ended["of_cell"] = isinstance(failed, CannotBuild)
+            return Tried(Outcome(state=state, reason=failed.reason, **ended))
         except (KeyboardInterrupt, RunInterrupted):
             self.claims.launcher.check()
             self.tracker.close_run(run_id, state="killed", reason="interrupted")

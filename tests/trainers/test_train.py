@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pandas
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent, RunResult
-from trainers.errors import ConfigError
+from trainers.errors import CannotBuild, Diverged
+from trainers.loss import check_finite
 from trainers.saved import load_trained
 from trainers.tasks.load import load_task
 from trainers.train import train
@@ -130,8 +133,29 @@ def test_bf16_is_used_when_asked_for_and_said(tmp_path: Path) -> None:
 
 def test_fp16_on_a_cpu_is_refused_in_words(tmp_path: Path) -> None:
     """It names what to use instead."""
-    with pytest.raises(ConfigError, match=r"train\.precision: fp16 needs a CUDA device"):
+    with pytest.raises(CannotBuild, match=r"train\.precision: fp16 needs a CUDA device"):
         Trained(tmp_path, train={"precision": "fp16"})
+
+
+@pytest.mark.parametrize("read_test", [False, True])
+def test_logits_that_are_no_numbers_never_score(tmp_path: Path, read_test: bool) -> None:
+    """One step at a rate that ruins the weights: its loss is finite, the evaluation's is not."""
+    settings = {"epochs": 1, "batch_size": 512, "learning_rate": 1e30, "max_grad_norm": 0.0}
+    events: list[RunEvent] = []
+    with pytest.raises(
+        Diverged, match=r"^the logits of \d+ of \d+ rows are not finite at epoch 1"
+    ):
+        train(toy_spec(train=settings, read_test=read_test), events.append, workspace(tmp_path))
+    assert not [event for event in events if event.kind == "epoch"]
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_a_single_row_whose_logits_are_no_numbers_is_enough(wrong: float) -> None:
+    """Its largest logit would be that of the first class, or of the infinite one."""
+    check_finite(numpy.zeros((3, 2)), "at epoch 1")
+    logits = numpy.array([[0.0, 1.0], [wrong, 0.0], [1.0, 0.0]])
+    with pytest.raises(Diverged, match=r"^the logits of 1 of 3 rows are not finite at epoch 1$"):
+        check_finite(logits, "at epoch 1")
 
 
 def test_test_scores_agree_with_the_stored_predictions(tmp_path: Path) -> None:

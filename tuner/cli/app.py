@@ -56,7 +56,11 @@ class Noun(StrEnum):
     ds_configs = "ds-configs"
 
 
-@app.command("run-study", epilog="Example: tuner run-study quickstart")
+@app.command(
+    "run-study",
+    epilog="Example: tuner run-study quickstart. Exit codes: 0 all is done; 1 some runs failed or "
+    "diverged, or a cell was given up; 2 something to mend first; 3 the time was up; 130 Ctrl-C.",
+)
 def run_study_command(
     study: StudyName,
     store: StudyStore = DEFAULT_STORE,
@@ -64,7 +68,11 @@ def run_study_command(
     tracking: Tracking = None,
     data_dir: DataDir = None,
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="Begin nothing new after this many seconds.")
+        float | None,
+        typer.Option(
+            min=0,
+            help="Begin nothing new after this many seconds; exit code 3 where work is left.",
+        ),
     ] = None,
 ) -> None:
     """Run a study, or go on with it where it stopped, and print the comparison."""
@@ -93,8 +101,7 @@ def run_study_command(
             watch=view.watch,
         )
     show_outcome(console, outcome, study=study, place=Place(kept.root, tracking))
-    if outcome.failures:
-        raise typer.Exit(1)
+    raise typer.Exit(outcome.exit_code)
 
 
 @app.command(epilog="Example: tuner report quickstart --baseline full --output comparison")

@@ -15,7 +15,7 @@ from rich.table import Table
 from tuner.plan import Cell, Phase
 from tuner.progress import RunNotice
 
-_STYLES = {"finished": "green", "pruned": "yellow", "failed": "red"}
+_STYLES = {"finished": "green", "pruned": "yellow", "diverged": "yellow", "failed": "red"}
 
 
 class LiveView:
@@ -28,7 +28,7 @@ class LiveView:
         self._left = {(c.label, phase): n for c in cells for phase, n in _planned_runs(c).items()}
         self._total = sum(self._left.values())
         self._seconds: list[float] = []
-        self._going: dict[tuple[str, str, int | None, int], dict[str, str]] = {}
+        self._going: dict[tuple[str, str, int | None, int | None], dict[str, str]] = {}
         self._best: dict[str, float] = {}
         self._lock = threading.RLock()
         self._started = time.monotonic()
@@ -54,7 +54,7 @@ class LiveView:
                 return
             row = self._going.pop(key, {})
             self._count(notice)
-            if not notice.reused:
+            if not notice.reused and notice.seed is not None:
                 self._seconds.append(notice.seconds)
         self._print(notice, row)
 
@@ -62,7 +62,7 @@ class LiveView:
         label = notice.cell.label
         if notice.phase == "confirm":
             self._left[label, "search"] = 0  # it is over, also where an earlier call did it
-        self._left[label, notice.phase] = max(0, self._left[label, notice.phase] - 1)
+        self._left[label, notice.phase] = max(0, self._left[label, notice.phase] - notice.runs)
 
     def _note(self, row: dict[str, str], notice: RunNotice) -> None:
         event = notice.event
@@ -82,9 +82,10 @@ class LiveView:
         score = f"{self._metric} {shown}" if shown else ""
         ended = [score] if notice.state == "finished" or not notice.reason else []
         said = ", ".join(filter(None, [*ended, notice.reason]))
+        seconds = "" if notice.seed is None else f"{notice.seconds:.1f} s  "
         line = (
             f"[{style}]{notice.state:8}[/{style}]{again} {_plain(notice.cell.label)}  "
-            f"{_what(notice)}  {notice.seconds:.1f} s  {_plain(said)}"
+            f"{_what(notice)}  {seconds}{_plain(said)}"
         )
         self._console.print(line, highlight=False, soft_wrap=True)
 
@@ -128,9 +129,9 @@ def _what(notice: RunNotice) -> str:
     return _run_name(notice.phase, notice.trial, notice.seed)
 
 
-def _run_name(phase: str, trial: int | None, seed: int) -> str:
-    number = f" {trial}" if phase == "search" else ""
-    return f"{'trial' if phase == 'search' else 'confirm'}{number}, seed {seed}"
+def _run_name(phase: str, trial: int | None, seed: int | None) -> str:
+    name = f"trial {trial}" if phase == "search" else "confirm"
+    return name if seed is None else f"{name}, seed {seed}"
 
 
 def _plain(text: str) -> str:

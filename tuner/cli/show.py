@@ -62,6 +62,9 @@ def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, place: 
         console.print(f"failed: {failure}", style="red", markup=False)
     for cell in outcome.unfinished:
         console.print(f"not finished: {cell}", style="yellow", markup=False)
+    if outcome.out_of_time:
+        said = f"The time was up for {len(outcome.unfinished)} of the cells"
+        console.print(f"{said}; the same command goes on with what is left.", markup=False)
     page = place.login.address if place.tracking else f"tuner ui{place.options()}"
     console.print("\nLook further:", highlight=False)
     console.print(f"  {page}", highlight=False)

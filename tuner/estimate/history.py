@@ -126,7 +126,8 @@ def _trials(cell: Cell, history: History) -> dict[int, list[RunRecord]]:
 def _has_ended(runs: Sequence[RunRecord], seeds: int) -> bool:
     """Say whether a trial counts: every seed finished, or some seed ended it before its time."""
     states = [run.state for run in runs]
-    return states.count("finished") == seeds or "pruned" in states or "failed" in states
+    early = {"pruned", "diverged", "failed"}
+    return states.count("finished") == seeds or not early.isdisjoint(states)
 
 
 def _best(trials: Sequence[Sequence[RunRecord]], cell: Cell) -> RunRecord | None:

@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, TypeVar
 
-from trainers.errors import RunFailed, TunerError
-from tuner.executors.base import RunInterrupted, failure
+from trainers.errors import RunFailed, TunerError, failure
+from tuner.executors.base import RunInterrupted
 from tuner.executors.server import start_server
 
 T = TypeVar("T")

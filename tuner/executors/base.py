@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from trainers.contract import Emit, RunResult, RunSpec, Workspace
-from trainers.errors import RunFailed, TunerError
+from trainers.errors import RunFailed, TunerError, failure
 
 T = TypeVar("T")
 
@@ -65,9 +65,3 @@ class Executor(ABC):
     @abstractmethod
     def close(self) -> None:
         """End every run that is going on; `run` raises RunInterrupted in their threads."""
-
-
-def failure(error: BaseException) -> str:
-    """Name an exception in one line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

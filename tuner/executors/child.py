@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from trainers.contract import Rank, RunEvent, RunSpec, Workspace
-from trainers.errors import LostRank, OutOfMemory, TunerError
-from tuner.executors.base import failure
+from trainers.errors import LostRank, OutOfMemory, RunFailed, TunerError, failure
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def run_child(
 ) -> None:
     """Train; this function does not return.
 
-    Sends tuples of a kind and two texts: event, result, out of memory, lost, failed.
+    Sends tuples of a kind and two texts: event, result, or the kind of a RunFailed.
 
     Args:
         orders: The run, and which rank of it.
@@ -72,9 +71,11 @@ def run_child(
         sender.send(("result", result.model_dump_json(), ""))
         code = 0
     except OutOfMemory as error:
-        sender.send(("out of memory", error.reason, error.during))
+        sender.send((error.kind, error.reason, error.during))
     except LostRank as error:
-        sender.send(("lost", error.reason, traceback.format_exc()))
+        sender.send((error.kind, error.reason, traceback.format_exc()))
+    except RunFailed as error:
+        sender.send((error.kind, error.reason, error.detail))
     except TunerError as error:
         sender.send(("failed", str(error), ""))
     except BaseException as error:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 
 from trainers.contract import Emit, Rank, RunResult, RunSpec, StopRun, Workspace
-from trainers.errors import RunFailed, TunerError
-from tuner.executors.base import Executor, failure
+from trainers.errors import RunFailed, TunerError, failure
+from tuner.executors.base import Executor
 
 
 class InprocessExecutor(Executor):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import Literal
 
 _SECONDS_TO_WAIT = 10.0
 _MOST_CHUNKS = 8
@@ -15,7 +14,8 @@ _MOST_CHUNKS = 8
 class Message:
     """Something a run says. Events and files come first, its end is the last."""
 
-    kind: Literal["event", "file", "result", "failed", "out of memory"]
+    kind: str
+    """event, file, result, or the kind of a RunFailed."""
     text: str
     """JSON of the event or result; name of the file; reason of the failure."""
     detail: str = ""

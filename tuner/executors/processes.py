@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from trainers.contract import Emit, RunEvent, RunResult
-from trainers.errors import LostRank, OutOfMemory, RunFailed
+from trainers.errors import LostRank, OutOfMemory, RunFailed, run_failure
 from trainers.out_of_memory import dying_words
 
 _STDERR_LINES = 20
@@ -114,13 +114,9 @@ def _session_of(pid: int) -> set[int]:
 
 
 def _failure(kind: str, text: str, detail: str, rank: int | None) -> RunFailed:
-    if kind == "out of memory":
-        return OutOfMemory(text, detail)
-    if kind == "lost":
-        return LostRank(text, detail)
     # Only an exception has details: what is wrong with the run is so on all ranks.
-    who = "" if rank is None or not detail else f"rank {rank}: "
-    return RunFailed(who + text, detail)
+    unexpected = kind == RunFailed.kind and rank is not None and detail
+    return run_failure(kind, f"rank {rank}: {text}" if unexpected else text, detail)
 
 
 def _death(process: BaseProcess, log: Path, rank: int | None, phase: str) -> RunFailed:

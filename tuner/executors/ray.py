@@ -14,7 +14,7 @@ from typing import Any
 import ray
 
 from trainers.contract import Emit, RunEvent, RunResult, RunSpec, StopRun, Workspace
-from trainers.errors import ConfigError, OutOfMemory, RunFailed, TunerError
+from trainers.errors import ConfigError, RunFailed, TunerError, run_failure
 from trainers.measure import revision
 from trainers.tasks.parcel import pack
 from tuner.execution import ExecutorSettings
@@ -71,10 +71,8 @@ class RayExecutor(Executor):
             self._places.discard(place)
             raise
         self._places.give_back(place)
-        if end.kind == "failed":
-            raise RunFailed(end.text, end.detail)
-        if end.kind == "out of memory":
-            raise OutOfMemory(end.text, end.detail)
+        if end.kind != "result":
+            raise run_failure(end.kind, end.text, end.detail)
         result = RunResult.model_validate_json(end.text)
         return result.model_copy(update={"facts": self._revision | result.facts})
 

@@ -14,9 +14,9 @@ import traceback
 from pathlib import Path
 
 from trainers.contract import RunSpec, Workspace
-from trainers.errors import OutOfMemory, RunFailed
+from trainers.errors import OutOfMemory, RunFailed, failure
 from trainers.tasks.parcel import ROWS, unpack
-from tuner.executors.base import RunInterrupted, failure
+from tuner.executors.base import RunInterrupted
 from tuner.executors.outbox import Message, Outbox
 from tuner.executors.process import ProcessExecutor
 
@@ -117,9 +117,9 @@ class Place:
             end = Message("result", result.model_dump_json())
             files = run_dir.rglob("*")
         except OutOfMemory as failed:
-            end = Message("out of memory", failed.reason, failed.during)
+            end = Message(failed.kind, failed.reason, failed.during)
         except RunFailed as failed:
-            end = Message("failed", failed.reason, failed.detail)
+            end = Message(failed.kind, failed.reason, failed.detail)
         except RunInterrupted:
             end = Message("failed", "the run was stopped")
         except BaseException as error:

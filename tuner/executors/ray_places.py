@@ -21,9 +21,9 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 import trainers
 import tuner
-from trainers.errors import ConfigError, RunFailed
+from trainers.errors import ConfigError, RunFailed, failure
 from tuner.execution import ExecutorSettings
-from tuner.executors.base import RunInterrupted, RunLost, failure
+from tuner.executors.base import RunInterrupted, RunLost
 from tuner.executors.ray_place import Place
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from pydantic import Field
 from trainers.contract import RunEvent, RunResult, RunSpec, Seeds
 from trainers.plugins import Frozen
 
-RunState = Literal["running", "finished", "pruned", "failed", "killed"]
+RunState = Literal["running", "finished", "pruned", "diverged", "failed", "killed"]
 Phase = Literal["search", "confirm"]
 
 LAUNCHER_DIED = "launcher died"
@@ -56,7 +56,7 @@ class RunRecord(Frozen):
     state: RunState
     """How it stands."""
     reason: str = ""
-    """Why it was pruned, failed or was killed."""
+    """Why it was pruned, diverged, failed or was killed."""
     params: dict[str, str] = Field(default_factory=dict)
     """Its flattened RunSpec; below `retry.`, what was changed after out of memory."""
     metrics: dict[str, float] = Field(default_factory=dict)

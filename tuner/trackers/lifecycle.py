@@ -95,7 +95,7 @@ class LifecycleTracker(Tracker):
         with self._lock:
             self._ledger.renew(self._read_group(group))
             line = self._ledger.parent(group)
-            return line is not None and line.state in ("finished", "pruned", "failed")
+            return line is not None and line.state not in ("running", "killed")
 
     def open_run(
         self,
@@ -149,7 +149,7 @@ class LifecycleTracker(Tracker):
         line = self._ledger[run_id]
         if not line.live:
             return
-        names = _FILES_OF_FAILED if state == "failed" else _FILES
+        names = _FILES_OF_FAILED if state in ("diverged", "failed") else _FILES
         paths = [folder / name for name in names] if folder else []
         self._keep_files(line, [path for path in paths if path.is_file()])
         with self._lock:

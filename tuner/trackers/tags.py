@@ -20,6 +20,7 @@ STATE, REASON = "tuner.state", "tuner.reason"
 STATUS: Mapping[RunState, str] = {
     "running": "RUNNING",
     "finished": "FINISHED",
+    "diverged": "FAILED",
     "failed": "FAILED",
     "pruned": "KILLED",
     "killed": "KILLED",
@@ -75,7 +76,7 @@ def group_of(study: str, tags: Mapping[str, str]) -> Group | None:
 
 
 def state_of(run: StoredRun) -> RunState:
-    """Return a run's state: MLflow's status decides, the tag tells pruned from killed."""
+    """Return a run's state: MLflow's status decides, the tag tells those apart that share one."""
     if run.status in ("RUNNING", "SCHEDULED"):
         return "running"
     states = [state for state, status in STATUS.items() if status == run.status]
