@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from trainers.bases import Corpus, Example, SourceFile
+from trainers.tasks.formats import read_table
 from trainers.tasks.sampled import SampledTask
 from trainers.tasks.sources import locate
-from trainers.tasks.tables import Columns, examples, read_rows
+from trainers.tasks.tables import Columns, examples
 
 _LABELS = ("Background", "Uses", "CompareOrContrast", "Motivation", "Extends", "Future")
 _COLUMNS = Columns(text="text", pair=None, label="label")
@@ -56,4 +57,4 @@ class Acl(SampledTask):
 
 def _read(split: str, data_dir: Path) -> tuple[Example, ...]:
     path = locate(_SOURCES[split], data_dir)
-    return tuple(examples(read_rows(path), _COLUMNS, where=str(path), split=split))
+    return tuple(examples(read_table(path, _COLUMNS), _COLUMNS, where=str(path), split=split))

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from trainers.bases import Corpus, Example, SourceFile
+from trainers.tasks.decode import read_text
 from trainers.tasks.draw import shuffled
 from trainers.tasks.sampled import SampledTask
+from trainers.tasks.separated import split_lines
 from trainers.tasks.sources import locate
-from trainers.tasks.tables import read_csv_lines
 
 _LABELS = ("World", "Sports", "Business", "Sci/Tech")
 _SOURCE = SourceFile(
@@ -42,7 +43,7 @@ class AgNews(SampledTask):
 
     def read(self, data_dir: Path) -> Corpus:
         """Read the file and cut off the test rows."""
-        lines = read_csv_lines(locate(_SOURCE, data_dir))
+        lines = split_lines(read_text(locate(_SOURCE, data_dir)))
         rows = shuffled([self._example(n, line) for n, line in enumerate(lines)], _SPLIT_SEED)
         return Corpus(
             labels=_LABELS, train=rows[_TEST_ROWS:], validation=None, test=rows[:_TEST_ROWS]

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from trainers.bases import Corpus, Example, TextColumns
 from trainers.errors import DataError, MissingData, known
 from trainers.places import find, looked_in
+from trainers.tasks.formats import Written, read_table
 from trainers.tasks.sampled import SampledTask
-from trainers.tasks.tables import Columns, examples, label_order
+from trainers.tasks.tables import (
+    Columns,
+    Table,
+    class_name,
+    examples,
+    label_order,
+    no_column,
+    shown,
+)
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset, DatasetBuilder, Features
+
+# What a folder's card may say of its CSV files that the own reader heeds too.
+_HEEDED = {"name", "version", "description", "data_dir", "data_files", "features", "chunksize"}
+_HEEDED |= {"sep", "delimiter", "encoding"}
+
+
+@dataclass(frozen=True)
+class _Split:
+    """The rows of a split, where they stand, and the class names that the data set declares."""
+
+    table: Table
+    where: str
+    names: tuple[str, ...] | None
 
 
 class Hub(SampledTask):
@@ -43,14 +69,13 @@ class Hub(SampledTask):
     """Column of the class."""
 
     def read(self, data_dir: Path) -> Corpus:
-        """Load the splits, downloading them the first time."""
+        """Load the splits, downloading them the first time; a local folder is read anew."""
         splits = self._load(data_dir)
-        train = self._read(splits, self.train)
-        validation = None if self.validation is None else self._read(splits, self.validation)
-        test = self._read(splits, self.test)
-        names = _class_names(splits[self.train], self.label)
+        train = self._examples(splits, self.train)
+        validation = None if self.validation is None else self._examples(splits, self.validation)
+        test = self._examples(splits, self.test)
         found = (row.label for row in (*train, *(validation or ()), *test))
-        return Corpus(names or label_order(found), train, validation, test)
+        return Corpus(splits[self.train].names or label_order(found), train, validation, test)
 
     def text_columns(self) -> TextColumns:
         """Name the columns as the study does."""
@@ -67,43 +92,136 @@ class Hub(SampledTask):
             raise MissingData(f"{self.name}: id: {self.id}: {nowhere}")
         return self.id
 
-    def _load(self, data_dir: Path) -> DatasetDict:
+    def _columns(self) -> Columns:
+        return Columns(text=self.text, pair=self.text_pair, label=self.label)
+
+    def _examples(self, splits: Mapping[str, _Split], split: str) -> tuple[Example, ...]:
+        found = splits[split]
+        table = found.table
+        if found.names is not None:
+            names = [
+                _named(found.names, cell, f"{found.where}: {table.unit} {place}: {self.label}")
+                for cell, place in zip(table.columns[self.label], table.places, strict=True)
+            ]
+            table = dataclasses.replace(table, columns={**table.columns, self.label: names})
+        return tuple(examples(table, self._columns(), where=found.where, split=split))
+
+    def _load(self, data_dir: Path) -> dict[str, _Split]:
         import datasets
-        from datasets.exceptions import DatasetsError
+        from datasets.exceptions import DatasetGenerationError, DatasetsError
         from datasets.utils.tqdm import are_progress_bars_disabled
 
         # A run's standard error is its log: bars would fill it.
         quiet = are_progress_bars_disabled()
         datasets.disable_progress_bars()
         try:
-            return datasets.load_dataset(
-                self._where(data_dir), self.config, revision=self.revision
-            )
+            return self._splits(self._where(data_dir))
         except (OSError, ValueError, DatasetsError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            # The library's own words for a file that it cannot read say nothing about the file.
+            told = error.__cause__ if isinstance(error, DatasetGenerationError) else error
+            reason = (str(told or error).splitlines() or [type(error).__name__])[0]
             raise DataError(f"{self.name}: cannot load data set {self.id!r}: {reason}") from None
         finally:
             if not quiet:
                 datasets.enable_progress_bars()
 
-    def _read(self, splits: DatasetDict, split: str) -> tuple[Example, ...]:
+    def _splits(self, place: str) -> dict[str, _Split]:
+        import datasets
+
+        if not Path(place).is_dir():
+            loaded = datasets.load_dataset(place, self.config, revision=self.revision)
+            return {split: self._of_dataset(loaded[split], split) for split in self._asked(loaded)}
+        # The library knows an edited file by its time alone, which an edit may leave as it is.
+        kept = Path(datasets.config.HF_DATASETS_CACHE)
+        kept.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept, prefix="folder-") as cache:
+            builder = datasets.load_dataset_builder(place, self.config, cache_dir=cache)
+            files = _separated_files(builder)
+            if files:
+                asked = self._asked(files)
+                return {split: self._of_files(builder, files[split], split) for split in asked}
+            builder.download_and_prepare()
+            data = builder.as_dataset(in_memory=True)
+            return {split: self._of_dataset(data[split], split) for split in self._asked(data)}
+
+    def _asked(self, known_splits: Iterable[str]) -> list[str]:
+        """List the splits to read, each once."""
+        there = [str(split) for split in known_splits]
+        asked = [split for split in (self.train, self.validation, self.test) if split is not None]
+        for split in asked:
+            if split not in there:
+                raise DataError(
+                    f"{self.name}: {split}: {self.id!r} has no such split; known: {known(there)}"
+                )
+        return list(dict.fromkeys(asked))
+
+    def _of_dataset(self, data: Dataset, split: str) -> _Split:
         where = f"{self.name}: {split}"
-        if split not in splits:
-            raise DataError(f"{where}: {self.id!r} has no such split; known: {known(splits)}")
-        rows: list[dict[str, Any]] = splits[split].to_list()
-        names = _class_names(splits[split], self.label)
-        if names is not None:
-            rows = [row | {self.label: _name(names, row[self.label])} for row in rows]
-        columns = Columns(text=self.text, pair=self.text_pair, label=self.label)
-        return tuple(examples(rows, columns, where=where, split=split))
+        fields = self._columns().fields()
+        for field, column in fields.items():
+            if column not in data.column_names:
+                raise DataError(f"{where}: {no_column(field, column, data.column_names)}")
+        cells = data.select_columns(list(fields.values())).to_dict()
+        names = _class_names(data.features, self.label)
+        return _Split(Table(cells, range(1, len(data) + 1)), where, names)
+
+    def _of_files(self, builder: DatasetBuilder, paths: Sequence[str], split: str) -> _Split:
+        """Read CSV files, whose cells the library would turn into numbers, truths and gaps."""
+        where = f"{self.name}: {split}"
+        columns, names = self._columns(), _class_names(builder.info.features, self.label)
+        try:
+            tables = [read_table(Path(path), columns, _written(builder, path)) for path in paths]
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from None
+        if len(tables) == 1:
+            return _Split(tables[0], f"{where}: {paths[0]}", names)
+        cells = {
+            column: [cell for table in tables for cell in table.columns[column]]
+            for column in columns.fields().values()
+        }
+        return _Split(Table(cells, range(1, len(cells[self.text]) + 1)), where, names)
 
 
-def _class_names(split: Dataset, column: str) -> tuple[str, ...] | None:
+def _separated_files(builder: DatasetBuilder) -> dict[str, list[str]]:
+    """Return the CSV files of each split; none if the folder needs more than the own reader."""
+    from datasets.packaged_modules.csv.csv import CsvConfig
+
+    config = builder.config
+    if not isinstance(config, CsvConfig) or not config.data_files:
+        return {}
+    usual = {field.name: field.default for field in dataclasses.fields(CsvConfig)}
+    if any(getattr(config, name) != usual[name] for name in usual if name not in _HEEDED):
+        return {}
+    files = {str(split): list(paths) for split, paths in config.data_files.items()}
+    local = all(Path(path).is_file() for paths in files.values() for path in paths)
+    packed = any(path.endswith(".zip") for paths in files.values() for path in paths)
+    return files if local and not packed else {}
+
+
+def _written(builder: DatasetBuilder, path: str) -> Written:
+    tabbed = ".tsv" in Path(path).suffixes
+    delimiter = getattr(builder.config, "sep", ",")
+    return Written(
+        format="tsv" if tabbed else "csv",
+        delimiter=None if delimiter in (",", "\t") else delimiter,
+        encoding=getattr(builder.config, "encoding", None),
+    )
+
+
+def _class_names(features: Features | None, column: str) -> tuple[str, ...] | None:
     """Return the class names that the data set itself declares, in their order."""
-    names = getattr(split.features.get(column), "names", None)
-    return tuple(names) if names is not None else None
+    names = getattr((features or {}).get(column), "names", None)
+    return tuple(map(class_name, names)) if names is not None else None
 
 
-def _name(names: tuple[str, ...], index: int | None) -> str | None:
-    # Hidden test labels are -1: leave no class, and the reader says which row.
-    return names[index] if index is not None and index >= 0 else None
+def _named(names: tuple[str, ...], cell: object, where: str) -> str:
+    """Return the name of a class that a cell gives by its number or its name."""
+    text = class_name(str(cell).strip())
+    if isinstance(cell, str) and text in names:
+        return text
+    if text.isdecimal() and int(text) < len(names):
+        return names[int(text)]
+    hidden = "; test labels that are kept secret are often -1: name a split that has classes"
+    raise DataError(
+        f"{where}: got {shown(cell)}; allowed: {known(names)}{hidden if text == '-1' else ''}"
+    )

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trainers.bases import Corpus, Example, SourceFile, TextColumns
+from trainers.tasks.decode import read_text
 from trainers.tasks.sampled import SampledTask
 from trainers.tasks.sources import locate
-from trainers.tasks.tables import read_text
 
 _LABELS = ("positive", "neutral", "negative")
 # The source states no licence, so the files are fetched by the user and never shipped.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def test_hidden_test_labels_are_refused(folder: Path, tmp_path: Path) -> None:
     """Benchmarks with secret labels write -1."""
     (folder / "README.md").write_text(CARD)
     write(folder / "test.jsonl", [{"text": "x", "label": -1}])
-    with pytest.raises(DataError, match=r"^hub: test: row 1: label: got None; allowed: "):
+    with pytest.raises(DataError, match=r"^hub: test: row 1: label: got -1; .* secret"):
         load_task(Hub(id=str(folder)), tmp_path, 2022)
 
 
@@ -84,7 +85,10 @@ def test_hidden_test_labels_are_refused(folder: Path, tmp_path: Path) -> None:
     ("settings", "message"),
     [
         ({"test": "tset"}, r"^hub: tset: .* has no such split; known: test, train$"),
-        ({"text": "txt"}, r"^hub: train: row 1: no column 'txt'; known: label, text$"),
+        (
+            {"text": "txt"},
+            r"^hub: train: no column 'txt'; known: label, text; .* set text: text$",
+        ),
         ({"config": "other"}, r"^hub: cannot load data set .*other"),
         ({"id": "/nowhere/at/all"}, r"^hub: id: /nowhere/at/all: no such folder$"),
     ],
@@ -96,3 +100,68 @@ def test_a_wrong_setting_is_one_line(
     with pytest.raises(DataError, match=message) as caught:
         load_task(Hub.model_validate({"id": str(folder), **settings}), tmp_path, 2022)
     assert "\n" not in str(caught.value)
+
+
+def read(folder: Path, **settings: str) -> list[tuple[str, str, str]]:
+    """Return ids, texts and classes of the training rows."""
+    rows = Hub(id=str(folder), **settings).read(folder).train  # type: ignore[arg-type]
+    return [(row.id, row.text, row.label) for row in rows]
+
+
+def write_csv(folder: Path, lines: str, suffix: str = "csv") -> None:
+    """Write a folder of two splits with the same rows."""
+    for path in folder.glob("*.jsonl"):
+        path.unlink()
+    for split in ("train", "test"):
+        (folder / f"{split}.{suffix}").write_text(lines)
+
+
+def test_cells_of_csv_stay_as_they_are(folder: Path) -> None:
+    """Words that pandas takes for numbers, truths or gaps are texts and classes."""
+    write_csv(folder, "text,label\nNA,01\nnull,true\n,1.0\n123,None\n")
+    assert read(folder) == [
+        ("train-1", "NA", "01"),
+        ("train-2", "null", "true"),
+        ("train-3", "", "1"),
+        ("train-4", "123", "None"),
+    ]
+
+
+def test_a_quotation_mark_takes_in_no_rows(folder: Path) -> None:
+    """A folder's TSV reads as a text file's does."""
+    write_csv(folder, 'text\tlabel\n"Nice" x\tpos\n"b\tneg\nc"\tneg\n', "tsv")
+    assert [row[1:] for row in read(folder)] == [('"Nice" x', "pos"), ('"b', "neg"), ('c"', "neg")]
+
+
+def test_declared_classes_of_csv_may_stand_as_number_or_name(folder: Path) -> None:
+    """The card's names hold for CSV files too."""
+    (folder / "README.md").write_text(CARD)
+    write_csv(folder, "text,label\na,0\nb,1.0\nc,best\n")
+    assert [row[2] for row in read(folder)] == ["worst", "best", "best"]
+    write_csv(folder, "text,label\na,0\nb,2\n")
+    with pytest.raises(DataError, match=r"line 3: label: got '2'; allowed: best, worst$"):
+        read(folder)
+
+
+def test_a_card_may_say_how_csv_is_separated(folder: Path) -> None:
+    """What the card tells the library, the reader knows; files of a split stand in order."""
+    config = "config_name: default\n  sep: '|'\n  data_files:\n"
+    files = "".join(f"  - split: {s}\n    path: {s}*.csv\n" for s in ("train", "test"))
+    (folder / "README.md").write_text(f"---\nconfigs:\n- {config}{files}---\n")
+    write_csv(folder, "text|label\na,b|01\n")
+    (folder / "train2.csv").write_text("text|label\nc|02\n")
+    assert read(folder) == [("train-1", "a,b", "01"), ("train-2", "c", "02")]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_an_edited_folder_is_read_anew(suffix: str, folder: Path) -> None:
+    """Even if size and time of the file stay; nothing is left in the library's cache."""
+    path = folder / f"train.{suffix}"
+    if suffix == "csv":
+        write_csv(folder, "text,label\nt0,0\nt1,1\n")
+    before, times = read(folder), path.stat()
+    path.write_text(path.read_text().replace("t1", "t2"))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert before[1] == ("train-2", "t1", "1")
+    assert read(folder)[1] == ("train-2", "t2", "1")
+    assert list((folder.parent / "cache").iterdir()) == []

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 import pytest
+from pydantic import ValidationError
 
 from trainers.bases import Example
 from trainers.errors import DataError, MissingData
@@ -28,7 +29,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
     if path.suffix == ".parquet":
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
         return
-    if path.suffix == ".jsonl":
+    if path.suffix == ".json":
+        text = json.dumps(rows)
+    elif path.suffix == ".jsonl":
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     else:
         delimiter = "," if path.suffix == ".csv" else "\t"
@@ -43,7 +46,7 @@ def load(folder: Path, **settings: Any) -> TaskData:
     return load_task(TextFile.model_validate({"name": "mine", **settings}), folder, 2022)
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".json", ".parquet"])
 def test_every_format_gives_the_same_rows(suffix: str, tmp_path: Path) -> None:
     """Quotes, line ends, empty cells and any script survive each format."""
     for split in ("train", "validation", "test"):
@@ -77,22 +80,63 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", b"text,label\ncaf\xe9,a\n", "not UTF-8 at byte 14 (0xe9); save it as UTF-8"),
-        ("t.csv", b"text,class\nx,a\n", "row 1: no column 'label'; known: class, text"),
-        ("t.csv", b"text,label\nx\n", "row 1: got 1 cells, the header names 2"),
-        ("t.csv", b"text,label\nx,a,b\n", "row 1: got 3 cells, the header names 2"),
-        ("t.csv", b"text,text\nx,a\n", "line 1: a column name stands twice: text, text"),
-        ("t.csv", b'text,label\n"x"y,a\n', "line 2: ',' expected after '\"'"),
-        ("t.csv", b"text,label\nx,\n", "row 1: label: got ''; allowed: text or a whole number"),
-        ("t.jsonl", b'{"text": "x"\n', "line 1: not JSON: Expecting ',' delimiter"),
-        ("t.jsonl", b'\n["x", "a"]\n', "line 2: got list; allowed: an object"),
-        ("t.jsonl", b'{"text": null, "label": 1}', "row 1: text: got None; allowed: text"),
+        (
+            "t.csv",
+            b"text,label\ncaf\xe9,a\n",
+            "line 2: the byte 0xe9 is not UTF-8; as cp1252 it reads 'caf\xe9,a': set encoding: "
+            "cp1252 if that is right",
+        ),
+        (
+            "t.csv",
+            b"text,class\nx,a\n",
+            "line 1: the header has no column 'label'; known: class, text",
+        ),
+        (
+            "t.csv",
+            b"text,label\nx\n",
+            "line 2: got 1 cell, the header names 2 (text, label) separated by ','",
+        ),
+        (
+            "t.csv",
+            b"text,label\n\nx,a,b\n",
+            "line 3: got 3 cells, the header names 2 (text, label) separated by ','; put a text "
+            "with ',' in quotation marks",
+        ),
+        (
+            "t.csv",
+            b"text,label,text\nx,a,y\n",
+            "line 1: two columns are named 'text' (text); rename one",
+        ),
+        ("t.csv", b"text,label\nx,\n", "line 2: label: got ''; allowed: text or a whole number"),
+        ("t.csv", b"text,label\n", "no rows"),
+        ("t.csv", b"\n", "the file is empty"),
+        (
+            "t.jsonl",
+            b'{"text": "x"\n',
+            "line 1: not JSON: Expecting ',' delimiter at character 13",
+        ),
+        (
+            "t.jsonl",
+            b'\n["x", "a"]\n',
+            "line 2: got an array; allowed: an object, or format: json",
+        ),
+        ("t.jsonl", b'{"text": null, "label": 1}', "line 1: text: got null; allowed: text"),
+        (
+            "t.jsonl",
+            b'{"text": "x", "label": ["a", "b"]}',
+            "line 1: label: got ['a', 'b']; allowed: one class a row, as text or a whole number",
+        ),
         (
             "t.jsonl",
             b'{"text": "x", "label": 0.5}',
-            "row 1: label: got 0.5; allowed: text or a whole number",
+            "line 1: label: got 0.5; allowed: text or a whole number; a score is no class, and a "
+            'class that looks like one is written as text ("0.5")',
         ),
-        ("t.xls", b"", "cannot read '.xls' files; known: .csv, .jsonl, .ndjson, .parquet, .tsv"),
+        (
+            "t.xls",
+            b"",
+            "the name does not say what the file is; set format: csv, tsv, jsonl, json or parquet",
+        ),
         ("t.parquet", b"", "Parquet file size is 0 bytes"),
     ],
 )
@@ -116,16 +160,61 @@ def test_a_missing_file_is_one_line(name: str, tmp_path: Path) -> None:
     assert "--data-dir or TUNER_DATA_DIR" in said
 
 
-def test_an_empty_file_is_an_empty_split(tmp_path: Path) -> None:
-    """No rows is not the same fault as a missing column."""
-    (tmp_path / "t.csv").write_text("")
-    with pytest.raises(DataError, match=r"^mine: train: no rows"):
-        load(tmp_path, train="t.csv", test="t.csv")
-
-
 def test_a_class_that_only_test_has_is_refused(tmp_path: Path) -> None:
     """A model can not be right about a class it never saw."""
     write(tmp_path / "train.csv", [{"text": f"{n}", "label": "ab"[n % 2]} for n in range(10)])
     write(tmp_path / "test.csv", [{"text": "x", "label": "c"}])
     with pytest.raises(DataError, match=r"^mine: test: row 'test-1': class 'c' is not in train"):
         load(tmp_path, train="train.csv", test="test.csv")
+
+
+def test_numbers_are_one_class_in_every_format_and_split(tmp_path: Path) -> None:
+    """`1`, `1.0` and 1.0 are the class 1; classes that are numbers stand by their value."""
+    (tmp_path / "train.csv").write_text("text,label\n" + "a,1.0\nb,10\nc,9.5\nd,-2\ne,1\n" * 3)
+    write(tmp_path / "validation.jsonl", [{"text": "v", "label": 1.0}, {"text": "w", "label": 10}])
+    write(tmp_path / "test.parquet", [{"text": "t", "label": 1.0}, {"text": "u", "label": -2.0}])
+    data = load(tmp_path, train="train.csv", validation="validation.jsonl", test="test.parquet")
+    assert data.labels == ("-2", "1", "9.5", "10")
+    assert [row.label for row in (*data.validation, *data.test)] == ["1", "10", "1", "-2"]
+
+
+def test_words_that_programs_take_for_gaps_or_truths_stay_words(tmp_path: Path) -> None:
+    """A text or a class of a text file is what stands in the file."""
+    words = ["null", "NA", "nan", "None", "true", "01", "1e3"]
+    lines = "".join(f"{word},{word}\n" for word in words)
+    (tmp_path / "t.csv").write_text("text,label\n" + lines)
+    rows = TextFile(train="t.csv", test="t.csv").read(tmp_path).train
+    assert [(row.text, row.label) for row in rows] == [(word, word) for word in words]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"delimiter": "||"}, "delimiter.*got '[|]{2}'; allowed: one character"),
+        ({"delimiter": '"'}, "delimiter.*allowed: one character"),
+        ({"encoding": "utf-9"}, "got 'utf-9'; allowed: a text encoding, such as utf-8"),
+        ({"encoding": "base64"}, "got 'base64'; allowed: a text encoding"),
+        ({"format": "xml"}, "'csv', 'tsv', 'jsonl', 'json' or 'parquet'"),
+        ({"quoting": "yes"}, "'cells' or 'none'"),
+        ({"format": "jsonl", "delimiter": ";"}, "delimiter: got ';' with format: jsonl"),
+        ({"format": "parquet", "encoding": "cp1252"}, "encoding: got 'cp1252' with format: parq"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused(settings: dict[str, str], message: str) -> None:
+    """It is said before any file is read."""
+    with pytest.raises(ValidationError, match=f"(?s){message}"):
+        TextFile(train="t.csv", test="t.csv", **settings)  # type: ignore[arg-type]
+
+
+def test_a_tab_may_be_written_as_people_write_it() -> None:
+    r"""YAML's plain \t is two characters; the three spellings are one setting."""
+    tasks = [TextFile(train="t", test="t", delimiter=each) for each in ("\t", "\\t", "tab")]
+    assert {task.delimiter for task in tasks} == {"\t"}
+
+
+def test_unset_fields_leave_the_identity_of_earlier_runs_alone() -> None:
+    """A study that says nothing of format, delimiter, encoding or quoting goes on."""
+    fields = {"format", "delimiter", "encoding", "quoting"}
+    assert not fields & set(TextFile(train="t", test="t").model_dump(mode="json"))
+    told = TextFile(train="t", test="t", encoding="cp1252", quoting="none")
+    assert TextFile.model_validate(told.model_dump(mode="json")) == told

@@ -1,0 +1,98 @@
+"""A file's bytes become text, or one line says what they are and what to do."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from trainers.errors import DataError
+from trainers.tasks.decode import read_text
+
+TEXT = "text,label\ncafé “x” €, Öl,pos\n"
+CYRILLIC = "text,label\nочень хорошо,да\nвсё плохо и долго,нет\n"  # noqa: RUF001
+
+
+def read(folder: Path, content: bytes, encoding: str | None = None) -> str:
+    """Read such a file."""
+    (folder / "t.csv").write_bytes(content)
+    return read_text(folder / "t.csv", encoding)
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        (TEXT.encode(), None),
+        (TEXT.encode("utf-8-sig"), None),
+        (codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le"), None),
+        (codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"), None),
+        (codecs.BOM_UTF32_LE + TEXT.encode("utf-32-le"), None),
+        (codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"), "utf-16"),
+        (TEXT.encode("utf-16-le"), "utf-16-le"),
+        (TEXT.encode("cp1252"), "cp1252"),
+        (TEXT.encode("utf-8-sig"), "cp1252"),
+        (TEXT.encode("utf-8-sig"), "utf-8-sig"),
+        (gzip.compress(TEXT.encode()), None),
+        (gzip.compress(TEXT.encode("cp1252")), "cp1252"),
+    ],
+)
+def test_every_encoding_gives_the_same_text(
+    content: bytes, encoding: str | None, tmp_path: Path
+) -> None:
+    """A byte order mark says it, else the task does; gzip is seen in the bytes."""
+    assert read(tmp_path, content, encoding) == TEXT
+
+
+def archive() -> bytes:
+    """Make a zip archive, as Excel's workbooks are."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        file.writestr("xl/workbook.xml", "<workbook/>")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "message"),
+    [
+        (
+            TEXT.encode("cp1252"),
+            None,
+            "line 2: the byte 0xe9 is not UTF-8; as cp1252 it reads 'café.*set encoding: cp1252",
+        ),
+        (CYRILLIC.encode("cp1251"), None, "line 2: .*'очень хорошо.*set encoding: cp1251"),
+        (TEXT.encode() + b"caf\xe9\n", None, "line 3: .* as the rest of the file is; mend that"),
+        (TEXT.encode() + "é".encode()[:1], None, "line 3: .*the file looks cut off"),
+        (TEXT.encode(), "ascii", "line 2: the byte 0xc3 is not ascii; the file is UTF-8: leave"),
+        (TEXT.encode(), "latin-1", "line 2: the file is UTF-8 .* not latin-1; leave encoding out"),
+        (TEXT.encode("utf-16-le"), None, "UTF-16 without a byte order mark: set .*utf-16-le$"),
+        (TEXT.encode("utf-16-be"), None, "UTF-16 without a byte order mark: set .*utf-16-be$"),
+        (b"text,label\na\0b,pos\n", None, "line 2: got a NUL character"),
+        (archive(), None, "an Excel workbook or a zip archive; save the sheet as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", None, "an Excel workbook; save the sheet as CSV"),
+        (b"PAR1\0\0", None, "a Parquet file; set format: parquet"),
+        (b"BZh91AY", None, "packed with bzip2; unpack it"),
+        (b"\xfd7zXZ\0", None, "packed with xz; unpack it"),
+        (b"%PDF-1.7", None, "a PDF file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", None, "run `git lfs pull`"),
+        (b"\n<!DOCTYPE html>\n<html>", None, "a web page; download the data file itself"),
+        (gzip.compress(TEXT.encode() * 50)[:-20], None, "gzip file is damaged or cut off"),
+        (gzip.compress(TEXT.encode())[:20] + b"xxxxxxxxxxxx", None, "gzip file is damaged"),
+    ],
+)
+def test_bytes_that_are_no_text_are_named(
+    content: bytes, encoding: str | None, message: str, tmp_path: Path
+) -> None:
+    """The error says the line, the byte, what the file looks like and what to do."""
+    with pytest.raises(DataError, match=rf"t\.csv: .*{message}") as caught:
+        read(tmp_path, content, encoding)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    """The path of a folder is named as one."""
+    with pytest.raises(DataError, match=r"a folder; allowed: a file$"):
+        read_text(tmp_path)

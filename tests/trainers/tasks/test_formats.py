@@ -1,0 +1,153 @@
+"""Every format by its name or as told: JSON in its common shapes, Parquet's kinds of columns."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from trainers.errors import DataError
+from trainers.tasks.text_file import TextFile
+
+ROWS = [("good", "pos"), ("bad", "neg")]
+OBJECTS = [{"text": text, "label": label} for text, label in ROWS]
+CONTENTS = {
+    "csv": "text,label\ngood,pos\nbad,neg\n",
+    "tsv": "text\tlabel\ngood\tpos\nbad\tneg\n",
+    "jsonl": "".join(json.dumps(row) + "\n" for row in OBJECTS),
+    "json": json.dumps(OBJECTS),
+}
+
+
+def rows(folder: Path, content: bytes, name: str, **settings: Any) -> list[tuple[str, str]]:
+    """Return the texts and classes that a task reads from such a file."""
+    (folder / name).write_bytes(content)
+    corpus = TextFile(train=name, test=name, **settings).read(folder)
+    return [(row.text, row.label) for row in corpus.train]
+
+
+@pytest.mark.parametrize("form", CONTENTS)
+def test_the_name_or_the_task_says_the_format(form: str, tmp_path: Path) -> None:
+    """Any name will do with a format; .gz is no format but a packing."""
+    content = CONTENTS[form].encode()
+    packed = gzip.compress(content)
+    assert rows(tmp_path, content, f"t.{form}") == ROWS
+    assert rows(tmp_path, packed, f"t.{form.upper()}.gz") == ROWS
+    for name in ("t", "t.txt", "t.data", "t.v1.2"):
+        assert rows(tmp_path, content, name, format=form) == ROWS
+    for name in ("t.gz", "t.txt.gz", f"t.{form}"):
+        assert rows(tmp_path, packed, name, format=form) == ROWS
+
+
+@pytest.mark.parametrize("name", ["t", "t.txt", "t.gz", "t.txt.gz", "t.xml"])
+def test_a_name_that_says_no_format_asks_for_one(name: str, tmp_path: Path) -> None:
+    """The message names the field and its values."""
+    with pytest.raises(DataError, match=r"set format: csv, tsv, jsonl, json or parquet$"):
+        rows(tmp_path, b"text,label\n", name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(OBJECTS, indent=1),
+        json.dumps({"version": "1", "data": OBJECTS}),
+        json.dumps({"text": ["good", "bad"], "label": ["pos", "neg"]}),
+        json.dumps({"text": {"0": "good", "1": "bad"}, "label": {"0": "pos", "1": "neg"}}),
+        CONTENTS["jsonl"],
+        CONTENTS["jsonl"].replace("\n", "\r\n").strip(),
+        "\ufeff" + json.dumps(OBJECTS),
+    ],
+)
+def test_json_reads_in_its_common_shapes(text: str, tmp_path: Path) -> None:
+    """Objects in an array, alone or in an object; columns; one object a line."""
+    assert rows(tmp_path, text.encode(), "t.json") == ROWS
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '[{"text": "a" "label": 1}]',
+            "line 1: not JSON: Expecting ',' delimiter at character 15",
+        ),
+        ('[\n{"text": "a"},\n{"text" 1}]', "line 3: not JSON: "),
+        ('[{"text": "a", "label": 1}, {"text": "b"}]', "row 2: no column 'label'; known: text"),
+        ('[{"Text": "a", "label": 1}]', "row 1: no column 'text'; .* set text: Text"),
+        ('{"Text": ["a"], "label": [1]}', "no column 'text'; .* set text: Text"),
+        (
+            '{"text": ["a", "b"], "label": [1]}',
+            r"got columns of different lengths \(text 2, label 1\)",
+        ),
+        ('{"train": [{"text": "a"}], "test": [{"text": "b"}]}', "got arrays train, test; allowed"),
+        ('[{"text": "a", "label": ["x", "y"]}]', "row 1: label: got .*; allowed: one class a row"),
+        ('[{"text": {"en": "a"}, "label": 1}]', "row 1: text: got {'en': 'a'}; allowed: text"),
+        ('[{"text": "a", "label": null}]', "row 1: label: got null; allowed: text or a whole"),
+        ('[{"text": "a", "label": NaN}]', "row 1: label: got nan; allowed: text or a whole"),
+        ('["a"]', "row 1: got a text; allowed: an object"),
+        ("5", "got a number; allowed: an array of objects, one a row"),
+        ("[]", "no rows"),
+        ("[" * 100_000, "line 1: .*arrays within arrays"),
+        ("text,label\na,b\n", "line 1: not JSON: "),
+    ],
+)
+def test_json_that_is_no_table_is_named(text: str, message: str, tmp_path: Path) -> None:
+    """The error says the row or the line, what was got and what may stand there."""
+    with pytest.raises(DataError, match=rf"t\.json: {message}"):
+        rows(tmp_path, text.encode(), "t.json")
+
+
+def parquet(texts: Any, labels: Any, folder: Path) -> list[tuple[str, str]]:
+    """Write two columns, and one more that nobody wants, and read them as a task does."""
+    table = pa.table({"text": texts, "label": labels, "more": [[n] for n in range(len(labels))]})
+    pyarrow.parquet.write_table(table, folder / "t.parquet")
+    corpus = TextFile(train="t.parquet", test="t.parquet").read(folder)
+    return [(row.text, row.label) for row in corpus.train]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (pa.array(["pos", "neg"]), ["pos", "neg"]),
+        (pa.array(["pos", "neg"]).dictionary_encode(), ["pos", "neg"]),
+        (pa.array(["pos", "neg"], pa.large_string()), ["pos", "neg"]),
+        (pa.array([1, 0], pa.int8()), ["1", "0"]),
+        (pa.array([1.0, 0.0]), ["1", "0"]),
+        (pa.array([1.0, -0.0], pa.float32()), ["1", "0"]),
+        (pa.array([Decimal("1.00"), Decimal("0.00")]), ["1", "0"]),
+        (pa.array([True, False]), ["True", "False"]),
+    ],
+)
+def test_parquet_columns_of_every_kind_are_classes(
+    labels: pa.Array, expected: list[str], tmp_path: Path
+) -> None:
+    """Dictionaries, large strings, decimals and whole floats are what they hold."""
+    for kind in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
+        texts = pa.array(["a", "b"]).cast(kind)
+        assert parquet(texts, labels, tmp_path) == list(zip("ab", expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "message"),
+    [
+        (["a", "b"], [1.0, None], "row 2: label: got null; allowed: text or a whole number"),
+        (["a", "b"], [1.0, 0.5], "row 2: label: got 0.5; .*a score is no class"),
+        (["a", "b"], [1.0, float("nan")], "row 2: label: got nan"),
+        (["a", "b"], [1.0, float("inf")], "row 2: label: got inf"),
+        (["a", "b"], [b"x", b"y"], "row 1: label: got b'x'; allowed: text or a whole number"),
+        (["a", "b"], [["x"], ["y", "z"]], r"row 1: label: got \['x'\]; allowed: one class a row"),
+        ([b"a", b"b"], [1, 0], "row 1: text: got b'a'; allowed: text"),
+        ([1, 2], [1, 0], "row 1: text: got 1; allowed: text"),
+    ],
+)
+def test_parquet_cells_that_are_no_class_or_text_are_named(
+    texts: Any, labels: Any, message: str, tmp_path: Path
+) -> None:
+    """A gap, a score, a list or bytes are refused by their row."""
+    with pytest.raises(DataError, match=rf"t\.parquet: {message}"):
+        parquet(texts, labels, tmp_path)

@@ -1,0 +1,196 @@
+"""CSV, TSV and their kin read as people write them; no quotation mark swallows a row."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainers.errors import DataError
+from trainers.tasks.text_file import TextFile
+
+ROWS = [("good", "pos"), ("bad", "neg")]
+
+
+def rows(
+    folder: Path, content: str, name: str = "t.csv", **settings: Any
+) -> list[tuple[str, str]]:
+    """Return the texts and classes that a task reads from such a file."""
+    (folder / name).write_text(content, encoding="utf-8", newline="")
+    corpus = TextFile(train=name, test=name, **settings).read(folder)
+    return [(row.text, row.label) for row in corpus.train]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        # characters: a mark that nothing closes, one in the middle, a text in part in marks
+        (['a"b\tpos', '"c\tneg', "d\tpos"], [('a"b', "pos"), ('"c', "neg"), ("d", "pos")]),
+        (['"Nice" place\tpos', "b\tneg"], [('"Nice" place', "pos"), ("b", "neg")]),
+        (['"a"\tpos', '"Nice" b\tneg'], [('"a"', "pos"), ('"Nice" b', "neg")]),
+        # a later mark closes the first, and each line is a row of its own
+        (['"good\tpos', 'bad"\tneg', "x\tpos"], [('"good', "pos"), ('bad"', "neg"), ("x", "pos")]),
+        (['"good\tpos', "so\tx", 'bad"\tneg'], [('"good', "pos"), ("so", "x"), ('bad"', "neg")]),
+        # cells in quotation marks, some or all, with tabs, line ends and doubled marks
+        (['"a"\tpos', "b\tneg"], [("a", "pos"), ("b", "neg")]),
+        (['"a\tb"\tpos', '"c ""d"""\tneg'], [("a\tb", "pos"), ('c "d"', "neg")]),
+        (['"two', 'lines"\tpos', '""\tneg'], [("two\nlines", "pos"), ("", "neg")]),
+    ],
+)
+def test_a_mark_in_tsv_is_a_character_unless_all_are_closed(
+    lines: list[str], expected: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """Cells count as quoted only if every one that begins with a mark ends with one."""
+    for newline in ("\n", "\r\n", "\r"):
+        text = newline.join(["text\tlabel", *lines])
+        wanted = [(cell.replace("\n", newline), label) for cell, label in expected]
+        assert rows(tmp_path, text, "t.tsv") == wanted
+
+
+def test_quoting_may_be_said(tmp_path: Path) -> None:
+    """Both ways of reading can be asked for, in CSV and in TSV."""
+    text = 'text\tlabel\n"a"\tpos\n"b ""c"""\tneg\n'
+    assert rows(tmp_path, text, "t.tsv", quoting="none")[0] == ('"a"', "pos")
+    assert rows(tmp_path, text, "t.tsv", quoting="cells")[1] == ('b "c"', "neg")
+    text = 'text,label\n"good,pos\nbad",neg\n'
+    assert rows(tmp_path, text, quoting="none") == [('"good', "pos"), ('bad"', "neg")]
+    assert rows(tmp_path, text, quoting="cells") == [("good,pos\nbad", "neg")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "reason"),
+    [
+        (["a,pos", '"b,neg', "c,pos"], 3, "is not closed"),
+        (["a,pos", '"b,neg', '"c, d",pos'], 3, "is not closed"),
+        (["a,pos", '"b', 'c",neg', '"Nice" d,pos', "e,neg"], 5, "is not closed"),
+        (["a,pos", '"b,neg', "c,neu", 'd",pos', "e,neu"], 3, "takes in 3 lines"),
+        (["a,pos", '"b,neg', 'c",pos', "d,neg"], 3, "takes in 2 lines"),
+        (['"b,neg', *["c,pos", "d,neu", "e,neg"] * 9, 'd",pos'], 2, "takes in 29 lines"),
+        (['a,"pos', 'b,"pos'], 2, "is not closed"),
+    ],
+)
+def test_a_quotation_that_swallows_rows_is_blamed_on_its_first_line(
+    lines: list[str], line: int, reason: str, tmp_path: Path
+) -> None:
+    """Rows never vanish: the line where the mark stands is named, and what to write."""
+    for delimiter in (",", ";", "|"):
+        text = "\n".join(["text,label", *lines, ""]).replace(",", delimiter)
+        with pytest.raises(DataError, match=rf"t\.csv: line {line}: .*{reason}") as caught:
+            rows(tmp_path, text)
+        assert "set quoting: none" in str(caught.value)
+
+
+def test_texts_of_several_lines_stay_one_text(tmp_path: Path) -> None:
+    """A line that looks like a row by chance is no reason to refuse a file of such texts."""
+    cells = [("two\nlines", "5"), ("good, but\n4,5", "5"), ("a, b\n\nc", "4"), ("x\ny", "5")]
+    out = StringIO()
+    csv.writer(out).writerows([("text", "label"), *cells])
+    assert rows(tmp_path, out.getvalue().replace("\r\n", "\n")) == cells
+
+
+TEXT = st.text(st.sampled_from("ab\", ;\t|\n'é"), max_size=8)
+
+
+@given(st.lists(st.tuples(TEXT, st.sampled_from(["pos", "neg"])), min_size=1, max_size=6))
+def test_what_the_standard_library_writes_is_read(
+    tmp_path_factory: pytest.TempPathFactory, cells: list[tuple[str, str]]
+) -> None:
+    """Any table that Python's csv writes comes back, cell by cell."""
+    folder = tmp_path_factory.mktemp("t", numbered=True)
+    for delimiter in (",", ";", "\t", "|"):
+        out = StringIO()
+        writer = csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+        writer.writerows([("text", "label"), *cells])
+        assert rows(folder, out.getvalue(), quoting="cells") == cells
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+def test_the_delimiter_is_found_where_the_columns_then_exist(
+    delimiter: str, name: str, tmp_path: Path
+) -> None:
+    """Whatever the file's name says."""
+    text = "text,label\ngood,pos\nbad,neg\n".replace(",", delimiter)
+    assert rows(tmp_path, text, name) == ROWS
+
+
+def test_another_delimiter_may_be_said(tmp_path: Path) -> None:
+    """Any single character; a line that Excel writes for itself is heeded."""
+    assert rows(tmp_path, "text:label\ngood:pos\nbad:neg\n", delimiter=":") == ROWS
+    assert rows(tmp_path, "sep=;\r\ntext;label\r\ngood;pos\r\nbad;neg\r\n") == ROWS
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "message"),
+    [
+        ("text;label\na;b\n", {"delimiter": ","}, "separated by ';': set delimiter: ';'"),
+        ("text\tlabel\na\tb\n", {"delimiter": ";"}, r"separated by '\\t': set delimiter: '\\t'"),
+        ("Text;Label\na;b\n", {}, "separated by ';', and then has no column 'text'"),
+        ("Text,label\na,b\n", {}, "did you mean 'Text'\\? set text: Text$"),
+        (
+            "text, Label \na,b\n",
+            {},
+            "known: Label, text; did you mean 'Label'\\? set label: Label",
+        ),
+        ("text,lable\na,b\n", {}, "did you mean 'lable'\\? set label: lable"),
+        ("body,team\na,b\n", {"text": "Body"}, "did you mean 'body'\\? set text: body"),
+        ("a,b\nc,d\n", {}, "the header has no column 'text'; known: a, b$"),
+        ("text,label,q\na,b,c\n", {"text_pair": "Q"}, "no column 'Q'.* set text_pair: q"),
+        ("text,label,label\na,b,c\n", {}, "two columns are named 'label'"),
+    ],
+)
+def test_a_column_that_is_not_there_is_named_with_the_likely_one(
+    text: str, settings: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    """The message says what to write in the study."""
+    with pytest.raises(DataError, match=rf"t\.csv: line 1: .*{message}"):
+        rows(tmp_path, text, **settings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "text,label,,\ngood,pos,,\nbad,neg,,\n",
+        "text,label,,\ngood,pos\nbad,neg,\n",
+        "text,label\ngood,pos,,\nbad,neg\n,,\n,\n",
+        "text,label\n\ngood,pos\n   \n\nbad,neg",
+        "\n\ntext,label\ngood,pos\nbad,neg\n\n",
+        " text , label \ngood, pos\nbad, neg\n",
+        '"text", "label"\n"good", "pos"\n"bad", "neg"\n',
+        "text,label\rgood,pos\rbad,neg\r",
+        "text,label\r\ngood,pos\r\nbad,neg",
+        "\ufefftext,label\ngood,pos\nbad,neg\n",
+        ",text,label,x,x\n0,good,pos,1,2\n1,bad,neg,3,4\n",
+    ],
+)
+def test_what_spreadsheets_and_editors_leave_does_no_harm(text: str, tmp_path: Path) -> None:
+    """Empty columns and rows, blank lines, spaces, any line end, unused columns of one name."""
+    assert rows(tmp_path, text) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("text,label\na, b,pos\n", "line 2: got 3 cells, .* put a text with ',' in quotation mar"),
+        ('text,label\na,pos\n"x\ny",neg\nb\n', "line 5: got 1 cell, the header names 2"),
+        ('text,label\n "a, b",pos\n', "line 2: got 3 cells.* take out the space before"),
+        ('text,label\na, "pos"\n', "line 2: label: got ' \"pos\"'; take out the space before"),
+        ("text,label\na,pos\n\nb, \n", "line 4: label: got ' '; allowed: text or a whole number"),
+    ],
+)
+def test_a_faulty_row_is_named_by_its_line(text: str, message: str, tmp_path: Path) -> None:
+    """Lines are counted as an editor does, those inside a quotation and blank ones too."""
+    with pytest.raises(DataError, match=rf"t\.csv: {message}"):
+        rows(tmp_path, text)
+
+
+def test_a_cell_has_no_limit_of_length(tmp_path: Path) -> None:
+    """Whole documents are texts; max_length cuts their tokens."""
+    text = "good food " * 20_000
+    assert rows(tmp_path, f"text,label\n{text},pos\n") == [(text, "pos")]
+    assert rows(tmp_path, f"text\tlabel\n{text}\tpos\n", "t.tsv") == [(text, "pos")]

@@ -1,0 +1,165 @@
+"""Read a file as text: unpacked, decoded, and refused in one line where it is no text."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+import zlib
+from pathlib import Path
+
+from trainers.errors import DataError
+from trainers.tasks.tables import shown
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_GZIP = b"\x1f\x8b"
+_UNPACK = "unpack it, or pack it with gzip"
+_NO_TABLES = (
+    (
+        b"version https://git-lfs",
+        "the pointer to a Git LFS file, not the file itself; run `git lfs pull`",
+    ),
+    (b"PK\x03\x04", "an Excel workbook or a zip archive; save the sheet as CSV, or unpack it"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook; save the sheet as CSV"),
+    (b"BZh", f"packed with bzip2; {_UNPACK}"),
+    (b"\xfd7zXZ", f"packed with xz; {_UNPACK}"),
+    (b"\x28\xb5\x2f\xfd", f"packed with zstd; {_UNPACK}"),
+    (b"%PDF", "a PDF file; save its table as CSV"),
+    (b"ARROW1", "an Arrow file; save it as Parquet"),
+)
+_PARQUET = b"PAR1"
+_PAGE = re.compile(rb"\s*<(!doctype\s+)?html\b", re.IGNORECASE)
+_LINE_END = re.compile(r"\r\n|\r|\n")
+# Letters and signs that follow one another in a text of Western Europe.
+_MOST_IN_A_ROW = 2
+
+
+def read_content(path: Path) -> bytes:
+    """Read a file's bytes, unpacked where gzip packed them, whatever the file's name.
+
+    Raises:
+        DataError: The file is missing, unreadable, damaged, or holds no table.
+    """
+    try:
+        content = path.read_bytes()
+    except IsADirectoryError:
+        raise DataError(f"{path}: a folder; allowed: a file") from None
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from None
+    if content.startswith(_GZIP):
+        try:
+            content = gzip.decompress(content)
+        except (EOFError, OSError, zlib.error):
+            raise DataError(
+                f"{path}: the gzip file is damaged or cut off; copy or download it again"
+            ) from None
+    for begin, reason in _NO_TABLES:
+        if content.startswith(begin):
+            raise DataError(f"{path}: {reason}")
+    if _PAGE.match(content):
+        raise DataError(f"{path}: a web page; download the data file itself")
+    return content
+
+
+def read_text(path: Path, encoding: str | None = None) -> str:
+    """Read a text file, without its byte order mark.
+
+    Args:
+        path: The file.
+        encoding: How it was saved, where no mark says that; unset, as UTF-8.
+
+    Raises:
+        DataError: As `read_content`, or bytes that are no text in that encoding.
+    """
+    content = read_content(path)
+    if content.startswith(_PARQUET):
+        raise DataError(f"{path}: a Parquet file; set format: parquet")
+    marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    used = marked or encoding or "utf-8"
+    if marked is None and encoding is None:
+        _check_not_utf16(content, path)
+    try:
+        text = content.decode(used)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: {_undecoded(content, error, used)}") from None
+    if "\0" in text:
+        line = _line(text[: text.index("\0")])
+        raise DataError(
+            f"{path}: line {line}: got a NUL character, which no text has; take it out, or set "
+            "encoding to the one the file was saved in"
+        )
+    if marked is None and used.replace("_", "-").lower() not in ("utf-8", "utf8", "utf-8-sig"):
+        _check_not_utf8(content, path, used)
+    return text.removeprefix("\ufeff")
+
+
+def _line(before: str) -> int:
+    return len(_LINE_END.findall(before)) + 1
+
+
+def _undecoded(content: bytes, error: UnicodeDecodeError, used: str) -> str:
+    before = content[: error.start].decode(used, errors="ignore")
+    name = "UTF-8" if used == "utf-8" else used
+    fault = f"line {_line(before)}: the byte 0x{content[error.start]:02x} is not {name}"
+    if error.end >= len(content) and re.search("end of data|truncated", error.reason):
+        return f"{fault}; the file looks cut off: copy or download it again"
+    utf8 = content.decode(errors="replace")
+    if "\ufffd" not in utf8:
+        return f"{fault}; the file is UTF-8: leave encoding out"
+    if used == "utf-8" and len(re.findall("[^\0-\x7f\ufffd]", utf8)) > utf8.count("\ufffd"):
+        return f"{fault}, as the rest of the file is; mend that line"
+    likely = _likely(content)
+    if likely is None:
+        return f"{fault}; set encoding to the one the file was saved in, or save it as UTF-8"
+    start = max(content.rfind(b"\n", 0, error.start), content.rfind(b"\r", 0, error.start)) + 1
+    reads = content[start : error.start + 20].decode(likely, errors="replace").splitlines()[0]
+    return f"{fault}; as {likely} it reads {shown(reads)}: set encoding: {likely} if that is right"
+
+
+def _likely(content: bytes) -> str | None:
+    """Guess an encoding from the bytes beyond ASCII: Western Europe's first."""
+    try:
+        western = content.decode("cp1252")
+    except UnicodeDecodeError:
+        western = None
+    if western is not None:
+        runs = [len(run) for run in re.findall("[^\0-\x7f]+", western)]
+        if sum(run for run in runs if run > _MOST_IN_A_ROW) * 2 < sum(runs):
+            return "cp1252"
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(content[: 1 << 16]).best()
+    return None if best is None or best.encoding in ("ascii", "utf_8") else best.encoding
+
+
+def _check_not_utf16(content: bytes, path: Path) -> None:
+    head = content[:1024]
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if max(even, odd) * 4 > len(head):
+        likely = "utf-16-le" if odd > even else "utf-16-be"
+        raise DataError(
+            f"{path}: the file looks like UTF-16 without a byte order mark: set encoding: {likely}"
+        )
+
+
+def _check_not_utf8(content: bytes, path: Path, used: str) -> None:
+    """Refuse a UTF-8 file that another encoding would turn into wrong letters without a word."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return
+    found = re.search("[^\0-\x7f]", text)
+    if found is None or used.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
+        return
+    line = _line(text[: found.start()])
+    reads = shown(text[max(0, found.start() - 10) : found.start() + 10])
+    raise DataError(
+        f"{path}: line {line}: the file is UTF-8 ({reads}), not {used}; leave encoding out, or "
+        f"save it as {used}"
+    )

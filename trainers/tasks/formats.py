@@ -1,0 +1,105 @@
+"""Read a table from a file: CSV, TSV, JSON lines, JSON or Parquet, by its name or as told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from trainers.errors import DataError
+from trainers.tasks.decode import read_content, read_text
+from trainers.tasks.json_rows import read_json, read_json_lines
+from trainers.tasks.separated import DELIMITERS, Quoting, read_separated
+from trainers.tasks.tables import Columns, Table, no_column
+
+Format = Literal["csv", "tsv", "jsonl", "json", "parquet"]
+
+_SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """How files are written, as far as a task says it; the rest is found out from each file."""
+
+    format: Format | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    quoting: Quoting | None = None
+
+
+def read_table(path: Path, columns: Columns, written: Written = Written()) -> Table:
+    """Read the wanted columns of a file.
+
+    Raises:
+        DataError: No such file or column, or a file that is not what its name or the task says.
+    """
+    form = written.format or _format_of(path)
+    if form == "parquet":
+        content = read_content(path)
+    else:
+        text = read_text(path, written.encoding)
+    try:
+        if form == "parquet":
+            table = _read_parquet(content, columns)
+        else:
+            table = _read(form, text, columns, written)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    if not table.places:
+        raise DataError(f"{path}: no rows")
+    return table
+
+
+def _read(form: Format, text: str, columns: Columns, written: Written) -> Table:
+    if not text.strip():
+        raise DataError("the file is empty")
+    if form == "jsonl":
+        return read_json_lines(text, columns)
+    if form == "json":
+        return read_json(text, columns)
+    usual = "\t" if form == "tsv" else ","
+    tried = (written.delimiter,) if written.delimiter else dict.fromkeys((usual, *DELIMITERS))
+    return read_separated(text, columns, delimiters=tuple(tried), quoting=written.quoting)
+
+
+def _format_of(path: Path) -> Format:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+    form = _SUFFIXES.get(suffixes[-1] if suffixes else "")
+    if form is None:
+        read_content(path)  # a folder or a workbook is said to be one
+        *most, last = get_args(Format)
+        raise DataError(
+            f"{path}: the name does not say what the file is; set format: "
+            f"{', '.join(most)} or {last}"
+        )
+    return form
+
+
+def _read_parquet(content: bytes, columns: Columns) -> Table:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content))
+        names = file.schema_arrow.names
+        for field, column in columns.fields().items():
+            if column not in names:
+                raise DataError(no_column(field, column, names))
+            if names.count(column) > 1:
+                raise DataError(f"two columns are named {column!r} ({field}); rename one")
+        table = file.read(columns=list(columns.fields().values()))
+        cells = {name: table.column(name).to_pylist() for name in columns.fields().values()}
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        # Arrow's own words start with a name for the open file that means nothing to a user.
+        reason = str(error).partition("'<Buffer>': ")[2] or str(error)
+        raise DataError(reason.splitlines()[0]) from None
+    return Table(cells, range(1, table.num_rows + 1))

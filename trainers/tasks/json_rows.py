@@ -1,0 +1,114 @@
+"""Read JSON lines, and JSON files: an array of objects, or an object of columns."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trainers.errors import DataError
+from trainers.tasks.tables import Columns, Table, no_column
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_SECOND_OBJECT = re.compile(r"\s*\{[^\r\n]*\}[ \t]*[\r\n]+\s*\{")
+_NAMES = {dict: "an object", list: "an array", str: "a text", bool: "a truth", type(None): "null"}
+
+
+def read_json_lines(text: str, columns: Columns) -> Table:
+    """Read one object a line; blank lines do not count.
+
+    Raises:
+        DataError: A line is no object, or lacks a column.
+    """
+    rows: list[Mapping[str, Any]] = []
+    lines: list[int] = []
+    # Not splitlines(): that also breaks at separators which JSON allows inside a string.
+    for number, line in enumerate(_LINE_END.split(text), start=1):
+        if not line.strip():
+            continue
+        if not rows and line.lstrip().startswith("["):
+            raise DataError(f"line {number}: got an array; allowed: an object, or format: json")
+        row = _parse(line, number)
+        if not isinstance(row, dict):
+            raise DataError(f"line {number}: got {_name(row)}; allowed: an object")
+        rows.append(row)
+        lines.append(number)
+    return _table(rows, columns, lines, "line")
+
+
+def read_json(text: str, columns: Columns) -> Table:
+    """Read an array of objects, alone or as the one array of an object, or an object of columns.
+
+    Columns are arrays, or objects whose keys are the numbers of the rows, as pandas writes them.
+    A file of JSON lines is read as such.
+
+    Raises:
+        DataError: Neither, or an object lacks a column.
+    """
+    if _SECOND_OBJECT.match(text):
+        return read_json_lines(text, columns)
+    tree = _parse(text, 1)
+    if isinstance(tree, dict):
+        arrays = [name for name, part in tree.items() if _holds_objects(part)]
+        if len(arrays) > 1:
+            raise DataError(f"got arrays {', '.join(arrays)}; allowed: one array of objects")
+        if not arrays:
+            return _of_columns(tree, columns)
+        tree = tree[arrays[0]]
+    if not isinstance(tree, list):
+        raise DataError(f"got {_name(tree)}; allowed: an array of objects, one a row")
+    for number, row in enumerate(tree, start=1):
+        if not isinstance(row, dict):
+            raise DataError(f"row {number}: got {_name(row)}; allowed: an object")
+    return _table(tree, columns, range(1, len(tree) + 1), "row")
+
+
+def _holds_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _parse(text: str, line: int) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"line {line + error.lineno - 1}: not JSON: {error.msg} at character {error.colno}"
+        ) from None
+    except RecursionError:
+        raise DataError(f"line {line}: not a table: arrays within arrays without end") from None
+    except ValueError as error:
+        raise DataError(f"line {line}: not JSON: {error}") from None
+
+
+def _name(value: object) -> str:
+    return _NAMES.get(type(value), "a number")
+
+
+def _of_columns(tree: Mapping[str, Any], columns: Columns) -> Table:
+    if not all(isinstance(cells, dict | list) for cells in tree.values()):
+        return _table([tree], columns, [1], "row")
+    found: dict[str, list[object]] = {}
+    for field, column in columns.fields().items():
+        if column not in tree:
+            raise DataError(no_column(field, column, tree))
+        cells = tree[column]
+        found[column] = list(cells.values()) if isinstance(cells, dict) else cells
+    counts = {column: len(cells) for column, cells in found.items()}
+    if len(set(counts.values())) > 1:
+        lengths = ", ".join(f"{column} {count}" for column, count in counts.items())
+        raise DataError(f"got columns of different lengths ({lengths}); allowed: equal ones")
+    return Table(found, range(1, counts[columns.text] + 1))
+
+
+def _table(
+    rows: Sequence[Mapping[str, Any]], columns: Columns, places: Sequence[int], unit: str
+) -> Table:
+    found: dict[str, list[object]] = {}
+    for field, column in columns.fields().items():
+        try:
+            found[column] = [row[column] for row in rows]
+        except KeyError:
+            n = next(n for n, row in enumerate(rows) if column not in row)
+            raise DataError(f"{unit} {places[n]}: {no_column(field, column, rows[n])}") from None
+    return Table(found, places, unit)
