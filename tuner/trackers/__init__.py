@@ -20,6 +20,7 @@ from tuner.trackers.base import (
 from tuner.trackers.faults import TrackerAway, TrackerRefused
 from tuner.trackers.files import alone
 from tuner.trackers.memory import MemoryTracker
+from tuner.trackers.moved import settle
 from tuner.trackers.names import entity_name
 
 __all__ = [
@@ -129,6 +130,8 @@ def open_reader(store: str | Path) -> Reader:
         raise ConfigError(
             f"--store {address.shown}: no studies here yet; run one with `tuner run-study`"
         )
+    if address.artifact_uri is not None:
+        settle(Path(store))
     reader = open_sql_reader(address.tracking_uri, lambda: open_tracker(store))
     return reader or open_tracker(store)
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 from pydantic import TypeAdapter, ValidationError
 
 from trainers.errors import ConfigError
-from tuner.trackers.calls import Call, Opening
+from tuner.trackers.calls import Call, CloseRun, LogModel, Opening
 
 _CALL: TypeAdapter[Call] = TypeAdapter(Call)
 
@@ -103,7 +103,8 @@ def left_behind(folder: Path, server: str, study: str) -> Iterator[Left]:
             except (BlockingIOError, FileNotFoundError):  # its launcher lives, or has made all
                 continue
             # A line without an end was cut off as the launcher died; its run is not done either.
-            yield Left(path, tuple(_read(line, path) for line in file if line.endswith("\n")))
+            whole = (line for line in file if line.endswith("\n"))
+            yield Left(path, tuple(_at_home(_read(line, path), folder) for line in whole))
             path.unlink(missing_ok=True)
 
 
@@ -115,6 +116,15 @@ def _read(line: str, path: Path) -> Call:
             f"{path}: not what was to be sent to a server, got {line[:40].rstrip()!r}; another "
             "version wrote it, or it is damaged; remove the file to go on without it"
         ) from error
+
+
+def _at_home(call: Call, outbox: Path) -> Call:
+    """Return a call with its run's folder in the store of now, which may have been moved."""
+    if not isinstance(call, CloseRun | LogModel) or call.folder is None:
+        return call
+    _, runs, below = call.folder.as_posix().rpartition("/runs/")
+    here = outbox.parent / runs.strip("/") / below
+    return call.model_copy(update={"folder": here}) if runs and here.is_dir() else call
 
 
 def _mark(server: str, study: str) -> str:

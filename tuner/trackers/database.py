@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from trainers.errors import ConfigError
 from tuner.trackers.address import StoreAddress, locate_store, quiet_migration
+from tuner.trackers.moved import settle
 
 _NAME = "mlflow.db"
 _SCRATCH = ".new-"
@@ -34,6 +35,7 @@ def open_client(store: str | Path, address: StoreAddress) -> MlflowClient:
         try:
             _sweep(path.parent)
             _make(path)
+            settle(path.parent)
             return MlflowClient(tracking_uri=address.tracking_uri)
         except SQLAlchemyError as error:
             line = str(error).partition("\n")[0]

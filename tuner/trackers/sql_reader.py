@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from tuner.trackers.base import Curve, Reader
+from tuner.trackers.moved import own_folder
 from tuner.trackers.sql_schema import (
     ACTIVE,
     EXPERIMENT_TAGS,
@@ -32,6 +33,7 @@ from tuner.trackers.sql_schema import (
     PARAMS,
     RUNS,
     TAGS,
+    database_file,
     open_engine,
 )
 from tuner.trackers.stored_reader import STUDY, StoredReader
@@ -52,7 +54,7 @@ def open_sql_reader(uri: str, otherwise: Callable[[], Reader]) -> SqlReader | No
         None where `open_engine` knows no such database.
     """
     engine = open_engine(uri)
-    return SqlReader(engine, otherwise) if engine else None
+    return SqlReader(engine, otherwise, database_file(uri)) if engine else None
 
 
 class SqlReader(StoredReader):
@@ -61,10 +63,14 @@ class SqlReader(StoredReader):
     Args:
         engine: Of a database that MLflow 3 made.
         otherwise: See `open_sql_reader`.
+        file: Of the database, where it is one: a store that was moved has its files beside it.
     """
 
-    def __init__(self, engine: Engine, otherwise: Callable[[], Reader]) -> None:
+    def __init__(
+        self, engine: Engine, otherwise: Callable[[], Reader], file: Path | None = None
+    ) -> None:
         super().__init__()
+        self._file = file
         self._engine = engine
         self._otherwise = otherwise
         self._downloader: Reader | None = None
@@ -129,6 +135,11 @@ class SqlReader(StoredReader):
         for run_id, key, number in self._rows(_entries(LATEST_METRICS, wanted, value)):
             found[run_id][same[key]] = math.nan if number is None else number
         return found
+
+    def _folder(self, artifact_uri: str) -> Path | None:
+        if self._file is None:
+            return super()._folder(artifact_uri)
+        return own_folder(artifact_uri, self._file)
 
     def _study_tag(self, study: str) -> str | None:
         tags = EXPERIMENT_TAGS.c

@@ -72,14 +72,22 @@ def check_database(uri: str, shown: str) -> None:
         ) from error
 
 
-def _engine(uri: str) -> Engine | None:
+def database_file(uri: str) -> Path | None:
+    """Return the file of a SQLite database; None where it is another, or in memory."""
     url = make_url(uri)
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url, poolclass=NullPool)
-    if url.database in (None, "", ":memory:"):
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(url.database).absolute()
+
+
+def _engine(uri: str) -> Engine | None:
+    if make_url(uri).get_backend_name() != "sqlite":
+        return create_engine(uri, poolclass=NullPool)
+    file = database_file(uri)
+    if file is None:
         return None
     # An ordinary connection would make the file if it is not there.
-    address = f"{Path(url.database).absolute().as_uri()}?mode=ro"
+    address = f"{file.as_uri()}?mode=ro"
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(address, uri=True, timeout=_SECONDS_TO_WAIT)

@@ -46,7 +46,7 @@ class StoredReader(Reader):
         if uri is None:
             return None
         self._artifact_uris[run_id] = uri
-        folder = local_folder(uri)
+        folder = self._folder(uri)
         if folder is None:
             return self._download(run_id, name)
         path = folder / name
@@ -59,7 +59,7 @@ class StoredReader(Reader):
             The identifier of the report's run; None where nothing was done.
         """
         for run in self.stored_runs(study, phase=REPORT, with_params=False):
-            target = local_folder(run.artifact_uri)
+            target = self._folder(run.artifact_uri)
             if target is not None:
                 replace_files(folder, target)
                 return run.run_id
@@ -68,7 +68,7 @@ class StoredReader(Reader):
     def report_folder(self, study: str) -> Path | None:
         """Return the folder of the study's report, if it has one on this machine."""
         runs = self.stored_runs(study, phase=REPORT, with_params=False)
-        return next((local_folder(run.artifact_uri) for run in runs), None)
+        return next((self._folder(run.artifact_uri) for run in runs), None)
 
     def study_yaml(self, study: str) -> str:
         """Return the experiment's tag; where it had to be cut, the newest parent's file."""
@@ -81,6 +81,10 @@ class StoredReader(Reader):
                 if path is not None:
                     return path.read_text(encoding="utf-8")
         return text
+
+    def _folder(self, artifact_uri: str) -> Path | None:
+        """Return the folder of a run's files; None where it is not on this machine."""
+        return local_folder(artifact_uri)
 
     @abstractmethod
     def _study_tag(self, study: str) -> str | None: ...
