@@ -23,8 +23,6 @@ _CURVE_POINTS = 50
 _PARQUET, _ROW = 4_000, 20
 _CHARACTERS_OF_A_TOKEN, _BYTES_OF_A_TOKEN, _SPECIAL_TOKENS = 4, 12, 3
 _PROBABILITY = _WEIGHT = 8
-_COPIES = 2
-"""A kept model stands in the run's folder and in MLflow."""
 _FLOAT32 = 4
 
 
@@ -145,12 +143,12 @@ def _cache(cells: Sequence[CellFiles], history: History) -> float:
 
 
 def _models(cells: Sequence[CellFiles]) -> int | None:
-    """Return the bytes of kept models: their trained parameters, in float32, twice."""
+    """Return the bytes of kept models: their trained parameters, in float32."""
     total = 0
     for files in cells:
         left, save = files.progress.confirm.left, files.cell.study.save
         kept = 0 if save == "none" else left if save == "confirm" else min(left, 1)
         if kept and files.trained is None:
             return None
-        total += kept * (files.trained or 0) * _FLOAT32 * _COPIES
+        total += kept * (files.trained or 0) * _FLOAT32
     return total

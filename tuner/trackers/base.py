@@ -214,7 +214,8 @@ class Tracker(Reader):
     def log_model(self, run_id: str, folder: Path) -> None:
         """Keep what `trainers.saved.save_trained` wrote into `folder` as the run's model.
 
-        The run may be closed. A run that has a model keeps it.
+        The run may be closed. A run that has a model keeps it. The folder is the tracker's from
+        then on: it may be gone once the store has the model, so that weights lie there alone.
         """
 
     def settle(self) -> None:

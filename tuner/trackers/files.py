@@ -39,6 +39,19 @@ def replace_files(source: Path, target: Path) -> None:
             path.rmdir() if path.is_dir() else path.unlink()
 
 
+def link_files(source: Path, target: Path) -> None:
+    """Give the files below one folder a second name in another; a copy where that cannot be."""
+    for path in source.rglob("*"):
+        if path.is_file():
+            link = target / path.relative_to(source)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)  # of an earlier attempt, which may have been cut short
+            try:
+                os.link(path, link)
+            except OSError:  # another file system, or one without hard links
+                shutil.copyfile(path, link)
+
+
 @contextlib.contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Let one process of this machine at a time do what is inside; others wait at the file."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow.entities import LoggedModelOutput, Metric, RunInfo
+from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, RunInfo
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -21,12 +22,19 @@ from tuner.trackers.creation import Creation
 from tuner.trackers.database import open_client
 from tuner.trackers.entities import make_inputs, make_params, make_tags
 from tuner.trackers.faults import UnknownStudy
+from tuner.trackers.files import link_files, local_folder
 from tuner.trackers.kept_files import replace_files
 from tuner.trackers.ledger import Line, MetricValue
 from tuner.trackers.lifecycle import End, LifecycleTracker
 from tuner.trackers.lines import read_lines
 from tuner.trackers.names import cut, has_several_cells, run_name
-from tuner.trackers.saved_model import DATA_FOLDER, MODEL_NAME, describe_model
+from tuner.trackers.saved_model import (
+    DATA_FOLDER,
+    MODEL_NAME,
+    REQUIREMENTS,
+    describe_model,
+    list_requirements,
+)
 from tuner.trackers.server import explained, prepare_client
 from tuner.trackers.sql_reader import open_sql_reader
 from tuner.trackers.stored_reader import REPORT, STUDY, StoredReader
@@ -79,12 +87,16 @@ class MlflowTracker(LifecycleTracker):
         self._reader: StoredReader = open_sql_reader(uri, lambda: reader) or reader
 
     def log_model(self, run_id: str, folder: Path) -> None:
-        """Keep the folder as the run's logged model `model`; nothing of it is loaded."""
+        """Keep the folder as the run's logged model `model`; nothing of it is loaded.
+
+        The folder goes once MLflow has it; a launcher that dies before leaves it whole.
+        """
         line = self._ledger[run_id]
         experiment_id = self._studies[line.group.study].experiment_id
         with self._lock:
             outputs = self._client.get_run(run_id).outputs
             if outputs is not None and outputs.model_outputs:
+                shutil.rmtree(folder, ignore_errors=True)
                 return
             begun = self._client.search_logged_models(
                 [experiment_id], f"source_run_id = '{run_id}'"
@@ -97,15 +109,27 @@ class MlflowTracker(LifecycleTracker):
                 )
             )
             model_id = model.model_id
-        text = describe_model(run_id, model_id, loader_module=self._loader_module)
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch) / "MLmodel"
-            path.write_text(text, encoding="utf-8")
-            self._client.log_model_artifacts(model_id, str(folder), DATA_FOLDER)
-            self._client.log_model_artifact(model_id, str(path))
+        files = {
+            "MLmodel": describe_model(run_id, model_id, loader_module=self._loader_module),
+            REQUIREMENTS: list_requirements(),
+        }
+        self._keep_model(model, folder, files)
         with self._lock:
             self._client.finalize_logged_model(model_id, "READY")
             self._client.log_outputs(run_id, [LoggedModelOutput(model_id, line.step)])
+        shutil.rmtree(folder)  # the weights are MLflow's now
+
+    def _keep_model(self, model: LoggedModel, folder: Path, files: Mapping[str, str]) -> None:
+        place = local_folder(model.artifact_location)
+        if place is not None:
+            link_files(folder, place / DATA_FOLDER)
+        else:
+            self._client.log_model_artifacts(model.model_id, str(folder), DATA_FOLDER)
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, content in files.items():
+                path = Path(scratch) / name
+                path.write_text(content, encoding="utf-8")
+                self._client.log_model_artifact(model.model_id, str(path))
 
     def log_report(self, study: str, folder: Path) -> str:
         """Keep the files in the experiment's one run of the phase `report`."""

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from datetime import UTC, datetime
+from importlib import metadata
 
 import yaml
 
 MODEL_NAME = "model"
 DATA_FOLDER = "data"
+REQUIREMENTS = "requirements.txt"
+_PACKAGES = ("mlflow", "torch", "transformers", "peft", "safetensors")
 
 
 def describe_model(run_id: str, model_id: str, *, loader_module: str) -> str:
     """Return the content of an `MLmodel` file.
 
     MLflow reads it, imports `loader_module` and calls its `_load_pyfunc` with the path of the
-    data folder beside the file. Nothing of the model is loaded or copied to write it.
+    data folder beside the file. Nothing of the model is loaded or copied to write it. It holds
+    no signature: MLflow would hold each call against it, and refuse in its own words a text, a
+    list or a Series, which the model takes.
     """
     flavor = {
         "loader_module": loader_module,
@@ -31,3 +37,13 @@ def describe_model(run_id: str, model_id: str, *, loader_module: str) -> str:
         "utc_time_created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
     }
     return yaml.safe_dump(description)
+
+
+def list_requirements() -> str:
+    """Return the content of a model's `requirements.txt`: the versions that are installed here."""
+    lines = []
+    for name in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            version = metadata.version(name).partition("+")[0]  # +cpu is one build of a version
+            lines.append(f"{name}=={version}\n")
+    return "".join(lines)

@@ -55,7 +55,7 @@ def test_files_of_earlier_runs_are_measured(finished_store: Path) -> None:
 def test_kept_models_count_with_their_trained_parameters(
     tmp_path: Path, finished_store: Path
 ) -> None:
-    """In float32, in the run's folder and in MLflow; unknown before a run has told their size."""
+    """In float32, once; unknown before a run has told their size."""
     assert foretell(tmp_path / "store", save="best").models_bytes is None
     assert foretell(tmp_path / "store", save="none").models_bytes == 0
     arms = {"head": {"method": "head"}}

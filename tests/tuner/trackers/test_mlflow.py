@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
@@ -205,9 +209,13 @@ def test_any_label_makes_a_metric_that_mlflow_takes(tracker: MlflowTracker, name
 
 
 def test_a_kept_model_loads_in_one_line(
-    store: Path, client: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Path,
+    client: MlflowClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """`runs:/<id>/model` opens the saved folder through the loader module."""
+    """`runs:/<id>/model` opens the saved folder through the loader module, without a warning."""
     import mlflow
 
     loader = "tests.tuner.trackers.stand_in_loader"
@@ -219,11 +227,106 @@ def test_a_kept_model_loads_in_one_line(
     folder.mkdir()
     (folder / "word.txt").write_text("hello")
     tracker.log_model(run_id, folder)
-    tracker.log_model(run_id, folder)
     assert len(client.get_run(run_id).outputs.model_outputs) == 1
     monkeypatch.setenv("MLFLOW_TRACKING_URI", locate_store(store).tracking_uri)
-    model = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
+    with caplog.at_level(logging.WARNING):
+        model = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
     assert model.predict(["world"]) == ["hello world"]
+    assert caplog.records == []
+    requirements = Path(mlflow.pyfunc.get_model_dependencies(f"runs:/{run_id}/model")).read_text()
+    assert {"mlflow", "torch", "transformers", "peft"} <= {
+        line.partition("==")[0] for line in requirements.splitlines()
+    }
+
+
+def _keep(folder: Path) -> Path:
+    """Leave a model in a folder, as a run does."""
+    (folder / "weights").mkdir(parents=True)
+    (folder / "weights" / "model.safetensors").write_bytes(b"w" * 1000)
+    (folder / "spec.json").write_text("{}")
+    return folder
+
+
+def test_the_weights_of_a_kept_model_lie_on_the_disk_once(
+    tracker: MlflowTracker, store: Path, tmp_path: Path
+) -> None:
+    """The run's files become MLflow's, without being copied; the run's folder keeps none."""
+    run_id = tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
+    folder = _keep(tmp_path / "run" / "model")
+    inode = (folder / "weights" / "model.safetensors").stat().st_ino
+    tracker.log_model(run_id, folder)
+    (weights,) = tmp_path.rglob("model.safetensors")
+    assert weights.is_relative_to(store / "artifacts")
+    assert (weights.stat().st_ino, weights.stat().st_nlink) == (inode, 1)
+    assert not folder.exists()
+
+
+def test_weights_are_copied_where_a_file_has_one_name_alone(
+    tracker: MlflowTracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store on another disk, or on one without hard links, gets its model too."""
+
+    def refuse(*paths: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    run_id = tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
+    tracker.log_model(run_id, _keep(tmp_path / "run" / "model"))
+    (weights,) = tmp_path.rglob("model.safetensors")
+    assert weights.read_bytes() == b"w" * 1000
+
+
+class _Dead(BaseException):
+    pass
+
+
+def _die(*arguments: object, **options: object) -> None:
+    raise _Dead
+
+
+@pytest.mark.parametrize(
+    ("name", "stand_in"),
+    [("list_requirements", _die), ("shutil", SimpleNamespace(rmtree=_die))],
+    ids=["before MLflow has it", "after"],
+)
+def test_a_launcher_that_dies_while_it_keeps_a_model_loses_nothing(
+    tracker: MlflowTracker,
+    store: Path,
+    client: MlflowClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    stand_in: object,
+) -> None:
+    """The next launcher finds the run's folder whole, and keeps it once."""
+    spec = make_spec()
+    parent_id = tracker.open_group(make_group(), {})
+    run_id = tracker.open_run(parent_id, spec, adopt=False)
+    folder = _keep(tmp_path / "run" / "model")
+    monkeypatch.setattr(f"tuner.trackers.mlflow.{name}", stand_in)
+    with pytest.raises(_Dead):
+        tracker.log_model(run_id, folder)
+    monkeypatch.undo()
+    assert (folder / "weights" / "model.safetensors").read_bytes() == b"w" * 1000
+    second = MlflowTracker(store)
+    second.open_study(STUDY, YAML)
+    adopted = second.open_run(second.open_group(make_group(), {}), spec, adopt=True)
+    second.log_model(adopted, folder)
+    assert adopted == run_id
+    assert len(client.get_run(run_id).outputs.model_outputs) == 1
+    (weights,) = tmp_path.rglob("model.safetensors")
+    assert weights.is_relative_to(store / "artifacts")
+    assert weights.read_bytes() == b"w" * 1000
+
+
+def test_a_model_left_behind_after_it_was_kept_goes(
+    tracker: MlflowTracker, tmp_path: Path
+) -> None:
+    """A launcher died after MLflow had the model: the next one tidies up."""
+    run_id = tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
+    tracker.log_model(run_id, _keep(tmp_path / "run" / "model"))
+    tracker.log_model(run_id, _keep(tmp_path / "run" / "model"))
+    assert len(list(tmp_path.rglob("model.safetensors"))) == 1
 
 
 def test_a_deleted_experiment_is_refused_in_one_line(

@@ -90,6 +90,7 @@ def test_all_calls_have_their_effect_while_the_server_is_there(
     tracker.catch_up()
     _check_all(server)
     assert list((tmp_path / "outbox").glob("*.jsonl")) == []
+    assert not (tmp_path / "model").exists()  # the server has it
 
 
 def test_a_request_whose_reply_is_lost_is_made_again_and_has_its_effect_once(
