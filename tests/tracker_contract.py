@@ -447,6 +447,20 @@ class TrackerContract:
         with pytest.raises(ConfigError, match=r"^study 'other': .* studies there: toy study$"):
             tracker.log_report("other", tmp_path)
 
+    def test_every_text_that_a_study_was_opened_with_is_kept(self, tracker: Tracker) -> None:
+        """Each once, the one opened last at the end, also after going back to an earlier one."""
+        long = YAML + "# a comment\n" * 3_000
+        tracker.open_study(STUDY, long)
+        assert [kept.text for kept in tracker.definitions(STUDY)] == [YAML, long]
+        assert tracker.study_yaml(STUDY) == long
+        tracker.open_study(STUDY, YAML)
+        first, last = tracker.definitions(STUDY)
+        assert (first.text, last.text) == (long, YAML)
+        assert first.id != last.id
+        assert first.time <= last.time
+        assert tracker.study_yaml(STUDY) == YAML
+        assert tracker.definitions("other") == []
+
     def test_the_resolved_yaml_is_read_back(self, tracker: Tracker) -> None:
         """What the study was last opened with, however long it is; an unknown one is refused."""
         assert tracker.study_yaml(STUDY) == YAML

@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from trainers.errors import ConfigError, known
+from trainers.errors import ConfigError, TunerError, known
+from trainers.tasks.load import load_task
+from tuner.config import StudyConfig
+from tuner.definition import Definition, read_definition
 from tuner.load import load_study
 from tuner.passwords import hide_password
-from tuner.report import Question, Report, gather, read_references
+from tuner.plan import Cell, Digests
+from tuner.report import (
+    Asked,
+    OtherDefinition,
+    Question,
+    Report,
+    gather,
+    plan_cell,
+    planned_cells,
+    read_references,
+)
 from tuner.report import build_report as report_of
-from tuner.shipped import find_reference
-from tuner.store import STORE
-from tuner.trackers import Reader, entity_name, log_report, open_reader, report_folder
+from tuner.shipped import find_reference, is_study_file
+from tuner.store import DATA_DIR, STORE
+from tuner.trackers import (
+    KeptDefinition,
+    Reader,
+    RunRecord,
+    entity_name,
+    log_report,
+    open_reader,
+    report_folder,
+)
 
 
 def build_report(
-    study: str | Path | Sequence[str | Path],
+    study: str | Path | Asked | Sequence[str | Path | Asked],
     *,
     store: str | Path = STORE,
     metric: str | None = None,
@@ -27,7 +50,8 @@ def build_report(
     """Compare the confirm runs of one study, or of several together.
 
     Args:
-        study: A shipped study, a YAML file, or the name of a study that the store holds.
+        study: What `find_study` finds: the name of a study that the store holds, a YAML file, or
+            a shipped study; or what it has found.
         store: Folder that the studies were run in, or the address of an MLflow server.
         metric: Test metric to compare by; by default the study's own.
         baseline: Arm to pair every other with; by default all pairs are compared.
@@ -42,30 +66,178 @@ def build_report(
     """
     published = read_references(find_reference(reference)) if reference is not None else ()
     reader = open_reader(store)
-    wanted = [study] if isinstance(study, str | Path) else list(study)
-    names = held_names(reader, wanted, store)
-    evidence = gather(reader, names, metric=metric and entity_name(metric))
+    wanted = [study] if isinstance(study, str | Path | Asked) else list(study)
+    place = Place(reader, store)
+    found = [one if isinstance(one, Asked) else find_study(one, place) for one in wanted]
+    evidence = gather(reader, _each_once(found), metric=metric and entity_name(metric))
     return report_of(evidence, Question(baseline=baseline, published=published))
 
 
-def held_names(
-    reader: Reader, studies: Sequence[str | Path], store: str | Path
-) -> tuple[str, ...]:
-    """Return the names of studies that the store holds, each once, in alphabetical order.
+@dataclass(frozen=True)
+class Place:
+    """Where studies are looked for, and their data."""
+
+    reader: Reader
+    store: str | Path
+    data_dir: Path = DATA_DIR
+    """Folder of the task files."""
+
+
+def find_study(study: str | Path, place: Place, *, definition: str | None = None) -> Asked:
+    """Find a study in a store, as it is defined now, or as it was when it was last run.
+
+    A file is read as it is now, and its data too. A name is a study that the store holds, as it
+    was last run there; else a shipped study, which is read as a file is.
+
+    Args:
+        study: A name or a file.
+        place: Where to look.
+        definition: Id of an earlier definition that the store keeps.
 
     Raises:
-        ConfigError: It does not hold one of them.
+        ConfigError: The store does not hold it, or no such definition of it.
     """
-    held = reader.studies()
-    names = []
-    for study in studies:
-        name = str(study) if str(study) in held else load_study(study).name
-        if name not in held:
-            raise ConfigError(
-                f"{study}: not run in {hide_password(str(store))}; studies there: {known(held)}"
+    held = place.reader.studies()
+    named = str(study) in held and not is_study_file(study)
+    config = None if named else load_study(study)
+    name = str(study) if config is None else config.name
+    if name not in held:
+        raise ConfigError(
+            f"{study}: not run in {hide_password(str(place.store))}; studies there: {known(held)}"
+        )
+    if definition is not None:
+        return _with_others(_as_kept(name, place.reader, definition), place.reader)
+    if config is None:
+        return _with_others(_as_last_run(name, place.reader), place.reader)
+    data, said = _read_data(config, place)
+    cells = planned_cells(Definition(config, data))
+    return _with_others(Asked(name, cells, config.metric, said), place.reader)
+
+
+def report_of_run(
+    cells: Sequence[Cell], faults: Mapping[str, str], *, store: str | Path
+) -> Report:
+    """Return the report of a study as a call of `run_study` had it.
+
+    Args:
+        cells: The study's cells.
+        faults: Why cells were given up, by label.
+        store: Where its runs are.
+    """
+    study, reader = cells[0].study, open_reader(store)
+    planned = tuple(replace(plan_cell(c), fault=faults.get(c.label, "")) for c in cells)
+    asked = Asked(study.name, planned, study.metric)
+    return report_of(gather(reader, [_with_others(asked, reader)]))
+
+
+def _with_others(asked: Asked, reader: Reader) -> Asked:
+    """Add the other definitions that the store keeps of a study, the last one first."""
+    others = []
+    for kept in reversed(reader.definitions(asked.study)):
+        definition = read_definition(kept.text)
+        cells = planned_cells(definition) if definition is not None else ()
+        if cells and set(cells) != {replace(cell, fault="") for cell in asked.cells or ()}:
+            fingerprints = frozenset(cell.fingerprint for cell in cells)
+            others.append(OtherDefinition(kept.id, _when(kept.time), fingerprints))
+    return replace(asked, others=tuple(others))
+
+
+def _as_last_run(name: str, reader: Reader) -> Asked:
+    """Return a study as the store keeps it."""
+    kept = reader.definitions(name)
+    if kept:
+        return _of_kept(name, kept[-1], "as it was last run")
+    made = read_definition(reader.study_yaml(name))
+    records = reader.runs(name)
+    if made is not None:
+        made = replace(made, data={t.name: _data_of(records, t.name) for t in made.config.tasks})
+        cells = planned_cells(made)
+        if {cell.fingerprint for cell in cells} & {run.group.cell for run in records}:
+            last = max(run.start for run in records)
+            said = f"{name}: as it was last run, {_when(last)}."
+            return Asked(name, cells, made.config.metric, (said,))
+    return Asked(name, said=(f"{name}: {_UNKNOWN}",))
+
+
+_UNKNOWN = (
+    "an earlier version of tuner ran it, and how it was defined is not known: of every arm the "
+    "latest confirm runs are shown."
+)
+
+
+def _as_kept(name: str, reader: Reader, wanted: str) -> Asked:
+    found = reader.definitions(name)
+    for kept in found:
+        if kept.id == wanted:
+            return _of_kept(name, kept, f"its definition {kept.id}, last run")
+    shown = ", ".join(f"{kept.id} ({_when(kept.time)})" for kept in reversed(found)) or "none"
+    raise ConfigError(f"--definition: {name} has none of this id, got {wanted!r}; known: {shown}")
+
+
+def _of_kept(name: str, kept: KeptDefinition, words: str) -> Asked:
+    definition = read_definition(kept.text)
+    if definition is None:
+        return Asked(name, said=(f"{name}: {_UNKNOWN}",))
+    said = f"{name}: {words} {_when(kept.time)}."
+    return Asked(name, planned_cells(definition), definition.config.metric, (said,))
+
+
+def _when(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _read_data(config: StudyConfig, place: Place) -> tuple[dict[str, Digests], tuple[str, ...]]:
+    """Return the digests of a study's data as they are; where they cannot be read, as last run."""
+    config = config.with_data_dir(place.data_dir)
+    seeds = sorted({s.data for s in (*config.search.seeds, *config.confirm.seeds)})
+    data: dict[str, Digests] = {}
+    said = []
+    for task in config.tasks:
+        try:
+            found = {seed: load_task(task, place.data_dir, seed).digests for seed in seeds}
+        except (TunerError, OSError, ImportError) as error:
+            found = dict(_last_data(config.name, task.name, seeds, place.reader))
+            said.append(
+                f"{task.name}: its data cannot be read here ({error}); the runs are those on the "
+                "data as they were when the study was last run."
             )
-        names.append(name)
-    return tuple(sorted(set(names)))
+        data[task.name] = found
+    return data, tuple(said)
+
+
+def _last_data(study: str, task: str, seeds: Sequence[int], reader: Reader) -> Digests:
+    for kept in reversed(reader.definitions(study)):
+        definition = read_definition(kept.text)
+        if definition is not None and set(definition.data.get(task, {})) >= set(seeds):
+            return {seed: definition.data[task][seed] for seed in seeds}
+    found = _data_of(reader.runs(study), task)
+    return {seed: found[seed] for seed in seeds if seed in found}
+
+
+def _data_of(records: Sequence[RunRecord], task: str) -> Digests:
+    """Return the digests of a task's rows, by data seed, as the last runs have them."""
+    prefix = "data."
+    found: dict[int, Mapping[str, str]] = {}
+    for run in records:  # in the order they were started
+        digests = {k.removeprefix(prefix): v for k, v in run.facts.items() if k.startswith(prefix)}
+        if run.group.task == task and digests:
+            found[run.seeds.data] = digests
+    return found
+
+
+def _each_once(studies: Sequence[Asked]) -> list[Asked]:
+    """Return studies in alphabetical order, each once.
+
+    Raises:
+        ConfigError: One is asked for in two definitions.
+    """
+    found: dict[str, Asked] = {}
+    for asked in studies:
+        if found.setdefault(asked.study, asked) != asked:
+            raise ConfigError(
+                f"study {asked.study!r}: asked for in two definitions; a report shows one of them"
+            )
+    return [found[name] for name in sorted(found)]
 
 
 def keep_report(report: Report, *, store: str | Path = STORE) -> None:

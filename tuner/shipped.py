@@ -20,6 +20,11 @@ def study_names() -> list[str]:
     return sorted(path.stem for path in shipped_folder("configs").glob("*.yaml"))
 
 
+def is_study_file(name: str | Path) -> bool:
+    """Tell whether a study is named by the path of a file that is there."""
+    return ("/" in str(name) or bool(Path(name).suffix)) and Path(name).is_file()
+
+
 def study_path(name: str) -> Path:
     """Return the file of a study: anything with a suffix or a slash is a path, else a name.
 

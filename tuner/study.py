@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tuner.checks import Findings, find_faults, is_known_good, remember_good
@@ -14,12 +14,12 @@ from tuner.claims import Claims
 from tuner.config import StudyConfig
 from tuner.confirm import confirm
 from tuner.database import Patience, explained, name_database, opening, reach
+from tuner.definition import dump_definition
 from tuner.ending import Ending
 from tuner.executors import Executor, make_executor
 from tuner.failures import Failures
 from tuner.inputs import read_inputs
 from tuner.launchers import Launcher
-from tuner.load import dump_study
 from tuner.memory_cap import MemoryForecast, check_weights
 from tuner.optuna_storage import StudyStorage, open_storage
 from tuner.plan import Cell, Digests, plan
@@ -44,6 +44,10 @@ class StudyOutcome:
     """Cells that have no complete set of confirm runs."""
     out_of_time: bool = False
     """The time was up before all was done."""
+    cells: tuple[Cell, ...] = ()
+    """The study's cells, with the digests of the data that were read."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Why cells were given up, by label."""
 
     @property
     def exit_code(self) -> int:
@@ -94,7 +98,7 @@ def run_study(
     with opening(place.root, place.database_url):
         tracker = _tracker(tracking, place)
         ending.tell(tracker.hurry)
-        tracker.open_study(config.name, dump_study(config))
+        tracker.open_study(config.name, dump_definition(cells))
         shared = _open_shared(config, place, ending)
         tracker.guard(shared.claims.launcher.check_silence)
     tries = Tries(
@@ -123,7 +127,8 @@ def run_study(
 def _outcome(cells: Sequence[Cell], complete: Sequence[bool], session: Session) -> StudyOutcome:
     unfinished = tuple(c.label for c, done in zip(cells, complete, strict=True) if not done)
     late = bool(unfinished) and session.time_is_up()
-    return StudyOutcome(session.failures.lines, unfinished, out_of_time=late)
+    lines, faults = session.failures.lines, dict(session.failures.faults)
+    return StudyOutcome(lines, unfinished, late, tuple(cells), faults)
 
 
 @contextlib.contextmanager

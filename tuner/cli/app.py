@@ -13,7 +13,6 @@ import typer
 from tuner.cli.interrupts import listen_to_termination
 from tuner.cli.options import (
     DEFAULT_STORE,
-    STUDY_HELP,
     DataDir,
     FilesDir,
     StoreAddress,
@@ -106,7 +105,14 @@ def run_study_command(
 
 @app.command(epilog="Example: tuner report quickstart --baseline full --output comparison")
 def report(
-    studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help=STUDY_HELP)],
+    studies: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STUDY...",
+            help="A YAML file's path: as it is now. A name that the store holds: as it was last "
+            "run there. Else a shipped study.",
+        ),
+    ],
     store: StoreAddress = DEFAULT_STORE,
     files: FilesDir = None,
     tracking: Tracking = None,
@@ -126,18 +132,25 @@ def report(
     metric: Annotated[
         str | None, typer.Option(help="Test metric to compare by; default: the study's.")
     ] = None,
+    definition: Annotated[
+        str | None,
+        typer.Option(help="Show the study as it was run earlier; a report names such an id."),
+    ] = None,
+    data_dir: DataDir = None,
 ) -> None:
-    """Compare the confirm runs of studies over their seeds."""
-    from tuner.cli.report import chosen_formats, write_report
+    """Compare the confirm runs of studies, as their files or their last run define them."""
+    from tuner.cli.report import chosen_formats, find_studies, write_report
     from tuner.compare import build_report, keep_report
     from tuner.store import folder_of
 
     formats = chosen_formats(format, output)
     options = {"metric": metric, "baseline": baseline, "reference": reference}
     place = tracking or folder_of(store, files)
-    made = build_report(studies, store=place, **options)
+    found = find_studies(studies, place, definition=definition, data_dir=data_dir)
+    made = build_report(found, store=place, **options)
     write_report(made, formats, output)
-    keep_report(made, store=place)
+    if definition is None:
+        keep_report(made, store=place)
 
 
 @app.command("list", epilog="Example: tuner list methods")

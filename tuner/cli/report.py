@@ -9,7 +9,10 @@ from typing import get_args
 import typer
 
 from trainers.errors import ConfigError, known
-from tuner.report import FORMATS, Format, Report
+from tuner.compare import Place, find_study
+from tuner.report import FORMATS, Asked, Format, Report
+from tuner.store import DATA_DIR
+from tuner.trackers import open_reader
 
 _RAW: set[Format] = {"csv", "json"}
 """Forms for machines, which no picture goes with."""
@@ -33,6 +36,22 @@ def chosen_formats(text: str | None, output: Path | None) -> tuple[Format, ...]:
     if output is None and len(formats) > 1:
         raise ConfigError(f"--format {text}: several formats need a folder; add --output DIR")
     return formats
+
+
+def find_studies(
+    studies: Sequence[str], store: str | Path, *, definition: str | None, data_dir: Path | None
+) -> list[Asked]:
+    """Find the studies that the command names.
+
+    Raises:
+        ConfigError: The store does not hold one, or a definition is named of several.
+    """
+    if definition is not None and len(studies) > 1:
+        raise ConfigError(
+            f"--definition: goes with one study, got {len(studies)}: {', '.join(studies)}"
+        )
+    place = Place(open_reader(store), store, data_dir or DATA_DIR)
+    return [find_study(study, place, definition=definition) for study in studies]
 
 
 def write_report(report: Report, formats: Sequence[Format], output: Path | None) -> None:

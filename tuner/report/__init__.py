@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal
 from tuner.report.across import CAPTION
 from tuner.report.build import Question, compare
 from tuner.report.comparison import Comparison, Note
-from tuner.report.evidence import Evidence, gather
+from tuner.report.evidence import Asked, Evidence, OtherDefinition, gather
 from tuner.report.export import CSV_TABLES, render_csv, render_json
 from tuner.report.latex import render_latex
 from tuner.report.layout import NOTHING, UNFAIR, arm_titles, block_views
 from tuner.report.markdown import render_markdown
+from tuner.report.planned import plan_cell, planned_cells
 from tuner.report.tables.references import Published, read_references
 
 if TYPE_CHECKING:
@@ -25,15 +26,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "Asked",
     "Comparison",
     "Evidence",
     "Format",
     "Note",
+    "OtherDefinition",
     "Published",
     "Question",
     "Report",
     "build_report",
     "gather",
+    "plan_cell",
+    "planned_cells",
     "read_references",
 ]
 

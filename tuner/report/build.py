@@ -12,7 +12,7 @@ from tuner.report.comparison import Comparison, Note
 from tuner.report.evidence import Evidence
 from tuner.report.guards import refuse_early_test, unfair
 from tuner.report.notes import block_notes
-from tuner.report.planned import unfinished_notes
+from tuner.report.presence import left_out_note, presence_notes
 from tuner.report.tables.budget import budget_frame
 from tuner.report.tables.cells import cells_frame
 from tuner.report.tables.curves import curves_frame
@@ -44,18 +44,21 @@ def compare(evidence: Evidence, question: Question) -> Comparison:
         ConfigError: No cell has the metric or the baseline.
     """
     refuse_early_test(evidence.records)
-    blocks, metric, baseline = evidence.blocks(), evidence.metric, question.baseline
+    selection, metric, baseline = evidence.select(), evidence.metric, question.baseline
+    blocks = selection.blocks
     _check(blocks, metric, baseline)
     cells = cells_frame(blocks, evidence)
     pairs = pairs_frame(blocks, metric=metric, baseline=baseline)
     ranks = ranks_frame(blocks, metric=metric, level=LEVEL)
     budget = budget_frame(blocks, metric=metric)
-    notes = [
+    notes = [Note(text) for text in evidence.said]
+    notes += [
         Note(text, block.task, block.model)
         for block in blocks
         for text in block_notes(block, cells, pairs, metric=metric)
     ]
-    notes += unfinished_notes(evidence.planned, blocks, evidence.records)
+    notes += presence_notes(blocks)
+    notes += left_out_note(selection.left_out, evidence.others)
     notes += budget_notes(budget, metric=metric)
     notes += [Note(text) for text in rank_notes(ranks, metric=metric)]
     references = references_frame(cells, question.published)

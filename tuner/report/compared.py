@@ -1,34 +1,35 @@
-"""Choose the runs that are compared: each cell's latest confirm runs, and its search."""
+"""Choose the runs that are compared: those of the study as it is defined, and its search."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
-from tuner.trackers import Group, RunRecord
+from tuner.report.planned import Name, PlannedCell, SeedKey, latest_cells, seed_text, seeds_of
+from tuner.report.searched import Search, Trial, read_search
+from tuner.trackers import RunRecord
 
-SeedKey = tuple[int, int, int]
-"""Init, order and data seed."""
+__all__ = [
+    "Block",
+    "ComparedCell",
+    "LeftOut",
+    "SeedKey",
+    "Selection",
+    "Trial",
+    "compared_blocks",
+    "seed_text",
+    "seeds_of",
+    "select",
+]
 
-
-@dataclass(frozen=True)
-class Trial:
-    """A configuration that the search tried, with its runs in the order of seeds."""
-
-    number: int
-    runs: tuple[RunRecord, ...]
-
-    @property
-    def state(self) -> str:
-        """Finished where every run is; else how the first that did not finish ended."""
-        return next((run.state for run in self.runs if run.state != "finished"), "finished")
-
-    @property
-    def counts(self) -> bool:
-        """Whether it came to an end, and so was a part of the budget."""
-        return self.state in ("finished", "pruned", "failed")
+Why = Literal["definition", "choice", "seeds", "cell", "trials"]
+"""Why a run is not shown: it is of another definition of its cell, of a configuration that is not
+the best, of a seed or of a task, model or arm that the study has no more, of a trial beyond the
+budget."""
+_ENDED = ("finished", "pruned", "diverged", "failed")
 
 
 @dataclass(frozen=True)
@@ -40,18 +41,18 @@ class ComparedCell:
     model: str
     arm: str
     """The arm's label: its name, and the study's where two studies share it."""
-    group: Group
-    """The configuration that was confirmed."""
-    parent_id: str
-    """The tracker's run of that configuration."""
+    planned: PlannedCell
+    """What the study wants of the cell."""
     finished: tuple[RunRecord, ...]
-    """One a digest, in the order of their seeds."""
+    """One a seed, in the order of the seeds."""
     failed: tuple[RunRecord, ...]
-    """Failed runs whose digest was never finished, one a digest."""
+    """Runs that failed or diverged, of seeds that never finished, one a seed."""
     left_out: int
-    """Confirm runs of older definitions of this cell, or of a trial that is no longer its best."""
-    trials: tuple[Trial, ...]
-    """Of this definition of the cell, by number."""
+    """Confirm runs of the cell that are not of its present definition."""
+    search: Search
+    """Of this definition of the cell."""
+    reason: str = ""
+    """Why confirm runs are missing, where that is known."""
 
     @property
     def runs(self) -> tuple[RunRecord, ...]:
@@ -59,9 +60,29 @@ class ComparedCell:
         return (*self.finished, *self.failed)
 
     @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Of the budget, by number."""
+        return self.search.trials
+
+    @property
+    def searched_fields(self) -> frozenset[str]:
+        """Names of the params that the search varies."""
+        if self.planned.latest is None:
+            return self.planned.space
+        tried = [run.params for trial in self.trials for run in trial.runs]
+        names = {name for params in tried for name in params}
+        return frozenset(n for n in names if len({params.get(n) for params in tried}) > 1)
+
+    @property
+    def parent_id(self) -> str:
+        """The tracker's run of the configuration; empty where nothing has been run."""
+        return self.runs[-1].parent_id if self.runs else ""
+
+    @property
     def method(self) -> str:
         """The method's kind."""
-        return next((run.params["method.kind"] for run in self.runs if run.params), "")
+        found = (run.params["method.kind"] for run in self.runs if run.params)
+        return next(found, self.planned.method)
 
     def by_seeds(self) -> dict[SeedKey, RunRecord]:
         """Return the finished runs by their seeds."""
@@ -81,74 +102,113 @@ class Block:
     cells: tuple[ComparedCell, ...]
     """By arm."""
 
+    @property
+    def begun(self) -> tuple[ComparedCell, ...]:
+        """The cells that have runs; the others stand in the table as not run."""
+        return tuple(cell for cell in self.cells if cell.runs)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run that the store holds and no table shows."""
+
+    run: RunRecord
+    why: Why
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a report shows of its records, and what it does not."""
+
+    blocks: list[Block]
+    left_out: list[LeftOut] = field(default_factory=list)
+
 
 def compared_blocks(records: Sequence[RunRecord]) -> list[Block]:
-    """Return what is to be compared, sorted by task, model and arm."""
-    cells: defaultdict[tuple[str, str, str, str], list[RunRecord]] = defaultdict(list)
+    """Return what is compared where no definition is known: each cell's latest confirm runs."""
+    return select(records, latest_cells(records)).blocks
+
+
+def select(records: Sequence[RunRecord], planned: Sequence[PlannedCell]) -> Selection:
+    """Choose of all records those that planned cells define; sorted by task, model and arm."""
+    of_cell: defaultdict[Name, list[RunRecord]] = defaultdict(list)
     # Sorted first, so that whatever is computed from them does not depend on the given order.
     for record in map(_finite, sorted(records, key=_order)):
         group = record.group
-        cells[group.task, group.model, group.arm, group.study].append(record)
-    confirmed = {
-        key: found
-        for key, found in cells.items()
-        if any(record.group.phase == "confirm" for record in found)
-    }
-    shared = Counter(key[:3] for key in confirmed)
+        of_cell[group.study, group.task, group.model, group.arm].append(record)
+    shared = Counter(cell.name[1:] for cell in planned)
     blocks: defaultdict[tuple[str, str], list[ComparedCell]] = defaultdict(list)
-    for key, found in sorted(confirmed.items()):
-        task, model, arm, study = key
-        label = f"{arm} [{study}]" if shared[key[:3]] > 1 else arm
-        blocks[task, model].append(_compared(found, label))
-    return [
-        Block(task, model, tuple(sorted(found, key=lambda cell: cell.arm)))
-        for (task, model), found in sorted(blocks.items())
+    left_out: list[LeftOut] = []
+    for cell in planned:
+        found = of_cell.pop(cell.name, [])
+        search = read_search(cell, [run for run in found if run.group.cell == cell.fingerprint])
+        others = list(_left_out(cell, search, found))
+        label = f"{cell.arm} [{cell.study}]" if shared[cell.name[1:]] > 1 else cell.arm
+        blocks[cell.task, cell.model].append(_compared(cell, search, found, others, label))
+        left_out += others
+    # Where a definition is not known, a cell without a confirm run is none of its own.
+    known = {cell.study for cell in planned if cell.latest is None}
+    for name, found in sorted(of_cell.items()):
+        if name[0] in known:
+            left_out += [LeftOut(run, "cell") for run in found if run.state in _ENDED]
+    made = [
+        Block(task, model, tuple(sorted(cells, key=lambda cell: cell.arm)))
+        for (task, model), cells in sorted(blocks.items())
     ]
+    return Selection(made, left_out)
 
 
-def seeds_of(run: RunRecord) -> SeedKey:
-    """Return a run's three seeds."""
-    return run.seeds.init, run.seeds.order, run.seeds.data
-
-
-def seed_text(seeds: SeedKey) -> str:
-    """Return init/order/data."""
-    return "/".join(map(str, seeds))
-
-
-def _compared(records: Sequence[RunRecord], label: str) -> ComparedCell:
-    confirm = [record for record in records if record.group.phase == "confirm"]
-    last = max(confirm, key=lambda record: (record.start, record.run_id))
-    current = [record for record in confirm if record.group == last.group]
-    # A digest may be there twice, after a resumed study: the later one stands.
-    finished = {record.digest: record for record in current if record.state == "finished"}
-    failed = {
-        record.digest: record
-        for record in current
-        if record.state == "failed" and record.digest not in finished
-    }
+def _compared(
+    cell: PlannedCell,
+    search: Search,
+    records: Sequence[RunRecord],
+    others: Sequence[LeftOut],
+    label: str,
+) -> ComparedCell:
+    finished: dict[SeedKey, RunRecord] = {}
+    failed: dict[SeedKey, RunRecord] = {}
+    for run in records:
+        confirms = run.group.phase == "confirm" and run.state in _ENDED
+        if confirms and _why_not(cell, search, run) is None:
+            # A seed may be there twice, after a resumed study: the later one stands.
+            (finished if run.state == "finished" else failed)[seeds_of(run)] = run
     return ComparedCell(
-        last.group.study,
-        last.group.task,
-        last.group.model,
+        cell.study,
+        cell.task,
+        cell.model,
         label,
-        group=last.group,
-        parent_id=last.parent_id,
+        planned=cell,
         finished=tuple(finished.values()),
-        failed=tuple(failed.values()),
-        left_out=len(confirm) - len(current),
-        trials=_trials(records, last.group),
+        failed=tuple(run for seeds, run in failed.items() if seeds not in finished),
+        left_out=sum(other.run.group.phase == "confirm" for other in others),
+        search=search,
+        reason="" if finished or failed else cell.fault or search.said(cell),
     )
 
 
-def _trials(records: Sequence[RunRecord], confirmed: Group) -> tuple[Trial, ...]:
-    found: defaultdict[int, dict[SeedKey, RunRecord]] = defaultdict(dict)
-    for record in records:
-        group = record.group
-        if group.phase == "search" and group.cell == confirmed.cell and group.trial is not None:
-            # Runs of a trial that was taken up again stand twice: the later one counts.
-            found[group.trial][seeds_of(record)] = record
-    return tuple(Trial(number, tuple(runs.values())) for number, runs in sorted(found.items()))
+def _left_out(
+    cell: PlannedCell, search: Search, records: Sequence[RunRecord]
+) -> Iterator[LeftOut]:
+    for run in records:
+        why = _why_not(cell, search, run)
+        if why is not None and run.state in _ENDED:
+            yield LeftOut(run, why)
+
+
+def _why_not(cell: PlannedCell, search: Search, run: RunRecord) -> Why | None:
+    """Say why a run of a cell is not the definition's; None where it is."""
+    group = run.group
+    if group.cell != cell.fingerprint:
+        return "definition"
+    if group.phase == "search":
+        return "trials" if group.trial in search.beyond else None
+    if cell.save is not None and run.params.get("save", cell.save) != cell.save:
+        return "definition"  # its model was kept otherwise: the study runs it again
+    if seeds_of(run) not in cell.seeds:
+        return "seeds"
+    if not search.spent or group.trial != search.chosen:
+        return "choice"
+    return None
 
 
 def _finite(record: RunRecord) -> RunRecord:
@@ -161,3 +221,13 @@ def _finite(record: RunRecord) -> RunRecord:
 
 def _order(record: RunRecord) -> tuple[int, int, int, float, str]:
     return (*seeds_of(record), record.start, record.run_id)
+
+
+def left_out_counts(left_out: Sequence[LeftOut]) -> Mapping[tuple[Why, str], int]:
+    """Count runs left out by reason and phase: confirm runs one by one, trials whole."""
+    found: defaultdict[tuple[Why, str], set[object]] = defaultdict(set)
+    for one in left_out:
+        group = one.run.group
+        what = group if group.phase == "search" else one.run.run_id
+        found[one.why, group.phase].add(what)
+    return {key: len(things) for key, things in found.items()}

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuner.report.compared import Block, compared_blocks
-from tuner.report.planned import Planned, planned_of
+from tuner.report.compared import Selection, select
+from tuner.report.planned import PlannedCell, latest_cells
 from tuner.trackers import Curve, Reader, RunRecord
 
 if TYPE_CHECKING:
@@ -31,6 +31,33 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class OtherDefinition:
+    """A definition that a study was run with, beside the one that is asked about."""
+
+    id: str
+    when: str
+    """When it was last run, for people."""
+    fingerprints: frozenset[str]
+    """Of its cells."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A study that is asked about."""
+
+    study: str
+    """Its name."""
+    cells: tuple[PlannedCell, ...] | None = None
+    """As it is defined; None where that is not known: each cell's latest confirm runs count."""
+    metric: str = ""
+    """Its metric, where its definition is known."""
+    said: tuple[str, ...] = ()
+    """How its definition is known, in sentences."""
+    others: tuple[OtherDefinition, ...] = ()
+    """The last one first."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What is known of the studies that are compared."""
 
@@ -43,46 +70,59 @@ class Evidence:
     """Of the confirm runs that are compared."""
     confusions: Mapping[str, Confusion] = field(default_factory=dict)
     """By run id; runs without stored predictions are missing."""
-    planned: Mapping[str, Planned] = field(default_factory=dict)
-    """By study."""
+    planned: tuple[PlannedCell, ...] | None = None
+    """The cells of the studies; None where their definitions are not known."""
+    said: tuple[str, ...] = ()
+    """Sentences on how the definitions are known."""
+    others: Mapping[str, Sequence[OtherDefinition]] = field(default_factory=dict)
+    """Other definitions that the store keeps, by study, the last one first."""
 
-    def blocks(self) -> list[Block]:
+    def select(self) -> Selection:
         """Choose what is compared."""
-        return compared_blocks(self.records)
+        planned = latest_cells(self.records) if self.planned is None else self.planned
+        return select(self.records, planned)
 
 
-def gather(reader: Reader, studies: Sequence[str], *, metric: str | None = None) -> Evidence:
+def gather(reader: Reader, studies: Sequence[Asked], *, metric: str | None = None) -> Evidence:
     """Read what a comparison of these studies needs.
 
     Args:
         reader: The store.
-        studies: Names of studies that it holds.
-        metric: Metric to compare by; by default that of the latest confirm run.
+        studies: Studies that it holds, as they are defined.
+        metric: Metric to compare by; by default that of the study whose run is the latest.
     """
-    records = tuple(record for study in studies for record in reader.runs(study))
-    metric = _own_metric(records) if metric is None else metric
-    compared = [
-        run.run_id
-        for block in compared_blocks(records)
-        for cell in block.cells
-        for run in cell.finished
-    ]
+    records = tuple(record for asked in studies for record in reader.runs(asked.study))
+    planned = tuple(cell for asked in studies for cell in _cells(asked, records))
+    blocks = select(records, planned).blocks
+    runs = [run for block in blocks for cell in block.cells for run in cell.finished]
+    metric = _own_metric(studies, runs) if metric is None else metric
+    compared = [run.run_id for run in runs]
     names = (*_CURVES, f"validation/{metric}")
     found = {run_id: _confusion(reader.artifact(run_id, _FILE)) for run_id in compared}
     return Evidence(
-        studies=tuple(studies),
+        studies=tuple(asked.study for asked in studies),
         records=records,
         metric=metric,
         curves=tuple(reader.curves(compared, tuple(dict.fromkeys(names)))),
         confusions={run_id: table for run_id, table in found.items() if table is not None},
-        planned={study: planned_of(reader.study_yaml(study)) for study in studies},
+        planned=planned,
+        said=tuple(sentence for asked in studies for sentence in asked.said),
+        others={asked.study: asked.others for asked in studies},
     )
 
 
-def _own_metric(records: Sequence[RunRecord]) -> str:
-    confirm = [record for record in records if record.group.phase == "confirm"]
-    last = max(confirm or records, key=lambda run: (run.start, run.run_id), default=None)
-    return last.params.get("metric", "macro_f1") if last else "macro_f1"
+def _cells(asked: Asked, records: Sequence[RunRecord]) -> tuple[PlannedCell, ...]:
+    if asked.cells is not None:
+        return asked.cells
+    return latest_cells([record for record in records if record.group.study == asked.study])
+
+
+def _own_metric(studies: Sequence[Asked], runs: Sequence[RunRecord]) -> str:
+    last = max(runs, key=lambda run: (run.start, run.run_id), default=None)
+    known = {asked.study: asked.metric for asked in studies}
+    if last is None:
+        return studies[0].metric or "macro_f1"
+    return known[last.group.study] or last.params.get("metric", "macro_f1")
 
 
 def _confusion(path: Path | None) -> Confusion | None:

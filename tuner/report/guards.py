@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from trainers.errors import TunerError
 from tuner.report.compared import Block
 from tuner.trackers import RunRecord
 
 _SHOWN = 5
+_PACKAGES = ("accelerate", "datasets", "deepspeed", "numpy", "scikit-learn", "cuda")
+"""Their versions are named where they differ, those of torch and its kin as one."""
 
 
 class TestReadEarly(TunerError):
@@ -43,14 +45,57 @@ def refuse_early_test(records: Sequence[RunRecord]) -> None:
 
 def unfair(block: Block) -> list[str]:
     """Return a sentence for each difference between a block's arms that none should have."""
-    return [*_unequal_trials(block), *_different_facts(block)]
+    return [
+        *_unequal_trials(block),
+        *_different_settings(block),
+        *_different_deepspeed(block),
+        *_different_facts(block),
+    ]
 
 
 def _unequal_trials(block: Block) -> Iterator[str]:
-    counts = {c.arm: sum(trial.counts for trial in c.trials) for c in block.cells}
+    counts = {cell.arm: cell.search.counted for cell in block.begun}
     if len(set(counts.values())) > 1:
         shown = ", ".join(f"{arm} {count or 'none'}" for arm, count in counts.items())
         yield f"unequal search budgets, in trials: {shown}"
+
+
+def _different_settings(block: Block) -> Iterator[str]:
+    """Name each setting that is fixed, and not at the same value in all arms."""
+    values: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for cell in block.begun:
+        searched = cell.searched_fields
+        for run in cell.finished:
+            for name, value in run.params.items():
+                if (name.startswith("train.") or name == "ranks") and name not in searched:
+                    values[name][value].add(cell.arm)
+    for name, arms in sorted(values.items()):
+        if len(arms) > 1:
+            yield f"different {name}: {_by_arm(arms)}"
+
+
+def _different_deepspeed(block: Block) -> Iterator[str]:
+    """Name the first settings in which the arms' DeepSpeed configs differ."""
+    configs = {
+        (cell.arm, run.run_id): {k: v for k, v in run.params.items() if k.startswith("deepspeed.")}
+        for cell in block.begun
+        for run in cell.finished
+    }
+    names = {name for config in configs.values() for name in config}
+    differ = [name for name in sorted(names) if len({c.get(name) for c in configs.values()}) > 1]
+    arms: defaultdict[str, set[str]] = defaultdict(set)
+    for (arm, _), config in configs.items():
+        shown = [
+            f"{name.removeprefix('deepspeed.')} {config.get(name, 'unset')}"
+            for name in differ[:_SHOWN]
+        ]
+        arms[", ".join(shown) if config else "none"].add(arm)
+    if differ:
+        yield f"different DeepSpeed configs: {_by_arm(arms)}"
+
+
+def _by_arm(values: Mapping[str, Collection[str]]) -> str:
+    return "; ".join(f"{v} ({', '.join(sorted(values[v]))})" for v in sorted(values))
 
 
 def _different_facts(block: Block) -> Iterator[str]:
@@ -62,10 +107,7 @@ def _different_facts(block: Block) -> Iterator[str]:
         if "" in arms:
             arms["unknown"] = arms.pop("")
         if len(arms) > 1:
-            shown = "; ".join(
-                f"{value} ({', '.join(sorted(arms[value]))})" for value in sorted(arms)
-            )
-            yield f"different {what}: {shown}"
+            yield f"different {what}: {_by_arm(arms)}"
     yield from _different_data(block)
 
 
@@ -82,8 +124,7 @@ def _different_data(block: Block) -> Iterator[str]:
                     digests[run.seeds.data][digest[:8]].add(cell.arm)
         for found in digests.values():
             if len(found) > 1:
-                shown = "; ".join(f"{d} ({', '.join(sorted(found[d]))})" for d in sorted(found))
-                yield f"different rows in {split}: {shown}"
+                yield f"different rows in {split}: {_by_arm(found)}"
                 break
 
 
@@ -95,6 +136,10 @@ def _code(run: RunRecord) -> str:
 def _packages(run: RunRecord) -> str:
     names = ("torch", "transformers", "peft")
     return ", ".join(f"{name} {run.facts[name]}" for name in names if name in run.facts)
+
+
+def _fact(name: str) -> Callable[[RunRecord], str]:
+    return lambda run: run.facts.get(name, "")
 
 
 def _hardware(run: RunRecord) -> str:
@@ -119,6 +164,8 @@ _FACTS: dict[str, Callable[[RunRecord], str]] = {
     "metric of choice": _chosen_by,
     "code": _code,
     "packages": _packages,
+    "Python": _fact("python"),
+    **{f"version of {name}": _fact(name) for name in _PACKAGES},
     "precision": _precision,
     "hardware": _hardware,
     "malloc, which frees at once under a memory_cap": _allocation,

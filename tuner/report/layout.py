@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[Any, Any]
 NOTHING = "No confirm run has finished or failed yet."
+NOT_RUN = "not run"
 UNFAIR = "Not a fair comparison"
 
 
@@ -84,7 +85,11 @@ def block_views(comparison: Comparison) -> Iterator[BlockView]:
             pair_titles=_pair_titles(comparison.metric),
             pair_rows=tuple(_pair_texts(row) for row in pairs),
             notes=tuple(notes),
-            runs={arm: rows[comparison.metric]["parent_run_id"] for arm, rows in arms.items()},
+            runs={
+                arm: run_id
+                for arm, rows in arms.items()
+                if (run_id := rows[comparison.metric]["parent_run_id"])
+            },
         )
 
 
@@ -150,8 +155,8 @@ def _arm_texts(rows: Mapping[str, Row], scores: tuple[str, ...]) -> tuple[str, .
     first = rows[scores[0]]
     return (
         str(first["arm"]),
-        str(first["n"]),
-        score_text(first),
+        runs_text(first),
+        score_text(first) if has_run(first) else NOT_RUN,
         interval_text(first["ci_low"], first["ci_high"], scores[0]),
         *(score_text(rows[score]) if score in rows else NONE for score in scores[1:]),
         count_text(first["trials"]),
@@ -180,6 +185,17 @@ def _pair_texts(row: Row) -> tuple[str, ...]:
         further_text(row),
         verdict,
     )
+
+
+def has_run(row: Row) -> bool:
+    """Say of a row of `cells` whether some confirm run of the cell has ended."""
+    return bool(row["n"] or row["failed_runs"])
+
+
+def runs_text(row: Row) -> str:
+    """Return how many confirm runs a row of `cells` is over, of how many if some lack."""
+    done, planned = int(row["n"]), int(row["planned_runs"])
+    return str(done) if done + int(row["failed_runs"]) >= planned else f"{done} of {planned}"
 
 
 def _shares(low: Any, high: Any) -> str:

@@ -50,7 +50,7 @@ def _block(view: BlockView) -> Iterator[str]:
     if view.notes:
         yield from (*(f"- {_escape(note)}" for note in view.notes), "")
     runs = ", ".join(f"{_escape(arm)} `{run_id}`" for arm, run_id in view.runs.items())
-    yield from (f"MLflow runs: {runs}.", "")
+    yield from (f"MLflow runs: {runs}.", "") if runs else ()
 
 
 def _tradeoff(comparison: Comparison) -> Iterator[str]:

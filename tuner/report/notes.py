@@ -29,7 +29,8 @@ def block_notes(
     yield from _least_p(own_pairs)
     yield from _unpaired(block, metric)
     yield from _failed_trials(block)
-    yield from _runs(own_cells)
+    yield from _runs(block)
+    yield from _collapsed(own_cells)
     yield from _noise(own_cells, metric)
     yield from _seen_rows(block)
 
@@ -133,25 +134,28 @@ def _unpaired(block: Block, metric: str) -> Iterator[str]:
 def _failed_trials(block: Block) -> Iterator[str]:
     """Say which arms had less of a choice; nothing else does once the study has gone on."""
     for cell in block.cells:
-        counted_trials = [trial for trial in cell.trials if trial.counts]
-        failed = sum(trial.state == "failed" for trial in counted_trials)
-        if failed:
-            trials = counted(len(counted_trials), "search trial")
-            yield f"{cell.arm}: {failed} of {trials} failed; the choice was among the others."
+        trials = counted(cell.search.counted, "search trial")
+        states = [trial.state for trial in cell.trials]
+        for state in ("failed", "diverged"):
+            if number := states.count(state):
+                yield f"{cell.arm}: {number} of {trials} {state}; the choice was among the others."
 
 
-def _runs(cells: Rows) -> Iterator[str]:
+def _runs(block: Block) -> Iterator[str]:
+    for cell in block.cells:
+        states = [run.state for run in cell.failed]
+        for state in ("failed", "diverged"):
+            if number := states.count(state):
+                yield f"{cell.arm}: {counted(number, 'run')} {state}."
+
+
+def _collapsed(cells: Rows) -> Iterator[str]:
     for row in cells:
-        if row["failed_runs"]:
-            yield f"{row['arm']}: {counted(row['failed_runs'], 'run')} failed."
         if row["collapsed_runs"]:
             yield (
                 f"{row['arm']}: {row['collapsed_runs']} of {counted(row['n'], 'run')} collapsed: "
                 "no more accurate than always naming the most frequent class."
             )
-        if row["left_out_runs"]:
-            older = counted(row["left_out_runs"], "older run")
-            yield f"{row['arm']}: {older} of another definition of the arm left out."
 
 
 def _noise(cells: Rows, metric: str) -> Iterator[str]:

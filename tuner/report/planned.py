@@ -1,87 +1,106 @@
-"""Say which cells and seeds of the studies are still to come."""
+"""Say which runs a study's cells are to have, as the study is defined."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import yaml
-
-from tuner.report.compared import Block, ComparedCell
-from tuner.report.comparison import Note
-from tuner.report.wording import counted
+from tuner.budget import Objective
+from tuner.definition import Definition
+from tuner.plan import Cell
 from tuner.trackers import RunRecord
 
-_Name = tuple[str, str, str, str]
+SeedKey = tuple[int, int, int]
+"""Init, order and data seed."""
+Name = tuple[str, str, str, str]
 """Study, task, model, arm."""
 
 
 @dataclass(frozen=True)
-class Planned:
-    """The cells of a study, and the confirm seeds of each."""
+class PlannedCell:
+    """A cell as its study defines it: what tells its own runs from all others."""
 
-    tasks: tuple[str, ...]
-    models: tuple[str, ...]
-    arms: tuple[str, ...]
-    seeds: int
+    study: str
+    task: str
+    model: str
+    arm: str
+    fingerprint: str
+    """Of its settings, its space and its data."""
+    method: str = ""
+    """The method's kind."""
+    seeds: tuple[SeedKey, ...] = ()
+    """Of the confirm runs."""
+    save: str | None = None
+    """The param `save` of the confirm runs; None: any."""
+    trials: int = 0
+    """Budget of the search; 0: the arm has no space."""
+    search_seeds: int = 1
+    """Runs of a trial."""
+    objectives: tuple[Objective, ...] = ()
+    """What the search aims at."""
+    space: frozenset[str] = frozenset()
+    """Names of the params that the search varies."""
+    fault: str = ""
+    """Why the cell was given up, where that is known."""
+    latest: RunRecord | None = None
+    """Where the definition is not known: the last confirm run, whose configuration counts."""
+
+    @property
+    def name(self) -> Name:
+        """Study, task, model, arm."""
+        return self.study, self.task, self.model, self.arm
 
 
-def planned_of(resolved_yaml: str) -> Planned:
-    """Read what a study plans from its resolved YAML."""
-    tree: Mapping[str, Any] = yaml.safe_load(resolved_yaml) or {}
-    return Planned(
-        tasks=tuple(map(_name, tree.get("tasks", ()))),
-        models=tuple(map(_name, tree.get("models", ()))),
-        arms=tuple(tree.get("arms", ())),
-        seeds=len(tree.get("confirm", {}).get("seeds", ())),
+def planned_cells(definition: Definition) -> tuple[PlannedCell, ...]:
+    """List the cells of a definition."""
+    return tuple(_planned(cell, definition.fingerprint(cell)) for cell in definition.cells())
+
+
+def plan_cell(cell: Cell) -> PlannedCell:
+    """Return a cell as it is planned."""
+    return _planned(cell, cell.fingerprint())
+
+
+def latest_cells(records: Sequence[RunRecord]) -> tuple[PlannedCell, ...]:
+    """Take every cell for what its last confirm run was: where no definition is known."""
+    found: defaultdict[Name, list[RunRecord]] = defaultdict(list)
+    for record in records:
+        if record.group.phase == "confirm":
+            group = record.group
+            found[group.study, group.task, group.model, group.arm].append(record)
+    cells = []
+    for name, runs in sorted(found.items()):
+        last = max(runs, key=lambda run: (run.start, run.run_id))
+        seeds = {seeds_of(run) for run in runs if run.group == last.group}
+        cells.append(PlannedCell(*name, last.group.cell, seeds=tuple(sorted(seeds)), latest=last))
+    return tuple(cells)
+
+
+def seeds_of(run: RunRecord) -> SeedKey:
+    """Return a run's three seeds."""
+    return run.seeds.init, run.seeds.order, run.seeds.data
+
+
+def seed_text(seeds: SeedKey) -> str:
+    """Return init/order/data."""
+    return "/".join(map(str, seeds))
+
+
+def _planned(cell: Cell, fingerprint: str) -> PlannedCell:
+    study = cell.study
+    arm = study.arms[cell.arm]
+    return PlannedCell(
+        study.name,
+        cell.task,
+        cell.model,
+        cell.arm,
+        fingerprint,
+        method=arm.method.kind,
+        seeds=tuple((s.init, s.order, s.data) for s in study.confirm.seeds),
+        save=str(cell.keeper),
+        trials=study.search.trials if cell.searched else 0,
+        search_seeds=len(study.search.seeds),
+        objectives=study.objectives(),
+        space=frozenset(arm.space),
     )
-
-
-def unfinished_notes(
-    planned: Mapping[str, Planned], blocks: Sequence[Block], records: Sequence[RunRecord]
-) -> Iterator[Note]:
-    """Yield a note for every planned cell that lacks confirm runs.
-
-    Args:
-        planned: By study.
-        blocks: What is compared.
-        records: All runs, for the trials of cells that are not confirmed yet.
-    """
-    trials = Counter(
-        (group.study, group.task, group.model, group.arm)
-        for group in {run.group for run in records if run.group.phase == "search"}
-    )
-    found = {_key(cell): cell for block in blocks for cell in block.cells}
-    shown = {(block.task, block.model) for block in blocks}
-    for study, plan in planned.items():
-        for task in plan.tasks:
-            for model in plan.models:
-                for arm in plan.arms:
-                    name = (study, task, model, arm)
-                    text = _missing(found.get(name), plan, arm, trials[name])
-                    if text and (task, model) in shown:
-                        yield Note(text, task, model)
-                    elif text:
-                        yield Note(f"{task} · {model}: {text}")
-
-
-def _missing(cell: ComparedCell | None, plan: Planned, arm: str, trials: int) -> str:
-    if cell is None:
-        return f"{arm}: {counted(trials, 'trial')} searched, not confirmed yet: not in the table."
-    ended = len(cell.runs)
-    if ended < plan.seeds:
-        return f"{cell.arm}: {ended} of {plan.seeds} confirm runs have ended so far."
-    return ""
-
-
-def _key(cell: ComparedCell) -> _Name:
-    group = cell.group
-    return group.study, group.task, group.model, group.arm
-
-
-def _name(item: object) -> str:
-    if isinstance(item, Mapping):
-        return str(item.get("name") or item.get("kind"))
-    return str(item)

@@ -17,6 +17,7 @@ from tuner.trackers.base import (
     RunState,
     Tracker,
 )
+from tuner.trackers.definitions import KeptDefinition
 from tuner.trackers.faults import TrackerAway, TrackerRefused
 from tuner.trackers.files import alone
 from tuner.trackers.memory import MemoryTracker
@@ -26,6 +27,7 @@ from tuner.trackers.names import entity_name
 __all__ = [
     "Curve",
     "Group",
+    "KeptDefinition",
     "MemoryTracker",
     "Phase",
     "Reader",

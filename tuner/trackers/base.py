@@ -13,6 +13,7 @@ from pydantic import Field
 
 from trainers.contract import RunEvent, RunResult, RunSpec, Seeds
 from trainers.plugins import Frozen
+from tuner.trackers.definitions import KeptDefinition
 
 RunState = Literal["running", "finished", "pruned", "diverged", "failed", "killed"]
 Phase = Literal["search", "confirm"]
@@ -126,6 +127,13 @@ class Reader(ABC):
         """
 
     @abstractmethod
+    def definitions(self, study: str) -> list[KeptDefinition]:
+        """Return the texts that the study was opened with, in the order of the last time.
+
+        A study that an earlier version opened has none; an unknown one has none either.
+        """
+
+    @abstractmethod
     def studies(self) -> list[str]:
         """List the studies in the store, by name."""
 
@@ -145,7 +153,7 @@ class Tracker(Reader):
 
     @abstractmethod
     def open_study(self, name: str, resolved_yaml: str) -> None:
-        """Make the study, or open it again and read what it holds.
+        """Make the study, or open it again and read what it holds; keep the text with the time.
 
         Raises:
             ConfigError: The store cannot hold a study of this name.

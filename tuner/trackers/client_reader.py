@@ -104,12 +104,12 @@ class ClientReader(StoredReader):
         history = self._client.get_metric_history(run_id, name)
         return [Point(metric.step, metric.timestamp, metric.value) for metric in history]
 
-    def _study_tag(self, study: str) -> str | None:
+    def _study_tags(self, study: str) -> Mapping[str, str]:
         experiment = self._client.get_experiment_by_name(study)
         if experiment is None or experiment.lifecycle_stage == "deleted":
-            return None
-        text: str | None = experiment.tags.get(STUDY)
-        return text
+            return {}
+        tags: Mapping[str, str] = experiment.tags
+        return tags
 
     def _find_artifact_uri(self, run_id: str) -> str | None:
         try:

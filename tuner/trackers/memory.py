@@ -12,6 +12,7 @@ from pathlib import Path
 from trainers.contract import RunSpec
 from tuner.trackers.base import Curve, Group, Phase, RunRecord, RunState
 from tuner.trackers.curves import Point, make_curves
+from tuner.trackers.definitions import KeptDefinition, definition_id
 from tuner.trackers.faults import UnknownStudy
 from tuner.trackers.ledger import Line, MetricValue
 from tuner.trackers.lifecycle import End, LifecycleTracker
@@ -39,6 +40,8 @@ class MemoryStore:
     """What outlives a tracker: a second one may be given the same store."""
 
     studies: dict[str, str] = field(default_factory=dict)
+    definitions: dict[str, dict[str, KeptDefinition]] = field(default_factory=dict)
+    """By study and id."""
     runs: dict[str, StoredRun] = field(default_factory=dict)
     reports: dict[str, str] = field(default_factory=dict)
     """The identifier of each study's report."""
@@ -94,6 +97,12 @@ class MemoryTracker(LifecycleTracker):
             raise UnknownStudy(study, self.studies())
         return text
 
+    def definitions(self, study: str) -> list[KeptDefinition]:
+        """Return what the study was opened with, the last at the end."""
+        with self._lock:
+            found = list(self.store.definitions.get(study, {}).values())
+        return sorted(found, key=lambda kept: kept.time)
+
     def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
         """Return the runs, groups' parents left out."""
         with self._lock:
@@ -111,6 +120,8 @@ class MemoryTracker(LifecycleTracker):
 
     def _make_study(self, name: str, resolved_yaml: str) -> None:
         self.store.studies[name] = resolved_yaml
+        made = KeptDefinition(definition_id(resolved_yaml), time.time(), resolved_yaml)
+        self.store.definitions.setdefault(name, {})[made.id] = made
 
     def _read_lines(self, study: str) -> Iterable[Line]:
         for run_id, run in list(self.store.runs.items()):

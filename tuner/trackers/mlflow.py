@@ -20,6 +20,7 @@ from tuner.trackers.base import Curve, Group, Phase, RunRecord
 from tuner.trackers.client_reader import ClientReader
 from tuner.trackers.creation import Creation
 from tuner.trackers.database import open_client
+from tuner.trackers.definitions import KeptDefinition, definition_tags
 from tuner.trackers.entities import make_inputs, make_params, make_tags
 from tuner.trackers.faults import UnknownStudy
 from tuner.trackers.files import link_files, local_folder
@@ -158,6 +159,11 @@ class MlflowTracker(LifecycleTracker):
         """Return the resolved YAML that the study was last opened with."""
         return self._reader.study_yaml(study)
 
+    def definitions(self, study: str) -> list[KeptDefinition]:
+        """Return the texts that the study was opened with."""
+        with self._explained():
+            return self._reader.definitions(study)
+
     def studies(self) -> list[str]:
         """List the experiments that are studies."""
         with self._explained():
@@ -178,6 +184,8 @@ class MlflowTracker(LifecycleTracker):
                 experiment_id = experiment.experiment_id
             text = cut(resolved_yaml, _LONGEST_STUDY)
             self._client.set_experiment_tag(experiment_id, STUDY, text)
+            for key, value in definition_tags(resolved_yaml, self._milliseconds()).items():
+                self._client.set_experiment_tag(experiment_id, key, value)
         self._studies[name] = _Study(experiment_id, resolved_yaml)
 
     def _read_lines(self, study: str) -> Iterable[Line]:

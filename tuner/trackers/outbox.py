@@ -13,6 +13,7 @@ from trainers.errors import ConfigError
 from tuner.trackers.base import Curve, Group, Phase, RunRecord, RunState, Tracker
 from tuner.trackers.call_file import is_left
 from tuner.trackers.calls import CloseGroup, CloseRun, Log, LogModel, OpenGroup, OpenRun
+from tuner.trackers.definitions import KeptDefinition
 from tuner.trackers.remote_scribe import RemoteScribe
 from tuner.trackers.sender import Sender
 
@@ -140,6 +141,10 @@ class Outbox(Tracker):
     def study_yaml(self, study: str) -> str:
         """Return the resolved YAML that the study was last opened with."""
         return self._scribe.study_yaml(study)
+
+    def definitions(self, study: str) -> list[KeptDefinition]:
+        """Return the texts that the study was opened with."""
+        return self._scribe.definitions(study)
 
     def studies(self) -> list[str]:
         """List the studies in the store."""

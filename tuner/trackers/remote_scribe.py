@@ -9,6 +9,7 @@ from typing import Any
 
 from tuner.trackers.base import Curve, Phase, RunRecord
 from tuner.trackers.calls import Call
+from tuner.trackers.definitions import KeptDefinition
 from tuner.trackers.tracking_process import tracking_process
 
 
@@ -80,6 +81,11 @@ class RemoteScribe:
         """Return the resolved YAML of a study."""
         text: str = self._ask("study_yaml", study)
         return text
+
+    def definitions(self, study: str) -> list[KeptDefinition]:
+        """Return the texts that the study was opened with."""
+        found: list[KeptDefinition] = self._ask("definitions", study)
+        return found
 
     def studies(self) -> list[str]:
         """List the studies in the store."""

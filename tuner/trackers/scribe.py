@@ -17,6 +17,7 @@ from typing import Any
 from trainers.errors import ConfigError, TunerError
 from tuner.trackers.base import Curve, Phase, RunRecord
 from tuner.trackers.calls import Call, make
+from tuner.trackers.definitions import KeptDefinition
 from tuner.trackers.faults import ServerAway, StoreRefused
 from tuner.trackers.tracking_process import Surroundings
 
@@ -63,6 +64,10 @@ class Scribe:
     def study_yaml(self, study: str) -> str:
         """Return the resolved YAML of a study."""
         return self._tracker.study_yaml(study)
+
+    def definitions(self, study: str) -> list[KeptDefinition]:
+        """Return the texts that the study was opened with."""
+        return self._tracker.definitions(study)
 
     def studies(self) -> list[str]:
         """List the studies in the store."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -141,16 +141,14 @@ class SqlReader(StoredReader):
             return super()._folder(artifact_uri)
         return own_folder(artifact_uri, self._file)
 
-    def _study_tag(self, study: str) -> str | None:
+    def _study_tags(self, study: str) -> Mapping[str, str]:
         tags = EXPERIMENT_TAGS.c
-        query = select(tags.value).where(
+        query = select(tags.key, tags.value).where(
             tags.experiment_id == EXPERIMENTS.c.experiment_id,
-            tags.key == STUDY,
             EXPERIMENTS.c.name == study,
             EXPERIMENTS.c.lifecycle_stage == ACTIVE,
         )
-        rows = self._rows(query)
-        return rows[0][0] if rows else None
+        return dict(map(tuple, self._rows(query)))
 
     def _find_artifact_uri(self, run_id: str) -> str | None:
         rows = self._rows(select(RUNS.c.artifact_uri).where(RUNS.c.run_uuid == run_id))

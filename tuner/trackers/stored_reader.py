@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tuner.trackers.base import Phase, Reader, RunRecord
+from tuner.trackers.definitions import KeptDefinition, kept_definitions
 from tuner.trackers.faults import UnknownStudy
 from tuner.trackers.files import local_folder, replace_files
 from tuner.trackers.names import is_cut
@@ -71,10 +72,13 @@ class StoredReader(Reader):
         return next((self._folder(run.artifact_uri) for run in runs), None)
 
     def study_yaml(self, study: str) -> str:
-        """Return the experiment's tag; where it had to be cut, the newest parent's file."""
-        text = self._study_tag(study)
-        if text is None:
+        """Return the text that was kept last; where none is, the newest parent's file."""
+        tags = self._study_tags(study)
+        if STUDY not in tags:
             raise UnknownStudy(study, self.studies())
+        kept, text = kept_definitions(tags), tags[STUDY]
+        if kept:
+            return kept[-1].text
         if is_cut(text):
             for run in reversed(list(self.stored_runs(study, with_params=False))):
                 path = self.artifact(run.run_id, "study.yaml")
@@ -86,8 +90,13 @@ class StoredReader(Reader):
         """Return the folder of a run's files; None where it is not on this machine."""
         return local_folder(artifact_uri)
 
+    def definitions(self, study: str) -> list[KeptDefinition]:
+        """Return the texts that the experiment's tags keep."""
+        return kept_definitions(self._study_tags(study))
+
     @abstractmethod
-    def _study_tag(self, study: str) -> str | None: ...
+    def _study_tags(self, study: str) -> Mapping[str, str]:
+        """Read all tags of a study's experiment; none of an unknown one."""
 
     @abstractmethod
     def _find_artifact_uri(self, run_id: str) -> str | None: ...

@@ -1,33 +1,105 @@
-"""Cells and seeds that are still to come are named, not left out in silence."""
+"""A cell's planned runs are those of its study; what is not run stands in the table."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.specs import toy_study
-from tests.tuner.report.records import make_runs, make_trial
-from tuner.load import dump_study
-from tuner.report import Evidence, build_report
-from tuner.report.planned import Planned, planned_of
+from tests.tuner.report.records import make_record, make_runs, make_trial
+from tuner.definition import Definition, dump_definition, read_definition
+from tuner.plan import plan
+from tuner.report import Evidence, build_report, planned_cells
+from tuner.report.planned import PlannedCell
+
+SEEDS = tuple((n, n, 2022) for n in range(5))
 
 
-def test_what_a_study_plans_is_read_from_its_own_yaml() -> None:
-    """As the tracker keeps it."""
-    study = toy_study(tasks=["toy", {"kind": "toy", "name": "other"}])
-    expected = Planned(("toy", "other"), ("tiny-bert",), ("full", "head"), seeds=2)
-    assert planned_of(dump_study(study)) == expected
+def cell(arm: str, *, task: str = "toy", **fields: Any) -> PlannedCell:
+    """Return a planned cell of the records' study, by default of five seeds, not searched."""
+    return PlannedCell("s", task, "tiny", arm, "c0ffee", **({"seeds": SEEDS} | fields))
 
 
-def test_unconfirmed_arms_and_missing_runs_are_said() -> None:
-    """One arm searched, one not begun, one with two of five seeds, one complete."""
+def test_what_a_study_plans_is_read_from_its_own_text() -> None:
+    """As the tracker keeps it: cells, seeds, budget, the digests of the data."""
+    data = {2022: {"train": "aa", "validation": "bb", "test": "cc"}}
+    study = toy_study()
+    cells = plan(study, {"toy": data})
+    read = read_definition(dump_definition(cells))
+    assert read is not None
+    assert read.data == {"toy": data}
+    full, head = planned_cells(read)
+    assert planned_cells(Definition(study, {"toy": data})) == (full, head)
+    assert (full.arm, full.trials, full.space) == ("full", 2, {"train.learning_rate"})
+    assert (head.trials, head.seeds) == (0, ((1, 1, 2022), (2, 2, 2022)))
+    assert full.fingerprint == cells[0].fingerprint()
+
+
+def test_a_text_of_another_version_is_no_definition() -> None:
+    """A setting that this version does not know makes the definition unknown, not a crash."""
+    text = dump_definition(plan(toy_study()))
+    assert read_definition(f"nonsense: 1\n{text}") is None
+
+
+def test_unconfirmed_arms_and_missing_runs_stand_in_the_table() -> None:
+    """One arm searched half-way, one not begun, one with two of five seeds, one complete."""
     records = [
         *make_runs({"full": [0.8] * 5, "lora": [0.7] * 2}),
         *(make_trial("head", number, 0.5) for number in range(3)),
     ]
-    arms = ("full", "lora", "head", "ia3")
-    planned = {"s": Planned(("toy", "far"), ("tiny",), arms, seeds=5)}
-    evidence = Evidence(("s",), tuple(records), "macro_f1", planned=planned)
-    notes = build_report(evidence).notes()
-    assert "lora: 2 of 5 confirm runs have ended so far." in notes
-    assert "head: 3 trials searched, not confirmed yet: not in the table." in notes
-    assert "ia3: 0 trials searched, not confirmed yet: not in the table." in notes
-    assert "far · tiny: full: 0 trials searched, not confirmed yet: not in the table." in notes
-    assert not any(note.startswith("full: ") for note in notes)
+    planned = (
+        cell("full"),
+        cell("lora"),
+        cell("head", trials=4, objectives=toy_study().objectives()),
+        cell("ia3"),
+        cell("full", task="far"),
+    )
+    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
+    rows = {(row[0], row[1]): row[2:4] for row in made.rows()[1:]}
+    assert rows["toy", "full"][0] == "5"
+    assert rows["toy", "lora"] == ["2 of 5", "35.00 ± 0.00"]
+    assert rows["toy", "head"] == ["0 of 5", "not run"]
+    assert rows["toy", "ia3"] == ["0 of 5", "not run"]
+    assert rows["far", "full"] == ["0 of 5", "not run"]
+    notes = made.notes()
+    assert "toy · tiny: lora: 2 of 5 confirm runs have ended so far." in notes
+    assert "toy · tiny: head: not run: 3 of 4 trials searched." in notes
+    assert "toy · tiny: ia3: not run." in notes
+    assert not any(note.startswith("toy · tiny: full: not") for note in notes)
+
+
+def test_arms_that_are_not_run_are_in_no_pair_and_make_nothing_unfair() -> None:
+    """Every form shows them, with nothing made up for their numbers."""
+    records = make_runs({"full": [0.8, 0.7], "lora": [0.7, 0.6]})
+    planned = tuple(cell(arm, seeds=SEEDS[:2]) for arm in ("full", "lora", "head"))
+    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
+    assert made.comparison.flags == ()
+    assert set(made.pairs["arm_a"]) | set(made.pairs["arm_b"]) == {"full", "lora"}
+    assert "| head | 0 of 2 | not run |" in made.markdown()
+    assert "head & 0 of 2 & not run" in made.latex()
+    assert "not run" in made.html()
+    row = made.cells[made.cells["arm"] == "head"].iloc[0]
+    assert (row["n"], row["planned_runs"]) == (0, 2)
+    assert ",head,,macro_f1,0," in made.csv()
+
+
+def test_a_study_of_which_nothing_is_run_has_rows_that_say_so() -> None:
+    """In place of a table without rows."""
+    made = build_report(Evidence(("s",), (), "macro_f1", planned=(cell("full"),)))
+    assert made.rows()[1][:3] == ["full", "0 of 5", "not run"]
+
+
+def test_what_is_left_out_is_one_line_with_the_reasons() -> None:
+    """Earlier definitions, other seeds, arms that are gone; counted, with a way to see them."""
+    records = [
+        *make_runs({"full": [0.8] * 3, "gone": [0.7]}),
+        make_record("full", 1, cell="beef", run_id="old"),
+        make_trial("full", 0, 0.5, cell="beef"),
+    ]
+    planned = (cell("full", seeds=SEEDS[:2]),)
+    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
+    (line,) = (note for note in made.notes() if note.startswith("Left out"))
+    assert "1 confirm run and 1 search trial of another definition" in line
+    assert "1 confirm run of seeds that the study does not have" in line
+    assert "1 confirm run of tasks, models or arms that the study does not have (gone)" in line
+    assert line.endswith("the tag tuner.cell tells definitions apart.")
+    assert set(made.runs["run_id"]) == {run.run_id for run in records[:2]}

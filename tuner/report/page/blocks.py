@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tuner.report.comparison import Comparison
-from tuner.report.layout import block_views
+from tuner.report.layout import NOT_RUN, block_views, has_run, runs_text
 from tuner.report.page.pairs import baseline_rows, pairs_table
 from tuner.report.page.table import (
     Cell,
@@ -114,9 +114,9 @@ def _arms(source: _Source, marks: dict[str, Mark]) -> TableView:
     rows = []
     for arm, found in arms.items():
         first = found.get(metric) or next(iter(found.values()))
-        cells = [word(arm), count(first["n"])]
+        cells = [word(arm), replace(count(first["n"]), text=runs_text(first))]
         for name in scores:
-            cell = _mean(found.get(name), name)
+            cell = _mean(found.get(name), name) if has_run(first) else Cell(NOT_RUN)
             cells.append(replace(cell, mark=marks.get(arm, "")) if name == metric else cell)
         cells += [score(first["test_noise_std"], metric)] if with_noise else []
         if comparison.baseline is not None:
@@ -149,7 +149,7 @@ def _arm_heads(comparison: Comparison, scores: list[str], *, with_noise: bool) -
         Head("trained parameters", "below, those outside the head + those of the head"),
         Head("peak memory", "of the training phase, largest over the runs"),
         Head("seconds", "wall time of a run, all phases, mean"),
-        Head("failed", "confirm runs that failed and were never finished"),
+        Head("failed", "confirm runs that failed or diverged and never finished"),
         Head("collapsed", "finished runs no more accurate than the majority class"),
     )
 

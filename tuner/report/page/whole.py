@@ -122,7 +122,7 @@ def _trials(comparison: Comparison) -> TableView:
     heads = (
         *_PLACE,
         Head("trial", "number, from 0"),
-        Head("state", "finished, pruned, failed or killed", numeric=False),
+        Head("state", "finished, pruned, failed, diverged or killed", numeric=False),
         Head("chosen", "whether its configuration was confirmed", numeric=False),
         Head(f"validation {title(comparison.metric)}", "mean over the search seeds"),
         *(Head(name, "a field that the search varies") for name in fields),
@@ -152,7 +152,7 @@ def _runs(comparison: Comparison) -> TableView:
     metrics = [n for n in frame.columns if n not in documented and n.startswith("test/")]
     heads = (
         *_PLACE,
-        Head("state", "finished or failed", numeric=False),
+        Head("state", "finished, failed or diverged", numeric=False),
         *(Head(f"{name} seed") for name in ("init", "order", "data")),
         *(Head(title(name.removeprefix("test/")), "on the test split") for name in metrics),
         Head("precision", "number format of the forward pass", numeric=False),

@@ -42,7 +42,7 @@ def budget_frame(blocks: Sequence[Block], *, metric: str) -> pandas.DataFrame:
     its cell, since it was paid for. The trials are taken for exchangeable draws, which those of
     a sampler that learns are not quite.
     """
-    rows = [row for block in blocks for cell in block.cells for row in _rows(cell, metric)]
+    rows = [row for block in blocks for cell in block.begun for row in _rows(cell, metric)]
     return plain(rows, _COLUMNS)
 
 

@@ -73,7 +73,7 @@ def _scores(blocks: Sequence[Block], metric: str) -> list[str]:
 
 
 def _pairs(block: Block, metric: str, baseline: str | None) -> Iterator[_Pair]:
-    for first, second in itertools.combinations(block.cells, 2):
+    for first, second in itertools.combinations(block.begun, 2):
         if baseline is None or second.arm == baseline:
             yield _pair(first, second, metric)
         elif first.arm == baseline:

@@ -82,7 +82,7 @@ def _trial_rows(cell: ComparedCell, metric: str) -> list[dict[str, Any]]:
             "trial": trial.number,
             "state": trial.state,
             "reason": next((run.reason for run in trial.runs if run.reason), ""),
-            "chosen": trial.number == cell.group.trial,
+            "chosen": trial.number == cell.search.chosen,
             "metric": metric,
             "score": trial_score(trial, metric),
             "seconds": sum(sorted(map(seconds_spent, trial.runs))),

@@ -1,0 +1,70 @@
+"""What a study is at one time: its settings and its data, as text that a store keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import yaml
+from pydantic import ValidationError
+
+from tuner.config import StudyConfig
+from tuner.load import dump_study
+from tuner.plan import Cell, Digests, plan
+
+_MARK = "# read by tuner report: "
+"""Begins the last line of the text, a comment of the YAML."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A study with the digests of its data."""
+
+    config: StudyConfig
+    data: Mapping[str, Digests] = field(default_factory=dict)
+    """By task."""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """Of cells, by label, as a launcher wrote them down; another version may compute others."""
+
+    def cells(self) -> tuple[Cell, ...]:
+        """List the cells."""
+        return plan(self.config, self.data)
+
+    def fingerprint(self, cell: Cell) -> str:
+        """Return the fingerprint that the runs of a cell carry."""
+        return self.fingerprints.get(cell.label) or cell.fingerprint()
+
+
+def define(cells: Sequence[Cell]) -> Definition:
+    """Return the definition that has these cells: all of one study."""
+    return Definition(cells[0].study, {cell.task: cell.data for cell in cells})
+
+
+def dump_definition(cells: Sequence[Cell]) -> str:
+    """Write a study out as YAML, with the digests of its data in a comment at the end."""
+    made = define(cells)
+    known = {
+        "data": made.data,
+        "cells": {cell.label: cell.fingerprint() for cell in cells},
+    }
+    return f"{dump_study(made.config)}{_MARK}{json.dumps(known, sort_keys=True)}\n"
+
+
+def read_definition(text: str) -> Definition | None:
+    """Read what `dump_definition` wrote; without digests where an earlier version wrote it.
+
+    Returns:
+        None where this version does not know some setting of it.
+    """
+    *_, last = text.splitlines() or [""]
+    known = json.loads(last.removeprefix(_MARK)) if last.startswith(_MARK) else {}
+    data = {
+        task: {int(seed): digests for seed, digests in by_seed.items()}
+        for task, by_seed in known.get("data", {}).items()
+    }
+    try:
+        config = StudyConfig.model_validate(yaml.safe_load(text))
+    except ValidationError:
+        return None
+    return Definition(config, data, known.get("cells", {}))

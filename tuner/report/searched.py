@@ -1,0 +1,152 @@
+"""Read from runs where a cell's search stands, and which trial it chose."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from trainers.errors import ConfigError
+from tuner.budget import Objective
+from tuner.report.planned import PlannedCell, SeedKey, seeds_of
+from tuner.report.wording import counted
+from tuner.trackers import RunRecord, entity_name
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A configuration that the search tried, with its runs in the order of seeds."""
+
+    number: int
+    runs: tuple[RunRecord, ...]
+
+    @property
+    def state(self) -> str:
+        """Finished where every run is; else how the first that did not finish ended."""
+        return next((run.state for run in self.runs if run.state != "finished"), "finished")
+
+    @property
+    def counts(self) -> bool:
+        """Whether it came to an end, and so was a part of the budget."""
+        return self.state in ("finished", "pruned", "diverged", "failed")
+
+    def lacks(self, runs: int) -> bool:
+        """Say whether it has finished on fewer seeds than a trial has: it may be going on."""
+        return self.state == "finished" and len(self.runs) < runs
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where the search of a cell stands, as its study is defined."""
+
+    trials: tuple[Trial, ...] = ()
+    """Of the budget, by number; those that were interrupted too."""
+    beyond: frozenset[int] = frozenset()
+    """Numbers of trials that were done when the budget was larger."""
+    counted: int = 0
+    """Trials of the budget that came to an end, with or without a record."""
+    lost: int = 0
+    """Trials of the budget whose runs were deleted from the store."""
+    spent: bool = True
+    """Whether the budget is spent, so that a configuration is chosen."""
+    chosen: int | None = None
+    """Number of the trial that is confirmed; None: the arm is not searched, or none finished."""
+
+    def said(self, cell: PlannedCell) -> str:
+        """Say why nothing is confirmed; empty where nothing of it is known."""
+        if not cell.trials:
+            return ""
+        if not self.spent:
+            last = self.trials[-1] if self.trials else Trial(0, ())
+            failed = f"; the last failed: {last.runs[-1].reason}" if last.state == "failed" else ""
+            return f"{self.counted} of {counted(cell.trials, 'trial')} searched{failed}"
+        done = counted(self.counted, "trial")
+        return f"{done} searched, " + ("none finished" if self.chosen is None else "not confirmed")
+
+
+def read_search(cell: PlannedCell, records: Sequence[RunRecord]) -> Search:
+    """Read a cell's search from the records of its definition, in the order of seeds and time.
+
+    The budget's trials are the first that came to an end. Trials are numbered one by one: a
+    number that is missing is of a trial whose runs were deleted, and counts all the same.
+    """
+    trials = trials_of(records)
+    if cell.latest is not None:
+        counted_trials = sum(trial.counts for trial in trials.values())
+        chosen = cell.latest.group.trial
+        return Search(tuple(trials.values()), counted=counted_trials, chosen=chosen)
+    if not cell.trials:
+        return Search()
+    confirms = [run for run in records if run.group.phase == "confirm"]
+    confirmed = {run.group.trial: run for run in confirms if run.group.trial is not None}
+    numbers = range(max([*trials, *confirmed], default=-1) + 1)
+    kept: list[Trial] = []
+    lost: list[int] = []
+    beyond: set[int] = set()
+    ended = 0
+    for number in numbers:
+        trial = trials.get(number)
+        if ended == cell.trials:
+            beyond.add(number)
+            continue
+        if trial is None:
+            lost.append(number)
+        else:
+            kept.append(trial)
+            going_on = not confirms and number == numbers[-1] and trial.lacks(cell.search_seeds)
+            if going_on or not trial.counts:
+                continue
+        ended += 1
+    deleted = [confirmed[number] for number in lost if number in confirmed]
+    if deleted:  # the best trial's own runs are gone; its confirm runs say that it was the best
+        chosen = max(deleted, key=lambda run: (run.start, run.run_id)).group.trial
+        return Search(tuple(kept), frozenset(beyond), ended, len(lost), chosen=chosen)
+    best = best_trial(kept, cell.objectives, runs=cell.search_seeds)
+    spent = ended == cell.trials
+    return Search(tuple(kept), frozenset(beyond), ended, len(lost), spent, best)
+
+
+def trials_of(records: Sequence[RunRecord]) -> dict[int, Trial]:
+    """Return the trials of a search by number; of each seed the last run."""
+    found: defaultdict[int, dict[SeedKey, RunRecord]] = defaultdict(dict)
+    for record in records:
+        group = record.group
+        if group.phase == "search" and group.trial is not None:
+            # Runs of a trial that was taken up again stand twice: the later one counts.
+            found[group.trial][seeds_of(record)] = record
+    return {number: Trial(number, tuple(runs.values())) for number, runs in sorted(found.items())}
+
+
+def best_trial(
+    trials: Sequence[Trial], objectives: Sequence[Objective], *, runs: int
+) -> int | None:
+    """Return the number of the trial that the search chooses: see `tuner.trials.best_of`.
+
+    Args:
+        trials: Of the budget.
+        objectives: What the search aims at.
+        runs: Of a trial that was not pruned.
+    """
+    found = []
+    for trial in trials:
+        if trial.state == "finished" and not trial.lacks(runs):
+            costs = tuple(_cost(trial, objective) for objective in objectives)
+            if None not in costs:
+                found.append((costs, trial.number))
+    return min(found, default=((), None))[1]
+
+
+def _cost(trial: Trial, objective: Objective) -> float | None:
+    """Return what is to be small: the mean over the trial's runs, turned round if need be."""
+    name = f"validation/{objective.metric}"
+    values = []
+    for run in trial.runs:
+        stored = run.metrics.get(entity_name(name))
+        # A label in a metric's name may be stored otherwise.
+        named = run.metrics if stored is None else run.metrics | {name: stored}
+        try:
+            values.append(objective.of(named))
+        except ConfigError:
+            return None
+    return fmean(values) * (-1.0 if objective.way() == "maximize" else 1.0)
