@@ -101,7 +101,7 @@ def test_help_is_light(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("validate", "quickstart"),
+        ("validate", "--no-data", "quickstart"),
         *(("list", n) for n in ("studies", "methods", "tasks", "models")),
     ],
     ids=" ".join,

@@ -173,8 +173,11 @@ class ModelSource(Placed):
     name: str = Field(default_factory=lambda data: data.get("kind", ""), min_length=1)
     """Name in tables and tags; the kind unless given."""
 
-    def check(self) -> None:  # a source may have nothing to look for
+    def check(self, *, ask: bool = True) -> None:  # a source may have nothing to look for
         """Look whether the model is there, as far as that goes without loading it.
+
+        Args:
+            ask: Whether a server may be asked, which takes seconds.
 
         Raises:
             ModelError: It is not; the message says what to do.

@@ -22,6 +22,7 @@ from trainers.errors import RunFailed, SeveralFaults
 from trainers.methods.positions import too_long
 from trainers.methods.targets import misfit
 from trainers.outlines import Outlined, longest_row, outline_runs
+from trainers.places import find
 from tuner.plan import Cell
 from tuner.space import Point, Value
 
@@ -82,14 +83,13 @@ def remember_good(cells: Sequence[Cell], folder: Path) -> None:
 def _digest(cells: Sequence[Cell]) -> str:
     """Return a digest of all that decides whether cells can run, the environment included."""
     study = cells[0].study
-    configs = [
-        Path(getattr(model, "id", "")).expanduser() / "config.json" for model in study.models
-    ]
+    folders = [find(getattr(m, "id", ""), m.folders(), folder=True) for m in study.models]
+    configs = [folder / "config.json" for folder in folders if folder]
     parts = {
         "cells": [cell.fingerprint() for cell in cells],
         "executor": study.executor.model_dump(mode="json"),
         "memory_cap": study.memory_cap,
-        "configs": [path.read_text() if path.is_file() else "" for path in configs],
+        "configs": [path.read_bytes().hex() for path in configs if path.is_file()],
         "versions": [version(name) for name in ("torch", "transformers", "peft")],
         "devices": visible_devices(),
         "cores": os.cpu_count(),
@@ -118,18 +118,18 @@ class _Tried:
         return Fault(text, self.cell)
 
 
-def find_faults(cells: Sequence[Cell], data_dir: Path | None, compute: Compute) -> Findings:
+def find_faults(cells: Sequence[Cell], data_dir: Path, compute: Compute) -> Findings:
     """Try every cell at both ends of each of its ranges, without training anything.
 
     Each model is built from its config alone, with the method applied.
 
     Args:
         cells: A study's cells.
-        data_dir: Where the tasks' files are; None: rows are taken to be as long as
-            `train.max_length`.
+        data_dir: Where the tasks' files are; the rows of a cell whose data have not been read
+            are taken to be as long as `train.max_length`.
         compute: Calls a function that needs torch.
     """
-    faults = list(_device_faults(cells))
+    faults = list(device_faults(cells))
     try:
         tried = _outline(cells, compute)
     except RunFailed as failed:
@@ -180,14 +180,12 @@ def _outline_key(spec: RunSpec) -> str:
 class _Rows:
     """The longest rows of tasks, looked for when a model's positions might not suffice."""
 
-    data_dir: Path | None
+    data_dir: Path
     compute: Compute
     _known: dict[tuple[str, str], int | str] = field(default_factory=dict)
 
     def longest(self, cell: Cell, spec: RunSpec) -> int | str:
         """Return the tokens of the longest row of a cell's task, or why they are not known."""
-        if self.data_dir is None:
-            return spec.train.max_length
         key = (cell.task, cell.model)
         if key not in self._known:
             study = cell.study
@@ -207,13 +205,15 @@ def _too_long(one: _Tried, rows: _Rows) -> str:
     outlined, most = one.outlined, one.spec.train.max_length
     if outlined.positions is None or most + outlined.virtual_tokens <= outlined.positions:
         return ""
+    name, virtual = one.cell.model, outlined.virtual_tokens
+    if not one.cell.data:
+        return too_long(name, f"up to {most}", outlined.positions, virtual)
     longest = rows.longest(one.cell, one.spec)
     if isinstance(longest, str):
         return longest
     tokens = min(longest, most)
-    if tokens + outlined.virtual_tokens <= outlined.positions:
+    if tokens + virtual <= outlined.positions:
         return ""
-    name, virtual = one.cell.model, outlined.virtual_tokens
     return too_long(name, tokens, outlined.positions, virtual)
 
 
@@ -232,7 +232,7 @@ def _unfit(tried: Sequence[_Tried]) -> Iterator[Fault]:
             yield one.fault(text)
 
 
-def _device_faults(cells: Sequence[Cell]) -> Iterator[Fault]:
+def device_faults(cells: Sequence[Cell]) -> Iterator[Fault]:
     """Blame what this machine has not; the nodes of a cluster are not known here."""
     study = cells[0].study
     if study.executor.address is not None:

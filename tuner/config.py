@@ -23,7 +23,7 @@ from tuner.budget import ConfirmSettings, Objective, SearchSettings, check_score
 from tuner.ds_configs import resolve_ds_config
 from tuner.execution import ExecutorSettings
 from tuner.sizes import parse_cap
-from tuner.space import Choice, FloatRange, IntRange, Point, parse_dimension
+from tuner.space import Choice, FloatRange, IntRange, Point, count_points, parse_dimension
 
 AnyDimension = Annotated[
     SerializeAsAny[FloatRange | IntRange | Choice], BeforeValidator(parse_dimension)
@@ -132,6 +132,11 @@ class StudyConfig(Frozen):
     def objectives(self) -> tuple[Objective, ...]:
         """Return what the search aims at; the study's metric unless `search` says otherwise."""
         return self.search.objectives or (Objective(metric=self.metric),)
+
+    def few_points(self) -> dict[str, int]:
+        """Return the arms with fewer points than the search has trials, each with its number."""
+        counts = {name: count_points(arm.space) for name, arm in self.arms.items() if arm.space}
+        return {arm: n for arm, n in counts.items() if n is not None and n < self.search.trials}
 
     def deepspeed_of(self, arm: str) -> DeepSpeed | None:
         """Return the content of the DeepSpeed config of an arm; nothing or empty: none."""

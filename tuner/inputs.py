@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from trainers.deepspeed_engine import check_installed
@@ -25,6 +26,8 @@ class Inputs:
     """Of the rows of each task that could be read."""
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Classes of each task that could be read."""
+    unusable_models: set[str] = field(default_factory=set)
+    """Names of models that are not there, or cannot be looked up."""
     errors: list[TunerError] = field(default_factory=list)
     """All that is wrong, in the order of the study."""
 
@@ -58,14 +61,15 @@ def read_inputs(config: StudyConfig, data_dir: Path | None) -> Inputs:
 
     Args:
         config: The study.
-        data_dir: Where the tasks' files are; None: no task is read.
+        data_dir: Where the tasks' files are; None: no task is read, no server asked.
     """
     found = Inputs()
     # A cluster's nodes have an environment of their own.
     if config.executor.kind == "process" and any(map(config.deepspeed_of, config.arms)):
         _note(found, check_installed)
     for model in config.models:
-        _note(found, model.check)
+        if not _note(found, partial(model.check, ask=data_dir is not None)):
+            found.unusable_models.add(model.name)
     if data_dir is None:
         return found
     seeds = sorted({s.data for s in (*config.search.seeds, *config.confirm.seeds)})
@@ -83,11 +87,14 @@ def read_inputs(config: StudyConfig, data_dir: Path | None) -> Inputs:
     return found
 
 
-def _note(found: Inputs, check: Callable[[], None]) -> None:
+def _note(found: Inputs, check: Callable[[], None]) -> bool:
+    """Return whether a check is passed; else note why."""
     try:
         check()
     except TunerError as error:
         found.errors.append(error)
+        return False
+    return True
 
 
 def check_metric(config: StudyConfig, labels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

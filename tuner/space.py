@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -42,11 +43,15 @@ class FloatRange(Frozen):
 
     def grid(self) -> list[Value] | None:
         """Return every value, or None where there are infinitely many."""
-        if self.step is None:
+        count, low = self.count(), self.float_[0]
+        if self.step is None or count is None:
             return None
-        low, high = self.float_
-        count = int((high - low) / self.step + 1e-9) + 1
         return [low + index * self.step for index in range(count)]
+
+    def count(self) -> int | None:
+        """Return the number of values, or None where there are infinitely many."""
+        low, high = self.float_
+        return None if self.step is None else int((high - low) / self.step + 1e-9) + 1
 
 
 class IntRange(Frozen):
@@ -78,6 +83,11 @@ class IntRange(Frozen):
         low, high = self.int_
         return list(range(low, high + 1, self.step))
 
+    def count(self) -> int | None:
+        """Return the number of values."""
+        low, high = self.int_
+        return (high - low) // self.step + 1
+
 
 class Choice(Frozen):
     """A list of values."""
@@ -103,6 +113,10 @@ class Choice(Frozen):
     def grid(self) -> list[Value] | None:
         """Return every value."""
         return list(self.choice)
+
+    def count(self) -> int | None:
+        """Return the number of values; 1 and 1.0 are one to whatever field takes them."""
+        return len({(isinstance(value, bool), value) for value in self.choice})
 
 
 Dimension: TypeAlias = FloatRange | IntRange | Choice
@@ -130,6 +144,13 @@ def parse_dimension(value: object) -> Dimension:
 def suggest(trial: optuna.Trial, space: Space) -> dict[str, Value]:
     """Let a trial choose a point, in the order of the names, so that the order in YAML is free."""
     return {name: space[name].suggest(trial, name) for name in sorted(space)}
+
+
+def count_points(space: Space) -> int | None:
+    """Return the number of different points, or None where there are infinitely many."""
+    counts = [dimension.count() for dimension in space.values()]
+    known = [count for count in counts if count is not None]
+    return math.prod(known) if len(known) == len(counts) else None
 
 
 def _check_ends(ends: tuple[float, float], *, log: bool, step: float | None) -> None:

@@ -22,7 +22,9 @@ COMPUTE = InprocessExecutor().compute
 
 def findings(data_dir: Path | None = None, **changes: Any) -> Findings:
     """Look for the faults of the toy study with changes."""
-    return find_faults(plan(toy_study(**changes)), data_dir, COMPUTE)
+    config = toy_study(**changes)
+    data = read_inputs(config, data_dir).digests
+    return find_faults(plan(config, data), data_dir or Path(), COMPUTE)
 
 
 def long_rows(folder: Path, tokens: int = 609) -> dict[str, Any]:
@@ -58,8 +60,8 @@ def test_without_rows_max_length_is_held_against_the_positions() -> None:
     arms = {"full": {"method": "full", "space": {"train.max_length": lengths}}}
     (text,) = findings(arms=arms).texts()
     assert text == (
-        "arms.full.space.train.max_length: tiny-bert has 512 positions; got rows of 513 tokens, "
-        "allowed: at most 512"
+        "arms.full.space.train.max_length: tiny-bert has 512 positions; got rows of up to 513 "
+        "tokens, allowed: at most 512"
     )
 
 
@@ -127,7 +129,7 @@ def test_all_faults_of_all_cells_are_listed() -> None:
         "full": {"method": "full"},
     }
     cells = plan(toy_study(arms=arms, models=["tiny-llama"]))
-    found = find_faults(cells, None, COMPUTE)
+    found = find_faults(cells, Path(), COMPUTE)
     assert len(found.texts()) == 2
     assert [bool(found.of(cell)) for cell in cells] == [True, True, False]
     found.refuse(cells)  # something can run

