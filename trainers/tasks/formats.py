@@ -60,10 +60,9 @@ def read_table(path: Path, columns: Columns, written: Written = Written()) -> Ta
 def _read(form: Format, text: str, columns: Columns, written: Written) -> Table:
     if not text.strip():
         raise DataError("the file is empty")
-    if form == "jsonl":
-        return read_json_lines(text, columns)
-    if form == "json":
-        return read_json(text, columns)
+    if form in ("json", "jsonl"):
+        lines = form == "jsonl" and not text.lstrip().startswith("[")
+        return read_json_lines(text, columns) if lines else read_json(text, columns)
     usual = "\t" if form == "tsv" else ","
     tried = (written.delimiter,) if written.delimiter else dict.fromkeys((usual, *DELIMITERS))
     return read_separated(text, columns, delimiters=tuple(tried), quoting=written.quoting)

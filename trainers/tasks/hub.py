@@ -29,7 +29,7 @@ from trainers.tasks.tables import (
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetBuilder, Features
 
-# What a folder's card may say of its CSV files that the own reader heeds too.
+# What a folder's card may say of its files that the own reader heeds too.
 _HEEDED = {"name", "version", "description", "data_dir", "data_files", "features", "chunksize"}
 _HEEDED |= {"sep", "delimiter", "encoding"}
 
@@ -136,7 +136,7 @@ class Hub(SampledTask):
         kept.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept, prefix="folder-") as cache:
             builder = datasets.load_dataset_builder(place, self.config, cache_dir=cache)
-            files = _separated_files(builder)
+            files = _own_files(builder)
             if files:
                 asked = self._asked(files)
                 return {split: self._of_files(builder, files[split], split) for split in asked}
@@ -166,11 +166,11 @@ class Hub(SampledTask):
         return _Split(Table(cells, range(1, len(data) + 1)), where, names)
 
     def _of_files(self, builder: DatasetBuilder, paths: Sequence[str], split: str) -> _Split:
-        """Read CSV files, whose cells the library would turn into numbers, truths and gaps."""
+        """Read CSV and JSON, whose words the library would take for numbers, dates or gaps."""
         where = f"{self.name}: {split}"
         columns, names = self._columns(), _class_names(builder.info.features, self.label)
         try:
-            tables = [read_table(Path(path), columns, _written(builder, path)) for path in paths]
+            tables = [read_table(Path(path), columns, _written(builder)) for path in paths]
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
         if len(tables) == 1:
@@ -182,14 +182,15 @@ class Hub(SampledTask):
         return _Split(Table(cells, range(1, len(cells[self.text]) + 1)), where, names)
 
 
-def _separated_files(builder: DatasetBuilder) -> dict[str, list[str]]:
-    """Return the CSV files of each split; none if the folder needs more than the own reader."""
+def _own_files(builder: DatasetBuilder) -> dict[str, list[str]]:
+    """Return each split's files of CSV or JSON; none if the card asks for more than reading."""
     from datasets.packaged_modules.csv.csv import CsvConfig
+    from datasets.packaged_modules.json.json import JsonConfig
 
     config = builder.config
-    if not isinstance(config, CsvConfig) or not config.data_files:
+    if not isinstance(config, CsvConfig | JsonConfig) or not config.data_files:
         return {}
-    usual = {field.name: field.default for field in dataclasses.fields(CsvConfig)}
+    usual = {field.name: field.default for field in dataclasses.fields(config)}
     if any(getattr(config, name) != usual[name] for name in usual if name not in _HEEDED):
         return {}
     files = {str(split): list(paths) for split, paths in config.data_files.items()}
@@ -198,13 +199,12 @@ def _separated_files(builder: DatasetBuilder) -> dict[str, list[str]]:
     return files if local and not packed else {}
 
 
-def _written(builder: DatasetBuilder, path: str) -> Written:
-    tabbed = ".tsv" in Path(path).suffixes
+def _written(builder: DatasetBuilder) -> Written:
     delimiter = getattr(builder.config, "sep", ",")
+    encoding = getattr(builder.config, "encoding", None)
     return Written(
-        format="tsv" if tabbed else "csv",
         delimiter=None if delimiter in (",", "\t") else delimiter,
-        encoding=getattr(builder.config, "encoding", None),
+        encoding=None if encoding == "utf-8" else encoding,
     )
 
 

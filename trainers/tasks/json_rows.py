@@ -27,8 +27,6 @@ def read_json_lines(text: str, columns: Columns) -> Table:
     for number, line in enumerate(_LINE_END.split(text), start=1):
         if not line.strip():
             continue
-        if not rows and line.lstrip().startswith("["):
-            raise DataError(f"line {number}: got an array; allowed: an object, or format: json")
         row = _parse(line, number)
         if not isinstance(row, dict):
             raise DataError(f"line {number}: got {_name(row)}; allowed: an object")

@@ -24,6 +24,10 @@ _MOST_CHARACTERS = (1 << 31) - 1
 _OWN_DELIMITER = re.compile(r'"?sep=(.)"?(?=[\r\n])')
 _BEGINS_QUOTED = re.compile(r'(?:^|[\t\r\n])"')
 _NO_SPACE = "take out the space before the quotation mark"
+_WAY_OUT = (
+    'take it out, or write it "" inside a quoted cell; where quotation marks are characters like '
+    "others, set quoting: none"
+)
 _MANY = 6
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -167,11 +171,18 @@ def _choose(
 
 
 def _header(text: str, form: _Form) -> _Header:
-    reader = form.reader(text[:_HEADER_CHARACTERS], strict=False)
-    names: list[str] = next((line for line in reader if any(map(str.strip, line))), [])
-    if form.quoted and not form.spaced and any(re.match(r'\s+"', name) for name in names):
+    names = _first_row(text, form)
+    if not form.quoted:
+        unquoted = _first_row(text, replace(form, quoted=True))
+        return _Header(form, unquoted if len(unquoted) == len(names) else names)
+    if not form.spaced and any(re.match(r'\s+"', name) for name in names):
         return _header(text, replace(form, spaced=True))
-    return _Header(form, tuple(names))
+    return _Header(form, names)
+
+
+def _first_row(text: str, form: _Form) -> tuple[str, ...]:
+    reader = form.reader(text[:_HEADER_CHARACTERS], strict=False)
+    return next((tuple(cells) for cells in reader if any(map(str.strip, cells))), ())
 
 
 def _rows(text: str, header: _Header, label: int, quoting: Quoting | None) -> _Rows:
@@ -234,6 +245,9 @@ def _width(cells: Sequence[str], header: _Header) -> str:
     if len(cells) < len(header.names):
         quoted = not form.quoted and '"' in "".join(cells)
         return f"{reason}; cells in quotation marks need quoting: cells" if quoted else reason
+    lines = len(_LINE_END.findall("".join(cells))) + 1
+    if lines > 1:
+        return f"{reason}; the quotation mark of a cell here takes in {lines} lines: {_WAY_OUT}"
     if any(re.match(r'\s+"', cell) for cell in cells) and form.quoted:
         return f"{reason}; {_NO_SPACE}"
     if form.quoted:
@@ -259,12 +273,10 @@ def _parse(text: str, form: _Form) -> _Rows:
             start = reader.line_num + 1
     except csv.Error:
         line, cell = _opening(text, form, start)
-        raise _Fault(
-            line,
-            f"the quotation mark that opens the cell {shown(cell)} is not closed where the cell "
-            'ends; take it out, double it inside a quoted cell (""), or set quoting: none if '
-            "quotation marks are characters like others here",
-        ) from None
+        fault = f"the quotation mark that opens the cell {shown(cell)} is not closed"
+        if re.match(r'"[^"]*\\"', cell):
+            raise _Fault(line, f'{fault} by \\"; write "" for a mark inside a cell') from None
+        raise _Fault(line, f"{fault} where the cell ends; {_WAY_OUT}") from None
     return _Rows(lines, found, long)
 
 
@@ -296,8 +308,7 @@ def _check_takes_in_no_rows(rows: _Rows, header: _Header, label: int) -> None:
         raise _Fault(
             rows.lines[n],
             f"the quotation mark that opens a cell here takes in {suspect[n]} lines that look "
-            'like rows; take it out, double it inside a quoted cell (""), or set quoting: none '
-            "if quotation marks are characters like others here (quoting: cells if it is right)",
+            f"like rows; {_WAY_OUT}; if the cell is right so, set quoting: cells",
         )
 
 

@@ -67,6 +67,8 @@ def test_a_name_that_says_no_format_asks_for_one(name: str, tmp_path: Path) -> N
 def test_json_reads_in_its_common_shapes(text: str, tmp_path: Path) -> None:
     """Objects in an array, alone or in an object; columns; one object a line."""
     assert rows(tmp_path, text.encode(), "t.json") == ROWS
+    if text.strip("\ufeff").startswith("["):
+        assert rows(tmp_path, text.encode(), "t.jsonl") == ROWS
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,8 @@ def test_quoting_may_be_said(tmp_path: Path) -> None:
     text = 'text,label\n"good,pos\nbad",neg\n'
     assert rows(tmp_path, text, quoting="none") == [('"good', "pos"), ('bad"', "neg")]
     assert rows(tmp_path, text, quoting="cells") == [("good,pos\nbad", "neg")]
+    text = '"text"\t"label"\n"a\tpos\nb\tneg\n'
+    assert rows(tmp_path, text, quoting="none") == [('"a', "pos"), ("b", "neg")]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +74,7 @@ def test_quoting_may_be_said(tmp_path: Path) -> None:
         (["a,pos", '"b,neg', 'c",pos', "d,neg"], 3, "takes in 2 lines"),
         (['"b,neg', *["c,pos", "d,neu", "e,neg"] * 9, 'd",pos'], 2, "takes in 29 lines"),
         (['a,"pos', 'b,"pos'], 2, "is not closed"),
+        (["a,pos", 'b,"c,neg', 'd,e",pos', "f,neg"], 3, "got 3 cells.* takes in 2 lines"),
     ],
 )
 def test_a_quotation_that_swallows_rows_is_blamed_on_its_first_line(
@@ -194,3 +197,9 @@ def test_a_cell_has_no_limit_of_length(tmp_path: Path) -> None:
     text = "good food " * 20_000
     assert rows(tmp_path, f"text,label\n{text},pos\n") == [(text, "pos")]
     assert rows(tmp_path, f"text\tlabel\n{text}\tpos\n", "t.tsv") == [(text, "pos")]
+
+
+def test_a_mark_that_is_escaped_by_a_backslash_is_named(tmp_path: Path) -> None:
+    """Some databases write so; no guess is made at what their backslashes mean."""
+    with pytest.raises(DataError, match=r't\.csv: line 3: .* is not closed by \\"; write ""'):
+        rows(tmp_path, 'text,label\na,pos\n"he said \\"no\\", twice",neg\n')

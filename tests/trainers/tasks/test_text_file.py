@@ -117,8 +117,8 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> No
         ),
         (
             "t.jsonl",
-            b'\n["x", "a"]\n',
-            "line 2: got an array; allowed: an object, or format: json",
+            b'{"text": "x", "label": "a"}\n\n["x", "a"]\n',
+            "line 3: got an array; allowed: an object",
         ),
         ("t.jsonl", b'{"text": null, "label": 1}', "line 1: text: got null; allowed: text"),
         (
