@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,10 @@ PRUNERS = {
     "successive_halving": "SuccessiveHalvingPruner",
     "wilcoxon": "WilcoxonPruner",
 }
+_LATE = ("n_warmup_steps", "min_resource", "min_early_stopping_rate")
+"""Options that put a pruner's first look off to a later epoch."""
+_STARTUP_TRIALS, _REDUCTION_FACTOR, _P_THRESHOLD = 5, 4, 0.1
+"""Optuna's defaults: of the median pruner, of successive halving, of wilcoxon."""
 STATEFUL = ("grid", "qmc", "cmaes")
 """Samplers that keep their place in the storage and want one seed for the whole study."""
 
@@ -114,6 +119,85 @@ class Pruner(Algorithm):
         make: Callable[..., BasePruner] = getattr(optuna.pruners, PRUNERS[self.kind])
         return make(**options)
 
+    def check(self, *, seeds: int, trials: int, epochs: int) -> None:
+        """Refuse options with which it can stop no trial, whatever the scores.
+
+        Args:
+            seeds: Of a trial.
+            trials: Of a search.
+            epochs: Of the longest training.
+
+        Raises:
+            ConfigError: With the number that it needs.
+        """
+        if self.kind == "wilcoxon":
+            self._check_pairs(seeds)
+        late = self._idle_epochs(epochs)
+        if late and epochs > 1 and self.options.keys() & _LATE:
+            raise ConfigError(f"search.pruner: {late}")
+        waits = self._idle_trials(trials)
+        if waits and trials > 1 and "n_startup_trials" in self.options:
+            raise ConfigError(f"search.pruner: {waits}")
+
+    def remark(self, *, trials: int, epochs: int) -> str:
+        """Say why it stops no trial where so little is searched; empty where it may stop one."""
+        return self._idle_epochs(epochs) or self._idle_trials(trials)
+
+    def _check_pairs(self, seeds: int) -> None:
+        """Refuse a Wilcoxon test of so few pairs that its smallest p is above the threshold.
+
+        A trial is compared before its last seed; n pairs give a one-sided p of 2^-n at least.
+        """
+        threshold = self._number("p_threshold", _P_THRESHOLD)
+        fewest = max(2, int(self._number("n_startup_steps", 2)))
+        enough = fewest + 1
+        while threshold > 0 and 2.0 ** (1 - enough) >= threshold:
+            enough += 1
+        pairs = seeds - 1
+        if threshold > 0 and seeds >= enough:
+            return
+        least = f", whose smallest p is {2.0**-pairs:g}" if pairs else ""
+        above = f"p_threshold above {2.0**-pairs:g}" if pairs >= fewest else ""
+        more = f"{enough} search.seeds at least" if threshold > 0 else ""
+        raise ConfigError(
+            f"search.pruner: wilcoxon can stop no trial: {seeds} search.seeds make at most "
+            f"{pairs} pair{'s' * (pairs != 1)} before the last seed{least}, and p_threshold is "
+            f"{threshold:g}; allowed: {' or '.join(filter(None, (more, above)))}"
+        )
+
+    def _idle_epochs(self, epochs: int) -> str:
+        """Say that it first looks at an epoch that is the last, or beyond; empty otherwise."""
+        if self.kind == "median":
+            first = max(1, int(self._number("n_warmup_steps", 0)))
+        else:
+            rungs = self._number("min_early_stopping_rate", 0)  # of successive halving alone
+            step = self._number("reduction_factor", _REDUCTION_FACTOR) ** rungs
+            first = int(self._number("min_resource", 1) * step)
+        if self.kind in ("none", "wilcoxon") or first < epochs:
+            return ""
+        given = [key for key in self.options if key in _LATE]
+        allowed = f"more epochs than {first}"
+        if given and epochs > 1:
+            allowed += f", or a lower {' or '.join(given)}"
+        return (
+            f"{self.kind} can stop no trial: it first looks after epoch {first}, and a training "
+            f"has {epochs} epoch{'s' * (epochs != 1)}; allowed: {allowed}"
+        )
+
+    def _number(self, option: str, default: float) -> float:
+        value = self.options.get(option)
+        return value if isinstance(value, int | float) else default
+
+    def _idle_trials(self, trials: int) -> str:
+        """Say that it waits for as many finished trials as there are; empty otherwise."""
+        wanted = int(self._number("n_startup_trials", _STARTUP_TRIALS))
+        if self.kind != "median" or wanted < trials:
+            return ""
+        return (
+            f"median can stop no trial: it waits for {wanted} finished trials, and search.trials "
+            f"is {trials}; allowed: n_startup_trials below search.trials"
+        )
+
 
 def _check(algorithm: Algorithm, table: Mapping[str, str], module: str) -> None:
     if algorithm.kind not in table:
@@ -127,7 +211,10 @@ def _check(algorithm: Algorithm, table: Mapping[str, str], module: str) -> None:
     for option in algorithm.options:
         if option not in allowed:
             raise UnknownField(option, allowed)
+    from optuna.exceptions import ExperimentalWarning
+
     try:
-        made(**algorithm.options, **({"search_space": {}} if algorithm.kind == "grid" else {}))
+        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+            made(**algorithm.options, **({"search_space": {}} if algorithm.kind == "grid" else {}))
     except (TypeError, ValueError) as error:
         raise ConfigError(str(error)) from error

@@ -138,6 +138,16 @@ class StudyConfig(Frozen):
         counts = {name: count_points(arm.space) for name, arm in self.arms.items() if arm.space}
         return {arm: n for arm, n in counts.items() if n is not None and n < self.search.trials}
 
+    def remarks(self) -> tuple[str, ...]:
+        """Say what of the study has no effect, a line each."""
+        found: dict[str, list[str]] = {}
+        for arm, epochs in _epochs(self).items():
+            said = self.search.pruner.remark(trials=self.search.trials, epochs=epochs)
+            found.setdefault(said, []).append(arm)
+        return tuple(
+            f"search.pruner: of {', '.join(arms)}: {said}" for said, arms in found.items() if said
+        )
+
     def deepspeed_of(self, arm: str) -> DeepSpeed | None:
         """Return the content of the DeepSpeed config of an arm; nothing or empty: none."""
         own = self.arms[arm].deepspeed
@@ -214,14 +224,27 @@ def _check_search(config: StudyConfig) -> None:
         raise ConfigError(
             f"search.pruner: with several objectives it must be none, got {search.pruner.kind}"
         )
-    if len(search.seeds) == 1 and search.pruner.kind == "wilcoxon":
-        raise ConfigError("search.pruner: wilcoxon compares seeds and needs 2 or more, got 1")
     if len(search.seeds) > 1 and search.pruner.kind not in ("wilcoxon", "none"):
         raise ConfigError(
             f"search.pruner: with several seeds it is wilcoxon or none, got {search.pruner.kind}"
         )
+    search.pruner.check(
+        seeds=len(search.seeds), trials=search.trials, epochs=max(_epochs(config).values())
+    )
     if search.sampler.kind == "grid":
         _check_grid(config)
+
+
+def _epochs(config: StudyConfig) -> dict[str, int]:
+    """Return the most epochs that a training of each searched arm has."""
+    found = {}
+    for name, arm in config.arms.items():
+        own = arm.train.get("epochs", config.train.epochs)
+        varied = arm.space["train.epochs"].ends() if "train.epochs" in arm.space else [own]
+        if arm.space:  # what is no number at all is refused where it is read as a setting
+            numbers = [value for value in varied if isinstance(value, int)]
+            found[name] = max(numbers, default=config.train.epochs)
+    return found
 
 
 def _check_grid(config: StudyConfig) -> None:

@@ -65,7 +65,50 @@ BAD = [
         {"pruner": {"kind": "median", "startup": 3}},
         r"search\.pruner\.startup: no such field; known: .*n_startup_trials",
     ),
-    ("search", {"pruner": "wilcoxon"}, r"search\.pruner: wilcoxon compares seeds"),
+    (
+        "search",
+        {"pruner": "wilcoxon"},
+        r"search\.pruner: wilcoxon can stop no trial: 1 search\.seeds make at most 0 pairs before "
+        r"the last seed, and p_threshold is 0\.1; allowed: 5 search\.seeds at least",
+    ),
+    (
+        "search",
+        {"seeds": [7, 8, 9, 10], "pruner": "wilcoxon"},
+        r"4 search\.seeds make at most 3 pairs before the last seed, whose smallest p is 0\.125, "
+        r"and p_threshold is 0\.1; allowed: 5 search\.seeds at least or p_threshold above 0\.125",
+    ),
+    (
+        "search",
+        {"seeds": [7, 8, 9, 10], "pruner": {"kind": "wilcoxon", "n_startup_steps": 4}},
+        r"allowed: 5 search\.seeds at least$",
+    ),
+    (
+        "search",
+        {"seeds": [7, 8, 9, 10], "pruner": {"kind": "wilcoxon", "p_threshold": 0.01}},
+        r"allowed: 8 search\.seeds at least or p_threshold above 0\.125$",
+    ),
+    (
+        "search",
+        {"pruner": {"kind": "median", "n_warmup_steps": 2}},
+        r"search\.pruner: median can stop no trial: it first looks after epoch 2, and a training "
+        r"has 2 epochs; allowed: more epochs than 2, or a lower n_warmup_steps",
+    ),
+    (
+        "search",
+        {"pruner": {"kind": "hyperband", "min_resource": 3}},
+        r"hyperband can stop no trial: it first looks after epoch 3, .*a lower min_resource",
+    ),
+    (
+        "search",
+        {"pruner": {"kind": "successive_halving", "min_early_stopping_rate": 1}},
+        r"successive_halving can stop no trial: it first looks after epoch 4",
+    ),
+    (
+        "search",
+        {"trials": 3, "pruner": {"kind": "median", "n_startup_trials": 3}},
+        r"search\.pruner: median can stop no trial: it waits for 3 finished trials, and "
+        r"search\.trials is 3; allowed: n_startup_trials below search\.trials",
+    ),
     ("search", {"seeds": [7, 8], "pruner": "median"}, r"with several seeds it is wilcoxon"),
     ("search", {"objectives": ["macro_f1", "memory/train/peak_bytes"]}, r"it must be none"),
     ("search", {"sampler": "grid", "pruner": "none"}, r"the grid sampler needs a step"),

@@ -90,6 +90,8 @@ def run_study_command(
     if timeout is not None:
         config = config.model_copy(update={"timeout_seconds": timeout})
     console = Console()
+    for remark in config.remarks():
+        console.print(remark, style="yellow", markup=False, highlight=False)
     gc.freeze()  # modules and their like, half a million objects, never go
     with LiveView(console, plan(config), workers=config.executor.workers) as view:
         outcome = run_study(
@@ -190,7 +192,7 @@ def validate(
         f"{len(config.arms)} arms = {len(cells)} cells; at most {trials} search runs and "
         f"{runs} confirm runs"
     )
-    for note in notes:
+    for note in (*notes, *config.remarks()):
         typer.echo(f"{study}: {note}", err=True)
 
 

@@ -171,8 +171,9 @@ def test_a_failed_run_gives_exit_code_one_and_its_reason(tmp_path: Path) -> None
     write_study(tmp_path, arms=arms)
     done = tuner("run-study", "study.yaml", cwd=tmp_path)
     assert done.returncode == 1
-    assert "failed: toy / tiny-bert / wild, confirm, seed 1: train/loss is" in done.stdout
-    assert "not finished: toy / tiny-bert / wild" in done.stdout
+    line = "failed: toy / tiny-bert / wild, confirm, seed 1: diverged: train/loss is"
+    assert line in done.stdout
+    assert "not finished" not in done.stdout
     failed = [run for run in children(stored_runs(tmp_path)) if run.info.status == "FAILED"]
     assert len(failed) == 2
     assert failed[0].data.tags["tuner.reason"].startswith("train/loss is")
