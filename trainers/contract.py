@@ -19,7 +19,7 @@ from pydantic import (
 
 from trainers.bases import Method, ModelSource, Task
 from trainers.deepspeed_config import check_deepspeed, complete_deepspeed
-from trainers.plugins import Frozen, resolve
+from trainers.plugins import Frozen, Written, resolve
 
 
 def _method(value: object) -> Method:
@@ -47,7 +47,7 @@ _DeepSpeed = Annotated[Mapping[str, JsonValue], BeforeValidator(complete_deepspe
 AnyModel = Annotated[SerializeAsAny[ModelSource], BeforeValidator(_model)]
 
 
-class Seeds(Frozen):
+class Seeds(Written):
     """Where a run's randomness comes from, each source apart."""
 
     init: int = Field(ge=0, lt=2**32)
@@ -58,7 +58,7 @@ class Seeds(Frozen):
     """Few-shot draw and the validation split carved from train."""
 
 
-class TrainSettings(Frozen):
+class TrainSettings(Written):
     """How a run is trained. Every field may be fixed in a study or named in a search space."""
 
     epochs: int = Field(default=3, ge=1)

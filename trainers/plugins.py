@@ -5,11 +5,21 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import reprlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from trainers.errors import ConfigError, UnknownField, known
 
@@ -32,7 +42,22 @@ class Frozen(BaseModel):
         return value
 
 
-class Plugin(Frozen):
+class Written(Frozen):
+    """Base of what a study says: a number is no text there, and a truth value no number."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_written(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse what pydantic would convert, such as "8" or true to a number."""
+        field = cls.model_fields[info.field_name or ""]
+        converts = any(isinstance(mark, BeforeValidator) for mark in field.metadata)
+        fault = "" if converts else _misfit(value, field.annotation)
+        if fault:
+            raise ConfigError(fault)
+        return value
+
+
+class Plugin(Written):
     """Base of methods, tasks and models. A subclass is alone in the file named like its kind."""
 
     NAMED: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -107,9 +132,11 @@ def resolve(base: type[P], package: str, value: object, folders: Sequence[Path] 
         return plugin_class(base, package, settings["kind"]).model_validate(settings)
     if isinstance(value, Mapping):
         if not isinstance(value.get("kind"), str):
-            raise ConfigError(f"kind: missing; known: {known(kinds(base, package))}")
+            got = f"got {value['kind']!r}" if "kind" in value else "missing"
+            raise ConfigError(f"kind: {got}; known: {known(kinds(base, package))}")
         return plugin_class(base, package, value["kind"]).model_validate(dict(value))
-    raise ConfigError(f"expected a name or a mapping with `kind`, got {value!r}")
+    hint = "; put a name in quotes" if isinstance(value, bool | int | float) else ""
+    raise ConfigError(f"expected a name or a mapping with `kind`, got {reprlib.repr(value)}{hint}")
 
 
 def _settings_of(
@@ -146,3 +173,35 @@ def _class_in(base: type[P], package: str, kind: str) -> type[P] | None:
         ):
             return member
     return None
+
+
+def _misfit(value: object, annotation: Any) -> str:
+    """Say that a value is of another kind than a field takes; empty: it is not, or who knows."""
+    if get_origin(annotation) is tuple and isinstance(value, list | tuple):
+        faults = ((n, _misfit(item, get_args(annotation)[0])) for n, item in enumerate(value))
+        return next((f"{number}: {fault}" for number, fault in faults if fault), "")
+    takes = _scalars(annotation)
+    if type(value) in takes or not takes:
+        return ""
+    if takes <= {bool, type(None)} and isinstance(value, int | float | str):
+        return f"input should be true or false, got {value!r}"
+    noun = "number" if float in takes else "integer"
+    if takes & {int, float} and isinstance(value, bool):
+        return f"input should be a valid {noun}, got {value}"
+    if takes & {int, float} and isinstance(value, str):
+        return f"input should be a valid {noun}, got {value!r}; a number stands without quotes"
+    return ""
+
+
+@cache
+def _scalars(annotation: Any) -> frozenset[type]:
+    """List the kinds of value that a field takes; none: others than these are among them."""
+    if annotation in (bool, int, float, str, type(None)):
+        return frozenset({annotation})
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return frozenset(map(type, args))
+    if origin is Annotated:
+        return _scalars(args[0])
+    kinds = [_scalars(arg) for arg in args] if origin in (Union, UnionType) else []
+    return frozenset().union(*kinds) if kinds and all(kinds) else frozenset()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import model_validator
 
 from trainers.errors import ConfigError, UnknownField, known
-from trainers.plugins import Frozen
+from trainers.plugins import Written
 from tuner.space import Value
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ STATEFUL = ("grid", "qmc", "cmaes")
 """Samplers that keep their place in the storage and want one seed for the whole study."""
 
 
-class Algorithm(Frozen):
+class Algorithm(Written):
     """A sampler or a pruner: a name, or a mapping of `kind` and Optuna's own options for it."""
 
     kind: str

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from trainers.contract import Seeds
 from trainers.errors import ConfigError, known
-from trainers.plugins import Frozen
+from trainers.plugins import Written
 from tuner.algorithms import Pruner, Sampler
 
 _SCORE = re.compile(r"loss|accuracy|macro_f1|micro_f1|f1/.+")
@@ -27,7 +27,7 @@ def _seeds(value: object) -> object:
 SeedSet = Annotated[Seeds, BeforeValidator(_seeds)]
 
 
-class Objective(Frozen):
+class Objective(Written):
     """A number that the search makes large or small."""
 
     metric: str
@@ -68,7 +68,7 @@ class Objective(Frozen):
         return metrics[self.logged]
 
 
-class SearchSettings(Frozen):
+class SearchSettings(Written):
     """The budget of every arm that has a space, the same for all."""
 
     trials: int = Field(default=12, ge=1)
@@ -90,7 +90,7 @@ class SearchSettings(Frozen):
         return _distinct(seeds)
 
 
-class ConfirmSettings(Frozen):
+class ConfirmSettings(Written):
     """The runs that are compared."""
 
     seeds: tuple[SeedSet, ...] = tuple(Seeds(init=n, order=n) for n in (1, 2, 3, 4, 5))

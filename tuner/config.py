@@ -18,7 +18,7 @@ from pydantic import (
 
 from trainers.contract import AnyMethod, AnyModel, AnyTask, Measure, RunSpec, Seeds, TrainSettings
 from trainers.errors import ConfigError
-from trainers.plugins import Frozen
+from trainers.plugins import Written
 from tuner.budget import ConfirmSettings, Objective, SearchSettings, check_score
 from tuner.ds_configs import resolve_ds_config
 from tuner.execution import ExecutorSettings
@@ -37,7 +37,7 @@ DeepSpeed = Annotated[
 _SEARCHABLE = ("train", "method")
 
 
-class Arm(Frozen):
+class Arm(Written):
     """One way of training: a method, fixed settings, and what is searched."""
 
     method: AnyMethod
@@ -60,7 +60,7 @@ class Arm(Frozen):
         return space
 
 
-class StudyConfig(Frozen):
+class StudyConfig(Written):
     """A study: its arms are compared on every task with every model."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)

@@ -150,5 +150,7 @@ def _check_json(value: object, place: str, depth: int = 0) -> None:
             _check_json(inner, f"{place}.{number}", depth + 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{place}: got {value}; allowed: a finite number")
+    elif isinstance(value, str) and value.lower() in ("yes", "no", "on", "off", "true", "false"):
+        raise ConfigError(f"{place}: got {value!r}; allowed: true or false, without quotes")
     elif value is not None and not isinstance(value, (str, int, float)):
         raise ConfigError(f"{place}: got {value}; allowed: what JSON has")

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from pydantic import Field, field_validator, model_validator
 
 from trainers.errors import ConfigError
-from trainers.plugins import Frozen
+from trainers.plugins import Written
 from tuner.passwords import hide_passwords
 
 _Kind = Literal["process", "ray", "inprocess"]
@@ -16,7 +16,7 @@ _HOST_AND_PORT = re.compile(r"(?:ray://)?(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5}
 _CPUS_ON_A_CLUSTER = 4
 
 
-class ExecutorSettings(Frozen):
+class ExecutorSettings(Written):
     """Where runs are done."""
 
     kind: _Kind = "process"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+import reprlib
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from trainers.contract import Seeds
@@ -17,9 +15,9 @@ from tuner.ds_configs import ask_deepspeed
 from tuner.shipped import study_path
 from tuner.space import Value
 from tuner.store import DATA_DIR
+from tuner.yaml_text import read_yaml, write_yaml
 
 _KEY = re.compile(r"[\w.]+: ")
-_SCIENTIFIC = re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")
 
 
 def load_study(study: str | Path, *, data_dir: str | Path = DATA_DIR) -> StudyConfig:
@@ -35,7 +33,7 @@ def load_study(study: str | Path, *, data_dir: str | Path = DATA_DIR) -> StudyCo
         ConfigError: In one line: file, dotted key, what was got, what is allowed.
     """
     path = study_path(str(study))
-    return parse_study(_read(path), where=str(study), folder=path.parent, data_dir=data_dir)
+    return parse_study(read_yaml(path), where=str(study), folder=path.parent, data_dir=data_dir)
 
 
 def parse_study(
@@ -83,14 +81,14 @@ def one_line(error: ValidationError, prefix: str = "") -> str:
         return _join(place, str(cause))
     got = "" if first["type"] == "missing" else f", got {_short(first['input'])}"
     message = first["msg"][0].lower() + first["msg"][1:]
-    return f"{place}: {message}{got}"
+    hint = "; put it in quotes" if first["type"] == "string_type" and first["input"] else ""
+    return f"{place}: {message}{got}{hint}"
 
 
 def dump_study(config: StudyConfig) -> str:
     """Write a study out in full, every default included, as YAML."""
     tree = config.model_dump(mode="json", by_alias=True)
-    text: str = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
-    return text
+    return write_yaml(tree)
 
 
 def _check_arms(config: StudyConfig, where: str) -> None:
@@ -132,40 +130,6 @@ def _try_spec(config: StudyConfig, arm: str, point: dict[str, Value], place: str
                 raise ConfigError(said) from error
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as people write it: 1e-5 is a number, and no key may stand twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                raise ConfigError(f"line {line}: the key {key!r} stands twice")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _SCIENTIFIC, list("-+0123456789."))
-
-
-def _read(path: Path) -> object:
-    try:
-        tree: object = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: nested too deeply") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{path}: {line}{problem}") from error
-    return tree
-
-
 def _internal(part: object) -> bool:
     """Tell pydantic's names of validators in a location from keys of the document."""
     return isinstance(part, str) and ("[" in part or part in ("FloatRange", "IntRange", "Choice"))
@@ -183,5 +147,5 @@ def _join(place: str, message: str) -> str:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = repr(value) if isinstance(value, str) else reprlib.repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

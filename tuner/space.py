@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pydantic import Field, model_validator
 
 from trainers.errors import ConfigError
-from trainers.plugins import Frozen
+from trainers.plugins import Written
 
 if TYPE_CHECKING:
     import optuna
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Value: TypeAlias = bool | int | float | str | None
 
 
-class FloatRange(Frozen):
+class FloatRange(Written):
     """Real numbers between two ends, both included."""
 
     float_: tuple[float, float] = Field(alias="float")
@@ -54,7 +54,7 @@ class FloatRange(Frozen):
         return None if self.step is None else int((high - low) / self.step + 1e-9) + 1
 
 
-class IntRange(Frozen):
+class IntRange(Written):
     """Whole numbers between two ends, both included."""
 
     int_: tuple[int, int] = Field(alias="int")
@@ -89,7 +89,7 @@ class IntRange(Frozen):
         return (high - low) // self.step + 1
 
 
-class Choice(Frozen):
+class Choice(Written):
     """A list of values."""
 
     choice: tuple[Value, ...] = Field(min_length=1)

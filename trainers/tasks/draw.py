@@ -12,10 +12,10 @@ from pydantic import Field
 
 from trainers.bases import Example
 from trainers.errors import DataError
-from trainers.plugins import Frozen
+from trainers.plugins import Written
 
 
-class FewShot(Frozen):
+class FewShot(Written):
     """A small training set, drawn from the whole one."""
 
     rule: Literal["first", "per_class", "balanced"] = "first"

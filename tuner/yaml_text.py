@@ -1,0 +1,156 @@
+"""Read and write YAML as people mean it: by the core of version 1.2, and nothing doubtful."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trainers.errors import ConfigError
+
+_NULL = re.compile(r"~|null|Null|NULL|")
+_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(
+    r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+_NUMBER_TO_SOME = re.compile(  # of what the forms above do not take
+    r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?"  # 010, 1_000
+    r"|[-+]?0(o[0-7_]+|b[01_]+|[xX][0-9a-fA-F_]+)"
+    r"|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"  # 2:08 is 128 in version 1.1
+)
+_TRUTH_TO_SOME = re.compile(r"yes|no|on|off", re.IGNORECASE)
+_TAG = "tag:yaml.org,2002:"
+_MOST_NODES = 100_000
+"""With every alias counted as what it stands for: a study has some hundreds."""
+
+
+def read_yaml(path: Path) -> object:
+    """Read a file of one YAML document; keys are texts, as they are written.
+
+    Raises:
+        ConfigError: No YAML, or a value that some readers take for another one; in one line.
+    """
+    try:
+        return _load(path.read_text(encoding="utf-8-sig"))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{path}: {line}{problem}") from error
+
+
+def write_yaml(tree: object) -> str:
+    """Write YAML that readers of either version read alike."""
+    text: str = yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's reader with the scalars of version 1.2, and merge keys (`<<`) besides."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:
+            # A tag such as !!bool on another text, or a number of thousands of digits.
+            kind = node.tag.removeprefix(_TAG)
+            raise ConfigError(f"line {_line(node)}: this cannot be read as {kind}") from error
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's writer, which also quotes texts that only version 1.2 takes for numbers."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _kind, _form, _first in (
+    ("null", _NULL, ["~", "n", "N", ""]),
+    ("bool", _BOOL, list("tTfF")),
+    ("int", _INT, list("-+0123456789")),
+    ("float", _FLOAT, list("-+.0123456789")),
+    ("merge", re.compile("<<"), ["<"]),
+):
+    _Loader.add_implicit_resolver(_TAG + _kind, re.compile(rf"(?:{_form.pattern})\Z"), _first)
+_Dumper.add_implicit_resolver(
+    _TAG + "float", re.compile(rf"(?:{_FLOAT.pattern})\Z"), list("-+.0123456789")
+)
+
+
+def _load(text: str) -> object:
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        if _check(root, "", {}) > _MOST_NODES:
+            raise ConfigError("its aliases stand for more than a study can have")
+        tree: object = loader.construct_document(root)
+        return tree
+    finally:
+        loader.dispose()
+
+
+def _check(node: yaml.Node, place: str, sizes: dict[int, int]) -> int:
+    """Refuse doubtful scalars and keys, make keys texts; return the number of nodes below."""
+    if id(node) in sizes:
+        if not sizes[id(node)]:
+            raise ConfigError(f"line {_line(node)}: {place}: an alias stands within itself")
+        return sizes[id(node)]
+    sizes[id(node)] = 0  # until all below is seen
+    size = 1
+    if isinstance(node, yaml.MappingNode):
+        for key, (_, value) in zip(_keys(node), node.value, strict=True):
+            size += _check(value, f"{place}.{key}" if place else key, sizes)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            size += _check(item, f"{place}.{number}" if place else str(number), sizes)
+    else:
+        _check_scalar(node, place)
+    sizes[id(node)] = size
+    return size
+
+
+def _keys(node: yaml.MappingNode) -> list[str]:
+    """Have a mapping's keys read as they are written, `no` and 1 too."""
+    keys: list[str] = []
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise ConfigError(f"line {_line(key)}: a key must be a text, on one line")
+        if key.value in keys:
+            raise ConfigError(f"line {_line(key)}: the key {key.value!r} stands twice")
+        keys.append(key.value)
+        if key.tag != _TAG + "merge":
+            key.tag = _TAG + "str"
+    return keys
+
+
+def _check_scalar(node: Any, place: str) -> None:
+    """Refuse what version 1.1 or 1.2 takes for a number or a truth value, and the other not."""
+    if node.style is not None or node.tag != _TAG + "str":
+        return
+    text = node.value
+    if _NUMBER_TO_SOME.fullmatch(text):
+        meant = "a number, write it in plain decimal digits"
+    elif _TRUTH_TO_SOME.fullmatch(text):
+        meant = "a truth value, write true or false"
+    else:
+        return
+    raise ConfigError(
+        f"{place or 'study'}: line {_line(node)}: got {text}, which versions of YAML read "
+        f"differently; for {meant}; for a text, put it in quotes: '{text}'"
+    )
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
