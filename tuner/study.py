@@ -20,6 +20,7 @@ from tuner.executors import Executor, make_executor
 from tuner.failures import Failures
 from tuner.inputs import read_inputs
 from tuner.launchers import Launcher
+from tuner.left_behind import say_left_behind
 from tuner.memory_cap import MemoryForecast, check_weights
 from tuner.optuna_storage import StudyStorage, open_storage
 from tuner.plan import Cell, Digests, plan
@@ -98,6 +99,7 @@ def run_study(
     with opening(place.root, place.database_url):
         tracker = _tracker(tracking, place)
         ending.tell(tracker.hurry)
+        say_left_behind(cells, tracker)
         tracker.open_study(config.name, dump_definition(cells))
         shared = _open_shared(config, place, ending)
         tracker.guard(shared.claims.launcher.check_silence)

@@ -1,0 +1,72 @@
+"""Say, before a study begins, what it has done that its definition now leaves behind."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from tuner.definition import read_definition
+from tuner.plan import Cell
+from tuner.trackers import KeptDefinition, RunRecord, Tracker
+
+# Below that of the data: the command prints both.
+_logger = logging.getLogger("tuner.reading.left_behind")
+_ENDED = ("finished", "pruned", "diverged", "failed")
+_NAMED = 6
+
+
+def say_left_behind(cells: Sequence[Cell], tracker: Tracker) -> None:
+    """Say how many trials and runs the study leaves behind, unless it takes up earlier work.
+
+    Args:
+        cells: The study's cells as they are now.
+        tracker: It has not opened the study yet.
+    """
+    study = cells[0].study.name
+    kept = tracker.definitions(study)
+    known = {name for one in kept for name in _fingerprints(one)}
+    new = [cell for cell in cells if (cell.label, cell.fingerprint()) not in known]
+    line = left_behind(new, tracker.runs(study)) if new else ""
+    if line:
+        see = f" To see them: tuner report {study} --definition {kept[-1].id}." if kept else ""
+        _logger.info("%s%s", line, see)
+
+
+def left_behind(cells: Sequence[Cell], records: Sequence[RunRecord]) -> str:
+    """Return a sentence on what cells have done under other definitions than their own.
+
+    Args:
+        cells: The cells; one that has runs of its own goes on, and is passed over.
+        records: All runs of the study.
+    """
+    trials, runs, shown = 0, 0, []
+    for cell in cells:
+        name = (cell.task, cell.model, cell.arm)
+        own = [r for r in records if (r.group.task, r.group.model, r.group.arm) == name]
+        others = [r for r in own if r.group.cell != cell.fingerprint() and r.state in _ENDED]
+        if any(r.group.cell == cell.fingerprint() for r in own):
+            continue
+        tried = len({r.group for r in others if r.group.phase == "search"})
+        confirmed = sum(r.group.phase == "confirm" for r in others)
+        if tried or confirmed:
+            trials, runs = trials + tried, runs + confirmed
+            shown.append(f"{cell.label}: {tried} and {confirmed}")
+    if not shown:
+        return ""
+    more = f"; {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    return (
+        f"Settings, space or data have changed. Left behind: {_count(trials, 'search trial')} and "
+        f"{_count(runs, 'confirm run')} ({'; '.join(shown[:_NAMED])}{more}). These cells begin "
+        "anew."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _fingerprints(kept: KeptDefinition) -> set[tuple[str, str]]:
+    definition = read_definition(kept.text)
+    if definition is None:
+        return set()
+    return {(cell.label, definition.fingerprint(cell)) for cell in definition.cells()}
