@@ -120,7 +120,24 @@ class Hub(ModelSource):
             if tokenizer.eos_token is None:
                 raise ModelError(f"model.id: {self.id}: the tokenizer has no pad and no end token")
             tokenizer.pad_token = tokenizer.eos_token
+        if self._segments() < 2:  # a second text's number would be out of the model's range
+            names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+            tokenizer.model_input_names = names
         return tokenizer
+
+    def _segments(self) -> int:
+        """Return how many texts of a row the model tells apart; two where it does not say."""
+        from transformers import AutoConfig
+
+        try:
+            config = AutoConfig.from_pretrained(
+                self._where(),
+                revision=self.revision or "main",
+                trust_remote_code=self.trust_remote_code,
+            )
+        except (OSError, ValueError, ImportError):
+            return 2  # loading the model says what is wrong with it
+        return int(getattr(config, "type_vocab_size", None) or 2)
 
     def model(self, labels: tuple[str, ...], attention: str) -> PreTrainedModel:
         """Load the body and draw a head, even where the checkpoint has one."""

@@ -1,0 +1,157 @@
+"""What users mistype, over every command: one line that helps, code 2, nothing written."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.specs import toy_tree
+from tuner.cli import _run_command
+
+_RATE = "train.learning_rate"
+_FILE = {"kind": "text_file", "name": "mine", "train": "train.csv", "test": "test.csv"}
+
+
+def _arm(**fields: Any) -> dict[str, Any]:
+    """Return arms of which one has other fields."""
+    return {"arms": {"full": {"method": "full"} | fields}}
+
+
+STUDIES: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown key": ({"tests": 1}, r"tests: no such field.*known: .*tasks"),
+    "no arm": ({"arms": {}}, r"arms: .*at least 1"),
+    "no task": ({"tasks": []}, r"tasks: .*at least 1"),
+    "an unknown task": ({"tasks": ["agnew"]}, r"tasks\.0: .*'agnew'; known tasks: .*agnews"),
+    "an unknown method": (_arm(method="lorra"), r"arms\.full\.method: .*'lorra'; known methods: .*lora"),
+    "a field of no method": (
+        _arm(method={"kind": "lora", "rnk": 8}),
+        r"arms\.full\.method\.rnk: no such field; known: .*rank",
+    ),
+    "a space of no field": (
+        _arm(space={"train.lr": {"float": [1, 2]}}),
+        r"arms\.full\.space\.train\.lr.*learning_rate",
+    ),
+    "a range turned round": (_arm(space={_RATE: {"float": [1e-2, 1e-4]}}), r"learning_rate"),
+    "a logarithm of zero": (
+        _arm(space={_RATE: {"float": [0, 1e-2], "log": True}}),
+        r"arms\.full\.space\.train\.learning_rate",
+    ),
+    "a negative rate": ({"train": {"learning_rate": -1}}, r"train\.learning_rate: .*-1"),
+    "no epoch": ({"train": {"epochs": 0}}, r"train\.epochs: .*0"),
+    "half an epoch": ({"train": {"epochs": 1.5}}, r"train\.epochs: .*1\.5"),
+    "an unknown precision": ({"train": {"precision": "fp8"}}, r"train\.precision: .*fp32.*'fp8'"),
+    "an unknown metric": ({"metric": "f2"}, r"metric: .*'f2'; known: .*macro_f1"),
+    "an unknown pruner": (
+        {"search": {"pruner": "halving"}},
+        r"search\.pruner: .*known: .*hyperband",
+    ),
+    "an unknown sampler": ({"search": {"sampler": "bayes"}}, r"search\.sampler: .*known: .*tpe"),
+    "a seed twice": ({"confirm": {"seeds": [1, 1]}}, r"confirm\.seeds.*differ"),
+    "the search's seed again": (
+        {"confirm": {"seeds": [7]}},
+        r"confirm\.seeds: search has used \[7\]",
+    ),
+    "a seed below zero": ({"confirm": {"seeds": [-1]}}, r"confirm\.seeds.*-1"),
+    "an unknown executor": ({"executor": {"kind": "slurm"}}, r"executor.*slurm"),
+    "no worker": ({"executor": {"kind": "process", "workers": 0}}, r"executor\.workers: .*0"),
+    "a cap without a unit": ({"memory_cap": "24"}, r"memory_cap: .*24"),
+    "a study's name with a slash": ({"name": "a/b"}, r"name: .*a/b"),
+    "a file that is not there": ({"tasks": [_FILE]}, r"train\.csv.*--data-dir"),
+    "a folder that is not there": ({"models": ["./no/model"]}, r"\./no/model"),
+    "a preset that is not there": ({"deepspeed": "zero9"}, r"deepspeed.*zero9"),
+}
+
+COMMANDS: dict[str, tuple[list[str], str]] = {
+    "no such command": (["run", "quickstart"], r"No such command 'run'"),
+    "no study": (["run-study"], r"Missing argument 'study'"),
+    "a study that is not there": (["run-study", "quickstrat"], r"quickstrat.*quickstart"),
+    "a file that is not there": (["validate", "no/study.yaml"], r"no/study\.yaml"),
+    "a folder for a study": (["validate", "."], r"\."),
+    "an option of no command": (["validate", "quickstart", "--fast"], r"No such option.*--fast"),
+    "a time that is no number": (["run-study", "quickstart", "--timeout", "1h"], r"--timeout.*1h"),
+    "a store that is an address": (
+        ["run-study", "quickstart", "--store", "s3://bucket"],
+        r"--store.*s3:",
+    ),
+    "a server that is a folder": (
+        ["run-study", "quickstart", "--tracking", "mlruns"],
+        r"mlruns",
+    ),
+    "a report of nothing": (["report", "quickstart"], r"quickstart.*not run|mlruns"),
+    "an unknown format": (["report", "quickstart", "--format", "pdf"], r"--format.*pdf.*html"),
+    "a reference that is not there": (
+        ["report", "quickstart", "--reference", "no.csv"],
+        r"no\.csv|mlruns",
+    ),
+    "a plan of nothing": (["plan", "quickstrat"], r"quickstrat.*quickstart"),
+    "a difference of none": (["plan", "quickstart", "--detect", "0"], r"--detect.*0"),
+    "a spread below none": (["plan", "quickstart", "--spread", "-1"], r"--spread.*-1"),
+    "no way of asking": (["memory"], r"name a STUDY, --model or --parameters"),
+    "two ways of asking": (["memory", "quickstart", "--parameters", "3e9"], r"one of them"),
+    "a stage that is none": (["memory", "--parameters", "3e9", "--zero", "7"], r"--zero.*7"),
+    "no weight": (["memory", "--parameters", "0"], r"--parameters.*0"),
+    "a device that is none": (["memory", "quickstart", "--device", "tpu"], r"--device.*'tpu'"),
+    "a size that is none": (
+        ["memory", "--model", "tiny-bert", "--fits", "lots"],
+        r"--fits.*lots",
+    ),
+    "data of no task": (["fetch-data", "agnews"], r"agnews"),
+    "a list of nothing": (["list", "arms"], r"arms"),
+    "a port that is none": (["ui", "--port", "99999"], r"--port.*99999"),
+    "a store without runs": (["ui", "--store", "empty"], r"empty"),
+}
+
+
+@pytest.mark.parametrize("what", STUDIES)
+@pytest.mark.parametrize("command", ["validate", "run-study"])
+def test_a_bad_study_is_refused_in_one_line(
+    what: str,
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """File, dotted key, what was got and what is allowed; nothing is left behind."""
+    changes, said = STUDIES[what]
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(toy_tree(**changes)))
+    line = _refused([command, "study.yaml"], tmp_path, monkeypatch, capfd)
+    assert re.search(said, line), line
+
+
+@pytest.mark.parametrize("what", COMMANDS)
+def test_a_bad_command_is_refused_in_one_line(
+    what: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The option, what was got and what is allowed; nothing is left behind."""
+    words, said = COMMANDS[what]
+    line = _refused(words, tmp_path, monkeypatch, capfd)
+    assert re.search(said, line), line
+
+
+def _refused(
+    words: list[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> str:
+    """Run a command in a folder; return its one line after looking at what it left."""
+    before = sorted(folder.rglob("*"))
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["tuner", *words])
+    monkeypatch.setattr("tuner.cli.titles.hide_title", lambda _: None)  # of pytest's process
+    code = _run_command()
+    printed = capfd.readouterr()
+    assert code == 2, printed.err
+    assert printed.out == ""
+    assert printed.err.startswith("tuner: ")
+    assert printed.err.count("\n") == 1, printed.err
+    assert sorted(folder.rglob("*")) == before
+    return printed.err
