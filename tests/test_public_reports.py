@@ -10,7 +10,7 @@ import pytest
 
 from tests.specs import toy_spec, toy_tree, workspace
 from trainers.bases import Corpus
-from trainers.errors import DataError
+from trainers.errors import CannotBuild, DataError
 from trainers.models._quiet import quiet
 from trainers.models.tiny import Tiny
 from trainers.tasks.text_file import TextFile
@@ -84,6 +84,18 @@ def test_segments_that_the_model_does_not_know_are_left_out(tmp_path: Path) -> N
         train={"epochs": 1},
     )
     assert "macro_f1" in train(spec, lambda _: None, workspace(tmp_path)).validation
+
+
+def test_a_token_that_the_model_does_not_know_is_said(tmp_path: Path) -> None:
+    """A tokenizer with added tokens and a model that was not resized: no index error."""
+    with quiet():
+        Tiny().model(LABELS, "sdpa").save_pretrained(tmp_path / "model")
+        tokenizer = Tiny().tokenizer()
+        tokenizer.add_tokens(["red"])
+        tokenizer.save_pretrained(tmp_path / "model")
+    spec = toy_spec(model={"kind": "hub", "id": str(tmp_path / "model")})
+    with pytest.raises(CannotBuild, match=r"token \d+, the model knows 0 to \d+"):
+        train(spec, lambda _: None, workspace(tmp_path))
 
 
 def test_scores_do_not_depend_on_the_rows_of_an_evaluation_batch(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from trainers.methods.count import count_parameters
 from trainers.out_of_memory import missing_memory
 from trainers.peaks import across_ranks, spare_memory
 from trainers.predictions import keep_predictions, longest_first
-from trainers.tasks.encode import EncodedTask, encode
+from trainers.tasks.encode import EncodedTask, encode, highest_token
 from trainers.tasks.load import TaskData, leaked_test_rows, load_task
 from trainers.tasks.metrics import score
 from trainers.tasks.parcel import read_rows
@@ -144,6 +144,7 @@ def _load(spec: RunSpec, workspace: Workspace, meter: Meter) -> _Parts:
     )
     meter.before_model()
     model = _build(spec, data.labels)
+    _check_vocabulary(spec, encoded, model)
     meter.model_built(model)
     return _Parts(data, encoded, tokenizer, model)
 
@@ -162,6 +163,16 @@ def _build(spec: RunSpec, labels: tuple[str, ...]) -> nn.Module:
         if missing_memory(error):
             raise
         raise CannotBuild(f"{spec.model.name}: {failure(error)}", format_exc()) from error
+
+
+def _check_vocabulary(spec: RunSpec, encoded: EncodedTask, model: Any) -> None:
+    """Refuse tokens that the model has no embedding for: torch would end in an index error."""
+    known, highest = model.config.vocab_size, highest_token(encoded)
+    if highest >= known:
+        raise CannotBuild(
+            f"model {spec.model.name}: its tokenizer gives token {highest}, the model knows 0 to "
+            f"{known - 1}; take the tokenizer that the model was trained with"
+        )
 
 
 def _load_rows(spec: RunSpec, workspace: Workspace) -> TaskData:

@@ -64,7 +64,7 @@ def test_no_command_shows_the_password_of_a_mistyped_address(address: str, tmp_p
     with pytest.raises(ConfigError, match=r"\*\*\*@host.*: no studies here") as store:
         open_reader(address)
     with pytest.raises(ConfigError, match="no studies here") as ui:
-        serve_ui(address, 0)
+        serve_ui(address, 0, print)
     assert not [said for said in (tracking, store, ui) if "secret" in str(said.value)]
 
 

@@ -60,6 +60,17 @@ def encode(
     return EncodedTask(**splits)
 
 
+def highest_token(encoded: EncodedTask) -> int:
+    """Return the highest token id of any row."""
+    from pyarrow import compute
+
+    columns = [
+        split.data.column("input_ids")
+        for split in (encoded.train, encoded.validation, encoded.test)
+    ]
+    return max(compute.max(compute.list_flatten(column)).as_py() for column in columns)
+
+
 def encoded_folder(
     data: TaskData, tokenizer: PreTrainedTokenizerBase, *, max_length: int, cache_dir: Path
 ) -> Path:

@@ -260,5 +260,8 @@ def ui(
     from tuner.trackers.ui import serve_ui
 
     listen_to_termination()
-    typer.echo(f"MLflow UI: http://127.0.0.1:{port} (Ctrl-C ends it)")
-    serve_ui(folder_of(store, files), port)
+    serve_ui(
+        folder_of(store, files),
+        port,
+        lambda page: typer.echo(f"MLflow UI: {page} (Ctrl-C ends it)"),
+    )

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from trainers.errors import ConfigError
@@ -20,8 +21,13 @@ _HOST = "127.0.0.1"
 _SECONDS_TO_END = 3
 
 
-def serve_ui(store: str | Path, port: int) -> None:
+def serve_ui(store: str | Path, port: int, tell: Callable[[str], object]) -> None:
     """Serve the UI at 127.0.0.1 until it is interrupted.
+
+    Args:
+        store: What the studies were run with.
+        port: Port on 127.0.0.1.
+        tell: Called with the page's address, once nothing speaks against serving it.
 
     Raises:
         ConfigError: No studies in the store, or the port is taken.
@@ -45,6 +51,7 @@ def serve_ui(store: str | Path, port: int) -> None:
     place = ["--backend-store-uri", address.tracking_uri, "--host", _HOST, "--port", str(port)]
     if address.artifact_uri is not None:
         place += ["--artifacts-destination", address.artifact_uri]
+    tell(f"http://{_HOST}:{port}")
     # One worker: the UI of a local store has one reader, and each worker takes 300 MB.
     command = [sys.executable, "-m", "mlflow", "server", *place, "--workers", "1"]
     # A session of its own: the server starts helpers, and all of them end with this call.

@@ -27,7 +27,10 @@ STUDIES: dict[str, tuple[dict[str, Any], str]] = {
     "no arm": ({"arms": {}}, r"arms: .*at least 1"),
     "no task": ({"tasks": []}, r"tasks: .*at least 1"),
     "an unknown task": ({"tasks": ["agnew"]}, r"tasks\.0: .*'agnew'; known tasks: .*agnews"),
-    "an unknown method": (_arm(method="lorra"), r"arms\.full\.method: .*'lorra'; known methods: .*lora"),
+    "an unknown method": (
+        _arm(method="lorra"),
+        r"arms\.full\.method: .*'lorra'; known methods: .*lora",
+    ),
     "a field of no method": (
         _arm(method={"kind": "lora", "rnk": 8}),
         r"arms\.full\.method\.rnk: no such field; known: .*rank",
@@ -100,7 +103,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
         ["memory", "--model", "tiny-bert", "--fits", "lots"],
         r"--fits.*lots",
     ),
-    "data of no task": (["fetch-data", "agnews"], r"agnews"),
+    "data of no task": (["fetch-data", "agnew"], r"'agnew'; known tasks: .*agnews"),
     "a list of nothing": (["list", "arms"], r"arms"),
     "a port that is none": (["ui", "--port", "99999"], r"--port.*99999"),
     "a store without runs": (["ui", "--store", "empty"], r"empty"),
