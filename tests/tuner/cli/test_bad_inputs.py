@@ -110,11 +110,15 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("what", STUDIES)
-@pytest.mark.parametrize("command", ["validate", "run-study"])
+# A machine that only looks at a study need not have its files: `validate` says so and goes on.
+ASKED = [("run-study", what) for what in STUDIES]
+ASKED += [("validate", what) for what in STUDIES if what != "a file that is not there"]
+
+
+@pytest.mark.parametrize(("command", "what"), ASKED)
 def test_a_bad_study_is_refused_in_one_line(
-    what: str,
     command: str,
+    what: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
