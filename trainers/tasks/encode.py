@@ -68,7 +68,7 @@ def highest_token(encoded: EncodedTask) -> int:
         split.data.column("input_ids")
         for split in (encoded.train, encoded.validation, encoded.test)
     ]
-    return max(compute.max(compute.list_flatten(column)).as_py() for column in columns)
+    return max(int(compute.max(compute.list_flatten(column)).as_py()) for column in columns)
 
 
 def encoded_folder(
