@@ -161,7 +161,8 @@ class _Reader:
         }
         for place, fault in faults.items():
             label = "" if index[place] == place else f" (index {index[place]!r})"
-            others = f"; {len(faults) - 1} more such rows" if len(faults) > 1 else ""
+            more = len(faults) - 1
+            others = f"; {more} more such row{'s' if more > 1 else ''}" if more else ""
             raise InputError(
                 f"texts to classify: row {place + 1}{label}: {fault}; allowed: {self._wanted()}"
                 f"{others}; leave such rows out or fill them in"

@@ -14,12 +14,15 @@ from tokenizers.processors import TemplateProcessing
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
     TextClassificationPipeline,
     pipeline,
 )
 
 from tests.specs import toy_spec
 from trainers.errors import InputError
+from trainers.models.tiny import Tiny
 from trainers.saved import TextClassifier, load_trained, save_trained
 from trainers.tasks.encode import tokenizer_fingerprint
 
@@ -120,6 +123,22 @@ def test_a_folder_of_version_0_1_is_read(tmp_path: Path, method: str) -> None:
     for path in (folder / "weights").glob("tokenizer*"):
         path.unlink()
     pandas.testing.assert_frame_equal(load_trained(folder).predict(TEXTS), before)
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_model_is_given_what_it_takes(tmp_path: Path, method: str) -> None:
+    """DistilBERT takes no token types, which its tokenizer makes."""
+    base = tmp_path / "base"
+    tokenizer = Tiny().tokenizer()
+    config = DistilBertConfig(
+        vocab_size=len(tokenizer), dim=32, n_layers=1, n_heads=2, hidden_dim=64, pad_token_id=0
+    )
+    DistilBertForSequenceClassification(config).save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    model = {"kind": "hub", "id": str(base)}
+    kept = load_trained(_keep(tmp_path / "kept", method=method, model=model))
+    assert "token_type_ids" in kept.tokenizer("a")
+    assert len(kept.predict(TEXTS)) == len(TEXTS)
 
 
 def test_rows_come_back_in_their_order_whatever_batches_they_are_in(

@@ -153,7 +153,8 @@ def test_no_rows_are_no_rows(given: Any) -> None:
     ("given", "message"),
     [
         (["a", None], "row 2: text: got None; allowed: a text; leave such rows out"),
-        (["a", float("nan"), 3], "row 2: text: got nan; allowed: a text; 1 more such row"),
+        (["a", float("nan"), 3], "row 2: text: got nan; allowed: a text; 1 more such row;"),
+        ([None, None, None], "row 1: text: got None; allowed: a text; 2 more such rows;"),
         (["a", ["b", "c"]], "row 2: got 2 values; allowed: a text; a frame's columns"),
         ([b"a"], "row 1: text: got b'a'; allowed: a text"),
         (["\ud800"], "row 1: text: the text is not valid Unicode"),

@@ -96,12 +96,12 @@ class MlflowTracker(LifecycleTracker):
         experiment_id = self._studies[line.group.study].experiment_id
         with self._lock:
             outputs = self._client.get_run(run_id).outputs
-            if outputs is not None and outputs.model_outputs:
-                shutil.rmtree(folder, ignore_errors=True)
-                return
+            told = outputs is not None and bool(outputs.model_outputs)
             begun = self._client.search_logged_models(
                 [experiment_id], f"source_run_id = '{run_id}'"
             )
+            if told and not (begun and folder.is_dir()):  # deleted in MLflow, or taken over
+                return
             model = (
                 begun[0]
                 if begun
@@ -110,14 +110,16 @@ class MlflowTracker(LifecycleTracker):
                 )
             )
             model_id = model.model_id
+        # A folder that is still there after MLflow was told may be all that there is.
         files = {
             "MLmodel": describe_model(run_id, model_id, loader_module=self._loader_module),
             REQUIREMENTS: list_requirements(),
         }
         self._keep_model(model, folder, files)
-        with self._lock:
-            self._client.finalize_logged_model(model_id, "READY")
-            self._client.log_outputs(run_id, [LoggedModelOutput(model_id, line.step)])
+        if not told:
+            with self._lock:
+                self._client.finalize_logged_model(model_id, "READY")
+                self._client.log_outputs(run_id, [LoggedModelOutput(model_id, line.step)])
         shutil.rmtree(folder)  # the weights are MLflow's now
 
     def _keep_model(self, model: LoggedModel, folder: Path, files: Mapping[str, str]) -> None:

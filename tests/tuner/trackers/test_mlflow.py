@@ -319,14 +319,16 @@ def test_a_launcher_that_dies_while_it_keeps_a_model_loses_nothing(
     assert weights.read_bytes() == b"w" * 1000
 
 
-def test_a_model_left_behind_after_it_was_kept_goes(
+def test_a_model_left_behind_after_it_was_kept_is_mlflows(
     tracker: MlflowTracker, tmp_path: Path
 ) -> None:
-    """A launcher died after MLflow had the model: the next one tidies up."""
+    """A launcher died between the two, or version 0.1 kept both: one is left, and it is whole."""
     run_id = tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
     tracker.log_model(run_id, _keep(tmp_path / "run" / "model"))
+    (weights,) = tmp_path.rglob("model.safetensors")
+    weights.unlink()
     tracker.log_model(run_id, _keep(tmp_path / "run" / "model"))
-    assert len(list(tmp_path.rglob("model.safetensors"))) == 1
+    assert list(tmp_path.rglob("model.safetensors")) == [weights]
 
 
 def test_a_deleted_experiment_is_refused_in_one_line(
