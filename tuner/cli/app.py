@@ -185,7 +185,8 @@ def validate(
     except SeveralFaults as faults:
         raise SeveralFaults(f"{study}: {line}" for line in str(faults).splitlines()) from None
     cells = plan(config)
-    trials = sum(config.search.trials * len(config.search.seeds) for c in cells if c.searched)
+    few, most = config.few_points(), config.search.trials
+    trials = sum(few.get(c.arm, most) * len(config.search.seeds) for c in cells if c.searched)
     runs = len(cells) * len(config.confirm.seeds)
     typer.echo(
         f"{study}: good. {len(config.tasks)} tasks x {len(config.models)} models x "

@@ -76,7 +76,7 @@ def _table(estimate: Estimate) -> Iterator[str]:
     trials = f"{_number(layout.trials, 'trial')} x {_number(layout.search_seeds, 'seed')}"
     searched = sum(cell.search.planned > 0 for cell in estimate.cells)
     cells = "cell" if searched == len(estimate.cells) else "cell whose arm has a space"
-    search = f"{trials} in each {cells}: an equal budget"
+    search = f"{trials} in each {cells}{'' if layout.points else ': an equal budget'}"
     confirm = f"{_number(layout.confirm_seeds, 'seed')} in each cell"
     yield _row("search runs", estimate.runs.search, search if searched else "no arm has a space")
     yield _row("confirm runs", estimate.runs.confirm, confirm)

@@ -66,8 +66,8 @@ def _few_points(config: StudyConfig) -> Iterator[str]:
     for arm, points in config.few_points().items():
         different = f"{points} different point{'s' * (points > 1)}"
         yield (
-            f"arms.{arm}.space: {different}, search.trials asks for {config.search.trials} "
-            "trials: one that comes again is found, not trained again"
+            f"arms.{arm}.space: {config.search.trials} trials asked, {different}: one that comes "
+            "again is found, not trained again"
         )
 
 

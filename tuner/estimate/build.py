@@ -103,7 +103,7 @@ def estimate_study(
         time=_time(cells, done, costs),
         disk=disk_of(files, history),
         seeds=seeds_of(config, history.runs, wishes.detect, wishes.spread),
-        notes=tuple(_notes(costs, history)),
+        notes=(*_few_points(config), *_notes(costs, history)),
     )
 
 
@@ -144,10 +144,19 @@ def _layout(config: StudyConfig) -> Layout:
         models=len(config.models),
         arms=len(config.arms),
         trials=config.search.trials,
+        points=config.few_points(),
         search_seeds=len(config.search.seeds),
         confirm_seeds=len(config.confirm.seeds),
         workers=config.executor.workers,
     )
+
+
+def _few_points(config: StudyConfig) -> list[str]:
+    return [
+        f"{arm}: {config.search.trials} trials asked, "
+        f"{points} different point{'s' * (points > 1)} in its space: no equal budget"
+        for arm, points in config.few_points().items()
+    ]
 
 
 def _runs(done: Sequence[Progress]) -> Runs:

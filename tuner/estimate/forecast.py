@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from trainers.plugins import Frozen
@@ -142,6 +143,8 @@ class Layout(Frozen):
     """Number of arms."""
     trials: int
     """Configurations tried in each cell whose arm has a space: the same for all."""
+    points: Mapping[str, int] = {}
+    """Different points of each arm whose space has fewer than that."""
     search_seeds: int
     """Runs of each trial."""
     confirm_seeds: int

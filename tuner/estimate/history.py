@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from tuner.config import StudyConfig
 from tuner.estimate.forecast import Count
 from tuner.outcome import Order, read_outcome
 from tuner.plan import Cell
+from tuner.space import count_points
 from tuner.store import Store
 from tuner.trackers import RunRecord, entity_name, open_reader
 
@@ -88,16 +89,8 @@ def progress(cell: Cell, history: History) -> Progress:
     trials = _trials(cell, history)
     ended = [number for number, runs in trials.items() if _has_ended(runs, len(settings.seeds))]
     counted = sorted(ended)[: settings.trials]
-    # Of a trial that was interrupted, the seeds that have finished are not run again.
-    begun = sum(
-        sum(run.state == "finished" for run in runs)
-        for number, runs in trials.items()
-        if number not in ended
-    )
-    planned = settings.trials * len(settings.seeds)
-    left = (settings.trials - len(counted)) * len(settings.seeds)
-    left = max(0, left - begun) if left else 0
-    best = None if left else _best([trials[number] for number in counted], cell)
+    search = _search(trials, counted, cell)
+    best = None if search.left else _best([trials[number] for number in counted], cell)
     done = 0
     if best is not None:
         spec = _stored_spec(best, history)
@@ -107,7 +100,32 @@ def progress(cell: Cell, history: History) -> Progress:
             if spec is None
             else _confirmed(cell, spec, history, tracked)
         )
-    return Progress(_count(planned, planned - left), _count(seeds, done))
+    return Progress(search, _count(seeds, done))
+
+
+def _search(
+    trials: Mapping[int, Sequence[RunRecord]], counted: Sequence[int], cell: Cell
+) -> Count:
+    """Count a cell's search runs: none is done for a point that comes again, which is found.
+
+    Args:
+        trials: By number.
+        counted: Numbers of those that have ended, up to the budget.
+        cell: Their cell.
+    """
+    settings, points = cell.study.search, count_points(cell.study.arms[cell.arm].space)
+    seeds = len(settings.seeds)
+    different = settings.trials if points is None else min(settings.trials, points)
+    tried = _different([trials[number] for number in counted])
+    left = max(0, min(settings.trials - len(counted), different - tried)) * seeds
+    # Of a trial that was interrupted, the seeds that have finished are not run again.
+    begun = sum(
+        sum(run.state == "finished" for run in runs)
+        for number, runs in trials.items()
+        if number not in counted
+    )
+    planned = different * seeds
+    return _count(planned, planned - max(0, left - begun))
 
 
 def _count(planned: int, done: int) -> Count:
@@ -121,6 +139,17 @@ def _trials(cell: Cell, history: History) -> dict[int, list[RunRecord]]:
         if run.group.phase == "search" and run.group.trial is not None:
             trials[run.group.trial][run.digest] = run
     return {number: list(runs.values()) for number, runs in sorted(trials.items())}
+
+
+def _different(trials: Sequence[Sequence[RunRecord]]) -> int:
+    """Count the different points of trials: equal ones share a run's digest."""
+    seen: set[str] = set()
+    count = 0
+    for runs in trials:
+        digests = {run.digest for run in runs}
+        count += seen.isdisjoint(digests)
+        seen |= digests
+    return count
 
 
 def _has_ended(runs: Sequence[RunRecord], seeds: int) -> bool:

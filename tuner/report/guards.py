@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from trainers.errors import TunerError
 from tuner.report.compared import Block
+from tuner.report.searched import Search
+from tuner.report.wording import counted
 from tuner.trackers import RunRecord
 
 _SHOWN = 5
@@ -54,10 +56,16 @@ def unfair(block: Block) -> list[str]:
 
 
 def _unequal_trials(block: Block) -> Iterator[str]:
-    counts = {cell.arm: cell.search.counted for cell in block.begun}
-    if len(set(counts.values())) > 1:
-        shown = ", ".join(f"{arm} {count or 'none'}" for arm, count in counts.items())
+    searches = {cell.arm: cell.search for cell in block.begun}
+    if len({(search.counted, search.points) for search in searches.values()}) > 1:
+        shown = ", ".join(f"{arm} {_trials(search)}" for arm, search in searches.items())
         yield f"unequal search budgets, in trials: {shown}"
+
+
+def _trials(search: Search) -> str:
+    again = search.points < search.counted
+    points = f" ({counted(search.points, 'different point')})" if again else ""
+    return f"{search.counted or 'none'}{points}"
 
 
 def _different_settings(block: Block) -> Iterator[str]:

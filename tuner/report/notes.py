@@ -29,6 +29,7 @@ def block_notes(
     yield from _least_p(own_pairs)
     yield from _unpaired(block, metric)
     yield from _failed_trials(block)
+    yield from _repeated_points(block)
     yield from _runs(block)
     yield from _collapsed(own_cells)
     yield from _noise(own_cells, metric)
@@ -139,6 +140,18 @@ def _failed_trials(block: Block) -> Iterator[str]:
         for state in ("failed", "diverged"):
             if number := states.count(state):
                 yield f"{cell.arm}: {number} of {trials} {state}; the choice was among the others."
+
+
+def _repeated_points(block: Block) -> Iterator[str]:
+    """Say whose trials tried a point again: nobody spent anything on that."""
+    for cell in block.cells:
+        search = cell.search
+        if search.points < search.counted:
+            trials = counted(search.counted, "search trial")
+            yield (
+                f"{cell.arm}: {trials} tried {counted(search.points, 'different point')}; a point "
+                "that came again was found, not trained again, and counts once as budget."
+            )
 
 
 def _runs(block: Block) -> Iterator[str]:

@@ -53,6 +53,28 @@ class Search:
     chosen: int | None = None
     """Number of the trial that is confirmed; None: the arm is not searched, or none finished."""
 
+    @property
+    def different(self) -> list[Trial]:
+        """One trial of each point that came to an end: a point that comes again is found."""
+        ended = sorted(
+            (trial for trial in self.trials if trial.counts),
+            key=lambda trial: (trial.state != "finished", trial.number),
+        )
+        seen: set[str] = set()
+        kept: list[Trial] = []
+        for trial in ended:
+            digests = {run.digest for run in trial.runs}
+            if seen.isdisjoint(digests):
+                kept.append(trial)
+            seen |= digests
+        return sorted(kept, key=lambda trial: trial.number)
+
+    @property
+    def points(self) -> int:
+        """Different points of the trials that are counted; one whose runs are gone counts."""
+        repeats = sum(trial.counts for trial in self.trials) - len(self.different)
+        return self.counted - repeats
+
     def said(self, cell: PlannedCell) -> str:
         """Say why nothing is confirmed; empty where nothing of it is known."""
         if not cell.trials:

@@ -12,11 +12,15 @@ from typing import Any
 import pytest
 
 from tests.specs import QUICK, toy_study
+from tests.tuner.estimate.past import cell_of, past_run
 from trainers.errors import ConfigError, DataError, RunFailed
+from tuner.cli.plan import estimate_lines
 from tuner.config import StudyConfig
 from tuner.estimate import Estimate, Wishes, estimate_study
 from tuner.estimate.forecast import Count
+from tuner.estimate.history import History, progress
 from tuner.progress import RunNotice
+from tuner.store import Store
 from tuner.study import run_study
 
 SEARCH = {"seeds": [7], "pruner": "none"}
@@ -51,6 +55,26 @@ def test_a_finished_study_has_nothing_left(finished_store: Path) -> None:
     assert found.time.seconds is not None
     assert found.time.seconds.likely == found.time.seconds.high == 0
     assert found.disk.total_bytes == 0
+
+
+def test_a_point_that_comes_again_is_no_run(tmp_path: Path) -> None:
+    """Of 8 trials over 2 points 2 are run; while some are left, what has been tried is not."""
+    space = {"train.learning_rate": {"choice": [1e-3, 1e-2]}}
+    arms = {"two": {"method": "full", "space": space}}
+    config = toy_study(arms=arms, search={"trials": 8, "seeds": [7], "pruner": "none"})
+    found = estimate(config, tmp_path / "store")
+    assert found.runs.search == counts(2, 0)
+    assert found.layout.points == {"two": 2}
+    lines = list(estimate_lines(found))
+    assert any("two: 8 trials asked, 2 different points" in line for line in lines)
+    assert not any("an equal budget" in line for line in lines)
+    cell = cell_of(config, "two")
+    same: dict[str, Any] = {"digest": "same", "metrics": {"validation/macro_f1": 0.5}}
+    runs = [past_run(cell, 7, trial=n, **same) for n in range(8)]
+    history = History(Store(tmp_path), tuple(runs[:3]))
+    assert progress(cell, history).search == counts(2, 1)
+    history = History(Store(tmp_path), tuple(runs))
+    assert progress(cell, history).search == counts(2, 2)  # the search has ended
 
 
 def test_nothing_is_written_to_the_store(finished_store: Path) -> None:

@@ -40,6 +40,17 @@ def test_trials_that_failed_are_counted_in_a_note() -> None:
     assert failed == ["full: 1 of 5 search trials failed; the choice was among the others."]
 
 
+def test_a_point_that_comes_again_counts_once_in_the_search_curve() -> None:
+    """Nobody spent its seconds again; where one of its trials was pruned, another counts."""
+    scores = {0: 0.4, 1: 0.6, 2: 0.4, 3: 0.6}
+    trials = [make_trial("full", n, s, digest=f"point {n % 2}") for n, s in scores.items()]
+    trials += [make_trial("full", 4, 0.1, digest="point 0", state="pruned")]
+    budget = report_of([*make_runs(VALUES), *trials]).comparison.budget
+    assert budget["trials"].tolist() == [1, 2]
+    assert budget["seconds"].tolist() == [10.0, 20.0]
+    assert budget["expected"].tolist() == pytest.approx([0.5, 0.6])
+
+
 def test_the_budget_at_which_arms_change_places_is_named() -> None:
     """One trial: full leads; from three on, lora."""
     trials = [make_trial(a, n, v) for a, vs in VALUES.items() for n, v in enumerate(vs)]

@@ -31,6 +31,19 @@ def test_unequal_budgets_stand_in_the_first_line() -> None:
     assert "Not a fair comparison: unequal" in made.latex()
 
 
+def test_trials_of_the_same_point_are_no_budget() -> None:
+    """Eight trials of a space of two points are two; it is said first, and why below."""
+    trials = [make_trial("full", n, 0.5, digest=f"point {n % 2}") for n in range(8)]
+    trials += [make_trial("lora", n, 0.5) for n in range(8)]
+    made = report_of([*make_runs(BOTH), *trials])
+    assert made.comparison.flags == (
+        "unequal search budgets, in trials: full 8 (2 different points), lora 8",
+    )
+    assert any("full: 8 search trials tried 2 different points" in note for note in made.notes())
+    cells = made.comparison.cells.set_index("arm")
+    assert cells[["trials", "points"]].drop_duplicates().to_numpy().tolist() == [[8, 2], [8, 8]]
+
+
 @pytest.mark.parametrize(
     ("facts", "words"),
     [

@@ -39,7 +39,8 @@ def budget_frame(blocks: Sequence[Block], *, metric: str) -> pandas.DataFrame:
     """Compute each searched arm's expected best validation score after 1, 2, ... trials.
 
     A pruned trial counts with its last score. A failed one has none: it counts as the worst of
-    its cell, since it was paid for. The trials are taken for exchangeable draws, which those of
+    its cell, since it was paid for. A point that came again counts once: its runs were found, and
+    nobody spent anything on them. The trials are taken for exchangeable draws, which those of
     a sampler that learns are not quite.
     """
     rows = [row for block in blocks for cell in block.begun for row in _rows(cell, metric)]
@@ -74,7 +75,7 @@ def place_swaps(budget: pandas.DataFrame, *, metric: str) -> list[PlaceSwap]:
 def _rows(cell: ComparedCell, metric: str) -> Iterator[dict[str, Any]]:
     from tuner.report.stats import expected_best
 
-    spent = [trial for trial in cell.trials if trial.counts]
+    spent = cell.search.different
     scores = [trial_score(trial, metric) for trial in spent]
     known = [score for score in scores if score is not None]
     if not known:

@@ -87,6 +87,7 @@ def _about(cell: ComparedCell) -> dict[str, object]:
         "reason": cell.reason,
         "left_out_runs": cell.left_out,
         "trials": cell.search.counted,
+        "points": cell.search.points,
         "seconds": _mean([seconds_of(run) for run in finished]),
         "peak_memory_bytes": _largest(peaks),
         "peak_memory_mean_bytes": _mean(peaks),
