@@ -88,6 +88,8 @@ def read_text(path: Path, encoding: str | None = None) -> str:
         text = content.decode(used)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: {_undecoded(content, error, used)}") from None
+    except UnicodeError as error:
+        raise DataError(f"{path}: not {used}: {error}") from None
     if "\0" in text:
         line = _line(text[: text.index("\0")])
         raise DataError(

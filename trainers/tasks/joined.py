@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from trainers.bases import Corpus, Example, SourceFile, Task, TextColumns
 from trainers.contract import AnyTask
+from trainers.errors import ConfigError
 
 
 class Joined(Task):
@@ -29,7 +30,7 @@ class Joined(Task):
     def _distinct(cls, tasks: tuple[Task, ...]) -> tuple[Task, ...]:
         names = [task.name for task in tasks]
         if len(set(names)) < len(names):
-            raise ValueError(f"got {', '.join(names)}; allowed: members of different names")
+            raise ConfigError(f"got {', '.join(names)}; allowed: members of different names")
         return tasks
 
     def placed(self, folders: Sequence[Path]) -> Self:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainers.errors import DataError
-from trainers.tasks.tables import Columns, Table, no_column
+from trainers.tasks.tables import Columns, Table, no_column, shown
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _SECOND_OBJECT = re.compile(r"\s*\{[^\r\n]*\}[ \t]*[\r\n]+\s*\{")
@@ -70,6 +70,11 @@ def _parse(text: str, line: int) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
+        if error.pos == 0:
+            begin = shown(text[:20])
+            raise DataError(
+                f"line {line}: not JSON: got {begin}; set format if it is another"
+            ) from None
         raise DataError(
             f"line {line + error.lineno - 1}: not JSON: {error.msg} at character {error.colno}"
         ) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from trainers.bases import Corpus, Example, Task
-from trainers.errors import DataError
+from trainers.errors import ConfigError, DataError
 from trainers.tasks.draw import Cut, FewShot, carve, check_enough, draw, take_evenly
 
 _CARVED_SHARE = 0.1
@@ -27,7 +27,7 @@ class SampledTask(Task):
     @classmethod
     def _whole(cls, size: float | None) -> float | None:
         if size is not None and size >= 1 and size != int(size):
-            raise ValueError(f"got {size}; allowed: a share below 1 or a whole number of rows")
+            raise ConfigError(f"got {size}; allowed: a share below 1 or a whole number of rows")
         return size
 
     def splits(self, data_dir: Path, seed: int) -> Corpus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 from collections.abc import Sequence
@@ -200,18 +201,20 @@ def _tabbed(text: str, header: _Header, label: int) -> _Rows:
     plain = replace(header, form=replace(header.form, quoted=False))
     if not _BEGINS_QUOTED.search(text):
         return _fitting(text, plain)
+    header_quoted = text.lstrip().startswith('"')  # then cells are
     try:
         rows = _fitting(text, header)
         _check_takes_in_no_rows(rows, header, label)
     except _Fault:
-        if text.lstrip().startswith('"'):  # a header in quotation marks: the file quotes cells
+        if header_quoted:
             raise
         return _fitting(text, plain)
-    if rows.long:
-        try:
-            return _fitting(text, plain)
-        except _Fault:
-            return rows
+    if (
+        rows.long and not header_quoted
+    ):  # if each line is a row with a class, the marks at the ends stand alone
+        with contextlib.suppress(_Fault):
+            single = _fitting(text, plain)
+            return single if all(cells[label].strip() for cells in single.cells) else rows
     return rows
 
 

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from trainers.bases import Corpus, Example, TextColumns
-from trainers.errors import MissingData
+from trainers.errors import ConfigError, MissingData
 from trainers.places import find, looked_in
 from trainers.tasks.formats import Format, Written, read_table
 from trainers.tasks.sampled import SampledTask
@@ -55,7 +55,7 @@ class TextFile(SampledTask):
     def _one_character(cls, delimiter: str | None) -> str | None:
         delimiter = "\t" if delimiter in ("\\t", "tab") else delimiter
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
-            raise ValueError(
+            raise ConfigError(
                 f"got {delimiter!r}; allowed: one character, such as ',' ';' '|' or '\\t' (a tab)"
             )
         return delimiter
@@ -68,7 +68,7 @@ class TextFile(SampledTask):
         try:
             "".encode(encoding)
         except (LookupError, ValueError):
-            raise ValueError(
+            raise ConfigError(
                 f"got {encoding!r}; allowed: a text encoding, such as utf-8, cp1252, utf-16"
             ) from None
         return encoding
@@ -79,12 +79,12 @@ class TextFile(SampledTask):
         if self.format in ("json", "jsonl", "parquet"):
             for field in ("delimiter", "quoting"):
                 if getattr(self, field) is not None:
-                    raise ValueError(
+                    raise ConfigError(
                         f"{field}: got {getattr(self, field)!r} with format: {self.format}; "
                         "allowed with csv and tsv"
                     )
         if self.format == "parquet" and self.encoding is not None:
-            raise ValueError(
+            raise ConfigError(
                 f"encoding: got {self.encoding!r} with format: parquet; allowed with text files"
             )
         return self

@@ -40,6 +40,7 @@ def rows(
         (['"a"\tpos', "b\tneg"], [("a", "pos"), ("b", "neg")]),
         (['"a\tb"\tpos', '"c ""d"""\tneg'], [("a\tb", "pos"), ('c "d"', "neg")]),
         (['"two', 'lines"\tpos', '""\tneg'], [("two\nlines", "pos"), ("", "neg")]),
+        (['"a\t', 'b"\tpos', '""\tneg'], [("a\t\nb", "pos"), ("", "neg")]),
     ],
 )
 def test_a_mark_in_tsv_is_a_character_unless_all_are_closed(
@@ -50,6 +51,14 @@ def test_a_mark_in_tsv_is_a_character_unless_all_are_closed(
         text = newline.join(["text\tlabel", *lines])
         wanted = [(cell.replace("\n", newline), label) for cell, label in expected]
         assert rows(tmp_path, text, "t.tsv") == wanted
+
+
+def test_a_header_in_quotation_marks_says_that_cells_are_quoted(tmp_path: Path) -> None:
+    """Then each cell is taken out of its marks, whatever it holds."""
+    text = '"text"\t"label"\n"a\tx\nb"\t"neg"\n"c"\t"pos"\n'
+    assert rows(tmp_path, text, "t.tsv") == [("a\tx\nb", "neg"), ("c", "pos")]
+    with pytest.raises(DataError, match=r"t\.tsv: line 2: .* is not closed"):
+        rows(tmp_path, text.replace('b"', "b", 1).replace('"c"', "c"), "t.tsv")
 
 
 def test_quoting_may_be_said(tmp_path: Path) -> None:
