@@ -21,9 +21,11 @@ from trainers.out_of_memory import missing_memory
 from trainers.peaks import across_ranks, spare_memory
 from trainers.predictions import keep_predictions, longest_first
 from trainers.tasks.encode import EncodedTask, encode, highest_token
-from trainers.tasks.load import TaskData, leaked_test_rows, load_task
+from trainers.tasks.lengths import encoded_lengths
+from trainers.tasks.load import TaskData, load_task
 from trainers.tasks.metrics import score
 from trainers.tasks.parcel import read_rows
+from trainers.tasks.survey import splits_of, survey_lengths, survey_rows
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +107,7 @@ def _train(
         raise CannotBuild("train.precision: fp16 needs a CUDA device; use auto, bf16 or fp32")
     set_seed(spec.seeds.init)
     parts = _load(spec, workspace, meter)
-    facts = environment() | {"precision": precision} | _data_facts(parts)
+    facts = environment() | {"precision": precision} | _data_facts(spec, parts)
     if workspace.frugal and facts["device"] == "cpu":
         facts["malloc"] = "frees at once"
     facts["threads"] = str(workspace.threads)  # of the run, however many ranks share them
@@ -249,12 +251,13 @@ def _logits_alone(outputs: Any, labels: torch.Tensor) -> torch.Tensor:
     return logits
 
 
-def _data_facts(parts: _Parts) -> dict[str, str]:
+def _data_facts(spec: RunSpec, parts: _Parts) -> dict[str, str]:
+    """Return what was read: digests, numbers of rows, and all that a survey finds in them."""
     data = parts.data
     facts = {f"data.{split}": digest for split, digest in data.digests.items()}
-    sizes = {"train": data.train, "validation": data.validation, "test": data.test}
-    facts |= {f"rows.{split}": str(len(rows)) for split, rows in sizes.items()}
-    return facts | {"rows.test_seen_in_train": str(len(leaked_test_rows(data)))}
+    facts |= {f"rows.{split}": str(len(rows)) for split, rows in splits_of(data).items()}
+    lengths = survey_lengths(encoded_lengths(data, parts.encoded), [spec.train.max_length])
+    return facts | survey_rows(data).facts() | lengths.facts()
 
 
 def _save(spec: RunSpec, parts: _Parts, trainer: Trainer, *, folder: Path, rank: Rank) -> None:

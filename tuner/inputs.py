@@ -12,8 +12,10 @@ from trainers.deepspeed_engine import check_installed
 from trainers.errors import ConfigError, MissingData, ModelAway, SeveralFaults, TunerError
 from trainers.tasks.load import load_task
 from trainers.tasks.metrics import metric_names
+from trainers.tasks.survey import survey_rows
 from tuner.config import StudyConfig
 from tuner.plan import Digests
+from tuner.reading import say_rows
 
 _SHOWN = 8
 
@@ -57,7 +59,7 @@ _ELSEWHERE = (MissingData, ModelAway)
 
 
 def read_inputs(config: StudyConfig, data_dir: Path | None) -> Inputs:
-    """Read every task, and look for every model that can be looked for without loading it.
+    """Read every task, say what was read, and look for every model that need not be loaded.
 
     Args:
         config: The study.
@@ -75,13 +77,14 @@ def read_inputs(config: StudyConfig, data_dir: Path | None) -> Inputs:
     seeds = sorted({s.data for s in (*config.search.seeds, *config.confirm.seeds)})
     for task in config.tasks:
         try:
-            digests = {}
+            digests, surveys = {}, {}
             for seed in seeds:
                 data = load_task(task, data_dir, seed)
-                digests[seed] = data.digests
+                digests[seed], surveys[seed] = data.digests, survey_rows(data)
         except TunerError as error:
             found.errors.append(error)
             continue
+        say_rows(task.name, surveys)
         found.digests[task.name], found.labels[task.name] = digests, data.labels
     found.errors += map(ConfigError, check_metric(config, found.labels))
     return found

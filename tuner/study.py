@@ -25,6 +25,7 @@ from tuner.memory_cap import MemoryForecast, check_weights
 from tuner.optuna_storage import StudyStorage, open_storage
 from tuner.plan import Cell, Digests, plan
 from tuner.progress import Watch, unwatched
+from tuner.reading import keep_lengths, say_lengths
 from tuner.record import Recorder
 from tuner.search import search
 from tuner.session import Session
@@ -89,12 +90,11 @@ def run_study(
     executor = make_executor(config.executor, ranks=config.most_ranks())
     if not isinstance(tracking, Tracker):
         load_mlflow()  # by another process, while this one goes on
-    found = _check(cells, data_dir, executor, place)
-    _make(place, tracking)
-    if not any(place.root.iterdir()):
-        executor.warm_up()  # something is to be trained for sure
-    if found == Findings():
-        remember_good(cells, place.cache_dir)
+    with _closed_by_an_error(executor):
+        found = _check(cells, data_dir, executor, place)
+        lengths = say_lengths(cells, executor.compute, data_dir, place.cache_dir)
+    _make(place, tracking, executor)
+    _remember(cells, found, lengths, place)
     ending = Ending(executor)
     with opening(place.root, place.database_url):
         tracker = _tracker(tracking, place)
@@ -146,12 +146,14 @@ def _told(tracker: Tracker) -> Iterator[None]:
     tracker.settle()
 
 
-def _make(place: Store, tracking: str | Tracker | None) -> None:
+def _make(place: Store, tracking: str | Tracker | None, executor: Executor) -> None:
     """Make the store's folder, once its database and the MLflow server have answered."""
     reach(place.database_url)
     if isinstance(tracking, str):
         reach_server(tracking)
     place.make()
+    if not any(place.root.iterdir()):
+        executor.warm_up()  # something is to be trained for sure
 
 
 def _check(cells: Sequence[Cell], data_dir: Path, executor: Executor, place: Store) -> Findings:
@@ -162,14 +164,28 @@ def _check(cells: Sequence[Cell], data_dir: Path, executor: Executor, place: Sto
     """
     if is_known_good(cells, place.cache_dir):
         return Findings()
+    check_weights(cells, executor.compute)
+    found = find_faults(cells, data_dir, executor.compute)
+    found.refuse(cells)
+    return found
+
+
+def _remember(
+    cells: Sequence[Cell], found: Findings, lengths: Mapping[Path, str], place: Store
+) -> None:
+    """Keep what need not be looked at again when the study goes on."""
+    if found == Findings():
+        remember_good(cells, place.cache_dir)
+    keep_lengths(lengths)
+
+
+@contextlib.contextmanager
+def _closed_by_an_error(executor: Executor) -> Iterator[None]:
     try:
-        check_weights(cells, executor.compute)
-        found = find_faults(cells, data_dir, executor.compute)
-        found.refuse(cells)
+        yield
     except BaseException:
         executor.close()
         raise
-    return found
 
 
 def _faults(cells: Sequence[Cell], found: Findings) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+_COUNTS = ("tokens", "known")
 # Counts up whenever the stored columns or their meaning change.
-_FORMAT = 1
+_FORMAT = 2
 _ROWS_AT_ONCE = 256  # the tokenizer's own record of a row is a hundred times its ids
 
 
@@ -29,7 +30,8 @@ class EncodedTask:
     """A task's splits as token ids, not padded.
 
     Columns: input_ids, attention_mask and, where the tokenizer makes them, token_type_ids; labels
-    (places in `TaskData.labels`); length in tokens.
+    (places in `TaskData.labels`); length in tokens; and of the whole row, before it is cut, tokens
+    and known (those that are neither special nor unknown to the tokenizer).
     """
 
     train: Dataset
@@ -114,6 +116,17 @@ def _key(data: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: int) ->
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def count_tokens(
+    rows: Sequence[Example], tokenizer: PreTrainedTokenizerBase
+) -> dict[str, list[int]]:
+    """Return the columns `tokens` and `known` that `encode` gives to rows."""
+
+    def count(part: Sequence[Example]) -> dict[str, list[int]]:
+        return _counts(_call(part, tokenizer, None)["input_ids"], tokenizer)
+
+    return _by_parts(rows, count)
+
+
 def _table(
     rows: Sequence[Example],
     labels: Sequence[str],
@@ -122,37 +135,72 @@ def _table(
 ) -> pyarrow.Table:
     import pyarrow
 
-    encoded = _tokenise(rows, tokenizer, max_length)
+    encoded = _by_parts(rows, lambda part: _encode_part(part, tokenizer, max_length))
     numbers = {label: number for number, label in enumerate(labels)}
-    token = pyarrow.list_(pyarrow.int32())
-    columns = {name: pyarrow.array(values, token) for name, values in encoded.items()}
+    token, count = pyarrow.list_(pyarrow.int32()), pyarrow.int32()
+    columns = {
+        name: pyarrow.array(encoded[name], token) for name in _MODEL_INPUTS if name in encoded
+    }
     columns["labels"] = pyarrow.array([numbers[row.label] for row in rows], pyarrow.int64())
     lengths = [len(ids) for ids in encoded["input_ids"]]
-    columns["length"] = pyarrow.array(lengths, pyarrow.int32())
+    columns["length"] = pyarrow.array(lengths, count)
+    columns |= {name: pyarrow.array(encoded[name], count) for name in _COUNTS}
     return pyarrow.table(columns)
 
 
-def _tokenise(
+def _encode_part(
     rows: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_length: int
-) -> dict[str, list[list[int]]]:
+) -> dict[str, list[Any]]:
+    """Encode rows whole, count, and encode those again that are to be cut."""
+    columns = _call(rows, tokenizer, None)
+    counts = _counts(columns["input_ids"], tokenizer)
+    long = [place for place, tokens in enumerate(counts["tokens"]) if tokens > max_length]
+    if long:
+        for name, values in _call([rows[p] for p in long], tokenizer, max_length).items():
+            for place, value in zip(long, values, strict=True):
+                columns[name][place] = value
+    return columns | counts
+
+
+def _call(
+    rows: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_length: int | None
+) -> dict[str, list[Any]]:
+    """Call the tokenizer on rows that are all single texts, or all pairs."""
+    paired = rows[0].pair is not None
+    encoded = tokenizer(
+        [row.text for row in rows],
+        [row.pair or "" for row in rows] if paired else None,
+        truncation=False if max_length is None else "longest_first",
+        max_length=max_length,
+        verbose=False,  # or it would say that a row is longer than its model takes
+    )
+    return {name: list(encoded[name]) for name in _MODEL_INPUTS if name in encoded}
+
+
+def _counts(
+    rows: Sequence[Sequence[int]], tokenizer: PreTrainedTokenizerBase
+) -> dict[str, list[int]]:
+    # Not every tokenizer declares what it puts around a text as special.
+    unknown = {*tokenizer.all_special_ids, *tokenizer("")["input_ids"]}
+    return {
+        "tokens": [len(ids) for ids in rows],
+        "known": [sum(number not in unknown for number in ids) for ids in rows],
+    }
+
+
+def _by_parts(
+    rows: Sequence[Example], encode_part: Callable[[Sequence[Example]], dict[str, list[Any]]]
+) -> dict[str, list[Any]]:
     """Encode single texts and pairs apart, as one call takes either; keep the rows' order."""
-    place: dict[str, list[Any]] = {}
+    columns: dict[str, list[Any]] = {}
     singles = [number for number, row in enumerate(rows) if row.pair is None]
     pairs = [number for number, row in enumerate(rows) if row.pair is not None]
     for numbers in (*_parts(singles), *_parts(pairs)):
-        paired = rows[numbers[0]].pair is not None
-        encoded = tokenizer(
-            [rows[number].text for number in numbers],
-            [rows[number].pair or "" for number in numbers] if paired else None,
-            truncation="longest_first",
-            max_length=max_length,
-        )
-        for name in _MODEL_INPUTS:
-            if name in encoded:
-                column = place.setdefault(name, [None] * len(rows))
-                for number, values in zip(numbers, encoded[name], strict=True):
-                    column[number] = values
-    return place
+        for name, values in encode_part([rows[number] for number in numbers]).items():
+            column = columns.setdefault(name, [None] * len(rows))
+            for number, value in zip(numbers, values, strict=True):
+                column[number] = value
+    return columns
 
 
 def _parts(numbers: Sequence[int]) -> list[Sequence[int]]:

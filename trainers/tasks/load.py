@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainers.bases import Corpus, Example, Task
-from trainers.errors import DataError
+from trainers.errors import DataError, known
+from trainers.tasks.class_names import is_visible
+
+_NAMED = 8
+"""Longer lists of classes are cut."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,11 @@ def _check_rows(splits: Mapping[str, tuple[Example, ...]]) -> None:
     for name, rows in splits.items():
         if not rows:
             raise DataError(f"{name}: no rows; a task needs some in each split")
+        if len(rows) > 1 and not any(is_visible(row.text + (row.pair or "")) for row in rows):
+            raise DataError(
+                f"{name}: none of the {len(rows)} rows has a text; name the column of the texts "
+                "with `text`"
+            )
     split_of: dict[str, str] = {}
     for name, rows in splits.items():
         for row in rows:
@@ -78,12 +87,14 @@ def _check_labels(corpus: Corpus, splits: Mapping[str, tuple[Example, ...]]) -> 
             if row.label not in corpus.labels:
                 raise DataError(
                     f"{name}: row {row.id!r}: got class {row.label!r}; "
-                    f"known: {', '.join(corpus.labels)}"
+                    f"known: {known(corpus.labels, _NAMED)}"
                 )
             if row.label not in trained:
+                others = len({row.label for row in rows} - trained) - 1
+                more = f", and {others} more of {name} are not" if others else ""
                 raise DataError(
-                    f"{name}: row {row.id!r}: class {row.label!r} is not in train; "
-                    f"train has: {', '.join(sorted(trained))}"
+                    f"{name}: row {row.id!r}: class {row.label!r} is not in train{more}; "
+                    f"train has: {known(trained, _NAMED)}"
                 )
     missing = [label for label in corpus.labels if label not in trained]
     if missing:

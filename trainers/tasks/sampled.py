@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from trainers.bases import Corpus, Example, Task
 from trainers.errors import ConfigError, DataError
+from trainers.tasks.class_names import refuse_labels
 from trainers.tasks.draw import Cut, FewShot, carve, check_enough, draw, take_evenly
 
 _CARVED_SHARE = 0.1
@@ -31,9 +32,14 @@ class SampledTask(Task):
         return size
 
     def splits(self, data_dir: Path, seed: int) -> Corpus:
-        """Read the rows, draw the few shots and carve validation."""
+        """Read the rows, draw the few shots and carve validation.
+
+        Raises:
+            DataError: As `read`, classes that can be none, or too few rows.
+        """
         corpus = self.read(data_dir)
         try:
+            refuse_labels(corpus)
             return self._sample(corpus, seed)
         except DataError as error:
             raise DataError(f"{self.name}: {error}") from None

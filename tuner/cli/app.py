@@ -78,6 +78,7 @@ def run_study_command(
     from rich.console import Console
 
     from tuner.cli.live import LiveView
+    from tuner.cli.reading import show_reading
     from tuner.cli.show import Place, show_outcome
     from tuner.load import load_study
     from tuner.plan import plan
@@ -92,6 +93,7 @@ def run_study_command(
     console = Console()
     for remark in config.remarks():
         console.print(remark, style="yellow", markup=False, highlight=False)
+    show_reading()
     gc.freeze()  # modules and their like, half a million objects, never go
     with LiveView(console, plan(config), workers=config.executor.workers) as view:
         outcome = run_study(

@@ -84,7 +84,11 @@ def test_pairs_are_segments_and_the_longer_text_is_cut(tmp_path: Path) -> None:
 def test_a_decoders_rows_have_no_segments(tmp_path: Path) -> None:
     """Only the columns that the tokenizer makes are kept."""
     train = encode(PAIR, decoder(), max_length=16, cache_dir=tmp_path).train
-    assert train.column_names == ["input_ids", "attention_mask", "labels", "length"]
+    assert train.column_names == [
+        "input_ids",
+        "attention_mask",
+        *("labels", "length", "tokens", "known"),
+    ]
     assert train["input_ids"][0] == [4, 6, 7, 5]
 
 

@@ -1,0 +1,224 @@
+"""Look at the names of a task's classes: spelled twice, lists, numbers, hidden, one a row."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from trainers.bases import Corpus, Example
+from trainers.errors import DataError
+
+# Unicode's default ignorable code points, controls, and signs that are drawn as nothing.
+_INVISIBLE = (
+    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_ANY_INVISIBLE = re.compile(f"[{_INVISIBLE}]")
+_VISIBLE = re.compile(rf"[^\s{_INVISIBLE}]")
+_NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+)(e[-+]?\d+)?\s*", re.IGNORECASE | re.ASCII)
+_JOINT = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")
+_BRACKETED = re.compile(r"\s*(\[.*\]|\(.*\)|\{.*\})\s*", re.DOTALL)
+_MEMBERS = re.compile(r"[,'\"]|^\s*.\s*\d*\s*.\s*$", re.DOTALL)
+_SHARING, _NAMING = ",;|\t\n", "/&+"
+_SEVERAL_NUMBERS = re.compile(r"\s*\d+(\s+\d+)+\s*", re.ASCII)
+
+FEW_SCORES = 5
+"""Most different numbers with fractions that are taken for classes."""
+_SHARE, _LEAST_ROWS = 0.9, 10
+_TEXT_LENGTH = 40
+_CHANCE = 1e-3
+_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Classes whose names are one name, but for how it is written."""
+
+    names: tuple[str, ...]
+    differ_by: str
+    """Such as `spaces and case`."""
+
+
+def is_visible(text: str) -> bool:
+    """Say whether a text has a character that a reader sees."""
+    return _VISIBLE.search(text) is not None
+
+
+def quoted(name: str) -> str:
+    """Show a class's name with what cannot be seen of it, shortened where it is long."""
+    shown = repr(name if len(name) <= _SHOWN else f"{name[: _SHOWN - 3]}...")
+    # A letter and the accent that is put on it look like the letter that has one.
+    return shown if unicodedata.is_normalized("NFC", shown) else ascii(name[:_SHOWN])
+
+
+def listed(names: Sequence[str], *, most: int = 6) -> str:
+    """List class names, in the given order and bounded in length."""
+    shown = ", ".join(map(quoted, names[:most]))
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def number(label: str) -> float | None:
+    """Return the number that a class's name is, with a point or a comma; None for a word."""
+    return float(label.replace(",", ".")) if _NUMBER.fullmatch(label) else None
+
+
+def alike(labels: Iterable[str]) -> list[Alike]:
+    """Find the classes that differ by spaces, case, Unicode form or a number's spelling alone."""
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        form = label
+        for rewrite in _FORMS.values():
+            form = rewrite(form)
+        groups[form].append(label)
+    return [Alike(tuple(names), _differ_by(names)) for names in groups.values() if len(names) > 1]
+
+
+def like_lists(labels: Sequence[str]) -> tuple[str, ...]:
+    """Find the classes that look like lists of classes, such as `pos,food` or `["a"]`.
+
+    Of names with a comma in them those count of which a part is a class too, or a part of
+    another such name.
+    """
+    known = {label.strip() for label in labels}
+    found = {label for label in labels if _SEVERAL_NUMBERS.fullmatch(label)}
+    found |= {x for x in labels if _BRACKETED.fullmatch(x) and _MEMBERS.search(x)}
+    for separator in _SHARING + _NAMING:
+        members = {x: [part.strip() for part in x.split(separator)] for x in labels}
+        several = {x: parts for x, parts in members.items() if len(parts) > 1 and all(parts)}
+        times = Counter(part for parts in several.values() for part in set(parts))
+        for label, parts in several.items():
+            shared = separator in _SHARING and any(times[part] > 1 for part in parts)
+            if shared or not known.isdisjoint(parts):
+                found.add(label)
+    return tuple(label for label in labels if label in found)
+
+
+def like_scores(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return the numbers with fractions, in order, where every class is a number and some has one.
+
+    Whole numbers are taken along; nothing is returned where all are whole.
+    """
+    numbers = {label: number(label) for label in labels}
+    values = {label: value for label, value in numbers.items() if value is not None}
+    if len(values) < len(labels) or all(value.is_integer() for value in values.values()):
+        return ()
+    return tuple(sorted(values, key=lambda label: values[label]))
+
+
+def like_measurements(labels: Sequence[str], rows: int) -> bool:
+    """Say whether the classes are whole numbers that look measured or counted, not assigned.
+
+    Numbers that are assigned to classes have few gaps and many rows each.
+    """
+    values = [number(label) for label in labels]
+    whole = sorted(value for value in values if value is not None)
+    if len(whole) < len(labels) or len(whole) <= 2 * FEW_SCORES:
+        return False
+    gaps = whole[-1] - whole[0] + 1 - len(whole)
+    return gaps >= len(whole) or len(whole) > rows / (5 if gaps else 2)
+
+
+def refuse_labels(corpus: Corpus) -> None:
+    """Let a task's rows pass unless what stands as their classes can be no classes.
+
+    Raises:
+        DataError: The labels of a split are hidden, are texts or scores, or differ in every row.
+    """
+    if not corpus.train:
+        return
+    for split, rows in (("validation", corpus.validation or ()), ("test", corpus.test)):
+        _refuse_hidden(split, rows, corpus.train)
+    found = Counter(row.label for row in corpus.train)
+    _refuse_scores(tuple(found))
+    if len(corpus.train) >= _LEAST_ROWS:
+        _refuse_texts(corpus, found)
+        _refuse_one_a_row(corpus, found)
+
+
+def _refuse_hidden(split: str, rows: Sequence[Example], train: Sequence[Example]) -> None:
+    labels = {row.label for row in rows}
+    if len(labels) != 1 or len(rows) < 2:
+        return
+    (label,) = labels
+    of_train = Counter(row.label for row in train)
+    share = of_train[label] / len(train)
+    if len(of_train) < 2 or (share and (len(rows) < _LEAST_ROWS or share ** len(rows) > _CHANCE)):
+        return
+    trained = f"train has {listed(list(of_train))}" if share else "which no row of train has"
+    raise DataError(
+        f"{split}: all {len(rows)} rows have the class {quoted(label)}; {trained}: the labels of "
+        "this split look hidden, and it cannot be scored; name one whose classes are known"
+    )
+
+
+def _refuse_scores(labels: tuple[str, ...]) -> None:
+    scores = like_scores(labels)
+    if len(scores) > FEW_SCORES:
+        raise DataError(
+            f"train: the classes are {len(scores)} different numbers with fractions, from "
+            f"{scores[0]} to {scores[-1]}: scores, not classes; round them to whole numbers, put "
+            "bands such as low and high in their place, or write each as a word, such as "
+            f"'score {scores[0]}', to train it as a class"
+        )
+
+
+def _refuse_texts(corpus: Corpus, found: Counter[str]) -> None:
+    same = sum(row.label == row.text for row in corpus.train)
+    if same > len(corpus.train) / 2:
+        raise DataError(
+            f"train: in {same} of {len(corpus.train)} rows the class is the text itself; {_COLUMN}"
+        )
+    length = sum(map(len, found.elements())) / len(corpus.train)
+    if length >= _TEXT_LENGTH and len(found) > len(corpus.train) / 2:
+        raise DataError(
+            f"train: {len(corpus.train)} rows have {len(found)} different classes of "
+            f"{length:.0f} characters on average, such as {quoted(next(iter(found)))}: these are "
+            f"texts; {_COLUMN}"
+        )
+
+
+def _refuse_one_a_row(corpus: Corpus, found: Counter[str]) -> None:
+    """Refuse about a class a row, unless test shows that one row a class is meant."""
+    if len(found) < _SHARE * len(corpus.train):
+        return
+    unknown = sum(row.label not in found for row in corpus.test)
+    of_test = {row.label for row in corpus.test}
+    if unknown > len(corpus.test) / 2 or len(of_test) >= _SHARE * len(corpus.test):
+        raise DataError(
+            f"train: {len(corpus.train)} rows have {len(found)} different classes, such as "
+            f"{listed(list(found), most=3)}: with about one a row none can be learnt; {_COLUMN}"
+        )
+
+
+_COLUMN = "name the column of the classes with `label`"
+
+
+def _differ_by(names: Sequence[str]) -> str:
+    """Name the ways of writing that, undone one after the other, make the names fewer."""
+    forms, ways = set(names), []
+    for way, rewrite in _FORMS.items():
+        fewer = set(map(rewrite, forms))
+        if len(fewer) < len(forms):
+            ways.append(way)
+        forms = fewer
+    *first, last = ways
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _as_number(name: str) -> str:
+    value = number(name)
+    return name if value is None else repr(value)
+
+
+_FORMS: dict[str, Callable[[str], str]] = {
+    "invisible characters": lambda name: _ANY_INVISIBLE.sub("", name),
+    "spaces": lambda name: " ".join(name.split()),
+    "Unicode form": lambda name: unicodedata.normalize("NFKC", name),
+    "case": str.casefold,
+    "the signs between words": lambda name: _JOINT.sub(" ", name),
+    "the spelling of a number": _as_number,
+}

@@ -1,0 +1,23 @@
+"""Print what a study's data hold, on standard error, as it is read."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+
+def show_reading() -> None:
+    """Print what `tuner.reading` logs; it is called once, by the command that reads."""
+    logger = logging.getLogger("tuner.reading")
+    logger.handlers = [_Lines()]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+class _Lines(logging.Handler):
+    """Prints a line a record."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        mark = "warning: " if record.levelno >= logging.WARNING else ""
+        # Looked up now: a live view puts its own in its place.
+        print(f"{mark}{record.getMessage()}", file=sys.stderr, flush=True)

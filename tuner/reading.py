@@ -1,0 +1,127 @@
+"""Log what was read for a study, once, before it runs: facts as INFO, doubts as WARNING."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from trainers.bases import ModelSource
+from trainers.contract import Seeds
+from trainers.errors import DataError, RunFailed
+from trainers.tasks.lengths import measure_lengths
+from trainers.tasks.survey import Finding, Lengths, Survey, survey_lengths
+from tuner.journal import write_whole
+from tuner.plan import Cell
+
+_logger = logging.getLogger(__name__)
+_OF_SPLITS = TypeAdapter(dict[str, Lengths])
+_FORMAT = 1
+
+
+def say_rows(task: str, surveys: Mapping[int, Survey]) -> None:
+    """Log what was found in a task's rows, the same thing once.
+
+    Args:
+        task: Its name.
+        surveys: What was found under each data seed.
+    """
+    said: set[str] = set()
+    for seed, survey in surveys.items():
+        new = [finding for finding in survey.findings if finding.name not in said]
+        _log(f"{task}, data seed {seed}" if said else task, new)
+        said |= {finding.name for finding in new}
+
+
+def say_lengths(
+    cells: Sequence[Cell], compute: Callable[..., dict[str, Lengths]], data_dir: Path, cache: Path
+) -> dict[Path, str]:
+    """Log how many rows each `max_length` of a study cuts, and how long the longest is.
+
+    Args:
+        cells: The study's cells, with their data's digests.
+        compute: Calls a function that needs a tokenizer, as `Executor.compute` does.
+        data_dir: Folder of the task files.
+        cache: Folder of what was measured before; it need not exist.
+
+    Returns:
+        What was measured now, by the file of the cache that is to hold it.
+
+    Raises:
+        DataError: The model's tokenizer makes nothing of a row, or of a whole split.
+    """
+    fresh: dict[Path, str] = {}
+    for cells_of_both in _by_task_and_model(cells):
+        cell = cells_of_both[0]
+        config, seed = cell.study, min(cell.data)
+        task = next(task for task in config.tasks if task.name == cell.task)
+        model = next(model for model in config.models if model.name == cell.model)
+        where = f"{cell.task}, {cell.model}" if len(config.models) > 1 else cell.task
+        path = cache / "lengths" / f"{_key(cell.data[seed], model)}.json"
+        lengths = _kept(path)
+        if lengths is None:
+            try:
+                lengths = compute(measure_lengths, task, model, data_dir, seed)
+            except RunFailed as failed:  # the runs will say it too
+                _logger.warning("%s: lengths in tokens not known: %s", where, failed.reason)
+                continue
+            fresh[path] = _OF_SPLITS.dump_json(lengths).decode()
+        try:
+            _log(where, survey_lengths(lengths, _max_lengths(cells_of_both)).findings)
+        except DataError as error:
+            raise DataError(f"{cell.task}, {cell.model}: {error}") from None
+    return fresh
+
+
+def keep_lengths(fresh: Mapping[Path, str]) -> None:
+    """Write what `say_lengths` measured, so that no later start has to."""
+    for path, content in fresh.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+
+
+def _log(where: str, findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        level = logging.WARNING if finding.warns else logging.INFO
+        _logger.log(level, "%s: %s", where, finding.text)
+
+
+def _by_task_and_model(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
+    pairs = dict.fromkeys((cell.task, cell.model) for cell in cells)
+    for pair in pairs:
+        yield [cell for cell in cells if (cell.task, cell.model) == pair]
+
+
+def _max_lengths(cells: Sequence[Cell]) -> list[int]:
+    """Return every `max_length` that cells fix, and those at the ends of what they search."""
+    found: set[int] = set()
+    for cell in cells:
+        space = cell.study.arms[cell.arm].space
+        ends = space["train.max_length"].ends() if "train.max_length" in space else (None,)
+        for end in ends:
+            point = {} if end is None else {"train.max_length": end}
+            found.add(cell.spec(Seeds(init=0, order=0), point).train.max_length)
+    return sorted(found)
+
+
+def _key(digests: Mapping[str, str], model: ModelSource) -> str:
+    """Name what decides the lengths; a tokenizer is known by the model's settings."""
+    parts = {
+        "format": _FORMAT,
+        "digests": dict(digests),
+        "model": model.model_dump(mode="json"),
+        "versions": [version("tokenizers"), version("transformers")],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _kept(path: Path) -> dict[str, Lengths] | None:
+    try:
+        return _OF_SPLITS.validate_json(path.read_bytes())
+    except (OSError, ValidationError):  # not measured yet, or cut short
+        return None
