@@ -31,6 +31,7 @@ from sqlalchemy import (
 from trainers.errors import TunerError
 from tuner.database import DatabaseLost, Outage, Patience
 from tuner.executors import RunInterrupted
+from tuner.full_disk import missing_space
 
 TABLES = MetaData()
 LAUNCHERS = Table(
@@ -188,6 +189,10 @@ class Launcher:
                 alive = self._patience.persist(self._beat)
             except (DatabaseLost, RunInterrupted):
                 return  # the study is ending, and says why
+            except Exception as error:
+                if missing_space(error) is None:
+                    raise
+                continue  # whatever else is written says so
             if not alive:
                 self.replaced = True
                 self._on_replaced()

@@ -12,6 +12,7 @@ from trainers.contract import Emit, Measure, RunEvent, RunSpec, StopRun, Workspa
 from trainers.errors import CannotBuild, Diverged, OutOfMemory, RunFailed
 from tuner.claims import Claims
 from tuner.executors import Executor, RunInterrupted, RunLost
+from tuner.full_disk import missing_space
 from tuner.journal import Journal, write_whole
 from tuner.memory_cap import Foreseen, MemoryForecast, refused
 from tuner.outcome import Order, Outcome
@@ -90,11 +91,7 @@ class Tries:
             reason = f"lost with its machine: {lost}; done again"
             return Tried(Outcome(state="failed", reason=reason, **ended), spec)
         except RunFailed as failed:
-            if failed.detail:
-                write_whole(folder / "stderr.log", failed.detail)
-            state: Any = "diverged" if isinstance(failed, Diverged) else "failed"
-            ended["of_cell"] = isinstance(failed, CannotBuild)
-            return Tried(Outcome(state=state, reason=failed.reason, **ended))
+            return _failed(failed, folder, ended)
         except (KeyboardInterrupt, RunInterrupted):
             self.claims.launcher.check()
             self.tracker.close_run(run_id, state="killed", reason="interrupted")
@@ -117,6 +114,17 @@ class Tries:
             frugal=self.memory.cap is not None,
             measure=self.measure,
         )
+
+
+def _failed(failed: RunFailed, folder: Path, ended: Mapping[str, Any]) -> Tried:
+    """End a try that failed by itself; a full disk ends the study, and the run is done again."""
+    if missing_space(failed) is not None:
+        raise failed
+    if failed.detail:
+        write_whole(folder / "stderr.log", failed.detail)
+    state: Any = "diverged" if isinstance(failed, Diverged) else "failed"
+    of_cell = isinstance(failed, CannotBuild)
+    return Tried(Outcome(state=state, reason=failed.reason, of_cell=of_cell, **ended))
 
 
 def _refuse(order: Order, spec: RunSpec, reason: str, ended: Mapping[str, Any]) -> Tried:

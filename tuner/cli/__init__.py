@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainers.errors import TunerError
@@ -45,6 +46,7 @@ def _run_command() -> int:
 
     from trainers.proxies import spare_this_machine
     from tuner.cli.command_memory import app
+    from tuner.full_disk import full_disk_named
 
     spare_this_machine(os.environ)
     # MLflow reports its use home unless told not to; a study is nobody else's business.
@@ -52,7 +54,8 @@ def _run_command() -> int:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
-        return int(app(standalone_mode=False) or _GOOD)
+        with full_disk_named(Path()):
+            return int(app(standalone_mode=False) or _GOOD)
     except TyperException as error:
         # A bare `tuner` shows its help this way; the rest are arguments that cannot be.
         print(_one_line(error.format_message() + _got(error)), file=sys.stderr)

@@ -80,6 +80,7 @@ def run_study_command(
     from tuner.cli.live import LiveView
     from tuner.cli.reading import show_reading
     from tuner.cli.show import Place, show_outcome
+    from tuner.full_disk import full_disk_named
     from tuner.load import load_study
     from tuner.plan import plan
     from tuner.store import DATA_DIR, find_store
@@ -95,7 +96,8 @@ def run_study_command(
         console.print(remark, style="yellow", markup=False, highlight=False)
     show_reading()
     gc.freeze()  # modules and their like, half a million objects, never go
-    with LiveView(console, plan(config), workers=config.executor.workers) as view:
+    view = LiveView(console, plan(config), workers=config.executor.workers)
+    with full_disk_named(kept.root, folder), view:
         outcome = run_study(
             config,
             store=kept,
@@ -143,8 +145,8 @@ def report(
     data_dir: DataDir = None,
 ) -> None:
     """Compare the confirm runs of studies, as their files or their last run define them."""
-    from tuner.cli.report import chosen_formats, find_studies, write_report
-    from tuner.compare import build_report, keep_report
+    from tuner.cli.report import chosen_formats, find_studies, keep, write_report
+    from tuner.compare import build_report
     from tuner.store import folder_of
 
     formats = chosen_formats(format, output)
@@ -154,7 +156,7 @@ def report(
     made = build_report(found, store=place, **options)
     write_report(made, formats, output)
     if definition is None:
-        keep_report(made, store=place)
+        keep(made, place)
 
 
 @app.command("list", epilog="Example: tuner list methods")

@@ -9,7 +9,9 @@ from typing import get_args
 import typer
 
 from trainers.errors import ConfigError, known
-from tuner.compare import Place, find_study
+from tuner.compare import Place, find_study, keep_report
+from tuner.full_disk import missing_space
+from tuner.passwords import hide_password
 from tuner.report import FORMATS, Asked, Format, Report
 from tuner.store import DATA_DIR
 from tuner.trackers import open_reader
@@ -69,3 +71,17 @@ def write_report(report: Report, formats: Sequence[Format], output: Path | None)
         raise ConfigError(f"--output {output}: {error.strerror}") from error
     for path in paths:
         typer.echo(path)
+
+
+def keep(report: Report, store: str | Path) -> None:
+    """Keep a report in its store; where nothing can be written, say so: it was shown."""
+    try:
+        keep_report(report, store=store)
+    except Exception as error:
+        reason = missing_space(error)
+        if reason is None and isinstance(error, OSError):
+            reason = error.strerror
+        if reason is None:
+            raise
+        place = hide_password(str(store))
+        typer.echo(f"tuner: the report is not kept in {place}: {reason}", err=True)

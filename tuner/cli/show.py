@@ -13,7 +13,8 @@ from rich.text import Text
 
 from trainers.bases import Method, ModelSource, Task
 from trainers.plugins import Plugin, kinds, named, plugin_class
-from tuner.compare import keep_report, report_of_run
+from tuner.cli.report import keep
+from tuner.compare import report_of_run
 from tuner.ds_configs import describe_ds_config, ds_configs
 from tuner.passwords import Login, split_login
 from tuner.shipped import study_names
@@ -48,7 +49,7 @@ class Place:
 def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, place: Place) -> None:
     """Print the comparison, what failed, and how to look further."""
     report = report_of_run(outcome.cells, outcome.faults, store=place.runs)
-    keep_report(report, store=place.runs)
+    keep(report, place.runs)
     table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     headers, *rows = report.rows()
     for index, header in enumerate(headers):

@@ -48,15 +48,13 @@ def run_child(
     _take_interrupts()
     gc.freeze()  # the Trainer collects garbage; what the server loaded need not be looked through
     threading.Thread(target=_end_with_launcher, args=(watched,), daemon=True).start()
-    log = os.open(orders.log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
-    os.dup2(log, sys.stdout.fileno())
-    os.dup2(log, sys.stderr.fileno())
 
     def emit(event: RunEvent) -> None:
         sender.send(("event", event.model_dump_json(), ""))
 
     code = 1
     try:
+        _print_to(orders.log)
         from trainers.devices import take_devices
         from trainers.rank import train_rank
 
@@ -81,9 +79,16 @@ def run_child(
     except BaseException as error:
         sender.send(("failed", failure(error), traceback.format_exc()))
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # the disk of the log may be full
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
+
+
+def _print_to(path: str) -> None:
+    log = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(log, stream.fileno())
 
 
 def _take_interrupts() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from mlflow import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from trainers.errors import ConfigError
+from tuner.full_disk import missing_space
 from tuner.trackers.address import StoreAddress, locate_store, quiet_migration
 from tuner.trackers.moved import settle
 
@@ -28,6 +30,7 @@ def open_client(store: str | Path, address: StoreAddress) -> MlflowClient:
     Raises:
         ConfigError: The folder's database is damaged, or none of MLflow's.
     """
+    _hush_full_disks()
     with quiet_migration():
         if address.artifact_uri is None:
             return MlflowClient(tracking_uri=address.tracking_uri)
@@ -40,6 +43,18 @@ def open_client(store: str | Path, address: StoreAddress) -> MlflowClient:
         except SQLAlchemyError as error:
             line = str(error).partition("\n")[0]
             raise ConfigError(f"{path}: not readable as an MLflow database: {line}") from error
+
+
+def _hush_full_disks() -> None:
+    """Have MLflow say nothing of a full disk on its own: the error goes on, and is said once."""
+    logger = logging.getLogger("mlflow.store.db.utils")
+    if _is_no_full_disk not in logger.filters:
+        logger.addFilter(_is_no_full_disk)
+
+
+def _is_no_full_disk(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return error is None or missing_space(error) is None
 
 
 def _make(path: Path) -> None:

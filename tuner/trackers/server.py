@@ -13,6 +13,7 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED, Err
 
 from trainers.errors import ConfigError
 from trainers.proxies import said_proxy, spare_this_machine
+from tuner.full_disk import missing_space
 from tuner.passwords import hide_passwords
 from tuner.trackers.address import StoreAddress
 
@@ -62,6 +63,8 @@ def is_refusal(error: BaseException) -> bool:
 
 def reason_of(error: BaseException) -> str:
     """Say in one line why a request failed, without a password."""
+    if space := missing_space(error):
+        return space
     text = str(error)
     late = any(isinstance(cause, requests.Timeout) for cause in _causes(error))
     if (

@@ -1,0 +1,120 @@
+"""Tell a disk that takes no more from all other faults, and name its folder in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainers.errors import TunerError
+
+_FULL, _READ_ONLY = "no space left", "read-only file system"
+_BY_NUMBER = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: f"{_FULL} (disk quota exceeded)",
+    errno.EFBIG: f"{_FULL} (file too large for the limit of its size)",
+    errno.EROFS: _READ_ONLY,
+}
+_SIGNS = {
+    "disk quota exceeded": errno.EDQUOT,
+    "file too large": errno.EFBIG,
+    _FULL: errno.ENOSPC,
+    "database or disk is full": errno.ENOSPC,
+    "os error 28": errno.ENOSPC,
+    _READ_ONLY: errno.EROFS,
+    "attempt to write a readonly database": errno.EROFS,
+}
+"""What other libraries and other processes say, whose errors have no number here."""
+_SQLITE = {
+    13: errno.ENOSPC,  # SQLITE_FULL
+    778: errno.ENOSPC,  # SQLITE_IOERR_WRITE: a quota, among others
+    4874: errno.ENOSPC,  # SQLITE_IOERR_SHMSIZE
+    8: errno.EROFS,  # SQLITE_READONLY
+}
+_BYTES_OF_A_FULL_DISK = 1 << 20
+
+
+class DiskFull(TunerError):
+    """A disk takes no more; what was written to it is whole, and the same command goes on."""
+
+    exit_code = 1
+
+
+def missing_space(error: BaseException) -> str | None:
+    """Return in a few words why a disk takes no more; None where the error is another one."""
+    number = _number(error)
+    return None if number is None else _BY_NUMBER[number]
+
+
+@contextlib.contextmanager
+def full_disk_named(*folders: Path) -> Iterator[None]:
+    """Turn what a disk without space does to a command into one line with its folder.
+
+    Args:
+        folders: Where the command writes, the likeliest first; temporary files besides.
+
+    Raises:
+        DiskFull: A disk takes no more.
+    """
+    try:
+        yield
+    except DiskFull:
+        raise
+    except Exception as error:
+        number = _number(error)
+        if number is None or (number == errno.EROFS and isinstance(error, TunerError)):
+            raise
+        place = _place(error, [*folders, Path(tempfile.gettempdir())])
+        if number == errno.EROFS:
+            said = f"{place}: {_READ_ONLY}; nothing can be written there"
+        else:
+            said = f"{_BY_NUMBER[number]} in {place}; make room and start it again"
+        raise DiskFull(said) from error
+
+
+def _number(error: BaseException) -> int | None:
+    """Return the system's number of the fault, from the error or from what caused it."""
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno in _BY_NUMBER:
+            return cause.errno
+        code = getattr(cause, "sqlite_errorcode", None)
+        found = _SQLITE.get(code, _SQLITE.get(code & 0xFF)) if code is not None else None
+        if found is not None:
+            return found
+        text = str(cause).lower()
+        for sign, number in _SIGNS.items():
+            if sign in text:
+                return number
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _place(error: BaseException, folders: list[Path]) -> Path:
+    """Return the folder that an error means: a file's that it names, else one that is full."""
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.filename is not None:
+            file = Path(os.fsdecode(cause.filename)).absolute()
+            above = (one for one in folders if file.is_relative_to(one.resolve()))
+            return next(above, file.parent)
+    full = (folder for folder in folders if _free(folder) < _BYTES_OF_A_FULL_DISK)
+    return next(full, folders[0])
+
+
+def _free(folder: Path) -> int:
+    """Return how many bytes are free where a folder is, or would be made."""
+    for place in (folder.absolute(), *folder.absolute().parents):
+        with contextlib.suppress(OSError):
+            stand = os.statvfs(place)
+            return stand.f_bavail * stand.f_frsize
+    return _BYTES_OF_A_FULL_DISK
