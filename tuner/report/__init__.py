@@ -14,7 +14,7 @@ from tuner.report.comparison import Comparison, Note
 from tuner.report.evidence import Asked, Evidence, OtherDefinition, gather
 from tuner.report.export import CSV_TABLES, render_csv, render_json
 from tuner.report.latex import render_latex
-from tuner.report.layout import NOTHING, UNFAIR, arm_titles, block_views
+from tuner.report.layout import DOUBTFUL, NOTHING, UNFAIR, arm_titles, block_views
 from tuner.report.markdown import render_markdown
 from tuner.report.planned import plan_cell, planned_cells
 from tuner.report.tables.references import Published, read_references
@@ -123,11 +123,12 @@ class Report:
         return [[*differ, *(titles[index] for index in kept)], *rows]
 
     def notes(self) -> list[str]:
-        """Return what must be known to read the rows; what makes them unfair first."""
+        """Return what must be known to read the rows; what makes them unfair or doubtful first."""
         views = list(block_views(self.comparison))
         if not views:
             return [NOTHING]
         flags = [f"{UNFAIR}: {flag}." for flag in self.comparison.flags]
+        flags += [f"{DOUBTFUL}: {warning}." for warning in self.comparison.warnings]
         notes = [
             f"{note.task} · {note.model}: {note.text}"
             if note.task and len(views) > 1

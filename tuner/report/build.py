@@ -13,6 +13,7 @@ from tuner.report.evidence import Evidence
 from tuner.report.guards import refuse_early_test, unfair
 from tuner.report.notes import block_notes
 from tuner.report.presence import left_out_note, presence_notes
+from tuner.report.reading import data_warnings
 from tuner.report.tables.budget import budget_frame
 from tuner.report.tables.cells import cells_frame
 from tuner.report.tables.curves import curves_frame
@@ -80,6 +81,7 @@ def compare(evidence: Evidence, question: Question) -> Comparison:
         references=references,
         flags=tuple(_flags(blocks)),
         notes=tuple(notes),
+        warnings=data_warnings(blocks),
     )
 
 

@@ -65,3 +65,5 @@ class Comparison:
     """What makes the comparison unfair; stands before everything else."""
     notes: tuple[Note, ...]
     """What must be known to read the tables."""
+    warnings: tuple[str, ...] = ()
+    """What in the data makes numbers doubtful; stands with the flags, before everything else."""

@@ -28,7 +28,7 @@ def render_csv(comparison: Comparison, table: str) -> str:
 
 
 def render_json(comparison: Comparison) -> str:
-    """Return everything: every frame as a list of rows, missing values null, flags, notes."""
+    """Return everything: every frame as a list of rows, missing values null, and sentences."""
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "version": importlib.metadata.version("tuner-studies"),
@@ -36,6 +36,7 @@ def render_json(comparison: Comparison) -> str:
         "metric": comparison.metric,
         "baseline": comparison.baseline,
         "flags": list(comparison.flags),
+        "warnings": list(comparison.warnings),
         "notes": [dataclasses.asdict(note) for note in comparison.notes],
     }
     content |= {name: _records(getattr(comparison, name)) for name in _FRAMES}

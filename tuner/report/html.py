@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tuner.report.across import CAPTION
 from tuner.report.comparison import Comparison
-from tuner.report.layout import NOTHING, UNFAIR
+from tuner.report.layout import DOUBTFUL, NOTHING, UNFAIR
 from tuner.report.page import across_tables, page_blocks, run_tables
 from tuner.report.scores import title
 
@@ -34,6 +34,7 @@ def render_html(comparison: Comparison, pictures: Mapping[str, Picture]) -> str:
         caption=CAPTION,
         nothing=NOTHING,
         unfair=UNFAIR,
+        doubtful=DOUBTFUL,
         script=script,
         # Of the page's own script, so that the browser runs no other, whatever a name holds.
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

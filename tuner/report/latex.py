@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tuner.report.comparison import Comparison
-from tuner.report.layout import NOTHING, UNFAIR, BlockView, block_views
+from tuner.report.layout import DOUBTFUL, NOTHING, UNFAIR, BlockView, block_views
 
 _HEAD = "% \\usepackage{booktabs} and \\usepackage[T1]{fontenc}"
 _LEFT_OUT = ("95% interval", "trials", "of these head")
@@ -32,6 +32,7 @@ def render_latex(comparison: Comparison) -> str:
     if not views:
         return f"% {NOTHING}\n"
     lines = [_HEAD, *(f"% {UNFAIR}: {' '.join(flag.split())}." for flag in comparison.flags)]
+    lines += [f"% {DOUBTFUL}: {' '.join(text.split())}." for text in comparison.warnings]
     for view in views:
         lines += ["", *_table(view, comparison.flags)]
     return "\n".join([*lines, ""])

@@ -31,6 +31,7 @@ Row = Mapping[Any, Any]
 NOTHING = "No confirm run has finished or failed yet."
 NOT_RUN = "not run"
 UNFAIR = "Not a fair comparison"
+DOUBTFUL = "Doubtful data"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tuner.report.across import CAPTION
 from tuner.report.comparison import Comparison
-from tuner.report.layout import NOTHING, UNFAIR, BlockView, block_views
+from tuner.report.layout import DOUBTFUL, NOTHING, UNFAIR, BlockView, block_views
 from tuner.report.scores import title
 from tuner.report.wording import missing, number_text, percent_text, value_text
 
@@ -16,7 +16,10 @@ def render_markdown(comparison: Comparison) -> str:
     views = list(block_views(comparison))
     if not views:
         return f"{NOTHING}\n"
-    lines = [f"> **{UNFAIR}:** {_escape(flag)}." for flag in comparison.flags]
+    first = [(UNFAIR, flag) for flag in comparison.flags]
+    first += [(DOUBTFUL, warning) for warning in comparison.warnings]
+    # A quotation's lines would flow into one paragraph.
+    lines = "\n>\n".join(f"> **{name}:** {_escape(text)}." for name, text in first).splitlines()
     lines += [""] if lines else []
     for view in views:
         lines += _block(view)

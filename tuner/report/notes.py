@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner.report.compared import Block, SeedKey, seed_text, seeds_of
+from tuner.report.reading import reading_note
 from tuner.report.scores import title
 from tuner.report.tables.pairs import LEVEL
 from tuner.report.wording import counted, missing, p_text, value_text
@@ -34,6 +35,7 @@ def block_notes(
     yield from _collapsed(own_cells)
     yield from _noise(own_cells, metric)
     yield from _seen_rows(block)
+    yield from reading_note(block)
 
 
 def _rows(frame: pandas.DataFrame, block: Block, metric: str) -> Rows:
@@ -197,7 +199,8 @@ def _seen_rows(block: Block) -> Iterator[str]:
     }
     for seen, total in sorted(counts):
         left = int(total) - int(seen)
-        yield (
-            f"{seen} of {total} test rows stand in train too; the scores of unseen rows are of "
-            f"the other {left}."
-        )
+        if left:
+            yield (
+                f"{seen} of {total} test rows stand in train too; the scores of unseen rows are "
+                f"of the other {left}."
+            )
