@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _LOG = logging.getLogger(__name__)
+_FOLDERS = "folders.json"
 _BATCH = 64
 _ROWS_AT_ONCE = 256  # the tokenizer's own record of a row is a hundred times its ids
 
@@ -124,6 +125,8 @@ def save_trained(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "spec.json").write_text(spec.model_dump_json(indent=2))
     (folder / "labels.json").write_text(json.dumps(list(labels)))
+    places = [str(path.absolute()) for path in spec.model.folders()]
+    (folder / _FOLDERS).write_text(json.dumps(places))
     weights = folder / "weights"
     weights.mkdir(exist_ok=True)
     spec.method.save(model, weights)
@@ -139,7 +142,7 @@ def load_trained(folder: str | Path) -> TextClassifier:
     from transformers import set_seed
 
     folder = Path(folder)
-    spec = RunSpec.model_validate_json((folder / "spec.json").read_text())
+    spec = _read_spec(folder)
     labels = tuple(json.loads((folder / "labels.json").read_text()))
     weights = folder / "weights"
     set_seed(spec.seeds.init)
@@ -156,6 +159,14 @@ def load_trained(folder: str | Path) -> TextClassifier:
 def _load_pyfunc(path: str) -> TextClassifier:
     """Answer `mlflow.pyfunc.load_model`, which calls a loader module by this name."""
     return load_trained(path)
+
+
+def _read_spec(folder: Path) -> RunSpec:
+    """Read the run, whose base model is looked for where the run had it, then here."""
+    spec = RunSpec.model_validate_json((folder / "spec.json").read_text())
+    path = folder / _FOLDERS
+    places = json.loads(path.read_text()) if path.is_file() else []
+    return spec.placed([*map(Path, places), Path.cwd()])
 
 
 def _source(source: ModelSource, weights: Path, file: str) -> ModelSource:

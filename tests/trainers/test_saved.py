@@ -115,12 +115,25 @@ def test_a_fully_trained_model_needs_no_base(tmp_path: Path) -> None:
     pandas.testing.assert_frame_equal(load_trained(folder).predict(TEXTS), before)
 
 
+def test_a_base_beside_the_study_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An adapter's folder says where the run looked for its base model."""
+    study, elsewhere = tmp_path / "study", tmp_path / "elsewhere"
+    _keep(study / "base", method="full")
+    elsewhere.mkdir()
+    monkeypatch.chdir(study)
+    folder = _keep(tmp_path / "kept", method="head", model={"kind": "hub", "id": "base/weights"})
+    monkeypatch.chdir(elsewhere)
+    assert len(load_trained(folder).predict(TEXTS)) == len(TEXTS)
+
+
 @pytest.mark.parametrize("method", ["full", "lora", "head"])
 def test_a_folder_of_version_0_1_is_read(tmp_path: Path, method: str) -> None:
-    """It holds no tokenizer: the model's source gives it."""
+    """It holds no tokenizer, which the model's source gives, and no places."""
     folder = _keep(tmp_path, method=method)
     before = load_trained(folder).predict(TEXTS)
-    for path in (folder / "weights").glob("tokenizer*"):
+    for path in (*(folder / "weights").glob("tokenizer*"), folder / "folders.json"):
         path.unlink()
     pandas.testing.assert_frame_equal(load_trained(folder).predict(TEXTS), before)
 
