@@ -96,7 +96,7 @@ def read_text(path: Path, encoding: str | None = None) -> str:
             f"{path}: line {line}: got a NUL character, which no text has; take it out, or set "
             "encoding to the one the file was saved in"
         )
-    if marked is None and used.replace("_", "-").lower() not in ("utf-8", "utf8", "utf-8-sig"):
+    if marked is None and not codecs.lookup(used).name.startswith("utf-"):
         _check_not_utf8(content, path, used)
     return text.removeprefix("\ufeff")
 
@@ -157,7 +157,7 @@ def _check_not_utf8(content: bytes, path: Path, used: str) -> None:
     except UnicodeDecodeError:
         return
     found = re.search("[^\0-\x7f]", text)
-    if found is None or used.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
+    if found is None:
         return
     line = _line(text[: found.start()])
     reads = shown(text[max(0, found.start() - 10) : found.start() + 10])

@@ -165,7 +165,7 @@ def _choose(
     likely = found or max(headers, key=lambda header: len(header.names))
     looks = f"the header looks separated by {likely.form.delimiter!r}"
     if found is not None:
-        raise _Fault(1, f"{looks}: set delimiter: {likely.form.delimiter!r}")
+        raise _Fault(1, f"{looks}: set delimiter: {likely.form.delimiter!r}, or leave it out")
     if len(first.names) > 1 or len(likely.names) < 2:
         raise _Fault(1, first.lacks(columns))
     raise _Fault(1, f"{looks}, and then has{likely.lacks(columns).removeprefix('the header has')}")

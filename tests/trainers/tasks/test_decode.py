@@ -36,6 +36,7 @@ def read(folder: Path, content: bytes, encoding: str | None = None) -> str:
         (TEXT.encode("cp1252"), "cp1252"),
         (TEXT.encode("utf-8-sig"), "cp1252"),
         (TEXT.encode("utf-8-sig"), "utf-8-sig"),
+        (TEXT.encode(), "U8"),
         (gzip.compress(TEXT.encode()), None),
         (gzip.compress(TEXT.encode("cp1252")), "cp1252"),
     ],

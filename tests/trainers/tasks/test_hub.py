@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -161,7 +162,7 @@ def test_words_of_json_that_look_like_dates_stay_words(folder: Path) -> None:
     assert read(folder) == [("train-1", "2020-01-01", "2020-01-02 00:00:00")]
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet", "jsonl.gz"])
 def test_an_edited_folder_is_read_anew(suffix: str, folder: Path) -> None:
     """Even if size and time of the file stay; nothing is left in the library's cache."""
     path = folder / f"train.{suffix}"
@@ -173,7 +174,12 @@ def test_an_edited_folder_is_read_anew(suffix: str, folder: Path) -> None:
                 pyarrow.json.read_json(jsonl), jsonl.with_suffix(".parquet"), compression="none"
             )
             jsonl.unlink()
+    if suffix == "jsonl.gz":
+        path.write_bytes(gzip.compress((folder / "train.jsonl").read_bytes()))
+        (folder / "train.jsonl").unlink()
     before, times = read(folder), path.stat()
+    if suffix == "jsonl.gz":
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).replace(b"t1", b"t2")))
     path.write_bytes(path.read_bytes().replace(b"t1", b"t2"))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert before[1] == ("train-2", "t1", "1")

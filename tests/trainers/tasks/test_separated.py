@@ -33,6 +33,10 @@ def rows(
         (['a"b\tpos', '"c\tneg', "d\tpos"], [('a"b', "pos"), ('"c', "neg"), ("d", "pos")]),
         (['"Nice" place\tpos', "b\tneg"], [('"Nice" place', "pos"), ("b", "neg")]),
         (['"a"\tpos', '"Nice" b\tneg'], [('"a"', "pos"), ('"Nice" b', "neg")]),
+        (
+            ["a\tx", '"b\ty', 'c "d"\tz', "e\tx"],
+            [("a", "x"), ('"b', "y"), ('c "d"', "z"), ("e", "x")],
+        ),
         # a later mark closes the first, and each line is a row of its own
         (['"good\tpos', 'bad"\tneg', "x\tpos"], [('"good', "pos"), ('bad"', "neg"), ("x", "pos")]),
         (['"good\tpos', "so\tx", 'bad"\tneg'], [('"good', "pos"), ("so", "x"), ('bad"', "neg")]),
