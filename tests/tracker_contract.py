@@ -138,17 +138,27 @@ class TrackerContract:
         assert (record.state, record.end) == ("running", None)
         assert record.metrics["train/loss"] == 1 / 3
 
-    @pytest.mark.parametrize("state", ["pruned", "failed", "killed"])
+    @pytest.mark.parametrize("state", ["pruned", "diverged", "failed", "killed"])
     def test_state_and_reason_of_an_unfinished_run_are_kept(
         self, tracker: Tracker, state: str
     ) -> None:
-        """Pruned, failed and killed are told apart."""
+        """Pruned, diverged, failed and killed are told apart."""
         parent_id = tracker.open_group(make_group(), {})
         run_id = tracker.open_run(parent_id, make_spec(), adopt=False)
         tracker.close_run(run_id, state=state, reason="because")  # type: ignore[arg-type]
         (record,) = tracker.runs(STUDY)
         assert (record.state, record.reason) == (state, "because")
         assert record.end is not None
+
+    @pytest.mark.parametrize("state", ["finished", "pruned", "diverged"])
+    def test_a_run_knows_how_its_configuration_ended(self, tracker: Tracker, state: str) -> None:
+        """A trial that is pruned between its seeds has runs that have finished, each of them."""
+        parent_id = tracker.open_group(make_group(), {})
+        run_id = tracker.open_run(parent_id, make_spec(), adopt=False)
+        tracker.close_run(run_id, state="finished", result=make_result())
+        assert [record.group_state for record in tracker.runs(STUDY)] == ["running"]
+        tracker.close_group(parent_id, state=state, reason="because", metrics={})  # type: ignore[arg-type]
+        assert [record.group_state for record in tracker.runs(STUDY)] == [state]
 
     def test_the_kept_epochs_score_is_the_last_value(self, tracker: Tracker, place: Place) -> None:
         """The result's validation score outlives that of a later, worse epoch."""

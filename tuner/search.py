@@ -148,7 +148,8 @@ def _evaluate(
         if ended.state == "pruned" and ended.runs[-1].result:
             session.tell_pruned(made, ended.reason, runs=len(specs) - len(ended.runs))
         metrics = aggregate(ended.metrics)
-        session.close_group(made, state=ended.state, reason=ended.reason, metrics=metrics)
+        state: RunState = "killed" if ended.of_cell else ended.state
+        session.close_group(made, state=state, reason=ended.reason, metrics=metrics)
         with lock:  # the study's sampler is one for all threads
             _tell(study, cell, claimed, ended)
     except BaseException:

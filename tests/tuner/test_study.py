@@ -17,6 +17,7 @@ from tuner.config import StudyConfig
 from tuner.load import parse_study
 from tuner.plan import plan
 from tuner.progress import RunNotice
+from tuner.report.searched import trials_of
 from tuner.search import study_name
 from tuner.study import StudyOutcome, check_inputs, run_study
 from tuner.trackers import MemoryTracker
@@ -207,6 +208,36 @@ def test_several_search_seeds_are_averaged(place: Place) -> None:
         ]
         assert len(scores) == 2
         assert trial.value == pytest.approx(sum(scores) / 2)
+
+
+def test_a_trial_that_is_pruned_between_its_seeds_stands_as_pruned(place: Place) -> None:
+    """In Optuna, in its parent, in the report's trials and on the screen; its runs did finish."""
+    config = toy_study(
+        search={
+            "trials": 2,
+            "seeds": [7, 8, 9, 10],
+            "pruner": {"kind": "wilcoxon", "p_threshold": 0.2},
+            "sampler": "grid",
+            "sampler_seed": 3,
+        },
+        confirm={"seeds": [1]},
+        arms={
+            "full": {"method": "full", "space": {"train.learning_rate": {"choice": [3e-3, 1e-9]}}}
+        },
+    )
+    told: list[RunNotice] = []
+    place.run(config, watch=told.append)
+    assert [trial.state.name for trial in place.trials(config)] == ["COMPLETE", "PRUNED"]
+    trials = trials_of(place.records())
+    assert {number: trial.state for number, trial in trials.items()} == {
+        0: "finished",
+        1: "pruned",
+    }
+    assert trials[1].reason == "pruned after 3 seeds"
+    assert [run.state for run in trials[1].runs] == ["finished"] * 3
+    (notice,) = [notice for notice in told if notice.state == "pruned"]
+    assert (notice.trial, notice.seed, notice.runs) == (1, None, 1)
+    assert notice.reason == "pruned after 3 of 4 seeds"
 
 
 def test_several_objectives_choose_the_best_of_the_first_among_the_pareto_set(

@@ -21,6 +21,9 @@ from tuner.space import count_points
 from tuner.store import Store
 from tuner.trackers import RunRecord, entity_name, open_reader
 
+_EARLY = {"pruned", "diverged", "failed"}
+"""How a run or a trial ends before its time."""
+
 
 @dataclass(frozen=True)
 class History:
@@ -155,13 +158,19 @@ def _different(trials: Sequence[Sequence[RunRecord]]) -> int:
 def _has_ended(runs: Sequence[RunRecord], seeds: int) -> bool:
     """Say whether a trial counts: every seed finished, or some seed ended it before its time."""
     states = [run.state for run in runs]
-    early = {"pruned", "diverged", "failed"}
-    return states.count("finished") == seeds or not early.isdisjoint(states)
+    ends = {*states, *(run.group_state for run in runs)}
+    if "killed" in ends:
+        return False
+    return states.count("finished") == seeds or not ends.isdisjoint(_EARLY)
 
 
 def _best(trials: Sequence[Sequence[RunRecord]], cell: Cell) -> RunRecord | None:
     """Return a run of the trial that the search chooses: see `tuner.trials.best_of`."""
-    finished = [runs for runs in trials if all(run.state == "finished" for run in runs)]
+    finished = [
+        runs
+        for runs in trials
+        if all(run.state == "finished" and run.group_state != "pruned" for run in runs)
+    ]
 
     def costs(runs: Sequence[RunRecord]) -> tuple[float, ...]:
         found = []

@@ -23,13 +23,26 @@ class Trial:
 
     @property
     def state(self) -> str:
-        """Finished where every run is; else how the first that did not finish ended."""
-        return next((run.state for run in self.runs if run.state != "finished"), "finished")
+        """How the first run that did not finish ended; pruned where it was between its seeds."""
+        states = (run.state for run in self.runs if run.state != "finished")
+        pruned = any(run.group_state == "pruned" for run in self.runs)
+        return next(states, "pruned" if pruned else "finished")
+
+    @property
+    def reason(self) -> str:
+        """Why it is not finished; empty where it is."""
+        spared = f"pruned after {counted(len(self.runs), 'seed')}"
+        reasons = (run.reason for run in self.runs if run.reason)
+        return next(reasons, spared if self.state == "pruned" else "")
 
     @property
     def counts(self) -> bool:
-        """Whether it came to an end, and so was a part of the budget."""
-        return self.state in ("finished", "pruned", "diverged", "failed")
+        """Whether it came to an end, and so was a part of the budget.
+
+        It was not if it was interrupted, or ended by what no run of its cell can do without.
+        """
+        interrupted = any(run.group_state == "killed" for run in self.runs)
+        return not interrupted and self.state in ("finished", "pruned", "diverged", "failed")
 
     def lacks(self, runs: int) -> bool:
         """Say whether it has finished on fewer seeds than a trial has: it may be going on."""

@@ -68,6 +68,8 @@ class RunRecord(Frozen):
     """Seconds since 1970."""
     end: float | None = None
     """Seconds since 1970; None while it runs."""
+    group_state: RunState | None = None
+    """How the configuration stands; None where its record is gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ class MemoryTracker(LifecycleTracker):
         """Return the runs, groups' parents left out."""
         with self._lock:
             found = [
-                _record(run_id, run, run.spec)
+                self._record(run_id, run, run.spec)
                 for run_id, run in self.store.runs.items()
                 if run.spec and run.group.study == study and phase in (None, run.group.phase)
             ]
@@ -156,20 +156,21 @@ class MemoryTracker(LifecycleTracker):
         run = self.store.runs[line.run_id]
         run.state, run.reason, run.end = end.state, end.reason, time.time()
 
-
-def _record(run_id: str, run: StoredRun, spec: RunSpec) -> RunRecord:
-    ordered = sorted(run.points, key=lambda point: (point.step, point.milliseconds))
-    return RunRecord(
-        run_id=run_id,
-        parent_id=run.parent_id or "",
-        group=run.group,
-        digest=spec.digest(),
-        seeds=spec.seeds,
-        state=run.state,
-        reason=run.reason,
-        params=run.params,
-        metrics={point.name: point.value for point in ordered},
-        facts=run.facts,
-        start=run.start,
-        end=run.end,
-    )
+    def _record(self, run_id: str, run: StoredRun, spec: RunSpec) -> RunRecord:
+        ordered = sorted(run.points, key=lambda point: (point.step, point.milliseconds))
+        parent = self.store.runs.get(run.parent_id or "")
+        return RunRecord(
+            run_id=run_id,
+            parent_id=run.parent_id or "",
+            group=run.group,
+            digest=spec.digest(),
+            seeds=spec.seeds,
+            state=run.state,
+            reason=run.reason,
+            params=run.params,
+            metrics={point.name: point.value for point in ordered},
+            facts=run.facts,
+            start=run.start,
+            end=run.end,
+            group_state=parent.state if parent else None,
+        )

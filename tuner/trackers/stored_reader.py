@@ -11,7 +11,7 @@ from tuner.trackers.definitions import KeptDefinition, kept_definitions
 from tuner.trackers.faults import UnknownStudy
 from tuner.trackers.files import local_folder, replace_files
 from tuner.trackers.names import is_cut
-from tuner.trackers.tags import StoredRun, record_of
+from tuner.trackers.tags import PARENT, StoredRun, record_of, state_of
 
 STUDY = "tuner.study"
 """Tag of an experiment that is a study: its resolved YAML."""
@@ -34,8 +34,10 @@ class StoredReader(Reader):
     def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
         """Read the runs, groups' parents left out."""
         records = []
-        for run in self.stored_runs(study, phase=phase):
-            record = record_of(study, run)
+        stored = list(self.stored_runs(study, phase=phase))
+        parents = {run.run_id: state_of(run) for run in stored if PARENT not in run.tags}
+        for run in stored:
+            record = record_of(study, run, parents)
             if record is not None:
                 self._artifact_uris[run.run_id] = run.artifact_uri
                 records.append(record)

@@ -84,8 +84,14 @@ def state_of(run: StoredRun) -> RunState:
     return (tagged or states)[-1]
 
 
-def record_of(study: str, run: StoredRun) -> RunRecord | None:
-    """Return the record of a stored run; None for a parent, or a run that is not tuner's."""
+def record_of(study: str, run: StoredRun, parents: Mapping[str, RunState]) -> RunRecord | None:
+    """Return the record of a stored run; None for a parent, or a run that is not tuner's.
+
+    Args:
+        study: The run's study.
+        run: As MLflow returns it.
+        parents: The states of groups' parents, by their identifiers.
+    """
     group = group_of(study, run.tags)
     if group is None or _SEEDS not in run.tags:
         return None
@@ -104,6 +110,7 @@ def record_of(study: str, run: StoredRun) -> RunRecord | None:
         facts={_fact_name(k): v for k, v in tags.items() if k.startswith(_FACT)},
         start=run.start / 1000,
         end=None if state == "running" or run.end is None else run.end / 1000,
+        group_state=parents.get(tags[PARENT]),
     )
 
 

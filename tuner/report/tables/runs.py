@@ -81,7 +81,7 @@ def _trial_rows(cell: ComparedCell, metric: str) -> list[dict[str, Any]]:
             "arm": cell.arm,
             "trial": trial.number,
             "state": trial.state,
-            "reason": next((run.reason for run in trial.runs if run.reason), ""),
+            "reason": trial.reason,
             "chosen": trial.number == cell.search.chosen,
             "metric": metric,
             "score": trial_score(trial, metric),
