@@ -46,7 +46,7 @@ class StudyOutcome:
     """Cells that have no complete set of confirm runs."""
     out_of_time: bool = False
     """The time was up before all was done."""
-    cells: tuple[Cell, ...] = ()
+    cells: tuple[Cell, ...] = field(default=(), compare=False)
     """The study's cells, with the digests of the data that were read."""
     faults: Mapping[str, str] = field(default_factory=dict)
     """Why cells were given up, by label."""
