@@ -5,9 +5,11 @@ To be called in a process that may load torch; what comes back can be sent to on
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,10 +184,22 @@ def _trace(model: nn.Module, spec: RunSpec, length: int) -> None:
     from trainers.memory import Rows
     from trainers.memory.prediction import Batch
     from trainers.memory.trace import Setting, trace
+    from trainers.models._quiet import quiet
 
     rows = Rows(steps=((Batch(rows=2, length=length),),), eval_length=length)
-    with modules_passed_over():
+    with modules_passed_over(), quiet(), _silent("torch._subclasses.fake_tensor"):
         trace(model, spec, Setting(rows, "fp32"))
+
+
+@contextlib.contextmanager
+def _silent(logger: str) -> Iterator[None]:
+    """Have a logger say nothing: torch's prints a traceback of what is told in one line here."""
+    log = logging.getLogger(logger)
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def _method(spec: RunSpec) -> str:

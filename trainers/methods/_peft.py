@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -145,8 +146,10 @@ def _refusal(error: Exception, model: PreTrainedModel, config: PeftConfig, key: 
     unfit = unfit_targets(asked, model)
     if unfit and len(unfit) == len(asked):
         return misfit(key, unfit, name, target_names(model.base_model))
-    shown = asked if isinstance(asked, str) else ", ".join(sorted(asked))
     has = ", ".join(target_names(model.base_model))
+    if not asked and re.search("target_modules|modules were targeted", str(error)):
+        return f"method.{key}: peft knows none for {name}; name some; it has {has}"
+    shown = asked if isinstance(asked, str) else ", ".join(sorted(asked))
     got = f"; got targets {shown}; this model has {has}" if asked else ""
     return (
         f"method: peft type {getattr(config.peft_type, 'value', '')} cannot wrap {name}: "

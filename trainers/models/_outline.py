@@ -17,6 +17,8 @@ _SIZES = (
     "max_position_embeddings",
 )
 """Numbers that most configs have under these names, some of them by an alias."""
+_UNBOUNDED = -1
+"""Positions of XLNet, which has any number."""
 
 
 def from_config(config: PreTrainedConfig, attention: str) -> PreTrainedModel:
@@ -30,6 +32,8 @@ def from_config(config: PreTrainedConfig, attention: str) -> PreTrainedModel:
 
     for name in _SIZES:
         size = getattr(config, name, None)
+        if name == "max_position_embeddings" and size == _UNBOUNDED:
+            continue
         if isinstance(size, int) and size < 1:
             raise ValueError(f"{name}: got {size}, allowed: at least 1")
     make: Any = AutoModelForSequenceClassification.from_config
