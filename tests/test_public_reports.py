@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.specs import toy_spec, toy_tree, workspace
+from tests.specs import QUICK, toy_spec, toy_tree, workspace
 from trainers.bases import Corpus
 from trainers.errors import CannotBuild, DataError
 from trainers.models._quiet import quiet
 from trainers.models.tiny import Tiny
+from trainers.tasks.load import load_task
 from trainers.tasks.text_file import TextFile
+from trainers.tasks.toy import Toy
 from trainers.train import train
 from tuner.compare import build_report
 from tuner.load import parse_study
@@ -96,6 +99,20 @@ def test_a_token_that_the_model_does_not_know_is_said(tmp_path: Path) -> None:
     spec = toy_spec(model={"kind": "hub", "id": str(tmp_path / "model")})
     with pytest.raises(CannotBuild, match=r"token \d+, the model knows 0 to \d+"):
         train(spec, lambda _: None, workspace(tmp_path))
+
+
+def test_a_warm_up_that_never_ends_is_said_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A training of fewer steps than its warm-up never trains at the rate that was asked for."""
+    rows = len(load_task(Toy(), tmp_path, 2022).train)
+    steps = 2 * math.ceil(rows / 32)
+    tree = toy_tree(train=QUICK | {"warmup": 500}, arms={"head": {"method": "head"}})
+    run_study(parse_study(tree), store=tmp_path / "store", data_dir=tmp_path)
+    said = f"train.warmup: 500 steps, but a training has {steps}"
+    assert said in caplog.text
+    report = build_report("toy-study", store=tmp_path / "store")
+    assert any(said in warning for warning in report.comparison.warnings)
 
 
 def test_scores_do_not_depend_on_the_rows_of_an_evaluation_batch(tmp_path: Path) -> None:

@@ -20,6 +20,17 @@ def optimizer_steps(settings: TrainSettings, rows: int, *, ranks: int = 1) -> in
     return settings.epochs * math.ceil(micro_batches / settings.gradient_accumulation)
 
 
+def endless_warmup(settings: TrainSettings, rows: int, *, ranks: int = 1) -> str:
+    """Say that a training on `rows` rows ends before its warm-up; empty where it does not."""
+    steps = optimizer_steps(settings, rows, ranks=ranks)
+    if settings.warmup <= max(1, steps):  # below 1 it is a share of them
+        return ""
+    return (
+        f"train.warmup: {settings.warmup:g} steps, but a training has {steps}: it ends before the "
+        f"learning rate is at {settings.learning_rate:g}"
+    )
+
+
 def training_arguments(
     spec: RunSpec, run_dir: Path, *, precision: str, rows: int, cpu: bool
 ) -> TrainingArguments:

@@ -9,7 +9,7 @@ from pathlib import Path
 from traceback import format_exc
 from typing import TYPE_CHECKING, Any
 
-from trainers.arguments import training_arguments
+from trainers.arguments import endless_warmup, training_arguments
 from trainers.batches import with_filler
 from trainers.contract import Emit, Rank, RunEvent, RunResult, RunSpec, Workspace
 from trainers.deepspeed_config import divides_parameters
@@ -25,7 +25,7 @@ from trainers.tasks.lengths import encoded_lengths
 from trainers.tasks.load import TaskData, load_task
 from trainers.tasks.metrics import score
 from trainers.tasks.parcel import read_rows
-from trainers.tasks.survey import splits_of, survey_lengths, survey_rows
+from trainers.tasks.survey import WARNING, splits_of, survey_lengths, survey_rows
 
 if TYPE_CHECKING:
     import torch
@@ -257,6 +257,8 @@ def _data_facts(spec: RunSpec, parts: _Parts) -> dict[str, str]:
     facts = {f"data.{split}": digest for split, digest in data.digests.items()}
     facts |= {f"rows.{split}": str(len(rows)) for split, rows in splits_of(data).items()}
     lengths = survey_lengths(encoded_lengths(data, parts.encoded), [spec.train.max_length])
+    warmup = endless_warmup(spec.train, len(data.train), ranks=spec.ranks)
+    facts |= {f"{WARNING}warmup": warmup} if warmup else {}
     return facts | survey_rows(data).facts() | lengths.facts()
 
 

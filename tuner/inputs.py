@@ -15,7 +15,7 @@ from trainers.tasks.metrics import metric_names
 from trainers.tasks.survey import survey_rows
 from tuner.config import StudyConfig
 from tuner.plan import Digests
-from tuner.reading import say_rows
+from tuner.reading import say_rows, say_warmups
 
 _SHOWN = 8
 
@@ -85,6 +85,7 @@ def read_inputs(config: StudyConfig, data_dir: Path | None) -> Inputs:
             found.errors.append(error)
             continue
         say_rows(task.name, surveys)
+        say_warmups(config, task.name, len(data.train))
         found.digests[task.name], found.labels[task.name] = digests, data.labels
     found.errors += map(ConfigError, check_metric(config, found.labels))
     return found

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from trainers.arguments import endless_warmup
 from trainers.bases import ModelSource
 from trainers.contract import Seeds
 from trainers.errors import DataError, RunFailed
 from trainers.tasks.lengths import measure_lengths
 from trainers.tasks.survey import Finding, Lengths, Survey, survey_lengths
+from tuner.config import StudyConfig
 from tuner.journal import write_whole
 from tuner.plan import Cell
 
@@ -36,6 +38,19 @@ def say_rows(task: str, surveys: Mapping[int, Survey]) -> None:
         new = [finding for finding in survey.findings if finding.name not in said]
         _log(f"{task}, data seed {seed}" if said else task, new)
         said |= {finding.name for finding in new}
+
+
+def say_warmups(config: StudyConfig, task: str, rows: int) -> None:
+    """Log which arms' warm-up would take all steps of a training on so many rows."""
+    arms: dict[str, list[str]] = {}
+    for arm in config.arms:
+        seeds = config.confirm.seeds[0]
+        spec = config.spec(task=task, model=config.models[0].name, arm=arm, seeds=seeds)
+        arms.setdefault(endless_warmup(spec.train, rows, ranks=spec.ranks), []).append(arm)
+    for text, of in arms.items():
+        if text:
+            where = task if len(of) == len(config.arms) else f"{task}, {', '.join(of)}"
+            _logger.warning("%s: %s", where, text)
 
 
 def say_lengths(
