@@ -6,6 +6,7 @@ a fault of some cells ends those alone (`Findings.of`), and `tuner validate` lis
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -76,8 +77,9 @@ def is_known_good(cells: Sequence[Cell], folder: Path) -> bool:
 
 def remember_good(cells: Sequence[Cell], folder: Path) -> None:
     """Note that nothing was found wrong with cells: a study that goes on is not checked again."""
-    (folder / _KNOWN_GOOD).mkdir(parents=True, exist_ok=True)
-    (folder / _KNOWN_GOOD / _digest(cells)).touch()
+    with contextlib.suppress(OSError):  # it is asked again then; a full disk is told elsewhere
+        (folder / _KNOWN_GOOD).mkdir(parents=True, exist_ok=True)
+        (folder / _KNOWN_GOOD / _digest(cells)).touch()
 
 
 def _digest(cells: Sequence[Cell]) -> str:

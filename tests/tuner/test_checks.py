@@ -9,7 +9,7 @@ import pytest
 
 from tests.specs import QUICK, toy_study, toy_tree
 from trainers.errors import ConfigError, TunerError
-from tuner.checks import Findings, find_faults
+from tuner.checks import Findings, find_faults, is_known_good, remember_good
 from tuner.executors.inprocess import InprocessExecutor
 from tuner.inputs import read_inputs
 from tuner.load import parse_study
@@ -205,3 +205,33 @@ def test_a_cell_that_cannot_run_ends_alone_and_is_not_begun(tmp_path: Path) -> N
     assert "toy / tiny-bert / lora: arms.lora.method.targets: q_proj, v_proj fit no" in line
     assert outcome.unfinished == ("toy / tiny-bert / lora",)
     assert {run.group.arm for run in tracker.runs("toy-study")} == {"head"}
+
+
+def test_a_good_answer_is_kept_until_something_changes(tmp_path: Path) -> None:
+    """A study that goes on is not tried again; one with another model, arm or executor is."""
+    cells = plan(toy_study())
+    assert not is_known_good(cells, tmp_path)
+    remember_good(cells, tmp_path)
+    assert is_known_good(cells, tmp_path)
+    assert is_known_good(plan(toy_study(confirm={"seeds": [3, 4, 5]})), tmp_path)
+    for changes in (
+        {"models": ["tiny-roberta"]},
+        {"arms": {"lora": {"method": "lora"}}},
+        {"train": QUICK | {"max_length": 1024}},
+        {"executor": {"kind": "process"}},
+        {"memory_cap": "9kB"},
+    ):
+        assert not is_known_good(plan(toy_study(**changes)), tmp_path)
+
+
+def test_a_local_model_that_changes_is_looked_at_again(tmp_path: Path) -> None:
+    """Its config decides what fits it."""
+    model = tmp_path / "model"
+    model.mkdir()
+    config = model / "config.json"
+    config.write_text("{}")
+    cells = plan(toy_study(models=[{"kind": "hub", "id": str(model)}]))
+    remember_good(cells, tmp_path)
+    assert is_known_good(cells, tmp_path)
+    config.write_text('{"num_hidden_layers": 1}')
+    assert not is_known_good(cells, tmp_path)
