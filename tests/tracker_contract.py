@@ -123,7 +123,7 @@ class TrackerContract:
         }
         assert record.metrics == make_result().metrics() | {
             "train/loss": 1 / 3,
-            "validation/f1/A _x26 B": 0.25,
+            "validation/f1/A & B": 0.25,
             "epoch": 1.0,
         }
         assert record.end is not None
@@ -363,10 +363,10 @@ class TrackerContract:
         )
         tracker.log(long, reversed(make_events(steps=4)))  # type: ignore[arg-type]
         tracker.log(short, make_events(steps=1)[:2])
-        wanted = ["validation/f1/A _x26 B", "train/loss"]
+        wanted = ["validation/f1/A & B", "train/loss"]
         assert list(tracker.curves([short, bare, long], wanted)) == [
             Curve(short, "train/loss", (1,), (1.0,)),
-            Curve(long, "validation/f1/A _x26 B", (4,), (0.25,)),
+            Curve(long, "validation/f1/A & B", (4,), (0.25,)),
             Curve(long, "train/loss", (1, 2, 3, 4), (1.0, 1 / 2, 1 / 3, 1 / 4)),
         ]
         assert list(tracker.curves([], wanted)) == []

@@ -32,7 +32,6 @@ from tuner.trackers import (
     KeptDefinition,
     Reader,
     RunRecord,
-    entity_name,
     log_report,
     open_reader,
     report_folder,
@@ -69,7 +68,7 @@ def build_report(
     wanted = [study] if isinstance(study, str | Path | Asked) else list(study)
     place = Place(reader, store)
     found = [one if isinstance(one, Asked) else find_study(one, place) for one in wanted]
-    evidence = gather(reader, _each_once(found), metric=metric and entity_name(metric))
+    evidence = gather(reader, _each_once(found), metric=metric)
     return report_of(evidence, Question(baseline=baseline, published=published))
 
 

@@ -93,7 +93,7 @@ class LiveView:
         with self._lock:
             table = Table(box=None, padding=(0, 2), header_style="dim")
             for name in ("cell", "run", "epoch", "loss", self._metric):
-                table.add_column(name)
+                table.add_column(_plain(name))
             for (label, phase, trial, seed), row in self._going.items():
                 table.add_row(
                     _plain(label),

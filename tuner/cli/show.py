@@ -53,7 +53,7 @@ def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, place: 
     table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     headers, *rows = report.rows()
     for index, header in enumerate(headers):
-        table.add_column(header, justify="left" if index == 0 else "right", overflow="fold")
+        table.add_column(Text(header), justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))  # names are no markup
     console.print(table)

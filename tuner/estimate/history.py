@@ -19,7 +19,7 @@ from tuner.outcome import Order, read_outcome
 from tuner.plan import Cell
 from tuner.space import count_points
 from tuner.store import Store
-from tuner.trackers import RunRecord, entity_name, open_reader
+from tuner.trackers import RunRecord, open_reader
 
 _EARLY = {"pruned", "diverged", "failed"}
 """How a run or a trial ends before its time."""
@@ -175,14 +175,8 @@ def _best(trials: Sequence[Sequence[RunRecord]], cell: Cell) -> RunRecord | None
     def costs(runs: Sequence[RunRecord]) -> tuple[float, ...]:
         found = []
         for objective in cell.study.objectives():
-            name = f"validation/{objective.metric}"
-            values = []
-            for run in runs:
-                stored = run.metrics.get(entity_name(name))
-                # A label in a metric's name may be stored otherwise.
-                named = run.metrics if stored is None else run.metrics | {name: stored}
-                values.append(objective.of(named))
-            found.append(fmean(values) * (-1.0 if objective.way() == "maximize" else 1.0))
+            mean = fmean(objective.of(run.metrics) for run in runs)
+            found.append(mean * (-1.0 if objective.way() == "maximize" else 1.0))
         return tuple(found)
 
     return min(finished, key=costs)[0] if finished else None

@@ -12,7 +12,7 @@ from statistics import fmean, stdev, variance
 from trainers.errors import ConfigError
 from tuner.config import StudyConfig
 from tuner.estimate.forecast import BlockSpread, PairSpread, SeedsForecast
-from tuner.trackers import RunRecord, entity_name
+from tuner.trackers import RunRecord
 
 LEVEL, POWER = 0.05, 0.8
 _BOUNDED = ("accuracy", "macro_f1", "micro_f1")
@@ -112,7 +112,7 @@ def _confirm_pairs(
     config: StudyConfig, runs: Sequence[RunRecord]
 ) -> dict[tuple[str, str], list[_Seen]]:
     """Return each block's pairs of arms with two common seeds or more, by their spread."""
-    name = entity_name(f"test/{config.metric}")
+    name = f"test/{config.metric}"
     latest: dict[_ArmKey, RunRecord] = {}
     scores: defaultdict[_ArmKey, dict[_SeedKey, float]] = defaultdict(dict)
     finished = [
@@ -141,7 +141,7 @@ def _search_pairs(
     config: StudyConfig, runs: Sequence[RunRecord]
 ) -> dict[tuple[str, str], list[_Seen]]:
     """Return each block's pairs of arms by the spread within their trials, several seeds each."""
-    name = entity_name(f"validation/{config.metric}")
+    name = f"validation/{config.metric}"
     trials: defaultdict[tuple[_ArmKey, str, int | None], dict[str, float]] = defaultdict(dict)
     for run in runs:
         if run.group.phase == "search" and run.state == "finished" and name in run.metrics:

@@ -10,7 +10,7 @@ from tuner.report.compared import Block, SeedKey, seed_text, seeds_of
 from tuner.report.reading import reading_note
 from tuner.report.scores import title
 from tuner.report.tables.pairs import LEVEL
-from tuner.report.wording import counted, missing, p_text, value_text
+from tuner.report.wording import counted, is_loss, missing, p_text, value_text
 
 if TYPE_CHECKING:
     import pandas
@@ -52,7 +52,7 @@ def _verdicts(pairs: Rows, metric: str) -> Iterator[str]:
         if row["verdict"] == "b better":
             better, worse = worse, better
         size = value_text(abs(row["mean_difference"]), metric)
-        unit = "nats" if metric.endswith("loss") else "points"
+        unit = "nats" if is_loss(metric) else "points"
         yield (
             f"{better} is better than {worse} by {size} {unit} of {title(metric)} "
             f"(p = {p_text(row['p_holm'])} after Holm's correction over "

@@ -11,7 +11,7 @@ from trainers.errors import ConfigError
 from tuner.budget import Objective
 from tuner.report.planned import PlannedCell, SeedKey, seeds_of
 from tuner.report.wording import counted
-from tuner.trackers import RunRecord, entity_name
+from tuner.trackers import RunRecord
 
 
 @dataclass(frozen=True)
@@ -174,14 +174,10 @@ def best_trial(
 
 def _cost(trial: Trial, objective: Objective) -> float | None:
     """Return what is to be small: the mean over the trial's runs, turned round if need be."""
-    name = f"validation/{objective.metric}"
     values = []
     for run in trial.runs:
-        stored = run.metrics.get(entity_name(name))
-        # A label in a metric's name may be stored otherwise.
-        named = run.metrics if stored is None else run.metrics | {name: stored}
         try:
-            values.append(objective.of(named))
+            values.append(objective.of(run.metrics))
         except ConfigError:
             return None
     return fmean(values) * (-1.0 if objective.way() == "maximize" else 1.0)

@@ -20,11 +20,16 @@ def missing(value: Any) -> bool:
     return value is None or value is pandas.NA or (isinstance(value, float) and math.isnan(value))
 
 
+def is_loss(metric: str) -> bool:
+    """Tell a loss, which is in nats, from a share; a class may be called loss."""
+    return metric.endswith("loss") and "f1/" not in metric
+
+
 def value_text(value: Any, metric: str, *, signed: bool = False) -> str:
     """Return a score in points (x 100), a loss in nats."""
     if missing(value):
         return NONE
-    factor, digits = (1, _LOSS_DIGITS) if metric.endswith("loss") else (100, 2)
+    factor, digits = (1, _LOSS_DIGITS) if is_loss(metric) else (100, 2)
     return f"{factor * value:+.{digits}f}" if signed else f"{factor * value:.{digits}f}"
 
 

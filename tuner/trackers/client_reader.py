@@ -69,7 +69,7 @@ class ClientReader(StoredReader):
         }
         return map(_stored, _pages(self._client.search_runs, query))
 
-    def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
+    def stored_curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
         """Read a hundred runs' curves in one request where a server can, else each alone."""
         for start in range(0, len(run_ids), _RUNS_AT_ONCE):
             chunk = run_ids[start : start + _RUNS_AT_ONCE]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from tuner.trackers.base import Curve
+from tuner.trackers.names import entity_name
 
 
 class Point(NamedTuple):
@@ -33,6 +35,20 @@ def make_curves(run_ids: Sequence[str], names: Sequence[str], points: Points) ->
                 for point in ordered:
                     kept.setdefault(point.step, point.value)
                 yield Curve(run_id, name, tuple(kept), tuple(kept.values()))
+
+
+def true_curves(
+    names: Sequence[str], read: Callable[[Sequence[str]], Iterator[Curve]]
+) -> Iterator[Curve]:
+    """Yield curves by their metrics' true names.
+
+    Args:
+        names: The true names.
+        read: Yields curves by stored names.
+    """
+    true = {entity_name(name): name for name in names}
+    for curve in read(list(true)):
+        yield replace(curve, name=true[curve.name])
 
 
 def _order(point: Point) -> tuple[int, int, bool, float]:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from trainers.contract import RunEvent, RunResult, RunSpec
 from tuner.trackers.base import LAUNCHER_DIED, Group, RunState, Tracker
 from tuner.trackers.ledger import Ledger, Line, MetricValue
-from tuner.trackers.names import entity_name, final_metrics
+from tuner.trackers.names import cut_names, entity_name, final_metrics
 
 _FILES = ("spec.json", "environment.json", "predictions.parquet")
 _FILES_OF_FAILED = (*_FILES, "stderr.log")
@@ -154,7 +154,8 @@ class LifecycleTracker(Tracker):
         self._keep_files(line, [path for path in paths if path.is_file()])
         with self._lock:
             if line.live and result:
-                self._end(line, state, reason, final_metrics(result), result.facts)
+                facts = result.facts | cut_names(result.metrics())
+                self._end(line, state, reason, final_metrics(result), facts)
             elif line.live:
                 self._end(line, state, reason)
 

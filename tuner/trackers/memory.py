@@ -11,11 +11,12 @@ from pathlib import Path
 
 from trainers.contract import RunSpec
 from tuner.trackers.base import Curve, Group, Phase, RunRecord, RunState
-from tuner.trackers.curves import Point, make_curves
+from tuner.trackers.curves import Point, make_curves, true_curves
 from tuner.trackers.definitions import KeptDefinition, definition_id
 from tuner.trackers.faults import UnknownStudy
 from tuner.trackers.ledger import Line, MetricValue
 from tuner.trackers.lifecycle import End, LifecycleTracker
+from tuner.trackers.names import true_metrics
 
 
 @dataclass
@@ -79,7 +80,7 @@ class MemoryTracker(LifecycleTracker):
                 for point in run.points if run else ():
                     found = Point(point.step, point.milliseconds, point.value)
                     points[run_id, point.name].append(found)
-        return make_curves(run_ids, names, points)
+        return true_curves(names, lambda stored: make_curves(run_ids, stored, points))
 
     def artifact(self, run_id: str, name: str) -> Path | None:
         """Return the path of the file where the run left it."""
@@ -168,7 +169,7 @@ class MemoryTracker(LifecycleTracker):
             state=run.state,
             reason=run.reason,
             params=run.params,
-            metrics={point.name: point.value for point in ordered},
+            metrics=true_metrics({point.name: point.value for point in ordered}, run.facts),
             facts=run.facts,
             start=run.start,
             end=run.end,

@@ -105,7 +105,7 @@ class SqlReader(StoredReader):
                 metrics=metrics.pop(run_id, {}),
             )
 
-    def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
+    def stored_curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
         """Read the points of some hundred runs in one query."""
         for start in range(0, len(run_ids), _RUNS_AT_ONCE):
             chunk = run_ids[start : start + _RUNS_AT_ONCE]

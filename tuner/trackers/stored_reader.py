@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tuner.trackers.base import Phase, Reader, RunRecord
+from tuner.trackers.base import Curve, Phase, Reader, RunRecord
+from tuner.trackers.curves import true_curves
 from tuner.trackers.definitions import KeptDefinition, kept_definitions
 from tuner.trackers.faults import UnknownStudy
 from tuner.trackers.files import local_folder, replace_files
@@ -42,6 +43,14 @@ class StoredReader(Reader):
                 self._artifact_uris[run.run_id] = run.artifact_uri
                 records.append(record)
         return sorted(records, key=lambda record: (record.start, record.run_id))
+
+    @abstractmethod
+    def stored_curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
+        """Yield curves as `curves` does, by the names that metrics are stored under."""
+
+    def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
+        """Read the curves of runs, many at once."""
+        return true_curves(names, lambda stored: self.stored_curves(run_ids, stored))
 
     def artifact(self, run_id: str, name: str) -> Path | None:
         """Look into the run's own folder if it is on this machine, else download the file."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from trainers.contract import RunSpec, Seeds
 from tuner.trackers.base import Group, RunRecord, RunState
-from tuner.trackers.names import entity_name, seed_text
+from tuner.trackers.names import entity_name, seed_text, true_metrics, true_name
 
 PARENT = "mlflow.parentRunId"
 """MLflow's own tag for a parent run."""
@@ -96,6 +96,7 @@ def record_of(study: str, run: StoredRun, parents: Mapping[str, RunState]) -> Ru
     if group is None or _SEEDS not in run.tags:
         return None
     state, tags = state_of(run), run.tags
+    facts = {_fact_name(k): v for k, v in tags.items() if k.startswith(_FACT)}
     # Not validated: it is what was written, and a store may hold NaN, which a record would refuse.
     return RunRecord.model_construct(
         run_id=run.run_id,
@@ -106,8 +107,8 @@ def record_of(study: str, run: StoredRun, parents: Mapping[str, RunState]) -> Ru
         state=state,
         reason=tags.get(REASON, ""),
         params=run.params,
-        metrics=run.metrics,
-        facts={_fact_name(k): v for k, v in tags.items() if k.startswith(_FACT)},
+        metrics=true_metrics(run.metrics, facts),
+        facts=facts,
         start=run.start / 1000,
         end=None if state == "running" or run.end is None else run.end / 1000,
         group_state=parents.get(tags[PARENT]),
@@ -129,4 +130,4 @@ def _seeds(text: str) -> Seeds:
 
 @lru_cache(maxsize=4096)
 def _fact_name(tag: str) -> str:
-    return tag.removeprefix(_FACT)
+    return true_name(tag.removeprefix(_FACT))

@@ -117,7 +117,7 @@ def test_curves_are_those_of_the_client(
     store: Path, run_ids: list[str], client: MlflowClient
 ) -> None:
     """The same points, the same choice among several at one moment."""
-    names = ["train/loss", "validation/loss", "none", "validation/f1/A _x26 B"]
+    names = ["train/loss", "validation/loss", "none", "validation/f1/A & B"]
     backwards = run_ids[::-1]
     read = [_text(curve) for curve in _sql(store).curves(backwards, names)]
     assert read == [_text(curve) for curve in ClientReader(client).curves(backwards, names)]

@@ -22,7 +22,6 @@ from tuner.report.plots.picture import Sketch
 from tuner.report.plots.units import axis_title, scale, short
 from tuner.report.scores import title
 from tuner.report.wording import missing
-from tuner.trackers import entity_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +42,7 @@ Scores = dict[str, dict[str, float]]
 
 def sketch_seeds(block: Block) -> Sketch | None:
     """Draw the dots; None unless two arms share a seed and there are two seeds or more."""
-    column = entity_name(f"test/{block.metric}")
+    column = f"test/{block.metric}"
     if column not in block.comparison.runs:
         return None
     rows = [row for row in block.rows(block.comparison.runs) if not missing(row[column])]

@@ -146,16 +146,15 @@ def _bootstrapped(table: Confusion, metric: str, run: RunRecord) -> float | None
     import zlib
 
     from tuner.report.stats import bootstrap_noise
-    from tuner.trackers import entity_name
 
     name = metric.removeprefix(UNSEEN)
     counts = table.counts if name == metric else table.unseen
     label = None
     if name.startswith("f1/"):
-        stored = [entity_name(f"f1/{label}") for label in table.labels]
-        if name not in stored:
+        wanted = name.removeprefix("f1/")
+        if wanted not in table.labels:
             return None
-        name, label = "f1", stored.index(name)
+        name, label = "f1", table.labels.index(wanted)
     if not counts.sum():
         return None
     seed = zlib.crc32(run.digest.encode())
