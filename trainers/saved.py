@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import json
 import logging
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,15 +141,14 @@ def load_trained(folder: str | Path) -> TextClassifier:
     Frozen base weights come from where the spec's source says.
     """
     import torch
-    from transformers import set_seed
 
     folder = Path(folder)
     spec = _read_spec(folder)
     labels = tuple(json.loads((folder / "labels.json").read_text()))
     weights = folder / "weights"
-    set_seed(spec.seeds.init)
     source = _source(spec.model, weights, "config.json")
-    model = spec.method.apply(source.model(labels, spec.train.attention))
+    with _seeded(spec.seeds.init):
+        model = spec.method.apply(source.model(labels, spec.train.attention))
     spec.method.load(model, weights)
     if torch.cuda.is_available():
         model = model.to("cuda")
@@ -159,6 +160,21 @@ def load_trained(folder: str | Path) -> TextClassifier:
 def _load_pyfunc(path: str) -> TextClassifier:
     """Answer `mlflow.pyfunc.load_model`, which calls a loader module by this name."""
     return load_trained(path)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw what is not kept as the run drew it; the caller's generators go on as they were."""
+    import numpy
+    import torch
+    from transformers import set_seed
+
+    states = random.getstate(), numpy.random.get_state()  # the global one
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
+        set_seed(seed)
+        yield
+    random.setstate(states[0])
+    numpy.random.set_state(states[1])
 
 
 def _read_spec(folder: Path) -> RunSpec:

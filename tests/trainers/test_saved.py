@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import random
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pandas
 import pytest
 import torch
@@ -18,6 +20,7 @@ from transformers import (
     DistilBertForSequenceClassification,
     TextClassificationPipeline,
     pipeline,
+    set_seed,
 )
 
 from tests.specs import toy_spec
@@ -152,6 +155,20 @@ def test_a_model_is_given_what_it_takes(tmp_path: Path, method: str) -> None:
     kept = load_trained(_keep(tmp_path / "kept", method=method, model=model))
     assert "token_type_ids" in kept.tokenizer("a")
     assert len(kept.predict(TEXTS)) == len(TEXTS)
+
+
+def test_loading_leaves_the_callers_random_numbers_alone(tmp_path: Path) -> None:
+    """What a script draws does not depend on how many models it has loaded before."""
+    folder = _keep(tmp_path, method="head")
+
+    def draw() -> list[float]:
+        return [random.random(), float(numpy.random.rand()), float(torch.rand(()))]
+
+    set_seed(5)
+    expected = draw()
+    set_seed(5)
+    load_trained(folder)
+    assert draw() == expected
 
 
 def test_rows_come_back_in_their_order_whatever_batches_they_are_in(
