@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +25,7 @@ from tuner.plan import Cell
 _logger = logging.getLogger(__name__)
 _OF_SPLITS = TypeAdapter(dict[str, Lengths])
 _FORMAT = 1
+_NOWHERE = Path(os.devnull)
 
 
 def say_rows(task: str, surveys: Mapping[int, Survey]) -> None:
@@ -54,15 +56,18 @@ def say_warmups(config: StudyConfig, task: str, rows: int) -> None:
 
 
 def say_lengths(
-    cells: Sequence[Cell], compute: Callable[..., dict[str, Lengths]], data_dir: Path, cache: Path
+    cells: Sequence[Cell],
+    compute: Callable[..., dict[str, Lengths]],
+    data_dir: Path,
+    cache: Path | None = None,
 ) -> dict[Path, str]:
     """Log how many rows each `max_length` of a study cuts, and how long the longest is.
 
     Args:
-        cells: The study's cells, with their data's digests.
+        cells: The study's cells, with their data's digests; those without are left out.
         compute: Calls a function that needs a tokenizer, as `Executor.compute` does.
         data_dir: Folder of the task files.
-        cache: Folder of what was measured before; it need not exist.
+        cache: Folder of what was measured before; it need not exist, or be given.
 
     Returns:
         What was measured now, by the file of the cache that is to hold it.
@@ -71,13 +76,13 @@ def say_lengths(
         DataError: The model's tokenizer makes nothing of a row, or of a whole split.
     """
     fresh: dict[Path, str] = {}
-    for cells_of_both in _by_task_and_model(cells):
+    for cells_of_both in _by_task_and_model([cell for cell in cells if cell.data]):
         cell = cells_of_both[0]
         config, seed = cell.study, min(cell.data)
         task = next(task for task in config.tasks if task.name == cell.task)
         model = next(model for model in config.models if model.name == cell.model)
         where = f"{cell.task}, {cell.model}" if len(config.models) > 1 else cell.task
-        path = cache / "lengths" / f"{_key(cell.data[seed], model)}.json"
+        path = (cache or _NOWHERE) / "lengths" / f"{_key(cell.data[seed], model)}.json"
         lengths = _kept(path)
         if lengths is None:
             try:

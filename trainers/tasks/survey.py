@@ -222,6 +222,7 @@ def _in_two_splits(
         text = f"{len(shared)} of {len(rows)} {_ROWS_OF[other]} {stand} in {one} too"
         text += f" (first: {row_name(shared[0].id, other)})"
         text += _contradicting(otherwise, other)
+        text += "; validation picks epochs and trials" if one == "validation" else ""
         warns = len(shared) >= _NOTABLE * len(rows)
         yield Finding(f"{other}_in_{one}", text, warns=warns)
 

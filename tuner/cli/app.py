@@ -178,11 +178,13 @@ def validate(
 ) -> None:
     """Check a study without running it: rows, models, both ends of every range."""
     from trainers.errors import SeveralFaults
+    from tuner.cli.reading import show_reading
     from tuner.cli.validate import validate_study
     from tuner.load import load_study
     from tuner.plan import plan
     from tuner.store import DATA_DIR
 
+    show_reading()
     config = load_study(study, data_dir=data_dir or DATA_DIR)
     try:
         notes = validate_study(config, None if no_data else data_dir or DATA_DIR)

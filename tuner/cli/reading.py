@@ -11,7 +11,6 @@ def show_reading() -> None:
     logger = logging.getLogger("tuner.reading")
     logger.handlers = [_Lines()]
     logger.setLevel(logging.INFO)
-    logger.propagate = False
 
 
 class _Lines(logging.Handler):

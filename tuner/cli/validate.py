@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainers.errors import ConfigError, SeveralFaults
+from trainers.errors import ConfigError, DataError, SeveralFaults
 
 if TYPE_CHECKING:
     from trainers.contract import RunSpec
@@ -52,13 +53,16 @@ def _try(cells: Sequence[Cell], data_dir: Path) -> tuple[Sequence[str], Sequence
     """Return the faults of cells whose model is there, and what could not be looked at."""
     from tuner.checks import find_faults
     from tuner.executors.inprocess import InprocessExecutor
+    from tuner.reading import say_lengths
 
-    found = find_faults(cells, data_dir, InprocessExecutor().compute)
+    compute = InprocessExecutor().compute
+    found = find_faults(cells, data_dir, compute)
     faults = list(found.texts())
-    try:
-        check_cap(cells)
-    except ConfigError as error:
-        faults.append(str(error))
+    for check in (partial(check_cap, cells), partial(say_lengths, cells, compute, data_dir)):
+        try:
+            check()
+        except (ConfigError, DataError) as error:
+            faults.append(str(error))
     return faults, found.notes
 
 

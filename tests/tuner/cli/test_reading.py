@@ -55,3 +55,16 @@ def test_data_that_cannot_be_right_are_refused_and_nothing_is_written(
     assert line.startswith("tuner: t: train: 24 rows have 24 different classes of ")
     assert line.endswith("these are texts; name the column of the classes with `label`")
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_validate_says_what_was_read(tmp_path: Path) -> None:
+    """The same lines as at the start of the study, on standard error; without data, none."""
+    task = write_task(tmp_path) | {"validation_size": 4}
+    write_study(tmp_path, tasks=[task], train={"max_length": 8})
+    done = tuner("validate", "study.yaml", "--data-dir", ".", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    read, cut, *_ = done.stderr.splitlines()
+    assert read.startswith("t: 20 train, 4 validation, 15 test rows; 2 classes ")
+    assert cut.startswith("warning: t: max_length: 8 cuts 20 of 20 training rows; the longest has")
+    assert done.stdout.startswith("study.yaml: good. ")
+    assert "rows;" not in tuner("validate", "study.yaml", "--no-data", cwd=tmp_path).stderr
