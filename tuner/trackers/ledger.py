@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from trainers.contract import RunSpec
 from tuner.trackers.base import Group, RunState
 from tuner.trackers.names import entity_name
 
@@ -18,6 +20,18 @@ class MetricValue:
     step: int
     milliseconds: int
     """Since 1970, the store's resolution; equal points are kept once."""
+
+
+@dataclass
+class Past:
+    """What is needed to enter a run that is open once more."""
+
+    spec: RunSpec | None
+    """None for a group's parent."""
+    params: Mapping[str, str]
+    points: list[MetricValue] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+    files: Sequence[Path] = ()
 
 
 @dataclass
@@ -43,6 +57,8 @@ class Line:
     facts: dict[str, str] = field(default_factory=dict)
     artifact_uri: str = ""
     """Where its files are kept."""
+    past: Past | None = None
+    """While it is open: what was written."""
 
     def note(self, points: Iterable[MetricValue]) -> None:
         """Remember the last point of each metric, in the order of steps, then of time."""
@@ -97,6 +113,28 @@ class Ledger:
         else:
             self._children.setdefault(line.parent_id, []).append(line)
         return line
+
+    def rename(self, old: str, line: Line) -> list[Line]:
+        """Know a run by a new identifier too; return its children, which are under it now."""
+        self._lines[line.run_id] = line
+        return self._take_over(old, line)
+
+    def strays(self, parent: Line) -> list[Line]:
+        """Put the children of a group's parents that are no more under another; return them."""
+        lost = [
+            parent_id
+            for parent_id, children in self._children.items()
+            if parent_id not in self._lines and children[0].group == parent.group
+        ]
+        return [child for parent_id in lost for child in self._take_over(parent_id, parent)]
+
+    def _take_over(self, old: str, parent: Line) -> list[Line]:
+        children = self._children.pop(old, [])
+        for child in children:
+            child.parent_id = parent.run_id
+        if children:
+            self._children.setdefault(parent.run_id, []).extend(children)
+        return children
 
     def renew(self, found: Iterable[Line]) -> None:
         """Enter what other launchers have written; what this tracker has open is its own."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,10 @@ from types import MappingProxyType
 
 from trainers.contract import RunEvent, RunResult, RunSpec
 from tuner.trackers.base import LAUNCHER_DIED, Group, RunState, Tracker
-from tuner.trackers.ledger import Ledger, Line, MetricValue
-from tuner.trackers.names import cut_names, entity_name, final_metrics
+from tuner.trackers.ledger import Ledger, Line, MetricValue, Past
+from tuner.trackers.names import cut_names, entity_name, final_metrics, run_name
+
+_LOG = logging.getLogger(__name__)
 
 _FILES = ("spec.json", "environment.json", "predictions.parquet")
 _FILES_OF_FAILED = (*_FILES, "stderr.log")
@@ -82,7 +85,10 @@ class LifecycleTracker(Tracker):
                 self._ledger.renew(self._read_group(group))
             line = self._ledger.parent(group)
             if line is None:
-                return self._create(Line("", group, shared=shared), None, params)
+                line = Line("", group, shared=shared)
+                self._create(line, None, params)
+                self._adopt(line, self._ledger.strays(line))
+                return line.run_id
             line.shared = line.shared or shared
             if not line.live:
                 if not shared:
@@ -109,18 +115,18 @@ class LifecycleTracker(Tracker):
         with self._lock:
             digest, parent, key = spec.digest(), self._ledger[group_id], self._stamp.key
             params = spec.flat() | dict(extra)
-            claim = self._ledger.claim(group_id, digest, adopt=adopt, key=key)
+            claim = self._ledger.claim(parent.run_id, digest, adopt=adopt, key=key)
             if parent.shared and not claim.finished:
                 self._ledger.renew(self._read_group(parent.group))
-                claim = self._ledger.claim(group_id, digest, adopt=adopt, key=key)
+                claim = self._ledger.claim(parent.run_id, digest, adopt=adopt, key=key)
             for line in claim.stale:
                 self._end(line, "killed", LAUNCHER_DIED)
             if claim.finished:
                 return claim.finished.run_id
             if claim.adopted:
-                self._revive(claim.adopted, params)
+                self._revive(claim.adopted, params, spec)
                 return claim.adopted.run_id
-            line = Line("", parent.group, parent_id=group_id, digest=digest)
+            line = Line("", parent.group, parent_id=parent.run_id, digest=digest)
             return self._create(line, spec, params)
 
     def log(self, run_id: str, events: Sequence[RunEvent]) -> None:
@@ -151,7 +157,10 @@ class LifecycleTracker(Tracker):
             return
         names = _FILES_OF_FAILED if state in ("diverged", "failed") else _FILES
         paths = [folder / name for name in names] if folder else []
-        self._keep_files(line, [path for path in paths if path.is_file()])
+        there = [path for path in paths if path.is_file()]
+        self._keep_files(line, there)
+        if line.past:
+            line.past.files = there
         with self._lock:
             if line.live and result:
                 facts = result.facts | cut_names(result.metrics())
@@ -178,18 +187,71 @@ class LifecycleTracker(Tracker):
 
     def _create(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> str:
         line.key = self._stamp.key
-        line.run_id, line.live = self._make_run(line, spec, params), True
+        try:
+            self._make_run(line, spec, params)
+        except Exception as error:
+            if not self._is_gone(error):
+                raise
+            self._mend_study(line.group.study)
+            self._make_run(line, spec, params)
+        line.live, line.past = True, Past(spec, params)
         return self._ledger.add(line).run_id
 
-    def _revive(self, line: Line, params: Mapping[str, str]) -> None:
-        self._reopen(line, params)
+    def _revive(self, line: Line, params: Mapping[str, str], spec: RunSpec | None = None) -> None:
+        line.past = Past(spec, params)
+        self._surely(line, lambda: self._reopen(line, params))
+        line.past.points += line.latest.values()
         line.state, line.live = "running", True
+
+    def _surely(self, line: Line, write: Callable[[], None]) -> None:
+        """Write to a run that is open; where somebody has deleted it, enter it again."""
+        mends: tuple[Callable[[], None], ...] = (
+            lambda: self._mend_study(line.group.study),
+            lambda: self._enter_again(line),
+        )
+        for mend in mends:
+            try:
+                write()
+            except Exception as error:
+                if line.past is None or not self._is_gone(error):
+                    raise
+            else:
+                return
+            mend()
+        write()
+
+    def _enter_again(self, line: Line) -> None:
+        old, past = line.run_id, line.past
+        assert past is not None
+        name = run_name(line.group, past.spec.seeds if past.spec else None, with_cell=True)
+        _LOG.warning(
+            "MLflow study %s: run %r was deleted while the study goes on; it is entered again",
+            *(line.group.study, name),
+        )
+        if not line.live:  # what it held has gone with it
+            line.latest, line.facts = {}, {}
+        self._make_run(line, past.spec, past.params)
+        self._adopt(line, self._ledger.rename(old, line))
+        if past.points or past.facts:
+            self._write(line, past.points, past.facts)
+        self._keep_files(line, past.files)
+
+    def _adopt(self, parent: Line, children: Iterable[Line]) -> None:
+        for child in children:
+            try:
+                self._set_parent(child, parent.run_id)
+            except Exception as error:
+                if not self._is_gone(error):  # deleted with its parent
+                    raise
 
     def _put(self, line: Line, points: Sequence[MetricValue], facts: Mapping[str, str]) -> None:
         new = line.changed_facts(facts)
-        self._write(line, points, new)
+        self._surely(line, lambda: self._write(line, points, new))
         line.note(points)
         line.facts |= new
+        if line.past:
+            line.past.points += points
+            line.past.facts |= new
 
     def _milliseconds(self) -> int:
         """Return when the call was made, since 1970."""
@@ -208,10 +270,21 @@ class LifecycleTracker(Tracker):
         now, changed = self._milliseconds(), line.changed(metrics)
         points = [MetricValue(name, value, line.step, now) for name, value in changed.items()]
         new = line.changed_facts(facts)
-        self._close(line, End(state, reason, points, new))
+        self._surely(line, lambda: self._close(line, End(state, reason, points, new)))
         line.facts |= new
         line.note(points)
-        line.state, line.live = state, False
+        line.state, line.live, line.past = state, False, None
+
+    def _is_gone(self, error: Exception) -> bool:
+        """Say whether a call failed because somebody has deleted what it writes to."""
+        return False
+
+    def _mend_study(self, study: str) -> None:  # most stores have nobody who deletes
+        """Bring a study back that somebody has deleted or renamed."""
+
+    @abstractmethod
+    def _set_parent(self, line: Line, parent_id: str) -> None:
+        """Put a run under another parent."""
 
     @abstractmethod
     def _make_study(self, name: str, resolved_yaml: str) -> None: ...
@@ -225,8 +298,8 @@ class LifecycleTracker(Tracker):
         """Read a configuration's parent and runs, in the order they were started."""
 
     @abstractmethod
-    def _make_run(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> str:
-        """Store a new run, a parent if there is no spec; return its identifier.
+    def _make_run(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> None:
+        """Store a new run, a parent if there is no spec; note its identifier in the line.
 
         Called again with a line of the same key after it failed, it goes on with what it made.
         """

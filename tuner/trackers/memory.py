@@ -133,11 +133,14 @@ class MemoryTracker(LifecycleTracker):
     def _read_group(self, group: Group) -> Iterable[Line]:
         return [line for line in self._read_lines(group.study) if line.group == group]
 
-    def _make_run(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> str:
+    def _make_run(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> None:
         run_id = uuid.uuid4().hex
         run = StoredRun(line.group, time.time(), dict(params), line.parent_id, spec)
         self.store.runs[run_id] = run
-        return run_id
+        line.run_id = run_id
+
+    def _set_parent(self, line: Line, parent_id: str) -> None:
+        self.store.runs[line.run_id].parent_id = parent_id
 
     def _reopen(self, line: Line, params: Mapping[str, str]) -> None:
         run = self.store.runs[line.run_id]

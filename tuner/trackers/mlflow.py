@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, RunInfo
+from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from trainers.contract import RunSpec
-from trainers.errors import ConfigError
 from tuner.trackers.address import locate_store
 from tuner.trackers.base import Curve, Group, Phase, RunRecord
 from tuner.trackers.client_reader import ClientReader
@@ -36,11 +37,12 @@ from tuner.trackers.saved_model import (
     describe_model,
     list_requirements,
 )
-from tuner.trackers.server import explained, prepare_client
+from tuner.trackers.server import explained, is_gone, prepare_client
 from tuner.trackers.sql_reader import open_sql_reader
 from tuner.trackers.stored_reader import REPORT, STUDY, StoredReader
 from tuner.trackers.tags import (
     KEY,
+    PARENT,
     PHASE,
     REASON,
     STATE,
@@ -50,6 +52,7 @@ from tuner.trackers.tags import (
     run_tags,
 )
 
+_LOG = logging.getLogger(__name__)
 _LONGEST_STUDY = 20_000
 _PRUNED = " (pruned)"
 
@@ -93,7 +96,19 @@ class MlflowTracker(LifecycleTracker):
         The folder goes once MLflow has it; a launcher that dies before leaves it whole.
         """
         line = self._ledger[run_id]
-        experiment_id = self._studies[line.group.study].experiment_id
+        try:
+            self._log_model(line, folder)
+        except MlflowException as error:
+            if not is_gone(error):
+                raise
+            _LOG.warning(
+                "MLflow study %s: run %s was deleted, so its model is left out; the same command "
+                "enters both again",
+                *(line.group.study, line.run_id),
+            )
+
+    def _log_model(self, line: Line, folder: Path) -> None:
+        run_id, experiment_id = line.run_id, self._studies[line.group.study].experiment_id
         with self._lock:
             outputs = self._client.get_run(run_id).outputs
             told = outputs is not None and bool(outputs.model_outputs)
@@ -177,18 +192,51 @@ class MlflowTracker(LifecycleTracker):
             if experiment is None:
                 place = self._store.artifact_uri
                 experiment_id = self._client.create_experiment(name, artifact_location=place)
-            elif experiment.lifecycle_stage == "deleted":
-                raise ConfigError(
-                    f"study {name!r}: its MLflow experiment is deleted; use another name, or run "
-                    f"`mlflow experiments restore -x {experiment.experiment_id}`"
-                )
             else:
                 experiment_id = experiment.experiment_id
+                if experiment.lifecycle_stage == "deleted":
+                    self._restore(name, experiment_id)
             text = cut(resolved_yaml, _LONGEST_STUDY)
             self._client.set_experiment_tag(experiment_id, STUDY, text)
             for key, value in definition_tags(resolved_yaml, self._milliseconds()).items():
                 self._client.set_experiment_tag(experiment_id, key, value)
         self._studies[name] = _Study(experiment_id, resolved_yaml)
+
+    def _restore(self, study: str, experiment_id: str) -> None:
+        self._client.restore_experiment(experiment_id)
+        _LOG.warning("MLflow study %s: its experiment was deleted; it is restored", study)
+
+    def _is_gone(self, error: Exception) -> bool:
+        return is_gone(error)
+
+    def _mend_study(self, study: str) -> None:
+        known = self._studies[study]
+        try:
+            experiment = self._client.get_experiment(known.experiment_id)
+        except MlflowException as error:
+            if not is_gone(error):
+                raise
+            _LOG.warning("MLflow study %s: its experiment was deleted; a new one is made", study)
+            self._make_study(study, known.resolved_yaml)
+            return
+        if experiment.lifecycle_stage == "deleted":
+            self._restore(study, known.experiment_id)
+        elif experiment.name != study and self._client.get_experiment_by_name(study) is None:
+            self._client.rename_experiment(known.experiment_id, study)
+            _LOG.warning(
+                "MLflow study %s: its experiment was renamed to %r while the study went on; it "
+                "has its name again, by which it is found",
+                *(study, experiment.name),
+            )
+
+    def settle(self) -> None:
+        """Bring back what was deleted or renamed since it was written to last."""
+        for study in self._studies:
+            with self._lock, self._explained():
+                self._mend_study(study)
+
+    def _set_parent(self, line: Line, parent_id: str) -> None:
+        self._client.set_tag(line.run_id, PARENT, parent_id)
 
     def _read_lines(self, study: str) -> Iterable[Line]:
         return read_lines(study, self._reader.stored_runs(study, with_params=False))
@@ -198,7 +246,7 @@ class MlflowTracker(LifecycleTracker):
         found = ClientReader(self._client).stored_group(group, experiment_id)
         return [line for line in read_lines(group.study, found) if line.group == group]
 
-    def _make_run(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> str:
+    def _make_run(self, line: Line, spec: RunSpec | None, params: Mapping[str, str]) -> None:
         study = self._studies[line.group.study]
         tags, seeds = group_tags(line.group), None
         if spec is not None:
@@ -219,7 +267,6 @@ class MlflowTracker(LifecycleTracker):
                 path = Path(scratch) / "study.yaml"
                 path.write_text(study.resolved_yaml, encoding="utf-8")
                 self._keep_files(line, [path])
-        return line.run_id
 
     def _reopen(self, line: Line, params: Mapping[str, str]) -> None:
         run = self._client.get_run(line.run_id)

@@ -109,6 +109,7 @@ class Outbox(Tracker):
         self._sender.settle()
         for study in self._studies:
             self._scribe.make_left(self._name, self._folder, study)
+        self._scribe.settle()
 
     def catch_up(self) -> None:
         """Wait until every call is made, or the server is known to be away."""

@@ -57,6 +57,10 @@ class RemoteScribe:
         """
         self._ask("make_left", name, folder.resolve(), study)
 
+    def settle(self) -> None:
+        """Bring back what was deleted or renamed meanwhile."""
+        self._ask("settle")
+
     def log_report(self, study: str, folder: Path) -> str:
         """Keep a report; return the id of its run."""
         run_id: str = self._ask("log_report", study, folder.resolve())

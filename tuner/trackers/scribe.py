@@ -45,6 +45,11 @@ class Scribe:
 
         make_left(self._tracker, name, folder, study)
 
+    def settle(self) -> None:
+        """Bring back what was deleted or renamed meanwhile, if the server answers."""
+        with contextlib.suppress(ConfigError):
+            self._tracker.settle()
+
     def log_report(self, study: str, folder: Path) -> str:
         """Keep a report."""
         return self._tracker.log_report(study, folder)

@@ -9,7 +9,13 @@ from collections.abc import Iterator
 
 import requests
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED, ErrorCode
+from mlflow.protos.databricks_pb2 import (
+    INVALID_PARAMETER_VALUE,
+    PERMISSION_DENIED,
+    RESOURCE_DOES_NOT_EXIST,
+    UNAUTHENTICATED,
+    ErrorCode,
+)
 
 from trainers.errors import ConfigError
 from trainers.proxies import said_proxy, spare_this_machine
@@ -59,6 +65,14 @@ def is_away(error: BaseException) -> bool:
 def is_refusal(error: BaseException) -> bool:
     """Say whether MLflow or its server did not take a request."""
     return isinstance(error, MlflowException | requests.RequestException)
+
+
+def is_gone(error: BaseException) -> bool:
+    """Say whether a run, or its experiment, was deleted, to be restored or for good."""
+    code = getattr(error, "error_code", None)
+    if code == ErrorCode.Name(INVALID_PARAMETER_VALUE):
+        return "must be in the 'active' state" in str(error)
+    return bool(code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST))
 
 
 def reason_of(error: BaseException) -> str:

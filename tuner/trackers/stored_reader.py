@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,9 @@ from tuner.trackers.definitions import KeptDefinition, kept_definitions
 from tuner.trackers.faults import UnknownStudy
 from tuner.trackers.files import local_folder, replace_files
 from tuner.trackers.names import is_cut
-from tuner.trackers.tags import PARENT, StoredRun, record_of, state_of
+from tuner.trackers.tags import PARENT, StoredRun, is_damaged, record_of, state_of
+
+_LOG = logging.getLogger(__name__)
 
 STUDY = "tuner.study"
 """Tag of an experiment that is a study: its resolved YAML."""
@@ -25,6 +28,7 @@ class StoredReader(Reader):
 
     def __init__(self) -> None:
         self._artifact_uris: dict[str, str] = {}
+        self._said: set[str] = set()
 
     @abstractmethod
     def stored_runs(
@@ -42,6 +46,12 @@ class StoredReader(Reader):
             if record is not None:
                 self._artifact_uris[run.run_id] = run.artifact_uri
                 records.append(record)
+            elif is_damaged(run) and run.run_id not in self._said:
+                self._said.add(run.run_id)
+                _LOG.warning(
+                    "MLflow study %s: run %s is left out; its tags were removed or changed",
+                    *(study, run.run_id),
+                )
         return sorted(records, key=lambda record: (record.start, record.run_id))
 
     @abstractmethod

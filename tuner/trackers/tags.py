@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pydantic import ValidationError
+
 from trainers.contract import RunSpec, Seeds
 from tuner.trackers.base import Group, RunRecord, RunState
 from tuner.trackers.names import entity_name, seed_text, true_metrics, true_name
@@ -72,7 +74,20 @@ def group_of(study: str, tags: Mapping[str, str]) -> Group | None:
     """Read a configuration from a run's tags; None where the run is not tuner's."""
     if "tuner.cell" not in tags:
         return None
-    return _group(study, tuple(tags.get(tag) for tag in _GROUP_TAGS))
+    try:
+        return _group(study, tuple(tags.get(tag) for tag in _GROUP_TAGS))
+    except ValidationError:  # somebody has changed its tags
+        return None
+
+
+def is_damaged(run: StoredRun) -> bool:
+    """Say whether a run was one of tuner's before somebody removed or changed its tags."""
+    if not {DIGEST, _SEEDS, "tuner.cell"} & run.tags.keys():
+        return False
+    if group_of("", run.tags) is None:
+        return True
+    own = {DIGEST, _SEEDS, PARENT}
+    return bool(own & run.tags.keys()) and not (own <= run.tags.keys() and _are_seeds(run.tags))
 
 
 def state_of(run: StoredRun) -> RunState:
@@ -93,7 +108,7 @@ def record_of(study: str, run: StoredRun, parents: Mapping[str, RunState]) -> Ru
         parents: The states of groups' parents, by their identifiers.
     """
     group = group_of(study, run.tags)
-    if group is None or _SEEDS not in run.tags:
+    if group is None or _SEEDS not in run.tags or is_damaged(run):
         return None
     state, tags = state_of(run), run.tags
     facts = {_fact_name(k): v for k, v in tags.items() if k.startswith(_FACT)}
@@ -126,6 +141,14 @@ def _group(study: str, values: tuple[str | None, ...]) -> Group:
 @lru_cache(maxsize=4096)
 def _seeds(text: str) -> Seeds:
     return Seeds.model_validate_json(text)
+
+
+def _are_seeds(tags: Mapping[str, str]) -> bool:
+    try:
+        _seeds(tags[_SEEDS])
+    except ValidationError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=4096)

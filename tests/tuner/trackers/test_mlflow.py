@@ -26,7 +26,6 @@ from tests.tracker_contract import (
     make_spec,
 )
 from trainers.contract import RunEvent
-from trainers.errors import ConfigError
 from tuner.trackers import Tracker, locate_store, open_tracker
 from tuner.trackers.client_reader import ClientReader
 from tuner.trackers.mlflow import MlflowTracker
@@ -329,17 +328,6 @@ def test_a_model_left_behind_after_it_was_kept_is_mlflows(
     weights.unlink()
     tracker.log_model(run_id, _keep(tmp_path / "run" / "model"))
     assert list(tmp_path.rglob("model.safetensors")) == [weights]
-
-
-def test_a_deleted_experiment_is_refused_in_one_line(
-    tracker: MlflowTracker, client: MlflowClient, store: Path
-) -> None:
-    """The message names the study and the way out."""
-    experiment = client.get_experiment_by_name(STUDY)
-    assert experiment is not None
-    client.delete_experiment(experiment.experiment_id)
-    with pytest.raises(ConfigError, match=r"^study 'toy study': .*`mlflow experiments restore"):
-        MlflowTracker(store).open_study(STUDY, YAML)
 
 
 def test_runs_made_by_hand_are_passed_over(tracker: MlflowTracker, client: MlflowClient) -> None:
