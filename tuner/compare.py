@@ -26,6 +26,7 @@ from tuner.report import (
     read_references,
 )
 from tuner.report import build_report as report_of
+from tuner.search_log import read_search_log
 from tuner.shipped import find_reference, is_study_file
 from tuner.store import DATA_DIR, STORE
 from tuner.trackers import (
@@ -68,7 +69,8 @@ def build_report(
     wanted = [study] if isinstance(study, str | Path | Asked) else list(study)
     place = Place(reader, store)
     found = [one if isinstance(one, Asked) else find_study(one, place) for one in wanted]
-    evidence = gather(reader, _each_once(found), metric=metric)
+    logged = [_with_log(asked, store) for asked in _each_once(found)]
+    evidence = gather(reader, logged, metric=metric)
     return report_of(evidence, Question(baseline=baseline, published=published))
 
 
@@ -126,7 +128,8 @@ def report_of_run(
     study, reader = cells[0].study, open_reader(store)
     planned = tuple(replace(plan_cell(c), fault=faults.get(c.label, "")) for c in cells)
     asked = Asked(study.name, planned, study.metric)
-    return report_of(gather(reader, [_with_others(asked, reader)]))
+    asked = _with_log(_with_others(asked, reader), store)
+    return report_of(gather(reader, [asked]))
 
 
 def _with_others(asked: Asked, reader: Reader) -> Asked:
@@ -135,10 +138,19 @@ def _with_others(asked: Asked, reader: Reader) -> Asked:
     for kept in reversed(reader.definitions(asked.study)):
         definition = read_definition(kept.text)
         cells = planned_cells(definition) if definition is not None else ()
-        if cells and set(cells) != {replace(cell, fault="") for cell in asked.cells or ()}:
+        if cells and set(cells) != set(asked.cells or ()):
             fingerprints = frozenset(cell.fingerprint for cell in cells)
             others.append(OtherDefinition(kept.id, _when(kept.time), fingerprints))
     return replace(asked, others=tuple(others))
+
+
+def _with_log(asked: Asked, store: str | Path) -> Asked:
+    """Add what Optuna knows of the searches, where its file is in the store."""
+    log = read_search_log(Path(store), asked.study)
+    if asked.cells is None or not log:
+        return asked
+    cells = (replace(cell, log=tuple(log.get(cell.fingerprint, ()))) for cell in asked.cells)
+    return replace(asked, cells=tuple(cells))
 
 
 def _as_last_run(name: str, reader: Reader) -> Asked:

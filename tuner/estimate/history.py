@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 from trainers.contract import RunSpec, Seeds
 from trainers.errors import ConfigError
@@ -17,12 +15,10 @@ from tuner.config import StudyConfig
 from tuner.estimate.forecast import Count
 from tuner.outcome import Order, read_outcome
 from tuner.plan import Cell
+from tuner.report import Search, plan_cell, read_search
 from tuner.space import count_points
 from tuner.store import Store
 from tuner.trackers import RunRecord, open_reader
-
-_EARLY = {"pruned", "diverged", "failed"}
-"""How a run or a trial ends before its time."""
 
 
 @dataclass(frozen=True)
@@ -83,49 +79,39 @@ def read_history(config: StudyConfig, store: Path, *, tracking: str | None = Non
 
 def progress(cell: Cell, history: History) -> Progress:
     """Count a cell's runs; while its search goes on, its confirm runs are all to be done."""
-    settings = cell.study.search
     seeds = len(cell.study.confirm.seeds)
     if not cell.searched:
         fixed = cell.spec(cell.study.confirm.seeds[0], confirm=True)
         tracked = _tracked(cell, None, history)
         return Progress(_count(0, 0), _count(seeds, _confirmed(cell, fixed, history, tracked)))
-    trials = _trials(cell, history)
-    ended = [number for number, runs in trials.items() if _has_ended(runs, len(settings.seeds))]
-    counted = sorted(ended)[: settings.trials]
-    search = _search(trials, counted, cell)
-    best = None if search.left else _best([trials[number] for number in counted], cell)
+    search = read_search(plan_cell(cell), sorted(history.of_cell(cell), key=lambda run: run.start))
     done = 0
-    if best is not None:
-        spec = _stored_spec(best, history)
-        tracked = _tracked(cell, best.group.trial, history)
+    if search.spent and search.chosen is not None:
+        tracked = _tracked(cell, search.chosen, history)
+        chosen = [trial.runs[0] for trial in search.trials if trial.number == search.chosen]
+        spec = _stored_spec(chosen[0], history) if chosen else None
         done = (
             len(set(tracked.values()))
             if spec is None
             else _confirmed(cell, spec, history, tracked)
         )
-    return Progress(search, _count(seeds, done))
+    return Progress(_search(search, cell), _count(seeds, done))
 
 
-def _search(
-    trials: Mapping[int, Sequence[RunRecord]], counted: Sequence[int], cell: Cell
-) -> Count:
-    """Count a cell's search runs: none is done for a point that comes again, which is found.
-
-    Args:
-        trials: By number.
-        counted: Numbers of those that have ended, up to the budget.
-        cell: Their cell.
-    """
+def _search(search: Search, cell: Cell) -> Count:
+    """Count a cell's search runs: none is done for a point that comes again, which is found."""
     settings, points = cell.study.search, count_points(cell.study.arms[cell.arm].space)
     seeds = len(settings.seeds)
     different = settings.trials if points is None else min(settings.trials, points)
-    tried = _different([trials[number] for number in counted])
-    left = max(0, min(settings.trials - len(counted), different - tried)) * seeds
+    ended = [trial for trial in search.trials if trial.counts and not trial.lacks(seeds)]
+    tried = _different([trial.runs for trial in ended]) + search.lost
+    left = max(0, min(settings.trials - search.counted, different - tried)) * seeds
     # Of a trial that was interrupted, the seeds that have finished are not run again.
     begun = sum(
-        sum(run.state == "finished" for run in runs)
-        for number, runs in trials.items()
-        if number not in counted
+        run.state == "finished"
+        for trial in search.trials
+        if trial not in ended
+        for run in trial.runs
     )
     planned = different * seeds
     return _count(planned, planned - max(0, left - begun))
@@ -133,15 +119,6 @@ def _search(
 
 def _count(planned: int, done: int) -> Count:
     return Count(planned=planned, done=done, left=planned - done)
-
-
-def _trials(cell: Cell, history: History) -> dict[int, list[RunRecord]]:
-    """Return the last run of each seed of each trial of a cell's search."""
-    trials: defaultdict[int, dict[str, RunRecord]] = defaultdict(dict)
-    for run in sorted(history.of_cell(cell), key=lambda run: run.start):
-        if run.group.phase == "search" and run.group.trial is not None:
-            trials[run.group.trial][run.digest] = run
-    return {number: list(runs.values()) for number, runs in sorted(trials.items())}
 
 
 def _different(trials: Sequence[Sequence[RunRecord]]) -> int:
@@ -153,33 +130,6 @@ def _different(trials: Sequence[Sequence[RunRecord]]) -> int:
         count += seen.isdisjoint(digests)
         seen |= digests
     return count
-
-
-def _has_ended(runs: Sequence[RunRecord], seeds: int) -> bool:
-    """Say whether a trial counts: every seed finished, or some seed ended it before its time."""
-    states = [run.state for run in runs]
-    ends = {*states, *(run.group_state for run in runs)}
-    if "killed" in ends:
-        return False
-    return states.count("finished") == seeds or not ends.isdisjoint(_EARLY)
-
-
-def _best(trials: Sequence[Sequence[RunRecord]], cell: Cell) -> RunRecord | None:
-    """Return a run of the trial that the search chooses: see `tuner.trials.best_of`."""
-    finished = [
-        runs
-        for runs in trials
-        if all(run.state == "finished" and run.group_state != "pruned" for run in runs)
-    ]
-
-    def costs(runs: Sequence[RunRecord]) -> tuple[float, ...]:
-        found = []
-        for objective in cell.study.objectives():
-            mean = fmean(objective.of(run.metrics) for run in runs)
-            found.append(mean * (-1.0 if objective.way() == "maximize" else 1.0))
-        return tuple(found)
-
-    return min(finished, key=costs)[0] if finished else None
 
 
 def _stored_spec(run: RunRecord, history: History) -> RunSpec | None:

@@ -17,6 +17,7 @@ from tuner.report.latex import render_latex
 from tuner.report.layout import DOUBTFUL, NOTHING, UNFAIR, arm_titles, block_views
 from tuner.report.markdown import render_markdown
 from tuner.report.planned import plan_cell, planned_cells
+from tuner.report.searched import Search, read_search
 from tuner.report.tables.references import Published, read_references
 
 if TYPE_CHECKING:
@@ -35,11 +36,13 @@ __all__ = [
     "Published",
     "Question",
     "Report",
+    "Search",
     "build_report",
     "gather",
     "plan_cell",
     "planned_cells",
     "read_references",
+    "read_search",
 ]
 
 Format = Literal["md", "csv", "tex", "html", "json"]

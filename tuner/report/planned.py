@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tuner.budget import Objective
 from tuner.definition import Definition
 from tuner.plan import Cell
+from tuner.search_log import LoggedTrial
 from tuner.trackers import RunRecord
 
 SeedKey = tuple[int, int, int]
@@ -41,8 +42,10 @@ class PlannedCell:
     """What the search aims at."""
     space: frozenset[str] = frozenset()
     """Names of the params that the search varies."""
-    fault: str = ""
+    fault: str = field(default="", compare=False)
     """Why the cell was given up, where that is known."""
+    log: tuple[LoggedTrial, ...] = field(default=(), compare=False)
+    """The search as Optuna has it, where that is at hand, deleted runs or not."""
     latest: RunRecord | None = None
     """Where the definition is not known: the last confirm run, whose configuration counts."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -113,6 +113,8 @@ def read_search(cell: PlannedCell, records: Sequence[RunRecord]) -> Search:
         return Search(tuple(trials.values()), counted=counted_trials, chosen=chosen)
     if not cell.trials:
         return Search()
+    if any(logged.ended and logged.number not in trials for logged in cell.log[: cell.trials]):
+        return _from_log(cell, trials)
     confirms = [run for run in records if run.group.phase == "confirm"]
     confirmed = {run.group.trial: run for run in confirms if run.group.trial is not None}
     numbers = range(max([*trials, *confirmed], default=-1) + 1)
@@ -140,6 +142,29 @@ def read_search(cell: PlannedCell, records: Sequence[RunRecord]) -> Search:
     best = best_trial(kept, cell.objectives, runs=cell.search_seeds)
     spent = ended == cell.trials
     return Search(tuple(kept), frozenset(beyond), ended, len(lost), spent, best)
+
+
+def _from_log(cell: PlannedCell, trials: Mapping[int, Trial]) -> Search:
+    """Read a search of which some trials' runs were deleted: Optuna knows them all."""
+    log = cell.log[: cell.trials]
+    ended = [logged for logged in log if logged.ended]
+    last = log[-1].number
+    spent = len(ended) == cell.trials
+    signs = [-1.0 if aim.way() == "maximize" else 1.0 for aim in cell.objectives]
+    costs = [
+        (tuple(sign * value for sign, value in zip(signs, logged.values, strict=True)), logged)
+        for logged in ended
+        if logged.values
+    ]
+    best = min(costs, key=lambda one: (one[0], one[1].number), default=None)
+    return Search(
+        tuple(trial for number, trial in trials.items() if number <= last),
+        frozenset(number for number in trials if number > last and len(log) == cell.trials),
+        counted=len(ended),
+        lost=sum(logged.number not in trials for logged in ended),
+        spent=spent,
+        chosen=best[1].number if spent and best else None,
+    )
 
 
 def trials_of(records: Sequence[RunRecord]) -> dict[int, Trial]:

@@ -102,3 +102,34 @@ def test_test_scores_of_other_arms_do_not_flag_confirm_runs() -> None:
     assert all("test/accuracy" in record.metrics for record in records)
     assert make_metrics(0.5)["test/accuracy"] == 0.5
     assert len(report_of(records).cells) > 0
+
+
+def test_fixed_settings_that_differ_by_arm_are_said_first() -> None:
+    """With the values by arm; what a search varies, and the method's own fields, are not."""
+    rates = iter(range(100))
+
+    def params(arm: str, epochs: int) -> dict[str, str]:
+        fixed = {"metric": "macro_f1", "method.kind": arm, "method.rank": str(epochs)}
+        varied = {"train.learning_rate": f"{next(rates)}e-4"}
+        return fixed | varied | {"train.epochs": str(epochs), "train.batch_size": "8"}
+
+    records = [
+        run
+        for arm, epochs in (("full", 4), ("lora", 1))
+        for run in (
+            make_record(arm, 1, params=params(arm, epochs)),
+            *(make_trial(arm, number, 0.5, params=params(arm, epochs)) for number in (0, 1)),
+        )
+    ]
+    flags = report_of(records).comparison.flags
+    assert flags == ("different train.epochs: 1 (lora); 4 (full)",)
+
+
+def test_other_ranks_and_deepspeed_configs_are_said_first() -> None:
+    """The first settings in which they differ, and an arm that has none."""
+    plain = {"metric": "macro_f1", "method.kind": "full", "ranks": "1"}
+    zero = plain | {"ranks": "2", "deepspeed.zero_optimization.stage": "3"}
+    records = [make_record("full", 1, params=plain), make_record("lora", 1, params=zero)]
+    flags = report_of(records).comparison.flags
+    assert "different ranks: 1 (full); 2 (lora)" in flags
+    assert "different DeepSpeed configs: none (full); zero_optimization.stage 3 (lora)" in flags

@@ -103,3 +103,17 @@ def test_what_is_left_out_is_one_line_with_the_reasons() -> None:
     assert "1 confirm run of tasks, models or arms that the study does not have (gone)" in line
     assert line.endswith("the tag tuner.cell tells definitions apart.")
     assert set(made.runs["run_id"]) == {run.run_id for run in records[:2]}
+
+
+def test_trials_whose_runs_are_gone_count_and_their_confirm_runs_stay() -> None:
+    """Without Optuna's file, a number that is missing tells of a trial that was deleted."""
+    searched = cell("full", trials=3, objectives=toy_study().objectives(), seeds=SEEDS[:2])
+    confirms = [
+        run.model_copy(update={"group": run.group.model_copy(update={"trial": 1})})
+        for run in make_runs({"full": [0.8, 0.7]})
+    ]
+    records = [*confirms, make_trial("full", 0, 0.5), make_trial("full", 2, 0.6)]
+    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=(searched,)))
+    assert set(made.runs["run_id"]) == {run.run_id for run in confirms}
+    assert set(made.cells["trials"]) == {3}
+    assert any("1 trial without runs in the store" in note for note in made.notes())

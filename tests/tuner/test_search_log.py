@@ -1,0 +1,67 @@
+"""What was deleted in MLflow's UI was done all the same: the report counts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.specs import toy_study
+from tuner.compare import build_report
+from tuner.report import Report
+from tuner.search_log import read_search_log
+from tuner.study import run_study
+
+TRIALS = 3
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run one searched arm, then delete the runs of the trial that was chosen."""
+    root = tmp_path_factory.mktemp("log") / "m_s"
+    space = {"train.learning_rate": {"float": [1e-4, 1e-2], "log": True}}
+    study = toy_study(
+        name="s_1",
+        arms={"head": {"method": "head", "space": space}},
+        search={"trials": TRIALS, "seeds": [7], "pruner": "none"},
+        confirm={"seeds": [1]},
+    )
+    run_study(study, store=root, data_dir=root / "data")
+    return root
+
+
+def delete(store: Path, *trials: int) -> None:
+    """Delete the runs and parents of trials, as a user of MLflow's UI may."""
+    client = MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("s_1")
+    assert experiment is not None
+    for run in client.search_runs([experiment.experiment_id], "tags.`tuner.phase` = 'search'"):
+        if run.data.tags["tuner.trial"] in map(str, trials):
+            client.delete_run(run.info.run_id)
+
+
+def about(report: Report) -> tuple[int, int, set[str]]:
+    """Return trials, confirm runs and their ids."""
+    row = report.cells.iloc[0]
+    return int(row["trials"]), int(row["n"]), set(report.runs["run_id"])
+
+
+def test_the_log_is_that_of_the_study_by_cell(store: Path) -> None:
+    """Numbers and values of all its trials; another study's, or no file, gives nothing."""
+    ((_, trials),) = read_search_log(store, "s_1").items()
+    assert [trial.number for trial in trials] == list(range(TRIALS))
+    assert all(trial.ended and len(trial.values) == 1 for trial in trials)
+    assert read_search_log(store, "sx1") == {}
+    assert read_search_log(store / "nowhere", "s_1") == {}
+
+
+def test_trials_that_were_deleted_in_mlflow_still_count(store: Path) -> None:
+    """The budget, the choice and the confirm runs stay what they were; the loss is said."""
+    before = about(build_report("s_1", store=store))
+    assert before[:2] == (TRIALS, 1)
+    for gone in ([TRIALS - 1], range(TRIALS)):
+        delete(store, *gone)
+        report = build_report("s_1", store=store)
+        assert about(report) == before
+        assert any("which were deleted there, counted all the same" in n for n in report.notes())
