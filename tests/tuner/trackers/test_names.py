@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tuner.trackers.names import cut_names, entity_name, true_metrics, true_name
@@ -11,6 +11,7 @@ from tuner.trackers.names import cut_names, entity_name, true_metrics, true_name
 _NAMES = st.text(min_size=1) | st.text("_xu-2b5f./ +", min_size=1)
 
 
+@settings(deadline=None)  # MLflow is imported in the first
 @given(_NAMES)
 @example("f1/_x2b")
 @example("f1/_u12+")
@@ -30,6 +31,7 @@ def test_a_name_comes_back_as_it_was_and_mlflow_takes_it(name: str) -> None:
     assert true_metrics({stored: 1.0}, cut_names([name])) == {name: 1.0}
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("_xu2bf+/.-é", min_size=1), min_size=2, unique=True))
 def test_names_do_not_share_a_metric(names: list[str]) -> None:
     """Long ones neither: what was cut is told apart by its mark."""
