@@ -60,8 +60,11 @@ bit-equal to those before; the number is how many parameters were trained beside
 Anything else is the first line of what went wrong. "traced": memory can be predicted, on BERT.
 
 `lora`, `ia3`, `prompt`, `prefix` and `p_tuning` have files of their own with checked fields, and
-`full`, `head`, `bitfit` and `bottleneck` are no types of peft. ADALORA trains, but nothing here
-calls the steps in which it moves its budget between matrices: it stays at its initial rank.
+`full`, `head`, `bitfit` and `bottleneck` are no types of peft. Refused are ADALORA, since nothing
+here calls the steps in which it moves its budget between matrices; options that would change
+nothing in a run, such as `inference_mode` or LORA's `eva_config`; starts of LORA that need rows
+of the data, a quantised model or draws that a kept model could not repeat: eva, corda, loftq,
+lora_ga, pissa_niter. Its starts gaussian, orthogonal, olora and pissa work.
 """
 
 

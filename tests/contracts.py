@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -166,6 +168,12 @@ class MethodContract:
                 alone = logits_of(model, batch_of(source, TEXTS[row : row + 1]))
                 torch.testing.assert_close(alone[0], together[row], atol=1e-5, rtol=1e-4)
 
+    def test_every_field_changes_something(self, method: Method, source: Tiny) -> None:
+        """Another value of any field makes other weights, or trains them another way."""
+        reference = trace_of(method, source)
+        for name, changed in variants(method, source):
+            assert trace_of(changed, source) != reference, f"{name} has no effect: {changed!r}"
+
     def test_a_deepcopy_stands_on_its_own(self, method: Method, source: Tiny) -> None:
         """Training a copy does not change the original."""
         model, batch = apply(method, source), batch_of(source)
@@ -175,6 +183,55 @@ class MethodContract:
         train(twin, batch, steps=3)
         assert not torch.equal(logits_of(twin, batch), before)
         assert torch.equal(logits_of(model, batch), before)
+
+
+def variants(method: Method, source: Tiny) -> Iterator[tuple[str, Method]]:
+    """Yield the method with one field changed, each field to every other kind of value."""
+    for name, field in type(method).model_fields.items():
+        value = getattr(method, name)
+        for other in _others(value, field.annotation, source):
+            try:
+                yield name, type(method).model_validate(method.model_dump() | {name: other})
+            except ValidationError:  # fields that depend on each other
+                continue
+
+
+def _others(value: Any, annotation: Any, source: Tiny) -> list[Any]:
+    """Return values of a field's kind that differ from its own."""
+    named = [word for part in _parts(annotation) for word in _words(part)]
+    if named and len(named) > 1:
+        return [word for word in named if word != value]
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int | float):
+        return [value * 2 or 0.25]
+    if tuple in [get_origin(part) for part in _parts(annotation)]:
+        names = {n.rpartition(".")[2] for n, m in _linear(build(source).base_model)}
+        return [(name,) for name in sorted(names)][:2] + named
+    return []
+
+
+def _parts(annotation: Any) -> list[Any]:
+    return [annotation, *get_args(annotation)]
+
+
+def _words(part: Any) -> list[Any]:
+    return list(get_args(part)) if get_origin(part) is Literal else []
+
+
+def _linear(body: nn.Module) -> list[tuple[str, nn.Module]]:
+    return [(n, m) for n, m in body.named_modules() if isinstance(m, nn.Linear)]
+
+
+def trace_of(method: Method, source: Tiny) -> list[Any]:
+    """Return what a method makes of a model and does in two steps, to the bit."""
+    model, batch = apply(method, source), batch_of(source)
+    found: list[Any] = [
+        (name, tuple(p.shape), p.requires_grad, float(p.detach().double().sum()))
+        for name, p in model.named_parameters()
+    ]
+    train(model, batch, steps=2)
+    return [*found, logits_of(model, batch).tolist()]
 
 
 def build(source: Tiny, attention: str = "sdpa") -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from trainers.bases import Method
 from trainers.errors import ConfigError, ModelError, known
 from trainers.methods._head import head_names
+from trainers.methods._peft_options import check_options
 from trainers.methods._prompt import adapt_prompt
 from trainers.methods._tensors import check_fit
 from trainers.methods.count import count_parameters
@@ -111,10 +112,7 @@ def _config(model: PreTrainedModel, peft_type: str, settings: Mapping[str, Any])
         raise ConfigError(f"method.type: no such type {peft_type!r}; known: {known(types, 60)}")
     config_class = PEFT_TYPE_TO_CONFIG_MAPPING[types[name]]
     allowed = {field.name for field in fields(config_class) if field.init}
-    if unknown := sorted(set(settings) - allowed):
-        raise ConfigError(
-            f"method.config.{unknown[0]}: no such field; known: {known(allowed, 99)}"
-        )
+    check_options(name, settings, fields(config_class))
     tuner = PEFT_TYPE_TO_TUNER_MAPPING[types[name]]
     values = {"task_type": "SEQ_CLS", **_defaults(model, tuner, allowed), **settings}
     try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.contracts import apply, batch_of
+from tests.contracts import apply, batch_of, logits_of, train
 from trainers.errors import ConfigError
 from trainers.methods.peft_any import PeftAny
 from trainers.methods.prefix import Prefix
@@ -33,8 +34,36 @@ from trainers.models.tiny import Tiny
         ),
         (
             {"type": "PROMPT_TUNING", "config": {"prompt_tuning_init": "TEXT"}},
-            r"^method\.config: ",
+            r"^method\.config\.prompt_tuning_init: got 'TEXT', .*allowed: RANDOM, SAMPLE_VOCAB",
         ),
+        (
+            {"type": "ADALORA", "config": {"total_step": 9}},
+            r"^method\.type: ADALORA: nothing here",
+        ),
+        (
+            {"type": "LORA", "config": {"inference_mode": True}},
+            r"^method\.config\.inference_mode: the run sets it; allowed: ",
+        ),
+        *[
+            (
+                {"type": "LORA", "config": {"init_lora_weights": start}},
+                rf"^method\.config\.init_lora_weights: got '{start}', which needs rows .*pissa",
+            )
+            for start in ("eva", "corda", "loftq", "lora_ga", "pissa_niter_4")
+        ],
+        *[
+            (
+                {"type": kind, "config": {option: value}},
+                rf"^method\.config\.{option}: it changes nothing in {kind} here; allowed: ",
+            )
+            for kind, option, value in (
+                ("LORA", "loftq_config", {"loftq_bits": 4}),
+                ("LORA", "eva_config", {"rho": 3.0}),
+                ("LORA", "use_qalora", True),
+                ("P_TUNING", "encoder_dropout", 0.5),
+                ("VERA", "save_projection", False),
+            )
+        ],
     ],
 )
 def test_a_wrong_setting_is_refused_in_one_line(settings: dict[str, Any], message: str) -> None:
@@ -42,6 +71,26 @@ def test_a_wrong_setting_is_refused_in_one_line(settings: dict[str, Any], messag
     with pytest.raises(ConfigError, match=message) as caught:
         apply(PeftAny(**settings), Tiny())
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("start", [True, False, "gaussian", "orthogonal", "olora", "pissa"])
+def test_every_start_that_is_taken_is_a_start_of_its_own_and_outlives_saving(
+    start: bool | str, tmp_path: Path
+) -> None:
+    """Trained, saved and loaded into another model it predicts the same, and unlike all others."""
+    source, batch = Tiny(), batch_of(Tiny())
+    methods = [
+        PeftAny(type="LORA", config={"r": 4, "init_lora_weights": value})
+        for value in (start, start is not True)
+    ]
+    models = [apply(method, source) for method in methods]
+    for model in models:
+        train(model, batch, steps=2)
+    assert not torch.equal(*(logits_of(model, batch) for model in models))
+    methods[0].save(models[0], tmp_path)
+    other = apply(methods[0], source, seed=2)
+    methods[0].load(other, tmp_path)
+    assert torch.equal(logits_of(other, batch), logits_of(models[0], batch))
 
 
 def test_case_of_the_type_does_not_matter() -> None:
