@@ -80,7 +80,8 @@ class _Reader:
         names = list(frame.columns)
         if not names and not len(frame):
             return self._rows([], frame.index)
-        if [str(name) for name in names] == [str(number) for number in range(len(names))]:
+        numbers = [str(number) for number in range(len(names))]
+        if names and list(map(str, names)) == numbers:
             # Columns that have no names, as MLflow makes of a list.
             return self._rows(list(frame.itertuples(index=False, name=None)), frame.index)
         first, second = self._places(names, "")
@@ -184,9 +185,10 @@ class _Reader:
         return "a text and a second text" if self._columns.needs_pair else "one or two texts"
 
     def _no_column(self, names: Sequence[Any], wanted: str, where: str) -> InputError:
+        got = known(map(str, names), 20) or "no columns"
         return InputError(
-            f"texts to classify: {where}no column {wanted!r}; got: "
-            f"{known(map(str, names), 20)}; rename the column, or give its texts alone"
+            f"texts to classify: {where}no column {wanted!r}; got: {got}; rename the column, or "
+            "give its texts alone"
         )
 
     def _unreadable(self, got: str) -> InputError:

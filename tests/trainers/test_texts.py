@@ -164,6 +164,8 @@ def test_no_rows_are_no_rows(given: Any) -> None:
         (_TABLE.rename(columns={"text": "review"}), "no column 'text'; got: id, label, review"),
         (pandas.concat([_TABLE, _TABLE], axis=1), "the column 'text' stands twice"),
         (_TABLE.to_numpy(), "row 1: got 4 values"),
+        (_TABLE[[]], "no column 'text'; got: no columns; rename"),
+        ({}, "no column 'text'; got: no columns; rename"),
         ({"label": ["a"]}, "no column 'text'; got: label"),
         ([{"text": "a"}, {"label": "b"}], "row 2: no column 'text'; got: label"),
         ({"text": None}, "row 1: text: got None"),
