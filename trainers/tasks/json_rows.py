@@ -24,7 +24,8 @@ def read_json_lines(text: str, columns: Columns) -> Table:
     rows: list[Mapping[str, Any]] = []
     lines: list[int] = []
     # Not splitlines(): that also breaks at separators which JSON allows inside a string.
-    for number, line in enumerate(_LINE_END.split(text), start=1):
+    all_lines = _LINE_END.split(text) if "\r" in text else text.split("\n")
+    for number, line in enumerate(all_lines, start=1):
         if not line.strip():
             continue
         row = _parse(line, number)

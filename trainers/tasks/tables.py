@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral
-from typing import TypeGuard
 
 from trainers.bases import Example
 from trainers.errors import DataError, known
@@ -59,7 +58,8 @@ def examples(table: Table, columns: Columns, *, where: str, split: str) -> list[
     """
     texts, labels = table.columns[columns.text], table.columns[columns.label]
     pairs = None if columns.pair is None else table.columns[columns.pair]
-    classes = {label: class_name(label) for label in set(filter(_is_class, labels))}
+    words = {label for label in labels if type(label) is str}
+    classes = {word: class_name(word) for word in words if word and not word.isspace()}
     found = []
     for number, (text, label) in enumerate(zip(texts, labels, strict=True)):
         try:
@@ -68,7 +68,9 @@ def examples(table: Table, columns: Columns, *, where: str, split: str) -> list[
                     id=f"{split}-{number + 1}",
                     text=text if type(text) is str else _text(text, columns.text),
                     pair=None if pairs is None else _text(pairs[number], columns.pair),
-                    label=classes[label] if _is_class(label) else _label(label, columns.label),
+                    label=classes[label]
+                    if type(label) is str and label in classes
+                    else _label(label, columns.label),
                 )
             )
         except DataError as error:
@@ -109,10 +111,6 @@ def _shown_name(name: str) -> str:
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s_\-\ufeff]+", "", name).casefold()
-
-
-def _is_class(value: object) -> TypeGuard[str]:
-    return type(value) is str and value != "" and not value.isspace()
 
 
 def _label_key(label: str) -> tuple[bool, Decimal, str]:
