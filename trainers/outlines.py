@@ -121,7 +121,9 @@ def _outlined(spec: RunSpec, body: Outlined | PreTrainedModel, passed: dict[str,
 
     if isinstance(body, Outlined):
         return body
-    bare = Outlined(positions=position_count(body))
+    bare = Outlined(positions=position_count(body), fault=_layers_out_of_range(spec.method, body))
+    if bare.fault:
+        return bare
     own = copy.deepcopy(body)
     try:
         model = apply_method(spec, own)
@@ -135,10 +137,9 @@ def _outlined(spec: RunSpec, body: Outlined | PreTrainedModel, passed: dict[str,
         unfit=tuple(unfit_targets(_given(spec.method), body)),
         targets=getattr(spec.method, "TARGETS", ""),
         modules=tuple(target_names(body.base_model)),
-        fault=_layers_out_of_range(spec.method, body),
     )
     room = _TOKENS if found.positions is None else found.positions - found.virtual_tokens
-    if found.fault or room < 1:
+    if room < 1:
         return found
     way = _key(spec.model, _way(spec.method), spec.train.attention, _checkpoints(spec))
     if way not in passed:

@@ -111,9 +111,10 @@ def test_one_list_of_targets_may_serve_several_models() -> None:
     assert [fault.cell.model for fault in found.faults if fault.cell] == ["tiny-bert"]
 
 
-def test_layers_out_of_range_are_refused() -> None:
+@pytest.mark.parametrize("layers", [[1, 2], 2])
+def test_layers_out_of_range_are_refused(layers: Any) -> None:
     """Peft adapts those that there are and says nothing of the rest."""
-    config = {"layers_to_transform": [1, 2]}
+    config = {"layers_to_transform": layers}
     arms = {"lora": {"method": {"kind": "peft_any", "type": "LORA", "config": config}}}
     assert findings(arms=arms).texts() == (
         "arms.lora.method.config.layers_to_transform: got 2, the model has 2 layers; "
