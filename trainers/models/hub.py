@@ -114,6 +114,11 @@ class Hub(ModelSource):
                 )
             except (OSError, ValueError, ImportError) as error:
                 raise self._unusable("tokenizer", error) from error
+        if len(tokenizer) <= len(tokenizer.all_special_tokens):  # made up from the config
+            raise ModelError(
+                f"model.id: {self.id}: there is no tokenizer with it; save the model's own there, "
+                "by `tokenizer.save_pretrained`"
+            )
         # Positions counted from the first token must not depend on the batch's longest row.
         tokenizer.padding_side = "right"
         if tokenizer.pad_token is None:

@@ -245,3 +245,14 @@ def test_a_folder_without_a_config_is_refused_before_anything_is_loaded(tmp_path
     (tmp_path / "adapter_config.json").touch()
     with pytest.raises(ModelError, match=r"holds an adapter; name the model that it was trained"):
         Hub(id=str(tmp_path)).check()
+
+
+def test_a_folder_without_a_tokenizer_is_told_so(folder: Path) -> None:
+    """Transformers would make one that knows no word; the config alone is enough to look at it."""
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    (folder / "vocab.txt").unlink(missing_ok=True)
+    source = Hub(id=str(folder))
+    source.check()
+    with pytest.raises(ModelError, match=r"there is no tokenizer with it; save the model's own"):
+        source.tokenizer()
