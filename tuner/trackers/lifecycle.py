@@ -51,6 +51,7 @@ class LifecycleTracker(Tracker):
         self._ledger = Ledger()
         self._read: set[str] = set()
         self._stamp = _Stamp()
+        self._replaced: list[str] = []
 
     @contextmanager
     def stamped(self, key: str, seconds: float) -> Iterator[None]:
@@ -231,6 +232,7 @@ class LifecycleTracker(Tracker):
         if not line.live:  # what it held has gone with it
             line.latest, line.facts = {}, {}
         self._make_run(line, past.spec, past.params)
+        self._replaced.append(old)
         self._adopt(line, self._ledger.rename(old, line))
         if past.points or past.facts:
             self._write(line, past.points, past.facts)

@@ -204,6 +204,13 @@ class MlflowTracker(LifecycleTracker):
 
     def _restore(self, study: str, experiment_id: str) -> None:
         self._client.restore_experiment(experiment_id)
+        for run_id in self._replaced:  # with it come all runs that were deleted before
+            try:
+                self._client.delete_run(run_id)
+            except MlflowException as error:
+                if not is_gone(error):
+                    raise
+        self._replaced.clear()
         _LOG.warning("MLflow study %s: its experiment was deleted; it is restored", study)
 
     def _is_gone(self, error: Exception) -> bool:

@@ -97,6 +97,22 @@ def test_what_is_deleted_while_it_goes_on_is_there_in_the_end(
     assert len(again.runs(STUDY)) == 1
 
 
+def test_a_run_that_was_entered_again_does_not_come_back_with_its_experiment(
+    place: str, client: MlflowClient, tmp_path: Path
+) -> None:
+    """Restoring an experiment restores its runs, deleted before or not; the run stays one."""
+    tracker, group_id, run_id = _begin(place)
+    client.delete_run(run_id)
+    tracker.log(run_id, make_events(steps=4))
+    experiment = client.get_experiment_by_name(STUDY)
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    tracker.log(run_id, make_events())
+    _finish(tracker, group_id, run_id, tmp_path)
+    (record,) = open_reader(place).runs(STUDY)
+    assert record.run_id != run_id
+
+
 def test_an_experiment_deleted_for_good_is_made_anew(store: Path, tmp_path: Path) -> None:
     """As `mlflow gc` does: what goes on is entered into a new one."""
     client = MlflowClient(locate_store(store).tracking_uri)
