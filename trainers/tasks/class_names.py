@@ -70,11 +70,17 @@ def alike(labels: Iterable[str]) -> list[Alike]:
     """Find the classes that differ by spaces, case, Unicode form or a number's spelling alone."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for label in labels:
-        form = label
-        for rewrite in _FORMS.values():
-            form = rewrite(form)
-        groups[form].append(label)
+        groups[_form(label)].append(label)
     return [Alike(tuple(names), _differ_by(names)) for names in groups.values() if len(names) > 1]
+
+
+def same_but_written(label: str, labels: Iterable[str]) -> str:
+    """Say which of the labels is this one in other writing; empty where none is."""
+    for group in alike([label, *labels]):
+        if label in group.names:
+            (other, *_) = [name for name in group.names if name != label]
+            return f"{quoted(other)} differs by {group.differ_by} alone"
+    return ""
 
 
 def like_lists(labels: Sequence[str]) -> tuple[str, ...]:
@@ -130,10 +136,10 @@ def refuse_labels(corpus: Corpus) -> None:
     """
     if not corpus.train:
         return
-    for split, rows in (("validation", corpus.validation or ()), ("test", corpus.test)):
-        _refuse_hidden(split, rows, corpus.train)
     found = Counter(row.label for row in corpus.train)
     _refuse_scores(tuple(found))
+    for split, rows in (("validation", corpus.validation or ()), ("test", corpus.test)):
+        _refuse_hidden(split, rows, corpus.train)
     if len(corpus.train) >= _LEAST_ROWS:
         _refuse_texts(corpus, found)
         _refuse_one_a_row(corpus, found)
@@ -148,10 +154,10 @@ def _refuse_hidden(split: str, rows: Sequence[Example], train: Sequence[Example]
     share = of_train[label] / len(train)
     if len(of_train) < 2 or (share and (len(rows) < _LEAST_ROWS or share ** len(rows) > _CHANCE)):
         return
-    trained = f"train has {listed(list(of_train))}" if share else "which no row of train has"
+    trained = f"; train has {listed(list(of_train))}" if share else ", which no row of train has"
     raise DataError(
-        f"{split}: all {len(rows)} rows have the class {quoted(label)}; {trained}: the labels of "
-        "this split look hidden, and it cannot be scored; name one whose classes are known"
+        f"{split}: all {len(rows)} rows have the class {quoted(label)}{trained}: the labels of "
+        "this split look hidden, and it cannot be scored; name a split whose classes are known"
     )
 
 
@@ -198,15 +204,19 @@ _COLUMN = "name the column of the classes with `label`"
 
 
 def _differ_by(names: Sequence[str]) -> str:
-    """Name the ways of writing that, undone one after the other, make the names fewer."""
-    forms, ways = set(names), []
-    for way, rewrite in _FORMS.items():
-        fewer = set(map(rewrite, forms))
-        if len(fewer) < len(forms):
-            ways.append(way)
-        forms = fewer
-    *first, last = ways
+    """Name the ways of writing of which each has to be undone to make the names one."""
+    ways = [way for way in _FORMS if len({_form(name, but=way) for name in names}) > 1]
+    if not ways:  # any of several does
+        ways = [way for way, rewrite in _FORMS.items() if len(set(map(rewrite, names))) == 1][:1]
+    *first, last = ways or ["their writing"]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def _form(name: str, *, but: str = "") -> str:
+    """Undo every way of writing a name, or all but one."""
+    for way, rewrite in _FORMS.items():
+        name = name if way == but else rewrite(name)
+    return name
 
 
 def _as_number(name: str) -> str:

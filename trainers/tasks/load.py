@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trainers.bases import Corpus, Example, Task
 from trainers.errors import DataError, known
-from trainers.tasks.class_names import is_visible
+from trainers.tasks.class_names import is_visible, same_but_written
 
 _NAMED = 8
 """Longer lists of classes are cut."""
@@ -92,9 +92,10 @@ def _check_labels(corpus: Corpus, splits: Mapping[str, tuple[Example, ...]]) -> 
             if row.label not in trained:
                 others = len({row.label for row in rows} - trained) - 1
                 more = f", and {others} more of {name} are not" if others else ""
+                near = same_but_written(row.label, sorted(trained))
                 raise DataError(
                     f"{name}: row {row.id!r}: class {row.label!r} is not in train{more}; "
-                    f"train has: {known(trained, _NAMED)}"
+                    f"train has: {known(trained, _NAMED)}{near and f'; {near}'}"
                 )
     missing = [label for label in corpus.labels if label not in trained]
     if missing:

@@ -81,6 +81,7 @@ def test_whatever_is_seen_is_a_text(text: str) -> None:
         (["1", "01"], "the spelling of a number"),
         (["credit_card", "credit card", "credit-card"], "the signs between words"),
         ([" pos", "Pos", "pos "], "spaces and case"),
+        (["C1 ", "c1"], "spaces and case"),
     ],
 )
 def test_one_name_written_twice_is_found(names: list[str], differ_by: str) -> None:
@@ -189,11 +190,11 @@ def test_a_name_is_shown_with_what_cannot_be_seen_and_not_at_full_length() -> No
         ),
         (
             corpus(many(["pos", "neg"], 20), many(["-1"], 8)),
-            "^test: all 8 rows have the class '-1'; which no row of train has: the labels of this",
+            "^test: all 8 rows have the class '-1', which no row of train has: the labels of this",
         ),
         (
             corpus(many(["pos", "neg"], 20), many(["?"], 8)),
-            "^test: all 8 rows have the class '\\?'; which no row of train has",
+            "^test: all 8 rows have the class '\\?', which no row of train has",
         ),
         (
             corpus(many(["pos", "neg", "neu"], 30), many(["neg"], 40)),

@@ -100,6 +100,24 @@ def test_unusable_rows_are_refused(task: Task, message: str) -> None:
     assert str(caught.value) == message
 
 
+def test_of_many_classes_few_are_named_and_one_in_other_writing_is() -> None:
+    """A class of test that train lacks; ninety others are no help."""
+    train = tuple(row(f"c{n}", str(n)) for n in range(90))
+    task = changed(
+        labels=(*(f"c{n}" for n in range(90)), "C1 ", "new"),
+        train=train,
+        validation=(row("c1", "v"),),
+        test=(row("C1 ", "t"), row("new", "u")),
+    )
+    with pytest.raises(DataError) as caught:
+        load_task(task, Path(), 1)
+    assert str(caught.value) == (
+        "given: test: row 't': class 'C1 ' is not in train, and 1 more of test are not; train "
+        "has: c0, c1, c10, c11, c12, c13, c14, c15, ... (90 in all); 'c1' differs by spaces "
+        "and case alone"
+    )
+
+
 def test_a_data_set_of_one_row_is_refused() -> None:
     """One row can not be cut into train and validation."""
     corpus = Corpus(("x", "y"), (row("x", "1"),), None, (row("x", "2"),))

@@ -89,8 +89,9 @@ def test_rows_in_two_splits_are_counted_for_every_pair_of_splits() -> None:
         "3 of 4 test rows stand in train too (first: row 2), 1 of them with another class "
         "(first: row 4)"
     )
-    assert found(task, "test_in_validation").text.startswith(
-        "2 of 4 test rows stand in validation"
+    assert found(task, "test_in_validation").text == (
+        "2 of 4 test rows stand in validation too (first: row 2), 1 of them with another class "
+        "(first: row 3); validation picks epochs and trials"
     )
     assert survey_rows(task).counts["rows.test_seen_in_train"] == 3
 
