@@ -123,6 +123,8 @@ BAD = [
     (["report", "one", "--reference", "bad.csv"], "bad.csv: no column 'source'; needed: "),
     (["report", "one", "--store", "nowhere"], "--store nowhere: no studies here yet"),
     (["report", "one", "--store", "http://127.0.0.1:9"], "no MLflow server answers there: "),
+    (["report", "one", "two", "--definition", "x"], "--definition: goes with one study, got 2"),
+    (["report", "one", "--definition", "x"], "--definition: one has none of this id, got 'x'"),
     (["report", "one", "--metric", ""], "--metric: no run has the test metric ''"),
     (["report", "one", "--metric", "majority_accuracy"], "no run has the test metric"),
 ]
