@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +165,25 @@ def test_too_many_failures_stop_the_study_with_the_last_reason(place: Place) -> 
         TooManyFailures, match=r"2 runs failed, max_failures is 1; the last: .*accident 2"
     ):
         place.run(toy_study(arms={"head": HEAD}, max_failures=1), watch=fail)
+
+
+def test_a_found_run_that_was_measured_another_way_is_done_again(place: Place) -> None:
+    """Else the objective would have no value; and where no run can have it, the cell says so."""
+    search: dict[str, Any] = {"trials": 1, "seeds": [7], "pruner": "none", "sampler": "random"}
+    space = {"train.learning_rate": {"choice": [3e-3]}}
+    aims = {"objectives": ["macro_f1", "memory/train/allocator_bytes"]}
+    options: dict[str, Any] = {
+        "train": ONCE,
+        "confirm": {"seeds": [1]},
+        "arms": {"head": {**HEAD, "space": space}},
+    }
+    place.run(toy_study(search=search, **options))
+    (line,) = place.run(toy_study(name="without", search=search | aims, **options)).failures
+    assert "no run has 'memory/train/allocator_bytes'" in line
+    notices: list[RunNotice] = []
+    config = toy_study(name="with", search=search | aims, measure="allocator", **options)
+    assert place.run(config, watch=_watch(notices)).failures == ()
+    assert [(n.phase, n.reused) for n in notices] == [("search", False), ("confirm", True)]
+    with closing(sqlite3.connect(place.root / "optuna.db")) as database:
+        states = {state for (state,) in database.execute("SELECT state FROM trials")}
+    assert states == {"COMPLETE", "FAIL"}
