@@ -133,14 +133,25 @@ def report_of_run(
 
 
 def _with_others(asked: Asked, reader: Reader) -> Asked:
-    """Add the other definitions that the store keeps of a study, the last one first."""
-    others = []
+    """Add the other definitions that the store keeps of a study, the last one first.
+
+    And why a launcher did not begin cells, where it said so the last time it looked.
+    """
+    others: list[OtherDefinition] = []
+    known_faults: dict[str, str] = {}
     for kept in reversed(reader.definitions(asked.study)):
         definition = read_definition(kept.text)
         cells = planned_cells(definition) if definition is not None else ()
+        for cell in cells:
+            known_faults.setdefault(cell.fingerprint, cell.fault)
         if cells and set(cells) != set(asked.cells or ()):
             fingerprints = frozenset(cell.fingerprint for cell in cells)
             others.append(OtherDefinition(kept.id, _when(kept.time), fingerprints))
+    if asked.cells is not None:
+        own = (
+            replace(c, fault=c.fault or known_faults.get(c.fingerprint, "")) for c in asked.cells
+        )
+        asked = replace(asked, cells=tuple(own))
     return replace(asked, others=tuple(others))
 
 

@@ -26,6 +26,8 @@ class Definition:
     """By task."""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     """Of cells, by label, as a launcher wrote them down; another version may compute others."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Why a launcher did not begin cells, by label."""
 
     def cells(self) -> tuple[Cell, ...]:
         """List the cells."""
@@ -41,13 +43,18 @@ def define(cells: Sequence[Cell]) -> Definition:
     return Definition(cells[0].study, {cell.task: cell.data for cell in cells})
 
 
-def dump_definition(cells: Sequence[Cell]) -> str:
-    """Write a study out as YAML, with the digests of its data in a comment at the end."""
+def dump_definition(cells: Sequence[Cell], faults: Mapping[str, str] | None = None) -> str:
+    """Write a study out as YAML, with the digests of its data in a comment at the end.
+
+    Args:
+        cells: The study's cells.
+        faults: Why cells are not begun, by label.
+    """
     made = define(cells)
     known = {
         "data": made.data,
         "cells": {cell.label: cell.fingerprint() for cell in cells},
-    }
+    } | ({"faults": dict(faults)} if faults else {})
     return f"{dump_study(made.config)}{_MARK}{json.dumps(known, sort_keys=True)}\n"
 
 
@@ -67,4 +74,4 @@ def read_definition(text: str) -> Definition | None:
         config = StudyConfig.model_validate(yaml.safe_load(text))
     except ValidationError:
         return None
-    return Definition(config, data, known.get("cells", {}))
+    return Definition(config, data, known.get("cells", {}), known.get("faults", {}))

@@ -100,7 +100,7 @@ def run_study(
         tracker = _tracker(tracking, place)
         ending.tell(tracker.hurry)
         say_left_behind(cells, tracker)
-        tracker.open_study(config.name, dump_definition(cells))
+        tracker.open_study(config.name, dump_definition(cells, _faults(cells, found)))
         shared = _open_shared(config, place, ending)
         tracker.guard(shared.claims.launcher.check_silence)
     tries = Tries(

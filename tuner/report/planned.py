@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tuner.budget import Objective
 from tuner.definition import Definition
@@ -57,7 +57,13 @@ class PlannedCell:
 
 def planned_cells(definition: Definition) -> tuple[PlannedCell, ...]:
     """List the cells of a definition."""
-    return tuple(_planned(cell, definition.fingerprint(cell)) for cell in definition.cells())
+    return tuple(
+        replace(
+            _planned(cell, definition.fingerprint(cell)),
+            fault=definition.faults.get(cell.label, ""),
+        )
+        for cell in definition.cells()
+    )
 
 
 def plan_cell(cell: Cell) -> PlannedCell:

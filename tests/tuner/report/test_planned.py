@@ -117,3 +117,13 @@ def test_trials_whose_runs_are_gone_count_and_their_confirm_runs_stay() -> None:
     assert set(made.runs["run_id"]) == {run.run_id for run in confirms}
     assert set(made.cells["trials"]) == {3}
     assert any("1 trial without runs in the store" in note for note in made.notes())
+
+
+def test_why_a_cell_was_not_begun_is_kept_with_the_definition() -> None:
+    """A later report gives the reason, and the cell is planned as before."""
+    cells = plan(toy_study())
+    kept = read_definition(dump_definition(cells, {cells[0].label: "method.targets: no such"}))
+    assert kept is not None
+    planned = planned_cells(kept)
+    assert [cell.fault for cell in planned] == ["method.targets: no such", ""]
+    assert planned == planned_cells(Definition(cells[0].study))
