@@ -14,6 +14,7 @@ from trainers.bases import Corpus
 from trainers.errors import CannotBuild, DataError
 from trainers.models._quiet import quiet
 from trainers.models.tiny import Tiny
+from trainers.tasks.class_names import alike
 from trainers.tasks.load import load_task
 from trainers.tasks.text_file import TextFile
 from trainers.tasks.toy import Toy
@@ -35,6 +36,14 @@ def test_true_and_false_stay_words(tmp_path: Path) -> None:
     """Classes called True and False are these words, not what a reader makes of them."""
     corpus = _read(tmp_path, "text,label\na,True\nb,False\n")
     assert corpus.labels == ("False", "True")
+
+
+def test_a_full_stop_at_the_end_of_a_class_is_a_second_spelling() -> None:
+    """The test file of Adult writes each class with a full stop that its training file has not."""
+    found = alike(["<=50K", "<=50K.", ">50K", ">50K."])
+    assert [pair.names for pair in found] == [("<=50K", "<=50K."), (">50K", ">50K.")]
+    assert {pair.differ_by for pair in found} == {"a sign at the end"}
+    assert not alike(["C", "C++", "C#", "...", "!"])
 
 
 def test_a_semicolon_in_a_quoted_cell_of_a_spreadsheet_is_text(tmp_path: Path) -> None:

@@ -229,6 +229,7 @@ _FORMS: dict[str, Callable[[str], str]] = {
     "spaces": lambda name: " ".join(name.split()),
     "Unicode form": lambda name: unicodedata.normalize("NFKC", name),
     "case": str.casefold,
+    "a sign at the end": lambda name: name.rstrip(".,;:!? ") or name,
     "the signs between words": lambda name: _JOINT.sub(" ", name),
     "the spelling of a number": _as_number,
 }
