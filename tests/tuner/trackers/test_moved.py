@@ -36,14 +36,14 @@ def run_id(store: Path, tmp_path: Path) -> str:
 
 
 def _fill(store: Path, left: Path) -> str:
-    left.mkdir()
+    (left / "model").mkdir(parents=True)
+    (left / "model" / "word.txt").write_text("hello")
     (left / "predictions.parquet").write_text("rows")
-    (left / "word.txt").write_text("hello")
     (left / "report.md").write_text("table")
     tracker = MlflowTracker(store, loader_module=LOADER)
     tracker.open_study(STUDY, YAML)
     run_id = _do_run(tracker, 1, left)
-    tracker.log_model(run_id, left)
+    tracker.log_model(run_id, left / "model")  # which takes it over
     tracker.log_report(STUDY, left)
     return run_id
 
