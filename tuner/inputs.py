@@ -15,7 +15,7 @@ from trainers.tasks.metrics import metric_names
 from trainers.tasks.survey import survey_rows
 from tuner.config import StudyConfig
 from tuner.plan import Digests
-from tuner.reading import say_rows, say_warmups
+from tuner.reading import ReadLengths, say_rows, say_warmups
 
 _SHOWN = 8
 
@@ -30,6 +30,8 @@ class Inputs:
     """Classes of each task that could be read."""
     unusable_models: set[str] = field(default_factory=set)
     """Names of models that are not there, or cannot be looked up."""
+    sayings: list[Callable[[], None]] = field(default_factory=list)
+    """Log what was found in the rows; to be called by `say`."""
     errors: list[TunerError] = field(default_factory=list)
     """All that is wrong, in the order of the study."""
 
@@ -42,6 +44,13 @@ class Inputs:
     def missing(self) -> list[str]:
         """Return what is not on this machine, and so was not looked at."""
         return [str(error) for error in self.errors if isinstance(error, _ELSEWHERE)]
+
+    def say(self, lengths: ReadLengths | None = None) -> None:
+        """Log what was read; after all that refuses, for a refusal is to stand alone."""
+        for saying in self.sayings:
+            saying()
+        if lengths is not None:
+            lengths.say()
 
     def refuse(self) -> None:
         """Go on if nothing is wrong.
@@ -59,7 +68,7 @@ _ELSEWHERE = (MissingData, ModelAway)
 
 
 def read_inputs(config: StudyConfig, data_dir: Path | None) -> Inputs:
-    """Read every task, say what was read, and look for every model that need not be loaded.
+    """Read and survey every task, and look for every model that need not be loaded.
 
     Args:
         config: The study.
@@ -84,8 +93,8 @@ def read_inputs(config: StudyConfig, data_dir: Path | None) -> Inputs:
         except TunerError as error:
             found.errors.append(error)
             continue
-        say_rows(task.name, surveys)
-        say_warmups(config, task.name, len(data.train))
+        found.sayings.append(partial(say_rows, task.name, surveys))
+        found.sayings.append(partial(say_warmups, config, task.name, len(data.train)))
         found.digests[task.name], found.labels[task.name] = digests, data.labels
     found.errors += map(ConfigError, check_metric(config, found.labels))
     return found

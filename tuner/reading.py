@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -55,13 +56,34 @@ def say_warmups(config: StudyConfig, task: str, rows: int) -> None:
             _logger.warning("%s: %s", where, text)
 
 
-def say_lengths(
+@dataclass(frozen=True)
+class ReadLengths:
+    """What is known of the lengths of a study's rows."""
+
+    found: tuple[tuple[str, tuple[Finding, ...]], ...]
+    """Findings, with what they are about."""
+    fresh: Mapping[Path, str]
+    """What was measured now, by the file of the cache that is to hold it."""
+
+    def say(self) -> None:
+        """Log how many rows each `max_length` cuts, and how long the longest is."""
+        for where, findings in self.found:
+            _log(where, findings)
+
+    def keep(self) -> None:
+        """Write what was measured, so that no later start has to."""
+        for path, content in self.fresh.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, content)
+
+
+def read_lengths(
     cells: Sequence[Cell],
     compute: Callable[..., dict[str, Lengths]],
     data_dir: Path,
     cache: Path | None = None,
-) -> dict[Path, str]:
-    """Log how many rows each `max_length` of a study cuts, and how long the longest is.
+) -> ReadLengths:
+    """Find how many rows each `max_length` of a study cuts, and how long the longest is.
 
     Args:
         cells: The study's cells, with their data's digests; those without are left out.
@@ -69,13 +91,11 @@ def say_lengths(
         data_dir: Folder of the task files.
         cache: Folder of what was measured before; it need not exist, or be given.
 
-    Returns:
-        What was measured now, by the file of the cache that is to hold it.
-
     Raises:
         DataError: The model's tokenizer makes nothing of a row, or of a whole split.
     """
     fresh: dict[Path, str] = {}
+    found: list[tuple[str, tuple[Finding, ...]]] = []
     for cells_of_both in _by_task_and_model([cell for cell in cells if cell.data]):
         cell = cells_of_both[0]
         config, seed = cell.study, min(cell.data)
@@ -88,21 +108,16 @@ def say_lengths(
             try:
                 lengths = compute(measure_lengths, task, model, data_dir, seed)
             except RunFailed as failed:  # the runs will say it too
-                _logger.warning("%s: lengths in tokens not known: %s", where, failed.reason)
+                unknown = f"lengths in tokens not known: {failed.reason}"
+                found.append((where, (Finding("lengths", unknown, warns=True),)))
                 continue
             fresh[path] = _OF_SPLITS.dump_json(lengths).decode()
         try:
-            _log(where, survey_lengths(lengths, _max_lengths(cells_of_both)).findings)
+            findings = survey_lengths(lengths, _max_lengths(cells_of_both)).findings
         except DataError as error:
             raise DataError(f"{cell.task}, {cell.model}: {error}") from None
-    return fresh
-
-
-def keep_lengths(fresh: Mapping[Path, str]) -> None:
-    """Write what `say_lengths` measured, so that no later start has to."""
-    for path, content in fresh.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
+        found.append((where, findings))
+    return ReadLengths(tuple(found), fresh)
 
 
 def _log(where: str, findings: Sequence[Finding]) -> None:

@@ -18,14 +18,14 @@ from tuner.definition import dump_definition
 from tuner.ending import Ending
 from tuner.executors import Executor, make_executor
 from tuner.failures import Failures
-from tuner.inputs import read_inputs
+from tuner.inputs import Inputs, read_inputs
 from tuner.launchers import Launcher
 from tuner.left_behind import say_left_behind
 from tuner.memory_cap import MemoryForecast, check_weights
 from tuner.optuna_storage import StudyStorage, open_storage
 from tuner.plan import Cell, Digests, plan
 from tuner.progress import Watch, unwatched
-from tuner.reading import keep_lengths, say_lengths
+from tuner.reading import ReadLengths, read_lengths
 from tuner.record import Recorder
 from tuner.search import search
 from tuner.session import Session
@@ -86,14 +86,15 @@ def run_study(
         KeyboardInterrupt: Passed on once every run has been ended and tracked as killed.
     """
     config, data_dir, place = config.with_data_dir(data_dir), Path(data_dir), find_store(store)
-    cells = plan(config, check_inputs(config, data_dir))
+    inputs = _usable_inputs(config, data_dir)
+    cells = plan(config, inputs.digests)
     executor = make_executor(config.executor, ranks=config.most_ranks())
-    if not isinstance(tracking, Tracker):
-        load_mlflow()  # by another process, while this one goes on
+    _preload(tracking)
     with _closed_by_an_error(executor):
         found = _check(cells, data_dir, executor, place)
-        lengths = say_lengths(cells, executor.compute, data_dir, place.cache_dir)
+        lengths = read_lengths(cells, executor.compute, data_dir, place.cache_dir)
     _make(place, tracking, executor)
+    inputs.say(lengths)
     _remember(cells, found, lengths, place)
     ending = Ending(executor)
     with opening(place.root, place.database_url):
@@ -170,13 +171,17 @@ def _check(cells: Sequence[Cell], data_dir: Path, executor: Executor, place: Sto
     return found
 
 
-def _remember(
-    cells: Sequence[Cell], found: Findings, lengths: Mapping[Path, str], place: Store
-) -> None:
+def _preload(tracking: str | Tracker | None) -> None:
+    """Have MLflow loaded by another process, while this one goes on."""
+    if not isinstance(tracking, Tracker):
+        load_mlflow()
+
+
+def _remember(cells: Sequence[Cell], found: Findings, lengths: ReadLengths, place: Store) -> None:
     """Keep what need not be looked at again when the study goes on."""
     if found == Findings():
         remember_good(cells, place.cache_dir)
-    keep_lengths(lengths)
+    lengths.keep()
 
 
 @contextlib.contextmanager
@@ -243,9 +248,13 @@ def check_inputs(config: StudyConfig, data_dir: Path) -> dict[str, Digests]:
         ConfigError: The metric is of a class that a task has not; the runs want DeepSpeed, and it
             is not installed; or several things are wrong, a line each.
     """
+    return _usable_inputs(config, data_dir).digests
+
+
+def _usable_inputs(config: StudyConfig, data_dir: Path) -> Inputs:
     inputs = read_inputs(config, data_dir)
     inputs.refuse()
-    return inputs.digests
+    return inputs
 
 
 def _run_cells(cells: Sequence[Cell], session: Session, storage: StudyStorage) -> list[bool]:

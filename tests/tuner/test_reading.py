@@ -14,7 +14,7 @@ from trainers.errors import DataError, RunFailed
 from trainers.tasks.survey import Finding, Lengths, Survey
 from tuner.inputs import read_inputs
 from tuner.plan import Cell, plan
-from tuner.reading import keep_lengths, say_lengths, say_rows
+from tuner.reading import read_lengths, say_rows
 
 
 class Computer:
@@ -63,18 +63,21 @@ def test_lengths_are_measured_once(tmp_path: Path, caplog: pytest.LogCaptureFixt
     """A study that goes on says the same without a tokenizer; a damaged file is made again."""
     caplog.set_level(logging.INFO)
     cells, computer = planned(tmp_path), Computer()
-    fresh = say_lengths(cells, computer, tmp_path, tmp_path / "cache")
+    measured = read_lengths(cells, computer, tmp_path, tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
-    keep_lengths(fresh)
+    measured.keep()
+    measured.say()
     first = lines(caplog)
     assert len(first) == 1
     assert first[0].startswith("INFO toy: max_length: 128 cuts no row; the longest has ")
-    assert say_lengths(cells, computer, tmp_path, tmp_path / "cache") == {}
+    again = read_lengths(cells, computer, tmp_path, tmp_path / "cache")
+    again.say()
+    assert again.fresh == {}
     assert lines(caplog) == first * 2
     assert computer.calls == 1
     (file,) = (tmp_path / "cache").rglob("*.json")
     file.write_text("{")
-    assert set(say_lengths(cells, computer, tmp_path, tmp_path / "cache")) == {file}
+    assert set(read_lengths(cells, computer, tmp_path, tmp_path / "cache").fresh) == {file}
 
 
 def test_every_max_length_that_the_arms_fix_or_search_is_said(
@@ -86,7 +89,7 @@ def test_every_max_length_that_the_arms_fix_or_search_is_said(
         "short": {"method": "head", "train": {"max_length": 4}},
         "long": {"method": "head", "space": {"train.max_length": {"int": [5, 64]}}},
     }
-    say_lengths(planned(tmp_path, arms=arms), Computer(), tmp_path, tmp_path / "cache")
+    read_lengths(planned(tmp_path, arms=arms), Computer(), tmp_path).say()
     assert [line.partition(" cuts")[0] for line in lines(caplog)] == [
         "WARNING toy: max_length: 4",
         "WARNING toy: max_length: 5",
@@ -99,7 +102,7 @@ def test_a_tokenizer_that_cannot_be_loaded_is_no_end(
 ) -> None:
     """Other cells may run; the line says why nothing is known."""
     computer = Computer(fault="model.id: gone")
-    assert say_lengths(planned(tmp_path), computer, tmp_path, tmp_path / "cache") == {}
+    read_lengths(planned(tmp_path), computer, tmp_path).say()
     assert lines(caplog) == ["WARNING toy: lengths in tokens not known: model.id: gone"]
 
 
@@ -110,4 +113,4 @@ def test_a_text_without_tokens_is_refused_with_task_and_model(tmp_path: Path) ->
         return {"train": Lengths(rows={0: 1}, first_empty="train-1")}
 
     with pytest.raises(DataError, match=r"^toy, tiny-bert: train: row 1: the text has no tokens"):
-        say_lengths(planned(tmp_path), compute, tmp_path, tmp_path / "cache")
+        read_lengths(planned(tmp_path), compute, tmp_path)

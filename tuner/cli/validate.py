@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from trainers.errors import ConfigError, DataError, SeveralFaults
 if TYPE_CHECKING:
     from trainers.contract import RunSpec
     from tuner.config import StudyConfig
+    from tuner.inputs import Inputs
     from tuner.plan import Cell
 
 
@@ -41,28 +41,31 @@ def validate_study(config: StudyConfig, data_dir: Path | None) -> list[str]:
         notes.append("not looked at, as --no-data says: rows, classes, models with their methods")
     else:
         there = [cell for cell in cells if cell.model not in inputs.unusable_models]
-        found, unseen = _try(there, data_dir) if there else ((), ())
+        found, unseen = _try(there, data_dir, inputs) if there else ((), ())
         faults += found
         notes += unseen
     if faults:
         raise SeveralFaults(faults)
+    inputs.say()
     return [*notes, *_few_points(config)]
 
 
-def _try(cells: Sequence[Cell], data_dir: Path) -> tuple[Sequence[str], Sequence[str]]:
+def _try(
+    cells: Sequence[Cell], data_dir: Path, inputs: Inputs
+) -> tuple[Sequence[str], Sequence[str]]:
     """Return the faults of cells whose model is there, and what could not be looked at."""
     from tuner.checks import find_faults
     from tuner.executors.inprocess import InprocessExecutor
-    from tuner.reading import say_lengths
+    from tuner.reading import read_lengths
 
     compute = InprocessExecutor().compute
     found = find_faults(cells, data_dir, compute)
     faults = list(found.texts())
-    for check in (partial(check_cap, cells), partial(say_lengths, cells, compute, data_dir)):
-        try:
-            check()
-        except (ConfigError, DataError) as error:
-            faults.append(str(error))
+    try:
+        check_cap(cells)
+        inputs.sayings.append(read_lengths(cells, compute, data_dir).say)
+    except (ConfigError, DataError) as error:
+        faults.append(str(error))
     return faults, found.notes
 
 
