@@ -183,6 +183,10 @@ class ModelSource(Placed):
             ModelError: It is not; the message says what to do.
         """
 
+    def files(self) -> tuple[Path, ...]:
+        """List the files on this machine that the model is made of; none: it has none here."""
+        return ()
+
     @abstractmethod
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Load the tokenizer, with a pad token.

@@ -23,7 +23,6 @@ from trainers.errors import RunFailed, SeveralFaults
 from trainers.methods.positions import too_long
 from trainers.methods.targets import misfit
 from trainers.outlines import Outlined, longest_row, outline_runs
-from trainers.places import find
 from tuner.plan import Cell
 from tuner.space import Point, Value
 
@@ -85,13 +84,12 @@ def remember_good(cells: Sequence[Cell], folder: Path) -> None:
 def _digest(cells: Sequence[Cell]) -> str:
     """Return a digest of all that decides whether cells can run, the environment included."""
     study = cells[0].study
-    folders = [find(getattr(m, "id", ""), m.folders(), folder=True) for m in study.models]
-    configs = [folder / "config.json" for folder in folders if folder]
+    files = [path for model in study.models for path in model.files()]
     parts = {
         "cells": [cell.fingerprint() for cell in cells],
         "executor": study.executor.model_dump(mode="json"),
         "memory_cap": study.memory_cap,
-        "configs": [path.read_bytes().hex() for path in configs if path.is_file()],
+        "configs": [path.read_bytes().hex() for path in files if path.name == "config.json"],
         "versions": [version(name) for name in ("torch", "transformers", "peft")],
         "devices": visible_devices(),
         "cores": os.cpu_count(),

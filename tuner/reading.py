@@ -145,11 +145,13 @@ def _max_lengths(cells: Sequence[Cell]) -> list[int]:
 
 
 def _key(digests: Mapping[str, str], model: ModelSource) -> str:
-    """Name what decides the lengths; a tokenizer is known by the model's settings."""
+    """Name what decides the lengths; a tokenizer by the model's settings and a folder's files."""
+    files = model.files()
     parts = {
         "format": _FORMAT,
         "digests": dict(digests),
         "model": model.model_dump(mode="json"),
+        "files": [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files],
         "versions": [version("tokenizers"), version("transformers")],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.specs import toy_study
 from trainers.errors import DataError, RunFailed
+from trainers.models.tiny import Tiny
 from trainers.tasks.survey import Finding, Lengths, Survey
 from tuner.inputs import read_inputs
 from tuner.plan import Cell, plan
@@ -78,6 +79,21 @@ def test_lengths_are_measured_once(tmp_path: Path, caplog: pytest.LogCaptureFixt
     (file,) = (tmp_path / "cache").rglob("*.json")
     file.write_text("{")
     assert set(read_lengths(cells, computer, tmp_path, tmp_path / "cache").fresh) == {file}
+
+
+def test_lengths_are_measured_anew_where_a_folders_tokenizer_changed(tmp_path: Path) -> None:
+    """A model's folder is known by its files, not by its path alone."""
+    Tiny().tokenizer().save_pretrained(tmp_path / "mine")
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    cells = planned(tmp_path, models=[str(tmp_path / "mine")])
+    computer = Computer()
+    for count in (1, 1, 2):
+        if count == 2:
+            tokenizer = Tiny().tokenizer()
+            tokenizer.add_tokens(["red"])
+            tokenizer.save_pretrained(tmp_path / "mine")
+        read_lengths(cells, computer, tmp_path, tmp_path / "cache").keep()
+        assert computer.calls == count
 
 
 def test_every_max_length_that_the_arms_fix_or_search_is_said(

@@ -225,6 +225,14 @@ class Hub(ModelSource):
                     parameter.__dict__["_is_hf_initialized"] = False
                 redraw(module)
 
+    def files(self) -> tuple[Path, ...]:
+        """List the files of its folder."""
+        try:
+            folder = Path(self._where())
+        except ModelError:
+            return ()
+        return tuple(sorted(path for path in folder.glob("*") if path.is_file()))
+
     def _where(self) -> str:
         """Return what transformers is given: a folder that exists, or a Hub name."""
         if self.id.startswith(_PACKAGE):
