@@ -56,6 +56,8 @@ def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, place: 
         table.add_column(Text(header), justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))  # names are no markup
+    for doubt in report.doubts():
+        console.print(doubt, markup=False, highlight=False)
     console.print(table)
     for note in report.notes():
         console.print(note, markup=False, highlight=False)

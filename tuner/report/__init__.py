@@ -125,20 +125,23 @@ class Report:
         ]
         return [[*differ, *(titles[index] for index in kept)], *rows]
 
+    def doubts(self) -> list[str]:
+        """Return what makes the rows unfair or doubtful, to be read before them."""
+        flags = [f"{UNFAIR}: {flag}." for flag in self.comparison.flags]
+        return [*flags, *(f"{DOUBTFUL}: {warning}." for warning in self.comparison.warnings)]
+
     def notes(self) -> list[str]:
-        """Return what must be known to read the rows; what makes them unfair or doubtful first."""
+        """Return what else must be known to read the rows."""
         views = list(block_views(self.comparison))
         if not views:
             return [NOTHING]
-        flags = [f"{UNFAIR}: {flag}." for flag in self.comparison.flags]
-        flags += [f"{DOUBTFUL}: {warning}." for warning in self.comparison.warnings]
         notes = [
             f"{note.task} · {note.model}: {note.text}"
             if note.task and len(views) > 1
             else note.text
             for note in self.comparison.notes
         ]
-        return [*flags, *notes, CAPTION]
+        return [*notes, CAPTION]
 
     def files(self, formats: Iterable[Format] = FORMATS) -> dict[str, str]:
         """Return the content of each text file, by name."""

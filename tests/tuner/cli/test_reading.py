@@ -33,6 +33,7 @@ def test_cut_texts_are_said_at_the_start_and_in_every_run(tmp_path: Path) -> Non
     read, cut = done.stderr.splitlines()
     assert read.startswith("t: 20 train, 4 validation, 15 test rows; 2 classes (train/validation/")
     assert cut.startswith("warning: t: max_length: 8 cuts 20 of 20 training rows; the longest")
+    assert done.stdout.index("Doubtful data: max_length: 8 cuts") < done.stdout.index("trained")
     (run,) = children(stored_runs(tmp_path))
     tags = {name.removeprefix("tuner.fact."): value for name, value in run.data.tags.items()}
     assert cut.endswith(tags["warning.cut.8"])

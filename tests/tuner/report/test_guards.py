@@ -27,7 +27,7 @@ def test_unequal_budgets_stand_in_the_first_line() -> None:
     (flag,) = made.comparison.flags
     assert flag == "unequal search budgets, in trials: full 3, lora 1"
     assert made.markdown().splitlines()[0] == f"> **Not a fair comparison:** {flag}."
-    assert made.notes()[0] == f"Not a fair comparison: {flag}."
+    assert made.doubts()[0] == f"Not a fair comparison: {flag}."
     assert "Not a fair comparison: unequal" in made.latex()
 
 

@@ -20,8 +20,7 @@ def runs(*arms: str, task: str = "toy", **facts: str) -> list[RunRecord]:
 def shown(report: Report) -> list[str]:
     """Return the doubts of a report, after checking that every form says them first."""
     warnings = list(report.comparison.warnings)
-    notes = report.notes()
-    assert notes[: len(warnings)] == [f"Doubtful data: {text}." for text in warnings]
+    assert report.doubts() == [f"Doubtful data: {text}." for text in warnings]
     for text in warnings:
         markdown, page = report.markdown(), report.html()
         assert markdown.index(text.split("'")[0]) < markdown.index("##")
