@@ -44,7 +44,7 @@ class DataError(TunerError):
 
 
 class MissingData(DataError):
-    """Task data that is not on this machine; it may be good."""
+    """Task data that is to be downloaded or installed, and is not here; it may be good."""
 
 
 class InputError(TunerError, ValueError):

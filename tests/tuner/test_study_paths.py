@@ -12,7 +12,7 @@ import yaml
 
 from tests.specs import QUICK, toy_tree
 from trainers.contract import RunSpec, Seeds, Workspace
-from trainers.errors import ConfigError, MissingData, ModelError
+from trainers.errors import ConfigError, DataError, ModelError
 from trainers.models._quiet import quiet
 from trainers.models.tiny import Tiny
 from trainers.rank import Rank, train_rank
@@ -96,7 +96,7 @@ def test_a_file_that_is_nowhere_is_said_with_every_place(folders: tuple[Path, Pa
     """And with the option that names another."""
     study, data = folders
     config = load(folders, tasks=[FILES | {"name": "t"}])
-    with pytest.raises(MissingData) as caught:
+    with pytest.raises(DataError) as caught:
         check_inputs(config, data)
     assert str(caught.value) == (
         f"t: train: train.csv: no such file in {study} or {data}; put it beside the study, or "

@@ -13,7 +13,7 @@ from pydantic import model_validator
 
 from trainers.bases import ModelSource
 from trainers.errors import ModelAway, ModelError
-from trainers.models._lookup import is_kept, look_up
+from trainers.hub_lookup import is_kept, look_up_model
 from trainers.places import find, looked_in
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class Hub(ModelSource):
 
     def _look_up(self, name: str) -> None:
         try:
-            look_up(name, self.revision or "main")
+            look_up_model(name, self.revision or "main")
         except ModelAway as error:
             raise ModelAway(f"model.id: {self.id}: {error}") from error
         except ModelError as error:

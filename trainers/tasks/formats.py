@@ -57,6 +57,11 @@ def read_table(path: Path, columns: Columns, written: Written = Written()) -> Ta
     return table
 
 
+def names_a_file(name: str) -> bool:
+    """Return whether a name ends as those of data files do."""
+    return Path(name.lower().removesuffix(".gz")).suffix in _SUFFIXES
+
+
 def _read(form: Format, text: str, columns: Columns, written: Written) -> Table:
     if not text.strip():
         raise DataError("the file is empty")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,8 +15,9 @@ from pydantic import Field
 
 from trainers.bases import Corpus, Example, TextColumns
 from trainers.errors import DataError, MissingData, known
+from trainers.hub_lookup import look_up_data
 from trainers.places import find, looked_in
-from trainers.tasks.formats import Written, read_table
+from trainers.tasks.formats import Written, names_a_file, read_table
 from trainers.tasks.sampled import SampledTask
 from trainers.tasks.tables import (
     Columns,
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 # What a folder's card may say of its files that the own reader heeds too.
 _HEEDED = {"name", "version", "description", "data_dir", "data_files", "features", "chunksize"}
 _HEEDED |= {"sep", "delimiter", "encoding"}
+_ITS_FIELD = re.compile(r"\b(encoding|delimiter|quoting|format)\b")
+_TEXT_FILE = "; kind: hub has no such field: name the files with kind: text_file, which has it"
 
 
 @dataclass(frozen=True)
@@ -87,10 +92,35 @@ class Hub(SampledTask):
         path = find(self.id, folders, folder=True)
         if path is not None:
             return str(path)
+        where = f"{self.name}: id: {self.id}"
+        if find(self.id, folders) is not None:
+            raise DataError(f"{where}: a file; allowed: a folder; for files use kind: text_file")
         if self.id[:1] in "./~":
-            nowhere = looked_in(self.id, folders, "folder")
-            raise MissingData(f"{self.name}: id: {self.id}: {nowhere}")
+            raise DataError(f"{where}: {looked_in(self.id, folders, 'folder')}")
         return self.id
+
+    def _of_hub(self, folders: Sequence[Path]) -> dict[str, _Split]:
+        """Load a data set from the Hub; from the copy kept here where the Hub does not answer."""
+        import datasets
+
+        where = f"{self.name}: id: {self.id}"
+        try:
+            look_up_data(self.id, self.revision or "main")
+        except MissingData as away:
+            try:
+                with _offline():
+                    loaded = datasets.load_dataset(self.id, self.config, revision=self.revision)
+            except ConnectionError:
+                if names_a_file(self.id):
+                    said = looked_in(self.id, folders)
+                    raise DataError(f"{where}: {said}; for files use kind: text_file") from None
+                raise MissingData(f"{where}: {away}") from None
+        except DataError as error:
+            nowhere = looked_in(self.id, folders, "folder")
+            raise DataError(f"{where}: {error}; and {nowhere}") from None
+        else:
+            loaded = datasets.load_dataset(self.id, self.config, revision=self.revision)
+        return {split: self._of_dataset(loaded[split], split) for split in self._asked(loaded)}
 
     def _columns(self) -> Columns:
         return Columns(text=self.text, pair=self.text_pair, label=self.label)
@@ -115,7 +145,9 @@ class Hub(SampledTask):
         quiet = are_progress_bars_disabled()
         datasets.disable_progress_bars()
         try:
-            return self._splits(self._where(data_dir))
+            place = self._where(data_dir)
+            local = Path(place).is_dir()
+            return self._splits(place) if local else self._of_hub(self.folders(data_dir))
         except (OSError, ValueError, DatasetsError) as error:
             # The library's own words for a file that it cannot read say nothing about the file.
             told = error.__cause__ if isinstance(error, DatasetGenerationError) else error
@@ -128,9 +160,6 @@ class Hub(SampledTask):
     def _splits(self, place: str) -> dict[str, _Split]:
         import datasets
 
-        if not Path(place).is_dir():
-            loaded = datasets.load_dataset(place, self.config, revision=self.revision)
-            return {split: self._of_dataset(loaded[split], split) for split in self._asked(loaded)}
         # The library knows an edited file by its time alone, which an edit may leave as it is.
         kept = Path(datasets.config.HF_DATASETS_CACHE)
         kept.mkdir(parents=True, exist_ok=True)
@@ -172,7 +201,8 @@ class Hub(SampledTask):
         try:
             tables = [read_table(Path(path), columns, _written(builder)) for path in paths]
         except DataError as error:
-            raise DataError(f"{where}: {error}") from None
+            hint = _TEXT_FILE if _ITS_FIELD.search(str(error)) else ""
+            raise DataError(f"{where}: {error}{hint}") from None
         if len(tables) == 1:
             return _Split(tables[0], f"{where}: {paths[0]}", names)
         cells = {
@@ -180,6 +210,19 @@ class Hub(SampledTask):
             for column in columns.fields().values()
         }
         return _Split(Table(cells, range(1, len(cells[self.text]) + 1)), where, names)
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Keep the library from asking the Hub, which it does again and again."""
+    import datasets
+
+    before = datasets.config.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE = before
 
 
 def _own_files(builder: DatasetBuilder) -> dict[str, list[str]]:

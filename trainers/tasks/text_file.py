@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from trainers.bases import Corpus, Example, TextColumns
-from trainers.errors import ConfigError, MissingData
+from trainers.errors import ConfigError, DataError
 from trainers.places import find, looked_in
 from trainers.tasks.formats import Format, Written, read_table
 from trainers.tasks.sampled import SampledTask
@@ -110,7 +110,7 @@ class TextFile(SampledTask):
         path = find(name, folders)
         if path is None:
             said = looked_in(name, folders)
-            raise MissingData(f"{self.name}: {split}: {name}: {said}")
+            raise DataError(f"{self.name}: {split}: {name}: {said}")
         columns = Columns(text=self.text, pair=self.text_pair, label=self.label)
         written = Written(self.format, self.delimiter, self.encoding, self.quoting)
         table = read_table(path, columns, written)

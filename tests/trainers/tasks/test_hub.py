@@ -111,6 +111,14 @@ def read(folder: Path, **settings: str) -> list[tuple[str, str, str]]:
     return [(row.id, row.text, row.label) for row in rows]
 
 
+def test_a_field_that_it_lacks_is_said_to_be_that_of_another_kind(folder: Path) -> None:
+    """The step that is named works."""
+    write_csv(folder, "text,label\ncaf,a\nx,b\n")
+    (folder / "train.csv").write_bytes("text,label\ncafé au lait,a\nx,b\n".encode("cp1252"))
+    with pytest.raises(DataError, match=r"set encoding: cp1252 .*with kind: text_file"):
+        read(folder)
+
+
 def write_csv(folder: Path, lines: str, suffix: str = "csv") -> None:
     """Write a folder of two splits with the same rows."""
     for path in folder.glob("*.jsonl"):

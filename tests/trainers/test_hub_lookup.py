@@ -1,4 +1,4 @@
-"""Looking a model up on the Hub: one question to a real server, and one line for each answer."""
+"""Looking up on the Hub: one question to a real server, and one line for each answer."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from trainers.errors import ModelAway, ModelError
+from trainers.errors import DataError, MissingData, ModelAway, ModelError
 from trainers.models.hub import Hub
+from trainers.tasks.hub import Hub as HubData
 
 ANSWERS = {
     "/here/model/resolve/main/config.json": (200, ""),
@@ -26,6 +27,10 @@ ANSWERS = {
     "/here/model/resolve/v9/config.json": (404, "RevisionNotFound"),
     "/empty/model/resolve/main/config.json": (404, "EntryNotFound"),
     "/ill/model/resolve/main/config.json": (503, ""),
+    "/datasets/gone/rows/resolve/main/README.md": (404, "RepoNotFound"),
+    "/datasets/private/rows/resolve/main/README.md": (401, "RepoNotFound"),
+    "/datasets/gone/rows/resolve/v9/README.md": (404, "RevisionNotFound"),
+    "/datasets/ill/rows/resolve/main/README.md": (503, ""),
 }
 
 
@@ -134,11 +139,62 @@ def test_a_copy_that_is_kept_serves_where_the_hub_does_not_answer(
     assert len(asked) == before
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"id": "gone/rows"}, r"no such data set, or not for you \(status 404\); check the spell"),
+        ({"id": "private/rows"}, r"not for you \(status 401\); .*`hf auth login` or HF_TOKEN"),
+        ({"id": "gone/rows", "revision": "v9"}, r"the Hub has no revision 'v9' of it"),
+        ({"id": "a/b/c"}, r"no data set's id on the Hub: "),
+    ],
+)
+def test_a_data_set_that_cannot_be_had_is_said_in_one_line(
+    settings: dict[str, str], says: str, asked: list[str], tmp_path: Path
+) -> None:
+    """As for a model."""
+    with pytest.raises(DataError, match=rf"^hub: id: {settings['id']}: .*{says}") as caught:
+        HubData.model_validate(settings).read(tmp_path)
+    assert not isinstance(caught.value, MissingData)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_data_set_of_a_hub_that_is_away_is_said_soon(asked: list[str], tmp_path: Path) -> None:
+    """It may be good; a name that is a file's is no data set's."""
+    with pytest.raises(MissingData, match=r"^hub: id: ill/rows: the Hub at .* \(status 503\)"):
+        HubData(id="ill/rows").read(tmp_path)
+    assert len(asked) == 1
+    with pytest.raises(DataError, match=r"no such file in .*; for files use kind: text_file$"):
+        HubData(id="rows/train.csv").read(tmp_path)
+
+
+def test_a_copy_of_a_data_set_serves_where_the_hub_does_not_answer(
+    asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library's own, as an earlier download left it."""
+    import datasets
+
+    for split in ("train", "test"):
+        (tmp_path / "rows").mkdir(exist_ok=True)
+        (tmp_path / "rows" / f"{split}.csv").write_text("text,label\nx,a\ny,b\n")
+    cache = tmp_path / "cache"
+    datasets.load_dataset_builder(
+        str(tmp_path / "rows"), cache_dir=str(cache)
+    ).download_and_prepare()
+    (made,) = cache.glob("*/*/*/*/")
+    kept = cache / "ill___rows" / "default" / "0.0.0"
+    kept.mkdir(parents=True)
+    made.rename(kept / made.name)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", cache)
+    assert HubData(id="ill/rows").read(tmp_path).labels == ("a", "b")
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("words", [["memory", "--model", "a/b"], ["validate", "study.yaml"]])
 def test_commands_do_not_wait_for_a_hub_that_is_away(words: list[str], tmp_path: Path) -> None:
     """`memory` ends with one line; `validate` says what it did not look at."""
     (tmp_path / "study.yaml").write_text(
-        "{name: s, tasks: [toy], models: [a/b], arms: {full: {method: full}}}"
+        "{name: s, tasks: [toy, {kind: hub, name: d, id: c/d}], models: [a/b], "
+        "arms: {full: {method: full}}}"
     )
     done = subprocess.run(
         [sys.executable, "-m", "tuner.cli", *words],
@@ -154,3 +210,5 @@ def test_commands_do_not_wait_for_a_hub_that_is_away(words: list[str], tmp_path:
     (line,) = (line for line in done.stderr.splitlines() if "a/b" in line)
     assert "a/b: the Hub at http://127.0.0.1:9 does not answer" in line
     assert ("not looked at" in line) == checked
+    assert ("not looked at: d: id: c/d: the Hub at" in done.stderr) == checked
+    assert "Retry" not in done.stderr
