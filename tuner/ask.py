@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 from tuner.algorithms import STATEFUL
 from tuner.optuna_storage import StudyStorage
 from tuner.plan import Cell
+from tuner.search_log import search_name
 from tuner.session import Session
 from tuner.space import Value, suggest
 from tuner.trials import Standing, stand
@@ -30,8 +31,8 @@ class Claimed:
 
 
 def study_name(cell: Cell) -> str:
-    """Name a cell's Optuna study; a cell whose definition changes gets a new one."""
-    return f"{cell.study.name} / {cell.label} @ {cell.fingerprint()}"
+    """Name a cell's Optuna study."""
+    return search_name(cell.study.name, cell.label, cell.fingerprint())
 
 
 def claim(

@@ -160,7 +160,7 @@ def _with_log(asked: Asked, store: str | Path) -> Asked:
     log = read_search_log(Path(store), asked.study)
     if asked.cells is None or not log:
         return asked
-    cells = (replace(cell, log=tuple(log.get(cell.fingerprint, ()))) for cell in asked.cells)
+    cells = (replace(cell, log=tuple(log.get(cell.search_name, ()))) for cell in asked.cells)
     return replace(asked, cells=tuple(cells))
 
 

@@ -17,6 +17,11 @@ Digests = Mapping[int, Mapping[str, str]]
 """SHA-256 of each split's rows, by data seed."""
 
 
+def cell_label(task: str, model: str, arm: str) -> str:
+    """Name a cell for people."""
+    return f"{task} / {model} / {arm}"
+
+
 @dataclass(frozen=True)
 class Cell:
     """One task, model and arm of a study."""
@@ -31,7 +36,7 @@ class Cell:
     @property
     def label(self) -> str:
         """Name for people."""
-        return f"{self.task} / {self.model} / {self.arm}"
+        return cell_label(self.task, self.model, self.arm)
 
     @property
     def searched(self) -> bool:

@@ -30,8 +30,19 @@ class LoggedTrial:
     """One an objective; none where it did not finish."""
 
 
+def search_name(study: str, label: str, fingerprint: str) -> str:
+    """Name a cell's search; a cell whose name or definition changes gets a new one.
+
+    Args:
+        study: Name of the study.
+        label: Task, model and arm: arms may be equal in all but their names.
+        fingerprint: Of the cell's definition.
+    """
+    return f"{study} / {label} @ {fingerprint}"
+
+
 def read_search_log(store: Path, study: str) -> Mapping[str, Sequence[LoggedTrial]]:
-    """Return the trials of a study's searches that count, by the cell's fingerprint.
+    """Return the trials of a study's searches that count, by the search's name.
 
     Nothing where the store has no such file, as where several machines share a database.
     """
@@ -51,5 +62,5 @@ def read_search_log(store: Path, study: str) -> Mapping[str, Sequence[LoggedTria
         ended = state not in ("RUNNING", "WAITING")
         known = tuple(map(float, values.split(","))) if state == "COMPLETE" and values else ()
         trial = LoggedTrial(number, ended, known)
-        found.setdefault(name.rpartition(" @ ")[2], []).append(trial)
+        found.setdefault(name, []).append(trial)
     return found

@@ -5,25 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from mlflow import MlflowClient
 
 from tests.specs import toy_study
-from tuner.compare import build_report
+from tuner.compare import Place, build_report, find_study
 from tuner.report import Report
 from tuner.search_log import read_search_log
 from tuner.study import run_study
+from tuner.trackers import open_reader
 
 TRIALS = 3
+SPACE = {"train.learning_rate": {"float": [1e-4, 1e-2], "log": True}}
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run one searched arm, then delete the runs of the trial that was chosen."""
     root = tmp_path_factory.mktemp("log") / "m_s"
-    space = {"train.learning_rate": {"float": [1e-4, 1e-2], "log": True}}
     study = toy_study(
         name="s_1",
-        arms={"head": {"method": "head", "space": space}},
+        arms={"head": {"method": "head", "space": SPACE}},
         search={"trials": TRIALS, "seeds": [7], "pruner": "none"},
         confirm={"seeds": [1]},
     )
@@ -49,11 +51,30 @@ def about(report: Report) -> tuple[int, int, set[str]]:
 
 def test_the_log_is_that_of_the_study_by_cell(store: Path) -> None:
     """Numbers and values of all its trials; another study's, or no file, gives nothing."""
-    ((_, trials),) = read_search_log(store, "s_1").items()
+    ((name, trials),) = read_search_log(store, "s_1").items()
+    assert name.startswith("s_1 / toy / tiny-bert / head @ ")
     assert [trial.number for trial in trials] == list(range(TRIALS))
     assert all(trial.ended and len(trial.values) == 1 for trial in trials)
     assert read_search_log(store, "sx1") == {}
     assert read_search_log(store / "nowhere", "s_1") == {}
+
+
+def test_an_arm_of_another_name_has_no_trials_of_its_like(store: Path) -> None:
+    """A renamed arm is as new as a second one that is defined as the first."""
+    search = {"trials": TRIALS, "seeds": [7], "pruner": "none"}
+    head = {"method": "head", "space": SPACE}
+    both = toy_study(
+        name="s_1", arms={"adapter": head, "head": head}, search=search, confirm={"seeds": [1]}
+    )
+    path = store.parent / "both.yaml"
+    path.write_text(yaml.safe_dump(both.model_dump(mode="json", by_alias=True)))
+    asked = find_study(path, Place(open_reader(store), store, store / "data"))
+    report = build_report(asked, store=store)
+    rows = report.cells.drop_duplicates("arm").set_index("arm")
+    assert dict(rows["trials"]) == {"adapter": 0, "head": TRIALS}
+    assert not any("deleted" in note for note in report.notes())
+    assert asked.cells is not None
+    assert read_search_log(store, "s_1")[asked.cells[1].search_name]
 
 
 def test_trials_that_were_deleted_in_mlflow_still_count(store: Path) -> None:

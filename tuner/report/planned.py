@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from tuner.budget import Objective
 from tuner.definition import Definition
-from tuner.plan import Cell
-from tuner.search_log import LoggedTrial
+from tuner.plan import Cell, cell_label
+from tuner.search_log import LoggedTrial, search_name
 from tuner.trackers import RunRecord
 
 SeedKey = tuple[int, int, int]
@@ -53,6 +53,12 @@ class PlannedCell:
     def name(self) -> Name:
         """Study, task, model, arm."""
         return self.study, self.task, self.model, self.arm
+
+    @property
+    def search_name(self) -> str:
+        """Name of its search in Optuna."""
+        label = cell_label(self.task, self.model, self.arm)
+        return search_name(self.study, label, self.fingerprint)
 
 
 def planned_cells(definition: Definition) -> tuple[PlannedCell, ...]:
