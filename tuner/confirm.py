@@ -63,11 +63,15 @@ def _do_runs(
     """Do what no other launcher is doing first; then wait for what is left."""
 
     def work(spec: RunSpec, *, wait: bool) -> _Run | None:
-        while session.goes_on(made.cell):
+        while not session.failures.fault_of(made.cell):
             session.failures.bear()
-            done = session.try_run(made, spec, _watch_only)
+            late = session.time_is_up()
+            done = session.try_run(made, spec, _watch_only, begin=not late)
             if done is not None:
                 return _Run(spec, done.outcome, done.elsewhere)
+            if late:
+                session.late.add(made.cell.label)
+                break
             if not wait:
                 return None
             session.ending.pause(session.claims.poll_seconds)

@@ -50,6 +50,8 @@ class Order:
     """Names the run for people."""
     needs: frozenset[str] = frozenset()
     """Metrics that its result must have."""
+    begin: bool = True
+    """Do it if it is not done; else it is only looked up."""
 
     def fulfilled_by(self, outcome: Outcome, *, fresh: bool = False) -> bool:
         """Say whether an earlier outcome stands for this run.

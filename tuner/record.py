@@ -55,7 +55,7 @@ class Recorder:
             watch: Called with every event, also those of an earlier run. It may raise StopRun.
 
         Returns:
-            None while another launcher is at it.
+            None while another launcher is at it, or where it is not done and not to be begun.
 
         Raises:
             RunInterrupted, KeyboardInterrupt: The study is being closed; the run is tracked as
@@ -88,12 +88,15 @@ class Recorder:
             with self.claims.alone(f"track {order.owner} {digest}"):
                 return self._reuse(order, outcome, watch)
 
-    def _hold(self, order: Order, watch: Emit) -> Recorded:
+    def _hold(self, order: Order, watch: Emit) -> Recorded | None:
         """Reuse the outcome in the run's folder, or do the run; then say so in the claim."""
         outcome = read_outcome(self.store.run_dir(order.spec.digest()))
         if outcome is not None and order.fulfilled_by(outcome):
             with self._completed(order, outcome):
                 return self._reuse(order, outcome, watch)
+        if not order.begin:
+            self.claims.release(claim_of(order.spec.digest()))
+            return None
         run_id = self.tracker.open_run(order.group_id, order.spec, adopt=False)
         return Recorded(self._do(order, run_id, watch), reused=False)
 

@@ -80,7 +80,10 @@ def search(cell: Cell, session: Session, storage: StudyStorage, *, parallel: int
                 session.ending.pause(session.claims.poll_seconds)
 
     map_threads(work, range(parallel), parallel, on_error=session.ending.close)
-    if session.failures.fault_of(cell) or not _is_spent(study, cell):
+    if session.failures.fault_of(cell):
+        return None
+    if not _is_spent(study, cell):
+        session.late.add(cell.label)
         return None
     best = best_of(study, cell)
     if best is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,8 @@ class Session:
     deadline: float | None
     """Moment on the clock after which nothing new is begun."""
     clock: Callable[[], float] = time.monotonic
+    late: set[str] = field(default_factory=set)
+    """Labels of cells in which something was not begun, as the time was up."""
 
     def time_is_up(self) -> bool:
         """Say whether the deadline has passed."""
@@ -126,16 +128,19 @@ class Session:
             self.ending.pause(self.claims.poll_seconds)
         return done.outcome
 
-    def try_run(self, made: Configuration, spec: RunSpec, sink: Emit) -> Recorded | None:
+    def try_run(
+        self, made: Configuration, spec: RunSpec, sink: Emit, *, begin: bool = True
+    ) -> Recorded | None:
         """Do one run of a configuration, with notices to the watcher.
 
         Args:
             made: The configuration.
             spec: The run.
             sink: Called with every event; may raise StopRun.
+            begin: Do it if it is not done; else it is only looked up.
 
         Returns:
-            None while another launcher is at it.
+            None while another launcher is at it, or where it is not done and not to be begun.
         """
         started = self.clock()
         begun = RunNotice(
@@ -153,8 +158,9 @@ class Session:
             notify(event=event)
             sink(event)
 
-        self.watch(begun)
-        recorded = self.recorder.run(_order(made, spec), pass_on)
+        if begin:
+            self.watch(begun)
+        recorded = self.recorder.run(replace(_order(made, spec), begin=begin), pass_on)
         if recorded is None:
             return None
         outcome = recorded.outcome

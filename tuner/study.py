@@ -44,17 +44,22 @@ class StudyOutcome:
     confirm run that diverged."""
     unfinished: tuple[str, ...]
     """Cells that have no complete set of confirm runs."""
-    out_of_time: bool = False
-    """The time was up before all was done."""
+    late: tuple[str, ...] = ()
+    """Cells that the time was up for: the same call goes on with them."""
     cells: tuple[Cell, ...] = field(default=(), compare=False)
     """The study's cells, with the digests of the data that were read."""
     faults: Mapping[str, str] = field(default_factory=dict)
     """Why cells were given up, by label."""
 
     @property
+    def out_of_time(self) -> bool:
+        """Whether the time was up before all was done."""
+        return bool(self.late)
+
+    @property
     def exit_code(self) -> int:
-        """Return 0 where all is done, 1 after failures, 3 where only the time was up."""
-        if self.out_of_time and not self.failures:
+        """Return 3 where the same call goes on, else 1 after failures, and 0 where all is done."""
+        if self.out_of_time:
             return 3
         return 1 if self.failures or self.unfinished else 0
 
@@ -129,8 +134,8 @@ def run_study(
 
 def _outcome(cells: Sequence[Cell], complete: Sequence[bool], session: Session) -> StudyOutcome:
     unfinished = tuple(c.label for c, done in zip(cells, complete, strict=True) if not done)
-    late = bool(unfinished) and session.time_is_up()
     lines, faults = session.failures.lines, dict(session.failures.faults)
+    late = tuple(label for label in unfinished if label in session.late.difference(faults))
     return StudyOutcome(lines, unfinished, late, tuple(cells), faults)
 
 

@@ -321,6 +321,28 @@ def test_time_up_begins_nothing_new(place: Place) -> None:
     assert place.run(toy_study()) == StudyOutcome(failures=(), unfinished=())
 
 
+def test_time_up_is_nothing_to_a_study_that_is_done(place: Place) -> None:
+    """What is done is looked up before the time is."""
+    done = place.run(toy_study())
+    assert place.run(toy_study(timeout_seconds=0.0)) == done
+    assert done.exit_code == 0
+
+
+def test_time_up_counts_the_cells_that_go_on_whatever_failed(place: Place) -> None:
+    """A cell that is left out is none of them, and the exit code says that work is left."""
+    arms = {
+        "lora": {"method": {"kind": "lora", "targets": ["nowhere"]}},
+        "head": {"method": "head"},
+    }
+    outcome = place.run(toy_study(arms=arms, timeout_seconds=0.0))
+    assert outcome.faults.keys() == {"toy / tiny-bert / lora"}
+    assert outcome.late == ("toy / tiny-bert / head",)
+    assert outcome.exit_code == 3
+    after = place.run(toy_study(arms=arms))
+    assert (after.late, after.exit_code) == ((), 1)
+    assert place.run(toy_study(arms=arms, timeout_seconds=0.0)).exit_code == 1
+
+
 @pytest.mark.parametrize(
     ("rows", "says"),
     [

@@ -58,7 +58,8 @@ class Noun(StrEnum):
 @app.command(
     "run-study",
     epilog="Example: tuner run-study quickstart. Exit codes: 0 all is done; 1 some runs failed or "
-    "diverged, or a cell was given up; 2 something to mend first; 3 the time was up; 130 Ctrl-C.",
+    "diverged, or a cell was given up; 2 something to mend first; 3 the time was up with work "
+    "left, whatever failed: the same command goes on; 130 Ctrl-C.",
 )
 def run_study_command(
     study: StudyName,
@@ -70,7 +71,8 @@ def run_study_command(
         float | None,
         typer.Option(
             min=0,
-            help="Begin nothing new after this many seconds; exit code 3 where work is left.",
+            help="Begin nothing new after this many seconds; exit code 3 where work is left, 0 "
+            "where all was done before.",
         ),
     ] = None,
 ) -> None:

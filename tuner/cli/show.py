@@ -64,9 +64,10 @@ def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, place: 
     for failure in outcome.failures:
         console.print(f"failed: {failure}", style="red", markup=False)
     for cell in outcome.unfinished:
-        console.print(f"not finished: {cell}", style="yellow", markup=False)
+        if cell not in outcome.faults:  # those are said to have failed
+            console.print(f"not finished: {cell}", style="yellow", markup=False)
     if outcome.out_of_time:
-        said = f"The time was up for {len(outcome.unfinished)} of the cells"
+        said = f"The time was up for {len(outcome.late)} of the cells"
         console.print(f"{said}; the same command goes on with what is left.", markup=False)
     page = place.login.address if place.tracking else f"tuner ui{place.options()}"
     console.print("\nLook further:", highlight=False)
