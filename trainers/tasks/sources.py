@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -62,6 +63,24 @@ def fetch(source: SourceFile, data_dir: Path, *, progress: Progress) -> Path:
     path = data_dir / source.path
     if path.is_file() and _sha256(path) == source.sha256:
         return path
+    with _no_empty_folder(path):
+        return _fetch_into(path, source, progress)
+
+
+@contextlib.contextmanager
+def _no_empty_folder(path: Path) -> Iterator[None]:
+    """Leave no empty folder behind where nothing comes of the file."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # not made, or another download has put a file there
+            for folder in missing:
+                folder.rmdir()
+        raise
+
+
+def _fetch_into(path: Path, source: SourceFile, progress: Progress) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")

@@ -35,6 +35,8 @@ _AWAY = (
 _REFUSED = {ErrorCode.Name(code) for code in (PERMISSION_DENIED, UNAUTHENTICATED)}
 # How MLflow's client words what it does not take for an answer of a server.
 _STRANGE = re.compile(r"failed with error code (\d+)|not in a valid JSON format")
+# What MLflow's server says to a name that it was not told it has; a proxy or a login never does.
+_HOST_REFUSED = "Invalid Host header"
 _SYSTEM = re.compile(r"\[(?:Errno -?\d+|SSL\b[^]]*)\] ([\w ,;-]+)")
 _STATUS = re.compile(r"too many (\d+) error responses")
 
@@ -90,6 +92,11 @@ def reason_of(error: BaseException) -> str:
     if not _is_denied(error) and is_away(error):
         found = _SYSTEM.search(text)
         return found[1] if found else "the connection was lost"
+    if _HOST_REFUSED in text:
+        return (
+            "the server refuses the host name in its address; start `mlflow server` with "
+            "--allowed-hosts HOST:PORT, or, on its own machine, use 127.0.0.1"
+        )
     if _is_denied(error):
         return f"user or password refused; {_USER} and {_PASSWORD} may hold them"
     if found := _STRANGE.search(text):

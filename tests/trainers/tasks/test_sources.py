@@ -136,12 +136,12 @@ def test_a_damaged_file_is_replaced(server: Server, tmp_path: Path) -> None:
 def test_a_bad_answer_is_one_line_and_leaves_nothing(
     path: str, sha256: str, message: str, server: Server, tmp_path: Path
 ) -> None:
-    """The error starts with the address; no file, whole or partial, stays."""
+    """The error starts with the address; no file, whole or partial, and no folder stays."""
     bad = source(server, path, sha256)
     with pytest.raises(DataError) as caught:
-        fetch(bad, tmp_path, progress=ignore)
+        fetch(bad, tmp_path / "data", progress=ignore)
     assert str(caught.value) == f"{bad.url}: {message}"
-    assert names(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bad_answer_keeps_the_file_that_was_there(server: Server, tmp_path: Path) -> None:

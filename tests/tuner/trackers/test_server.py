@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import math
 import re
 import threading
@@ -14,6 +15,7 @@ from mlflow import MlflowClient
 from tests.servers import MlflowServer
 from tests.tracker_contract import STUDY, YAML, make_events, make_group, make_result, make_spec
 from trainers.contract import RunEvent
+from trainers.errors import ConfigError
 from tuner.trackers import Curve, Tracker, open_reader, open_tracker, reach_server
 
 
@@ -108,3 +110,37 @@ def test_a_server_of_this_machine_is_written_to_past_the_proxy(
     tracker = open_tracker(server.address)
     tracker.open_study("past-the-proxy", YAML)
     assert "past-the-proxy" in tracker.studies()
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        (
+            "Invalid Host header - possible DNS rebinding attack detected",
+            "the server refuses the host name in its address; start `mlflow server` with "
+            "--allowed-hosts HOST:PORT, or, on its own machine, use 127.0.0.1",
+        ),
+        ("Permission denied", "user or password refused; MLFLOW_TRACKING_USERNAME and "),
+    ],
+)
+def test_a_host_name_that_the_server_refuses_is_no_wrong_password(answer: str, line: str) -> None:
+    """MLflow's server answers 403 to both; its words tell them apart."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(403)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as refusing:
+        threading.Thread(target=refusing.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{refusing.server_port}"
+        with pytest.raises(ConfigError, match=re.escape(f"MLflow store {address}: {line}")):
+            open_reader(address).studies()
+        refusing.shutdown()
