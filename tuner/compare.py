@@ -17,6 +17,7 @@ from tuner.passwords import hide_password
 from tuner.plan import Cell, Digests
 from tuner.report import (
     Asked,
+    Evidence,
     OtherDefinition,
     Question,
     Report,
@@ -37,6 +38,7 @@ from tuner.trackers import (
     open_reader,
     report_folder,
 )
+from tuner.unentered import count_unentered
 
 
 def build_report(
@@ -70,7 +72,7 @@ def build_report(
     place = Place(reader, store)
     found = [one if isinstance(one, Asked) else find_study(one, place) for one in wanted]
     logged = [_with_log(asked, store) for asked in _each_once(found)]
-    evidence = gather(reader, logged, metric=metric)
+    evidence = _with_unentered(gather(reader, logged, metric=metric), logged, store)
     return report_of(evidence, Question(baseline=baseline, published=published))
 
 
@@ -129,7 +131,7 @@ def report_of_run(
     planned = tuple(replace(plan_cell(c), fault=faults.get(c.label, "")) for c in cells)
     asked = Asked(study.name, planned, study.metric)
     asked = _with_log(_with_others(asked, reader), store)
-    return report_of(gather(reader, [asked]))
+    return report_of(_with_unentered(gather(reader, [asked]), [asked], store))
 
 
 def _with_others(asked: Asked, reader: Reader) -> Asked:
@@ -164,6 +166,32 @@ def _with_log(asked: Asked, store: str | Path) -> Asked:
     return replace(asked, cells=tuple(cells))
 
 
+def _with_unentered(evidence: Evidence, studies: Sequence[Asked], store: str | Path) -> Evidence:
+    """Say which runs have ended and are not in MLflow yet, as after a disk was full."""
+    entered = {
+        (run.group.cell, run.digest)
+        for run in evidence.records
+        if run.state not in ("running", "killed")
+    }
+    said = []
+    for asked in studies:
+        told = {
+            (cell.fingerprint, trial.number)
+            for cell in asked.cells or ()
+            for trial in cell.log
+            if trial.ended
+        }
+        cells = {cell.fingerprint for cell in asked.cells or ()}
+        count = count_unentered(Path(store), entered, cells, told) if cells else 0
+        if count:
+            runs = "1 run that has ended is" if count == 1 else f"{count} runs that have ended are"
+            said.append(
+                f"study {asked.study}: {runs} not in MLflow yet; the same run-study command "
+                f"enters {'it' if count == 1 else 'them'}."
+            )
+    return replace(evidence, said=(*evidence.said, *said))
+
+
 def _as_last_run(name: str, reader: Reader) -> Asked:
     """Return a study as the store keeps it."""
     kept = reader.definitions(name)
@@ -176,9 +204,9 @@ def _as_last_run(name: str, reader: Reader) -> Asked:
         cells = planned_cells(made)
         if {cell.fingerprint for cell in cells} & {run.group.cell for run in records}:
             last = max(run.start for run in records)
-            said = f"{name}: as it was last run, {_when(last)}."
+            said = f"study {name}: as it was last run, {_when(last)}."
             return Asked(name, cells, made.config.metric, (said,))
-    return Asked(name, said=(f"{name}: {_UNKNOWN}",))
+    return Asked(name, said=(f"study {name}: {_UNKNOWN}",))
 
 
 _UNKNOWN = (
@@ -199,8 +227,8 @@ def _as_kept(name: str, reader: Reader, wanted: str) -> Asked:
 def _of_kept(name: str, kept: KeptDefinition, words: str) -> Asked:
     definition = read_definition(kept.text)
     if definition is None:
-        return Asked(name, said=(f"{name}: {_UNKNOWN}",))
-    said = f"{name}: {words} {_when(kept.time)}."
+        return Asked(name, said=(f"study {name}: {_UNKNOWN}",))
+    said = f"study {name}: {words} {_when(kept.time)}."
     return Asked(name, planned_cells(definition), definition.config.metric, (said,))
 
 

@@ -75,6 +75,11 @@ def full_disk_named(*folders: Path) -> Iterator[None]:
         raise DiskFull(said) from error
 
 
+def is_full(folder: Path) -> bool:
+    """Say whether next to nothing can be written where a folder is, or would be made."""
+    return _free(folder) < _BYTES_OF_A_FULL_DISK
+
+
 def _number(error: BaseException) -> int | None:
     """Return the system's number of the fault, from the error or from what caused it."""
     for cause in _causes(error):
@@ -107,7 +112,7 @@ def _place(error: BaseException, folders: list[Path]) -> Path:
             file = Path(os.fsdecode(cause.filename)).absolute()
             above = (one for one in folders if file.is_relative_to(one.resolve()))
             return next(above, file.parent)
-    full = (folder for folder in folders if _free(folder) < _BYTES_OF_A_FULL_DISK)
+    full = (folder for folder in folders if is_full(folder))
     return next(full, folders[0])
 
 

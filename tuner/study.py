@@ -31,7 +31,14 @@ from tuner.search import search
 from tuner.session import Session
 from tuner.sharing import share_cells
 from tuner.store import DATA_DIR, STORE, Store, find_store
-from tuner.trackers import Tracker, load_mlflow, open_folder, open_server, reach_server
+from tuner.trackers import (
+    Tracker,
+    load_mlflow,
+    open_folder,
+    open_server,
+    reach_server,
+    settle_or_say,
+)
 from tuner.tries import Tries
 
 
@@ -210,6 +217,8 @@ def _deadline(seconds: float | None) -> float | None:
 def _tracker(tracking: str | Tracker | None, store: Store) -> Tracker:
     if isinstance(tracking, str):
         return open_server(tracking, outbox=store.outbox_dir)
+    if tracking is None:
+        settle_or_say(store.root)
     return tracking or open_folder(store.root, outbox=store.outbox_dir)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +124,7 @@ def test_a_name_shows_the_definition_that_was_run_last_and_says_when(
         desk.run(file)
         report = desk.report("back")
         assert shown(report) == shown(desk.report(file))
-        assert any(note.startswith("back: as it was last run 20") for note in report.notes())
+        assert any(note.startswith("study back: as it was last run 20") for note in report.notes())
 
 
 def test_an_earlier_definition_is_shown_by_the_id_that_the_report_names(
@@ -215,3 +217,29 @@ def test_reading_the_data_for_a_report_loads_no_torch(desk: Desk, files: tuple[s
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_run_that_has_ended_and_is_not_in_mlflow_is_said_until_it_is_entered(
+    desk: Desk,
+) -> None:
+    """As after a disk was full: the next start enters it, and the line is gone."""
+    file = desk.file("one")
+    desk.run(file)
+    assert _unentered(desk) == []
+    with closing(sqlite3.connect(desk.store / "mlflow.db")) as database, database:
+        (lost, *_) = database.execute(
+            "SELECT r.run_uuid FROM runs r JOIN tags t USING (run_uuid) "
+            "WHERE t.key = 'tuner.digest' LIMIT 1"
+        ).fetchone()
+        database.execute("UPDATE runs SET status = 'RUNNING' WHERE run_uuid = ?", (lost,))
+        database.execute("DELETE FROM tags WHERE key = 'tuner.state' AND run_uuid = ?", (lost,))
+    assert _unentered(desk) == [
+        "study back: 1 run that has ended is not in MLflow yet; the same run-study command "
+        "enters it."
+    ]
+    desk.run(file)
+    assert _unentered(desk) == []
+
+
+def _unentered(desk: Desk) -> list[str]:
+    return [note for note in desk.report("back").notes() if "not in MLflow yet" in note]

@@ -14,7 +14,7 @@ from tuner.full_disk import missing_space
 from tuner.passwords import hide_password
 from tuner.report import FORMATS, Asked, Format, Report
 from tuner.store import DATA_DIR
-from tuner.trackers import open_reader
+from tuner.trackers import locate_store, open_reader, settle_or_say
 
 _RAW: set[Format] = {"csv", "json"}
 """Forms for machines, which no picture goes with."""
@@ -53,6 +53,8 @@ def find_studies(
             f"--definition: goes with one study, got {len(studies)}: {', '.join(studies)}"
         )
     place = Place(open_reader(store), store, data_dir or DATA_DIR)
+    if locate_store(store).artifact_uri is not None:
+        settle_or_say(Path(store))
     return [find_study(study, place, definition=definition) for study in studies]
 
 

@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 
 from trainers.errors import ConfigError
+from tuner.full_disk import is_full
 from tuner.trackers.address import StoreAddress, check_server, locate_store
 from tuner.trackers.aggregate import aggregate
 from tuner.trackers.base import (
@@ -21,7 +22,7 @@ from tuner.trackers.definitions import KeptDefinition
 from tuner.trackers.faults import TrackerAway, TrackerRefused
 from tuner.trackers.files import alone
 from tuner.trackers.memory import MemoryTracker
-from tuner.trackers.moved import settle
+from tuner.trackers.moved import settle, settle_or_say
 from tuner.trackers.names import entity_name
 
 __all__ = [
@@ -48,6 +49,8 @@ __all__ = [
     "open_tracker",
     "reach_server",
     "report_folder",
+    "settle_or_say",
+    "waiting_digests",
 ]
 
 
@@ -129,13 +132,17 @@ def open_reader(store: str | Path) -> Reader:
     else:
         check_database(address.tracking_uri, address.shown)
     if address.artifact_uri is not None and not (Path(store) / "mlflow.db").is_file():
-        raise ConfigError(
-            f"--store {address.shown}: no studies here yet; run one with `tuner run-study`"
-        )
+        raise ConfigError(f"--store {address.shown}: no studies here yet; {_next(Path(store))}")
     if address.artifact_uri is not None:
         settle(Path(store))
     reader = open_sql_reader(address.tracking_uri, lambda: open_tracker(store))
     return reader or open_tracker(store)
+
+
+def _next(store: Path) -> str:
+    if is_full(store):
+        return "its disk is full: make room, then run one with `tuner run-study`"
+    return "run one with `tuner run-study`"
 
 
 def log_report(store: str | Path, study: str, folder: Path) -> str:
@@ -163,3 +170,10 @@ def report_folder(store: str | Path, study: str) -> Path | None:
 
     reader = open_sql_reader(locate_store(store).tracking_uri, lambda: open_tracker(store))
     return reader.report_folder(study) if reader else None
+
+
+def waiting_digests(outbox: Path) -> set[str]:
+    """Return the digests of the runs whose writes wait in an outbox."""
+    from tuner.trackers.call_file import waiting_digests
+
+    return waiting_digests(outbox)

@@ -14,7 +14,7 @@ from uuid import uuid4
 from pydantic import TypeAdapter, ValidationError
 
 from trainers.errors import ConfigError
-from tuner.trackers.calls import Call, CloseRun, LogModel, Opening
+from tuner.trackers.calls import Call, CloseRun, LogModel, Opening, OpenRun
 
 _CALL: TypeAdapter[Call] = TypeAdapter(Call)
 
@@ -80,6 +80,19 @@ def is_left(folder: Path, server: str, study: str) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
     return False
+
+
+def waiting_digests(folder: Path) -> set[str]:
+    """Return the digests of the runs that calls in a folder wait for, whoever's they are."""
+    found = set()
+    for path in folder.glob("*.jsonl"):
+        with contextlib.suppress(OSError):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                with contextlib.suppress(ValidationError):  # cut off, or of another version
+                    call = _CALL.validate_json(line)
+                    if isinstance(call, OpenRun):
+                        found.add(call.spec.digest())
+    return found
 
 
 def left_behind(folder: Path, server: str, study: str) -> Iterator[Left]:

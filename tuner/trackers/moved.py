@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from tuner.trackers.files import local_folder
 
+_LOG = logging.getLogger(__name__)
 _NAME, _FILES = "mlflow.db", "artifacts"
 _SECONDS_TO_WAIT = 20
 """For a writer to let go of the file, as long as MLflow itself waits."""
@@ -77,6 +79,16 @@ def settle(store: Path) -> bool:
     return True
 
 
+def settle_or_say(store: Path) -> None:
+    """Do as `settle`; where the database goes on to name the first place, say so in one line."""
+    if not settle(store):
+        _LOG.warning(
+            "%s: cannot be written to; until it can, MLflow's own pages look for the runs' files "
+            "where the store was first",
+            store / _NAME,
+        )
+
+
 def _connect(store: Path, mode: str) -> sqlite3.Connection:
     address = f"{(store / _NAME).as_uri()}?mode={mode}"
     return sqlite3.connect(address, uri=True, timeout=_SECONDS_TO_WAIT, isolation_level=None)
@@ -85,6 +97,7 @@ def _connect(store: Path, mode: str) -> sqlite3.Connection:
 def _strayed(connection: sqlite3.Connection, store: Path) -> Iterator[_Place]:
     """Yield what the database has elsewhere, with the place where the store has it."""
     home = (store / _FILES).as_uri()
+    first_places: set[Path] = set()
     for table, key, column in _TABLES:
         query = (
             f"SELECT {key}, {column} FROM {table} WHERE experiment_id IN ({_STUDIES}) "
@@ -94,7 +107,26 @@ def _strayed(connection: sqlite3.Connection, store: Path) -> Iterator[_Place]:
             named = local_folder(uri)
             here = _beside(named, store) if named else None
             if named and here and (here.is_dir() or not named.is_dir()):
+                if table == "experiments":
+                    first_places.add(named.parent)
                 yield _Place(table, key, column, of, here.as_uri())
+    yield from _others(connection, store, first_places)
+
+
+def _others(
+    connection: sqlite3.Connection, store: Path, first_places: Collection[Path]
+) -> Iterator[_Place]:
+    """Yield what is of no study, such as the experiment `Default`, and was in a first place."""
+    for table, key, column in _TABLES if first_places else ():
+        query = f"SELECT {key}, {column} FROM {table} WHERE experiment_id NOT IN ({_STUDIES})"
+        for of, uri in connection.execute(query).fetchall():
+            named = local_folder(uri) if uri else None
+            above = [place for place in first_places if named and named.is_relative_to(place)]
+            if named and above:
+                here = store / named.relative_to(above[0])
+                if here.is_dir() or not named.is_dir():
+                    place = here.as_uri() if uri.startswith("file:") else str(here)
+                    yield _Place(table, key, column, of, place)
 
 
 def _beside(named: Path, store: Path) -> Path | None:

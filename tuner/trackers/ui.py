@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -14,9 +13,8 @@ from pathlib import Path
 
 from trainers.errors import ConfigError
 from tuner.trackers.address import locate_store
-from tuner.trackers.moved import settle
+from tuner.trackers.moved import settle_or_say
 
-_LOG = logging.getLogger(__name__)
 _HOST = "127.0.0.1"
 _SECONDS_TO_END = 3
 
@@ -37,11 +35,8 @@ def serve_ui(store: str | Path, port: int, tell: Callable[[str], object]) -> Non
         raise ConfigError(
             f"--store {address.shown}: no studies here yet; run one with `tuner run-study`"
         )
-    if address.artifact_uri is not None and not settle(Path(store)):
-        _LOG.warning(
-            "%s: cannot be written to; MLflow looks for the runs' files where the store was first",
-            Path(store) / "mlflow.db",
-        )
+    if address.artifact_uri is not None:
+        settle_or_say(Path(store))
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from tuner.trackers import (
 from tuner.trackers.call_file import CallFile
 from tuner.trackers.calls import CloseRun, LogModel, OpenGroup, OpenRun
 from tuner.trackers.mlflow import MlflowTracker
-from tuner.trackers.moved import settle
+from tuner.trackers.moved import settle, settle_or_say
 
 LOADER = "tests.tuner.trackers.stand_in_loader"
 
@@ -137,7 +139,7 @@ def test_files_that_only_the_place_named_has_are_read_there(store: Path, tmp_pat
 
 
 def test_a_store_on_a_disk_that_cannot_be_written_to_is_read(
-    store: Path, run_id: str, tmp_path: Path
+    store: Path, run_id: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its files are found beside its database, which goes on to name the first place."""
     with small_disk(tmp_path / "disk", "20m") as disk:
@@ -145,6 +147,9 @@ def test_a_store_on_a_disk_that_cannot_be_written_to_is_read(
         shutil.rmtree(store)
         make_read_only(disk)
         assert not settle(moved)
+        settle_or_say(moved)
+        (said,) = caplog.messages
+        assert "MLflow's own pages look for the runs' files where the store was first" in said
         reader = open_reader(moved)
         assert [run.run_id for run in reader.runs(STUDY)] == [run_id]
         path = reader.artifact(run_id, "predictions.parquet")
@@ -175,3 +180,22 @@ def test_what_a_killed_launcher_left_is_written_from_the_new_place(
     assert open_reader(moved).artifact(record.run_id, "predictions.parquet") is not None
     assert MlflowClient(locate_store(moved).tracking_uri).get_run(record.run_id).outputs
     assert not store.exists()
+
+
+def test_what_is_of_no_study_moves_with_the_store_it_was_in(
+    store: Path, run_id: str, tmp_path: Path
+) -> None:
+    """The experiment `Default` does, which MLflow makes; another's place of its own stays."""
+    with contextlib.closing(sqlite3.connect(store / "mlflow.db")) as database, database:
+        database.execute(
+            "UPDATE experiments SET artifact_location = ? WHERE experiment_id = 0",
+            (str(store / "0"),),
+        )
+    client = MlflowClient(locate_store(store).tracking_uri)
+    client.create_experiment("other", artifact_location=(tmp_path / "other").as_uri())
+    moved = store.rename(tmp_path / "moved")
+    assert settle(moved)
+    client = MlflowClient(locate_store(moved).tracking_uri)
+    places = {one.name: one.artifact_location for one in client.search_experiments()}
+    assert places["Default"] == str(moved / "0")
+    assert places["other"] == (tmp_path / "other").as_uri()

@@ -19,6 +19,7 @@ from urllib.request import url2pathname
 import pytest
 from mlflow import MlflowClient
 
+from tests.disks import small_disk
 from tests.tracker_contract import (
     STUDY,
     YAML,
@@ -210,6 +211,15 @@ def test_a_missing_store_is_refused_and_not_made(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no studies here yet; run one with `tuner run-study`$"):
         open_reader(tmp_path / "none")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_is_told_to_run_a_study_on_a_full_disk(tmp_path: Path) -> None:
+    """Room comes first."""
+    with (
+        small_disk(tmp_path / "disk", "64k") as disk,
+        pytest.raises(ConfigError, match=r"no studies here yet; its disk is full: make room"),
+    ):
+        open_reader(disk / "m")
 
 
 def test_a_store_is_read_without_importing_mlflow(store: Path, run_ids: list[str]) -> None:
