@@ -83,7 +83,7 @@ def ignore(received: int, expected: int | None) -> None:
 
 def names(folder: Path) -> list[str]:
     """List the files of the task's folder."""
-    return sorted(path.name for path in (folder / "news_sup").iterdir())
+    return sorted(path.name for path in folder.glob("news_sup/*"))
 
 
 def test_a_good_file_arrives_whole_and_is_found(server: Server, tmp_path: Path) -> None:
