@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from tuner.definition import read_definition
-from tuner.plan import Cell
+from tuner.plan import Cell, cell_label
 from tuner.trackers import KeptDefinition, RunRecord, Tracker
 
 # Below that of the data: the command prints both.
@@ -26,7 +26,8 @@ def say_left_behind(cells: Sequence[Cell], tracker: Tracker) -> None:
     kept = tracker.definitions(study)
     known = {name for one in kept for name in _fingerprints(one)}
     new = [cell for cell in cells if (cell.label, cell.fingerprint()) not in known]
-    line = left_behind(new, tracker.runs(study)) if new else ""
+    records = tracker.runs(study) if new else ()
+    line = " ".join(filter(None, (left_behind(new, records), gone(cells, new, records))))
     if line:
         see = f" To see them: tuner report {study} --definition {kept[-1].id}." if kept else ""
         _logger.info("%s%s", line, see)
@@ -59,6 +60,40 @@ def left_behind(cells: Sequence[Cell], records: Sequence[RunRecord]) -> str:
         f"{_count(runs, 'confirm run')} ({'; '.join(shown[:_NAMED])}{more}). These cells begin "
         "anew."
     )
+
+
+def gone(cells: Sequence[Cell], new: Sequence[Cell], records: Sequence[RunRecord]) -> str:
+    """Return a sentence on the cells with runs that the study does not have now.
+
+    Args:
+        cells: The study's cells.
+        new: Those of them that begin anew: without any, nothing is renamed.
+        records: All runs of the study.
+    """
+    present = {cell.label for cell in cells}
+    found: dict[str, list[RunRecord]] = {}
+    for record in records if new else ():
+        label = cell_label(record.group.task, record.group.model, record.group.arm)
+        if label not in present and record.state in _ENDED:
+            found.setdefault(label, []).append(record)
+    shown = [f"{label} ({_done(own, new)})" for label, own in found.items()]
+    if not shown:
+        return ""
+    more = f"; {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    return (
+        f"No more in the study: {'; '.join(shown[:_NAMED])}{more}. Runs go by the names of task, "
+        "model and arm: to go on with them, keep the names."
+    )
+
+
+def _done(records: Sequence[RunRecord], new: Sequence[Cell]) -> str:
+    """Count what a cell has done, and name the new cell that is defined as it was."""
+    tried = len({record.group for record in records if record.group.phase == "search"})
+    confirmed = sum(record.group.phase == "confirm" for record in records)
+    defined = {record.group.cell for record in records}
+    like = next((cell.label for cell in new if cell.fingerprint() in defined), "")
+    now = f", defined as {like} is now" if like else ""
+    return f"{_count(tried, 'search trial')} and {_count(confirmed, 'confirm run')}{now}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -80,3 +80,19 @@ def test_only_the_changed_arm_is_left_behind() -> None:
     said = left_behind(plan(toy_study(arms=arms)), records)
     assert "0 search trials and 1 confirm run " in said
     assert "(toy / tiny-bert / head: 0 and 1)" in said
+
+
+def test_a_renamed_arm_says_what_it_leaves_behind(caplog: pytest.LogCaptureFixture) -> None:
+    """Its runs go by its name; an arm that is only taken out leaves nothing to say."""
+    caplog.set_level(logging.INFO, "tuner.reading")
+    tracker = MemoryTracker()
+    track(tracker, plan(toy_study()))
+    arms = toy_study().model_dump(mode="json", by_alias=True)["arms"]
+    say_left_behind(plan(toy_study(arms={"head": arms["head"]})), tracker)
+    assert not caplog.records
+    say_left_behind(plan(toy_study(arms={"adapter": arms["full"], "head": arms["head"]})), tracker)
+    (record,) = caplog.records
+    assert record.message.startswith(
+        "No more in the study: toy / tiny-bert / full (2 search trials and 1 confirm run, defined "
+        "as toy / tiny-bert / adapter is now). Runs go by the names"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from trainers.bases import Corpus, Example
@@ -21,15 +21,21 @@ _ANY_INVISIBLE = re.compile(f"[{_INVISIBLE}]")
 _VISIBLE = re.compile(rf"[^\s{_INVISIBLE}]")
 _NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+)(e[-+]?\d+)?\s*", re.IGNORECASE | re.ASCII)
 _JOINT = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")
+_LAST_SIGNS = re.compile(r"(\s*[.,;:!?])+$")
 _BRACKETED = re.compile(r"\s*(\[.*\]|\(.*\)|\{.*\})\s*", re.DOTALL)
 _MEMBERS = re.compile(r"[,'\"]|^\s*.\s*\d*\s*.\s*$", re.DOTALL)
 _SHARING, _NAMING = ",;|\t\n", "/&+"
 _SEVERAL_NUMBERS = re.compile(r"\s*\d+(\s+\d+)+\s*", re.ASCII)
 
+_PERCENT = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*%\s*", re.ASCII)
+_DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}([-/.])\d{1,2}\3\d{2,4})\s*")
+
 FEW_SCORES = 5
 """Most different numbers with fractions that are taken for classes."""
 _SHARE, _LEAST_ROWS = 0.9, 10
-_TEXT_LENGTH = 40
+_TEXT_LENGTH, _SENTENCE_LENGTH, _SENTENCE_WORDS = 40, 25, 5
+_FEW_EACH = 5
+"""Rows of each class on average, below which long names are taken for texts."""
 _CHANCE = 1e-3
 _SHOWN = 40
 
@@ -128,6 +134,42 @@ def like_measurements(labels: Sequence[str], rows: int) -> bool:
     return gaps >= len(whole) or len(whole) > rows / (5 if gaps else 2)
 
 
+def like_numbers(labels: Sequence[str], rows: int) -> tuple[str, bool]:
+    """Say what numbers the classes are, if they may be numbers to predict, and if it is likely.
+
+    Whole numbers from 0 on are as often codes of classes: of them it is said, and not sure.
+    """
+    if len(labels) > 2 and all(_PERCENT.fullmatch(label) for label in labels):
+        return "percentages, which look like numbers to predict", True
+    if len(labels) > 2 and all(_DATE.fullmatch(label) for label in labels):
+        return "dates, which look like numbers to predict", True
+    if like_measurements(labels, rows):
+        return "numbers that look measured or counted", True
+    whole = [value for label in labels if (value := number(label)) is not None]
+    if len(whole) < len(labels) or len(whole) <= FEW_SCORES:
+        return "", False
+    span = f"whole numbers from {min(whole):.0f} to {max(whole):.0f}"
+    if min(whole) == 0:
+        return f"{span}, taken for names; if they are numbers to predict", False
+    return f"{span}, which look like numbers to predict", True
+
+
+def refuse_unlabelled(labels: Sequence[object], split: str, column: str) -> None:
+    """Let a split's labels pass unless every one of them is empty.
+
+    Raises:
+        DataError: There are two or more rows, and none has a class.
+    """
+    if split != "train" and len(labels) > 1 and all(map(_is_empty, labels)):
+        raise DataError(
+            f"{split}: none of the {len(labels)} rows has a class in {column!r}: {_HIDDEN}"
+        )
+
+
+def _is_empty(label: object) -> bool:
+    return label is None or label != label or (isinstance(label, str) and not label.strip())
+
+
 def refuse_labels(corpus: Corpus) -> None:
     """Let a task's rows pass unless what stands as their classes can be no classes.
 
@@ -142,23 +184,22 @@ def refuse_labels(corpus: Corpus) -> None:
         _refuse_hidden(split, rows, corpus.train)
     if len(corpus.train) >= _LEAST_ROWS:
         _refuse_texts(corpus, found)
-        _refuse_one_a_row(corpus, found)
+        refuse_one_a_row(corpus)
 
 
 def _refuse_hidden(split: str, rows: Sequence[Example], train: Sequence[Example]) -> None:
-    labels = {row.label for row in rows}
-    if len(labels) != 1 or len(rows) < 2:
+    if len(rows) < 2:
         return
-    (label,) = labels
+    ((label, count),) = Counter(row.label for row in rows).most_common(1)
     of_train = Counter(row.label for row in train)
     share = of_train[label] / len(train)
+    if count < (len(rows) if share else _SHARE * len(rows)):
+        return
     if len(of_train) < 2 or (share and (len(rows) < _LEAST_ROWS or share ** len(rows) > _CHANCE)):
         return
     trained = f"; train has {listed(list(of_train))}" if share else ", which no row of train has"
-    raise DataError(
-        f"{split}: all {len(rows)} rows have the class {quoted(label)}{trained}: the labels of "
-        "this split look hidden, and it cannot be scored; name a split whose classes are known"
-    )
+    which = f"all {count}" if count == len(rows) else f"{count} of {len(rows)}"
+    raise DataError(f"{split}: {which} rows have the class {quoted(label)}{trained}: {_HIDDEN}")
 
 
 def _refuse_scores(labels: tuple[str, ...]) -> None:
@@ -179,7 +220,8 @@ def _refuse_texts(corpus: Corpus, found: Counter[str]) -> None:
             f"train: in {same} of {len(corpus.train)} rows the class is the text itself; {_COLUMN}"
         )
     length = sum(map(len, found.elements())) / len(corpus.train)
-    if length >= _TEXT_LENGTH and len(found) > len(corpus.train) / 2:
+    most = len(corpus.train) / (2 if length >= _TEXT_LENGTH else _FEW_EACH)
+    if len(found) > most and (length >= _TEXT_LENGTH or _like_sentences(found)):
         raise DataError(
             f"train: {len(corpus.train)} rows have {len(found)} different classes of "
             f"{length:.0f} characters on average, such as {quoted(next(iter(found)))}: these are "
@@ -187,9 +229,24 @@ def _refuse_texts(corpus: Corpus, found: Counter[str]) -> None:
         )
 
 
-def _refuse_one_a_row(corpus: Corpus, found: Counter[str]) -> None:
-    """Refuse about a class a row, unless test shows that one row a class is meant."""
-    if len(found) < _SHARE * len(corpus.train):
+def _like_sentences(names: Collection[str]) -> bool:
+    """Say whether there are many names that read like sentences on average."""
+    words = sum(len(name.split()) for name in names) / len(names)
+    length = sum(map(len, names)) / len(names)
+    return len(names) > 2 * FEW_SCORES and (
+        words >= _SENTENCE_WORDS or (words >= _SENTENCE_WORDS / 2 and length >= _SENTENCE_LENGTH)
+    )
+
+
+def refuse_one_a_row(corpus: Corpus) -> None:
+    """Refuse about a class a row, unless test shows that one row a class is meant.
+
+    Raises:
+        DataError: Nearly every row of train has a class of its own.
+    """
+    found = Counter(row.label for row in corpus.train)
+    few = len(corpus.train) < _LEAST_ROWS
+    if few or len(found) < _SHARE * len(corpus.train):
         return
     unknown = sum(row.label not in found for row in corpus.test)
     of_test = {row.label for row in corpus.test}
@@ -201,6 +258,10 @@ def _refuse_one_a_row(corpus: Corpus, found: Counter[str]) -> None:
 
 
 _COLUMN = "name the column of the classes with `label`"
+_HIDDEN = (
+    "the labels of this split look hidden, and it cannot be scored; name a split whose classes "
+    "are known"
+)
 
 
 def _differ_by(names: Sequence[str]) -> str:
@@ -229,7 +290,7 @@ _FORMS: dict[str, Callable[[str], str]] = {
     "spaces": lambda name: " ".join(name.split()),
     "Unicode form": lambda name: unicodedata.normalize("NFKC", name),
     "case": str.casefold,
-    "a sign at the end": lambda name: name.rstrip(".,;:!? ") or name,
+    "a sign at the end": lambda name: _LAST_SIGNS.sub("", name) or name,
     "the signs between words": lambda name: _JOINT.sub(" ", name),
     "the spelling of a number": _as_number,
 }

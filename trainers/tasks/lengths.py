@@ -9,6 +9,7 @@ from pathlib import Path
 from trainers.bases import Example, ModelSource, Task
 from trainers.tasks.class_names import is_visible
 from trainers.tasks.encode import EncodedTask, count_tokens
+from trainers.tasks.findings import row_place
 from trainers.tasks.load import TaskData, load_task
 from trainers.tasks.survey import Lengths, splits_of
 
@@ -48,6 +49,6 @@ def _lengths(rows: Sequence[Example], tokens: Sequence[int], known: Sequence[int
     return Lengths(
         rows=dict(sorted(Counter(tokens).items())),
         wordless=len(wordless),
-        first_wordless=wordless[0] if wordless else "",
-        first_empty=empty[0] if empty else "",
+        first_wordless=min(wordless, key=row_place, default=""),
+        first_empty=min(empty, key=row_place, default=""),
     )

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from trainers.bases import Corpus, Example, Task
 from trainers.errors import ConfigError, DataError
-from trainers.tasks.class_names import refuse_labels
+from trainers.tasks.class_names import refuse_labels, refuse_one_a_row
 from trainers.tasks.draw import Cut, FewShot, carve, check_enough, draw, take_evenly
 
 _CARVED_SHARE = 0.1
@@ -40,7 +40,10 @@ class SampledTask(Task):
         corpus = self.read(data_dir)
         try:
             refuse_labels(corpus)
-            return self._sample(corpus, seed)
+            sampled = self._sample(corpus, seed)
+            if self.few_shot is None:  # carving takes rows of the classes that have several
+                refuse_one_a_row(sampled)
+            return sampled
         except DataError as error:
             raise DataError(f"{self.name}: {error}") from None
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 from trainers.bases import Example
 from trainers.errors import DataError
@@ -15,34 +13,24 @@ from trainers.tasks.class_names import (
     alike,
     is_visible,
     like_lists,
-    like_measurements,
+    like_numbers,
     like_scores,
     listed,
     quoted,
 )
+from trainers.tasks.findings import NOTABLE, ROWS_OF, Finding, joined, row_name, row_place
 from trainers.tasks.load import TaskData
+from trainers.tasks.repeats import in_two_splits, read_split, repeated_rows
 
+_LACKS = {
+    "empty": "text",
+    "empty_first": "first text (the column of `text`)",
+    "empty_pair": "second text (the column of `text_pair`)",
+}
 WARNING, READ = "warning.", "read."
 """Begin the names of the facts of a run that hold a survey's sentences."""
-_NOTABLE = 0.01
-"""Share of a split's rows from which a fault of single rows is a warning."""
 _MANY_CUT = 0.1
-_MANY_REPEATED = 0.2
 _MANY_CLASSES = 8
-_ROW_ID = re.compile(r"(?:(?P<task>.*)/)?(?P<split>train|validation|test)-(?P<number>\d+)")
-_Key = tuple[str, str | None]
-_ROWS_OF = {"train": "training rows", "validation": "validation rows", "test": "test rows"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A sentence about a task's rows."""
-
-    name: str
-    """What it is about, such as `cut`; the same name is about the same thing in every task."""
-    text: str
-    warns: bool
-    """It makes a comparison wrong, or its numbers doubtful."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +76,15 @@ class Lengths(Frozen):
 
 def survey_rows(data: TaskData) -> Survey:
     """Look at the rows of a run as they were read, without a tokenizer."""
-    splits = splits_of(data)
+    splits = {name: in_file_order(rows) for name, rows in splits_of(data).items()}
     counts: dict[str, int] = {}
     findings = [_read(data, splits)]
     findings += _class_names(data)
     findings += _lacking(data, splits)
     findings += _without_text(splits, counts)
-    texts = {split: _texts(splits[split]) for split in ("train", "validation")}
-    findings += _in_two_splits(splits, texts, counts)
-    findings += _repeated(data.train, texts["train"], counts)
+    texts = {split: read_split(splits[split]) for split in ("train", "validation")}
+    findings += in_two_splits(splits, texts, counts)
+    findings += repeated_rows(splits["train"], texts["train"], counts)
     return Survey(tuple(findings), counts)
 
 
@@ -135,14 +123,9 @@ def splits_of(data: TaskData) -> dict[str, tuple[Example, ...]]:
     return {"train": data.train, "validation": data.validation, "test": data.test}
 
 
-def row_name(row_id: str, split: str) -> str:
-    """Name a row as its file counts it, such as `row 12`, or as the task does."""
-    found = _ROW_ID.fullmatch(row_id)
-    if found is None:
-        return f"row {row_id!r}"
-    of_task = f" of {found['task']}" if found["task"] else ""
-    of_file = f" of {found['split']}" if found["split"] != split else ""
-    return f"row {found['number']}{of_file}{of_task}"
+def in_file_order(rows: Sequence[Example]) -> tuple[Example, ...]:
+    """Return rows as their files have them: a run's own order is shuffled."""
+    return tuple(sorted(rows, key=lambda row: row_place(row.id)))
 
 
 def _read(data: TaskData, splits: Mapping[str, Sequence[Example]]) -> Finding:
@@ -156,7 +139,7 @@ def _read(data: TaskData, splits: Mapping[str, Sequence[Example]]) -> Finding:
         classes = ", ".join(map(counted, data.labels))
     else:
         ordered = by_split[0].most_common()
-        classes = f"from {counted(ordered[0][0])} to {counted(ordered[-1][0])}"
+        classes = f"most rows: {counted(ordered[0][0])}; fewest: {counted(ordered[-1][0])}"
     text = f"{sizes} rows; {len(data.labels)} classes ({'/'.join(splits)}): {classes}"
     return Finding("rows", text, warns=False)
 
@@ -164,88 +147,28 @@ def _read(data: TaskData, splits: Mapping[str, Sequence[Example]]) -> Finding:
 def _without_text(
     splits: Mapping[str, Sequence[Example]], counts: dict[str, int]
 ) -> Iterator[Finding]:
-    parts, share = [], 0.0
+    found: dict[str, dict[str, list[Example]]] = {}
     for split, rows in splits.items():
-        blank = [row for row in rows if _is_blank(row)]
+        blank = [(row, lacks) for row in rows if (lacks := _lacks(row))]
         counts[f"empty.{split}"] = len(blank)
-        if blank:
-            first = row_name(blank[0].id, split)
-            parts.append(f"{len(blank)} of {len(rows)} {_ROWS_OF[split]} (first: {first})")
-            share = max(share, len(blank) / len(rows))
-    if parts:
-        yield Finding("empty", f"no text in {_and(parts)}", warns=share >= _NOTABLE)
+        for row, lacks in blank:
+            found.setdefault(lacks, {}).setdefault(split, []).append(row)
+    for lacks, by_split in sorted(found.items()):
+        parts = [
+            f"{len(rows)} of {len(splits[split])} {ROWS_OF[split]} "
+            f"(first: {row_name(rows[0].id, split)})"
+            for split, rows in by_split.items()
+        ]
+        share = max(len(rows) / len(splits[split]) for split, rows in by_split.items())
+        said = f"no {_LACKS[lacks]} in {joined(parts)}"
+        yield Finding(lacks, said, warns=share >= NOTABLE)
 
 
-def _is_blank(row: Example) -> bool:
-    """Say whether a row has no text, or a pair lacks one of its two."""
-    return not is_visible(row.text) or (row.pair is not None and not is_visible(row.pair))
-
-
-@dataclass(frozen=True)
-class _Texts:
-    """The texts of a split and the classes that they have."""
-
-    first: dict[_Key, str]
-    """Class of each text where it stands first."""
-    more: frozenset[tuple[_Key, str]]
-    """Texts with another class that they have further on."""
-
-    def contradict(self, row: Example) -> bool:
-        """Say whether a text that is among them has another class here."""
-        key = (row.text, row.pair)
-        return self.first[key] != row.label and (key, row.label) not in self.more
-
-
-def _texts(rows: Sequence[Example]) -> _Texts:
-    first: dict[_Key, str] = {}
-    more = set()
-    for row in rows:
-        key = (row.text, row.pair)
-        if first.setdefault(key, row.label) != row.label:
-            more.add((key, row.label))
-    return _Texts(first, frozenset(more))
-
-
-def _in_two_splits(
-    splits: Mapping[str, Sequence[Example]],
-    texts: Mapping[str, _Texts],
-    counts: dict[str, int],
-) -> Iterator[Finding]:
-    for one, other in combinations(splits, 2):
-        rows, held = splits[other], texts[one]
-        shared = [row for row in rows if (row.text, row.pair) in held.first]
-        counts[f"rows.{other}_seen_in_{one}"] = len(shared)
-        if not shared:
-            continue
-        otherwise = [row for row in shared if held.contradict(row)]
-        stand = "stands" if len(shared) == 1 else "stand"
-        text = f"{len(shared)} of {len(rows)} {_ROWS_OF[other]} {stand} in {one} too"
-        text += f" (first: {row_name(shared[0].id, other)})"
-        text += _contradicting(otherwise, other)
-        text += "; validation picks epochs and trials" if one == "validation" else ""
-        warns = len(shared) >= _NOTABLE * len(rows)
-        yield Finding(f"{other}_in_{one}", text, warns=warns)
-
-
-def _repeated(
-    train: Sequence[Example], texts: _Texts, counts: dict[str, int]
-) -> Iterator[Finding]:
-    repeated = len(train) - len(texts.first)
-    otherwise = [row for row in train if texts.first[row.text, row.pair] != row.label]
-    counts["rows.train_repeated"] = repeated
-    counts["rows.train_contradicted"] = len(otherwise)
-    if repeated:
-        repeat = "repeats" if repeated == 1 else "repeat"
-        text = f"{repeated} of {len(train)} training rows {repeat} the text of an earlier one"
-        text += _contradicting(otherwise, "train")
-        warns = len(otherwise) >= max(1, _NOTABLE * len(train))
-        yield Finding("repeated", text, warns=warns or repeated >= _MANY_REPEATED * len(train))
-
-
-def _contradicting(rows: Sequence[Example], split: str) -> str:
-    if not rows:
-        return ""
-    return f", {len(rows)} of them with another class (first: {row_name(rows[0].id, split)})"
+def _lacks(row: Example) -> str:
+    """Name what a row has no text in; empty where it has all."""
+    if row.pair is None or is_visible(row.text) == is_visible(row.pair):
+        return "" if is_visible(row.text) else "empty"
+    return "empty_first" if is_visible(row.pair) else "empty_pair"
 
 
 def _lacking(data: TaskData, splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:
@@ -255,9 +178,9 @@ def _lacking(data: TaskData, splits: Mapping[str, Sequence[Example]]) -> Iterato
         missing = tuple(label for label in data.labels if label not in present)
         where.setdefault(missing, []).append(split)
     parts = [
-        f"class {listed(missing)} has no row in {_and(found)}"
+        f"class {listed(missing)} has no row in {joined(found)}"
         if len(missing) == 1
-        else f"{len(missing)} of {len(data.labels)} classes have no row in {_and(found)} "
+        else f"{len(missing)} of {len(data.labels)} classes have no row in {joined(found)} "
         f"({listed(missing)})"
         for missing, found in where.items()
         if missing
@@ -272,7 +195,7 @@ def _lacking(data: TaskData, splits: Mapping[str, Sequence[Example]]) -> Iterato
 def _class_names(data: TaskData) -> Iterator[Finding]:
     ways: dict[str, list[str]] = {}
     for group in alike(data.labels):
-        ways.setdefault(group.differ_by, []).append(_and(list(map(quoted, group.names))))
+        ways.setdefault(group.differ_by, []).append(joined(list(map(quoted, group.names))))
     if ways:
         parts = [f"{_several(groups)} differ by {way} alone" for way, groups in ways.items()]
         text = f"classes {'; '.join(parts)}, and are trained as different classes; write them"
@@ -288,9 +211,11 @@ def _class_names(data: TaskData) -> Iterator[Finding]:
     if scores:
         text = f"the classes are numbers with fractions ({listed(scores)}): they look like scores"
         yield Finding("numbers", f"{text}, and are trained as {len(scores)} classes", warns=True)
-    elif like_measurements(data.labels, len(data.train)):
-        text = f"the {len(data.labels)} classes are numbers that look measured or counted"
-        yield Finding("numbers", f"{text}: how near a prediction comes is not seen", warns=True)
+    numbers, sure = like_numbers(data.labels, len(data.train))
+    if numbers and not scores:
+        text = f"the {len(data.labels)} classes are {numbers}"
+        text += ": " if sure else ", "
+        yield Finding("numbers", f"{text}how near a prediction comes is not seen", warns=sure)
     trained = len({row.label for row in data.train})
     if trained > max(len(data.train) / 2, _MANY_CLASSES):
         text = f"{trained} classes in {len(data.train)} training rows: most have one row alone"
@@ -308,7 +233,7 @@ def _cut(lengths: Mapping[str, Lengths], limit: int) -> Finding:
         (split, f"{cut[split]} of {found.total}", found.longest)
         for split, found in lengths.items()
     )
-    text = f"max_length: {limit} cuts {first[1]} {_ROWS_OF[first[0]]}; the longest has {first[2]} "
+    text = f"max_length: {limit} cuts {first[1]} {ROWS_OF[first[0]]}; the longest has {first[2]} "
     more = "; ".join(f"{split}: {share}, longest {most}" for split, share, most in others)
     share = max(cut[split] / found.total for split, found in lengths.items())
     return Finding(name, f"{text}tokens ({more})", warns=share >= _MANY_CUT)
@@ -318,20 +243,15 @@ def _wordless(lengths: Mapping[str, Lengths]) -> Iterator[Finding]:
     found = {split: of_split for split, of_split in lengths.items() if of_split.wordless}
     if found:
         parts = [
-            f"{of.wordless} of {of.total} {_ROWS_OF[split]} "
+            f"{of.wordless} of {of.total} {ROWS_OF[split]} "
             f"(first: {row_name(of.first_wordless, split)})"
             for split, of in found.items()
         ]
-        text = f"the tokenizer knows no token of the text in {_and(parts)}"
+        text = f"the tokenizer knows no token of the text in {joined(parts)}"
         share = max(of.wordless / of.total for of in found.values())
-        yield Finding("unknown", text, warns=share >= _NOTABLE)
+        yield Finding("unknown", text, warns=share >= NOTABLE)
 
 
 def _several(groups: Sequence[str], most: int = 3) -> str:
     more = f" and {len(groups) - most} more groups" if len(groups) > most else ""
     return f"{'; '.join(groups[:most])}{more}"
-
-
-def _and(parts: Sequence[str]) -> str:
-    *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else last

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from trainers.bases import Corpus, Example, TextColumns
 from trainers.errors import ConfigError, DataError
 from trainers.places import find, looked_in
+from trainers.tasks.class_names import refuse_unlabelled
 from trainers.tasks.formats import Format, Written, read_table
 from trainers.tasks.sampled import SampledTask
 from trainers.tasks.separated import Quoting
@@ -114,4 +115,8 @@ class TextFile(SampledTask):
         columns = Columns(text=self.text, pair=self.text_pair, label=self.label)
         written = Written(self.format, self.delimiter, self.encoding, self.quoting)
         table = read_table(path, columns, written)
+        try:
+            refuse_unlabelled(table.columns[self.label], split, self.label)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
         return tuple(examples(table, columns, where=str(path), split=split))

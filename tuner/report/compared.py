@@ -25,10 +25,10 @@ __all__ = [
     "select",
 ]
 
-Why = Literal["definition", "choice", "seeds", "cell", "trials"]
+Why = Literal["definition", "choice", "open", "seeds", "cell", "trials"]
 """Why a run is not shown: it is of another definition of its cell, of a configuration that is not
-the best, of a seed or of a task, model or arm that the study has no more, of a trial beyond the
-budget."""
+the best, of a search that is not finished, of a seed or of a task, model or arm that the study has
+no more, of a trial beyond the budget."""
 _ENDED = ("finished", "pruned", "diverged", "failed")
 
 
@@ -206,7 +206,9 @@ def _why_not(cell: PlannedCell, search: Search, run: RunRecord) -> Why | None:
         return "definition"  # its model was kept otherwise: the study runs it again
     if seeds_of(run) not in cell.seeds:
         return "seeds"
-    if not search.spent or group.trial != search.chosen:
+    if not search.spent:
+        return "open"
+    if group.trial != search.chosen:
         return "choice"
     return None
 

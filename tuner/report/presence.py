@@ -12,6 +12,7 @@ from tuner.report.wording import counted
 _WHY: dict[Why, str] = {
     "definition": "of another definition (other settings, space or data)",
     "choice": "of a configuration that is not the best of the trials as they are now",
+    "open": "of a search that is not finished: it may choose another configuration",
     "seeds": "of seeds that the study does not have",
     "cell": "of tasks, models or arms that the study does not have",
     "trials": "beyond search.trials",

@@ -17,6 +17,7 @@ from trainers.tasks.class_names import (
     like_scores,
     quoted,
     refuse_labels,
+    refuse_unlabelled,
 )
 
 
@@ -200,6 +201,14 @@ def test_a_name_is_shown_with_what_cannot_be_seen_and_not_at_full_length() -> No
             corpus(many(["pos", "neg", "neu"], 30), many(["neg"], 40)),
             "^test: all 40 rows have the class 'neg'; train has 'pos', 'neg', 'neu': the labels",
         ),
+        (
+            corpus(many(["pos", "neg"], 20), [*many(["-1"], 19), "pos"]),
+            "^test: 19 of 20 rows have the class '-1', which no row of train has: the labels of",
+        ),
+        (
+            corpus(*2 * [many([f"on day {n} it was good" for n in range(30)], 81)]),
+            "^train: 81 rows have 30 different classes of 2. characters on average, such as",
+        ),
     ],
 )
 def test_labels_that_can_be_no_classes_are_refused(given: Corpus, message: str) -> None:
@@ -218,9 +227,21 @@ def test_labels_that_can_be_no_classes_are_refused(given: Corpus, message: str) 
         corpus([f"intent {n}" for n in range(20)], many([f"intent {n}" for n in range(20)], 60)),
         corpus(many([str(n) for n in range(77)], 231), many([str(n) for n in range(77)], 90)),
         corpus(many(["0.5", "1.5", "2"], 30), many(["0.5", "2"], 9)),
+        corpus(*2 * [many([f"Home and Garden > Kitchen > {n}" for n in range(30)], 300)]),
+        corpus(*2 * [many([f"card_payment_wrong_exchange_rate_{n}" for n in range(30)], 81)]),
         corpus(many(["rare", *9 * ["usual"]], 30), 10 * ["usual"]),
     ],
 )
 def test_labels_that_can_be_classes_pass(given: Corpus) -> None:
     """One example a class, codes, few fractions, a small test of one frequent class."""
     refuse_labels(given)
+
+
+@pytest.mark.parametrize("empty", [None, "", " ", float("nan")])
+def test_a_split_without_any_class_looks_hidden(empty: object) -> None:
+    """It is said of the split as a whole, with the next step; train has its own refusal."""
+    message = "^test: none of the 2 rows has a class in 'label': the labels of this split look"
+    with pytest.raises(DataError, match=message):
+        refuse_unlabelled([empty, empty], "test", "label")
+    refuse_unlabelled([empty, empty], "train", "label")
+    refuse_unlabelled([empty, "pos"], "test", "label")

@@ -9,8 +9,9 @@ import pytest
 
 from trainers.bases import Example
 from trainers.errors import DataError
+from trainers.tasks.findings import Finding
 from trainers.tasks.load import TaskData
-from trainers.tasks.survey import Finding, Lengths, survey_lengths, survey_rows
+from trainers.tasks.survey import Lengths, survey_lengths, survey_rows
 
 Row = tuple[str, str]
 TRAIN = [("a", "x"), ("b", "y"), ("c", "x"), ("d", "y")]
@@ -60,7 +61,10 @@ def test_of_many_classes_the_most_and_the_least_frequent_are_named() -> None:
     labels = [f"class {n}" for n in range(90)]
     train = [(f"text {n}", label) for n, label in enumerate([*labels, *labels[:89], "class 0"])]
     text = found(data(train, train[:90], train[:90]), "rows").text
-    assert "90 classes (train/validation/test): from 'class 0' 3/1/1 to 'class 89' 1/1/1" in text
+    assert (
+        "90 classes (train/validation/test): most rows: 'class 0' 3/1/1; fewest: 'class 89' 1/1/1"
+        in text
+    )
 
 
 def test_rows_without_a_text_are_counted_in_each_split() -> None:
@@ -132,6 +136,65 @@ def test_a_row_that_was_carved_from_train_keeps_its_number() -> None:
     )
     assert "(first: row 3 of train)" in found(carved, "validation_in_train").text
     assert "(first: row 1 of t)" in found(carved, "empty").text
+
+
+def test_the_first_row_is_the_first_of_the_file() -> None:
+    """A run's rows are shuffled; an earlier row is one that stands earlier in the file."""
+    shuffled = TaskData(
+        ("x", "y"),
+        (
+            Example("train-9", "a", None, "y"),
+            Example("train-10", "b", None, "x"),
+            Example("train-2", "a", None, "x"),
+        ),
+        (Example("train-12", " ", None, "x"), Example("train-3", " ", None, "x")),
+        (Example("test-1", "q", None, "x"), Example("test-2", "r", None, "y")),
+        {},
+    )
+    assert "with another class (first: row 9)" in found(shuffled, "repeated").text
+    assert "(first: row 3 of train)" in found(shuffled, "empty").text
+
+
+def test_rows_without_a_text_repeat_nothing() -> None:
+    """They are told as such; a count of contradictions is of texts."""
+    blank = [("", "x"), ("", "y")]
+    names = {f.name for f in survey_rows(data(train=[*TRAIN, *blank], test=blank)).findings}
+    assert "empty" in names
+    assert names.isdisjoint({"repeated", "test_in_train"})
+
+
+def test_a_missing_second_text_is_told_apart() -> None:
+    """The column of the pair is named, and rows without any text are no such rows."""
+    rows = [("a", "", "x"), ("b", "c", "y"), ("", "", "x"), ("", "d", "y")]
+    pairs = tuple(Example(f"train-{n}", *row) for n, row in enumerate(rows, start=1))
+    task = TaskData(("x", "y"), pairs, pairs[1:2], pairs[1:2], {})
+    assert found(task, "empty").text == "no text in 1 of 4 training rows (first: row 3)"
+    second = "no second text (the column of `text_pair`) in 1 of 4 training rows (first: row 1)"
+    assert found(task, "empty_pair").text == second
+    assert "no first text (the column of `text`) in 1 of 4" in found(task, "empty_first").text
+
+
+@pytest.mark.parametrize(
+    ("labels", "text", "warns"),
+    [
+        ([str(n) for n in range(1, 11)], "whole numbers from 1 to 10, which look like", True),
+        ([str(n) for n in range(21)], "whole numbers from 0 to 20, taken for names", False),
+        (["0%", "10%", "20%"], "percentages, which look like numbers to predict", True),
+        (["2024-01-01", "2024-02-01", "2024-03-01"], "dates, which look like", True),
+    ],
+)
+def test_numbers_to_predict_are_told(labels: list[str], text: str, warns: bool) -> None:
+    """Ratings, shares and dates are doubtful; whole numbers from 0 on may be codes."""
+    rows = [(f"text {n}", label) for n, label in enumerate(labels * 6)]
+    finding = found(data(rows, rows, rows), "numbers")
+    assert text in finding.text
+    assert finding.warns == warns
+
+
+def test_five_stars_are_a_usual_set_of_classes() -> None:
+    """Nothing is said of them."""
+    rows = [(f"text {n}", str(n % 5)) for n in range(30)]
+    assert "numbers" not in {f.name for f in survey_rows(data(rows, rows, rows)).findings}
 
 
 def test_classes_that_a_split_lacks_are_named_with_what_becomes_of_their_f1() -> None:

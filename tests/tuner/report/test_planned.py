@@ -127,3 +127,17 @@ def test_why_a_cell_was_not_begun_is_kept_with_the_definition() -> None:
     planned = planned_cells(kept)
     assert [cell.fault for cell in planned] == ["method.targets: no such", ""]
     assert planned == planned_cells(Definition(cells[0].study))
+
+
+def test_runs_of_a_search_that_goes_on_are_left_out_as_such() -> None:
+    """More trials were asked for: whether the configuration is the best is not known yet."""
+    searched = cell("full", trials=3, objectives=toy_study().objectives(), seeds=SEEDS[:2])
+    confirms = [
+        run.model_copy(update={"group": run.group.model_copy(update={"trial": 0})})
+        for run in make_runs({"full": [0.8, 0.7]})
+    ]
+    records = [*confirms, make_trial("full", 0, 0.5), make_trial("full", 1, 0.4)]
+    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=(searched,)))
+    (line,) = (note for note in made.notes() if note.startswith("Left out"))
+    assert "2 confirm runs of a search that is not finished" in line
+    assert "not the best" not in line
