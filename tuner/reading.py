@@ -17,8 +17,9 @@ from trainers.arguments import endless_warmup
 from trainers.bases import ModelSource
 from trainers.contract import Seeds
 from trainers.errors import DataError, RunFailed
+from trainers.tasks.findings import Finding
 from trainers.tasks.lengths import measure_lengths
-from trainers.tasks.survey import Finding, Lengths, Survey, survey_lengths
+from trainers.tasks.survey import Lengths, Survey, survey_lengths
 from tuner.config import StudyConfig
 from tuner.journal import write_whole
 from tuner.plan import Cell
