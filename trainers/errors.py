@@ -12,6 +12,9 @@ class TunerError(Exception):
     exit_code = 2
     """What the command line ends with."""
 
+    def __str__(self) -> str:
+        return visible(super().__str__())
+
 
 class ConfigError(TunerError, ValueError):
     """A study, a spec or an argument that cannot be meant.
@@ -131,6 +134,16 @@ def failure(error: BaseException) -> str:
     """Name an exception in one line."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def visible(text: str) -> str:
+    """Escape what a terminal would obey or not show, such as ESC; line ends stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
+        for each in text
+    )
 
 
 def known(values: Iterable[str], most: int = 30) -> str:

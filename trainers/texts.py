@@ -161,7 +161,8 @@ class _Reader:
             if (fault := self._fault(one, two))
         }
         for place, fault in faults.items():
-            label = "" if index[place] == place else f" (index {index[place]!r})"
+            name = getattr(index[place], "item", lambda place=place: index[place])()
+            label = "" if name == place else f" (index {name!r})"
             more = len(faults) - 1
             others = f"; {more} more such row{'s' if more > 1 else ''}" if more else ""
             raise InputError(

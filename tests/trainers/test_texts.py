@@ -160,6 +160,7 @@ def test_no_rows_are_no_rows(given: Any) -> None:
         (["\ud800"], "row 1: text: the text is not valid Unicode"),
         (pandas.Series(["a", pandas.NA], dtype="string"), "row 2: text: got <NA>"),
         (_TABLE.assign(text=["a", None])[1:], r"row 1 \(index 1\): text: got nan"),
+        (_TABLE.assign(text=["a", None])[1:].set_axis([42]), r"row 1 \(index 42\): text: got nan"),
         (_TABLE[["id"]], "no column 'text'; got: id; rename the column, or give its texts"),
         (_TABLE.rename(columns={"text": "review"}), "no column 'text'; got: id, label, review"),
         (pandas.concat([_TABLE, _TABLE], axis=1), "the column 'text' stands twice"),

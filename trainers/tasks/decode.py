@@ -59,9 +59,13 @@ def read_content(path: Path) -> bytes:
             raise DataError(
                 f"{path}: the gzip file is damaged or cut off; copy or download it again"
             ) from None
+        if content.startswith(_GZIP):
+            raise DataError(f"{path}: packed with gzip twice; unpack it once")
     for begin, reason in _NO_TABLES:
         if content.startswith(begin):
             raise DataError(f"{path}: {reason}")
+    if content[257:262] == b"ustar":
+        raise DataError(f"{path}: a tar archive; unpack it, and name the file that was in it")
     if _PAGE.match(content):
         raise DataError(f"{path}: a web page; download the data file itself")
     return content
@@ -84,6 +88,8 @@ def read_text(path: Path, encoding: str | None = None) -> str:
     used = marked or encoding or "utf-8"
     if marked is None and encoding is None:
         _check_not_utf16(content, path)
+    elif marked is None and codecs.lookup(used).name.startswith(("utf-16", "utf-32")):
+        _check_wide(content, path, used)
     try:
         text = content.decode(used)
     except UnicodeDecodeError as error:
@@ -148,6 +154,19 @@ def _check_not_utf16(content: bytes, path: Path) -> None:
         raise DataError(
             f"{path}: the file looks like UTF-16 without a byte order mark: set encoding: {likely}"
         )
+
+
+def _check_wide(content: bytes, path: Path, used: str) -> None:
+    """Refuse a file without a NUL byte: in UTF-16 and UTF-32 every line end has one."""
+    if b"\0" in content:
+        return
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        likely = _likely(content)
+        step = f"set encoding: {likely}, which it looks like" if likely else "leave encoding out"
+        raise DataError(f"{path}: the file is not {used}; {step}") from None
+    raise DataError(f"{path}: the file is UTF-8, not {used}; leave encoding out")
 
 
 def _check_not_utf8(content: bytes, path: Path, used: str) -> None:

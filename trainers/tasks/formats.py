@@ -68,6 +68,9 @@ def _read(form: Format, text: str, columns: Columns, written: Written) -> Table:
     if form in ("json", "jsonl"):
         lines = form == "jsonl" and not text.lstrip().startswith("[")
         return read_json_lines(text, columns) if lines else read_json(text, columns)
+    if text.lstrip().startswith(('{"', '[{"')):
+        likely = "json" if text.lstrip().startswith("[") else "jsonl"
+        raise DataError(f"the file looks like JSON, not {form}; set format: {likely}")
     usual = "\t" if form == "tsv" else ","
     tried = (written.delimiter,) if written.delimiter else dict.fromkeys((usual, *DELIMITERS))
     return read_separated(text, columns, delimiters=tuple(tried), quoting=written.quoting)
@@ -92,6 +95,13 @@ def _read_parquet(content: bytes, columns: Columns) -> Table:
     import pyarrow
     import pyarrow.parquet
 
+    if not content:
+        raise DataError("the file is empty")
+    if not content.startswith(b"PAR1"):
+        likely = "jsonl" if content.lstrip().startswith(b"{") else "csv"
+        raise DataError(f"no Parquet file; set format: {likely}, or what else it is")
+    if not content.endswith(b"PAR1"):
+        raise DataError("the Parquet file is cut off; copy or download it again")
     try:
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content))
         names = file.schema_arrow.names

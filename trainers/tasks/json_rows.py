@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,12 @@ from trainers.tasks.tables import Columns, Table, no_column, shown
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _SECOND_OBJECT = re.compile(r"\s*\{[^\r\n]*\}[ \t]*[\r\n]+\s*\{")
 _NAMES = {dict: "an object", list: "an array", str: "a text", bool: "a truth", type(None): "null"}
+
+
+class _Object(dict[str, Any]):
+    """An object of which keys stand more than once; the last of each holds."""
+
+    twice: frozenset[str]
 
 
 def read_json_lines(text: str, columns: Columns) -> Table:
@@ -69,7 +76,7 @@ def _holds_objects(value: object) -> bool:
 
 def _parse(text: str, line: int) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         if error.pos == 0:
             begin = shown(text[:20])
@@ -85,6 +92,23 @@ def _parse(text: str, line: int) -> Any:
         raise DataError(f"line {line}: not JSON: {error}") from None
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    again = _Object(found)
+    again.twice = frozenset(
+        key for key, count in Counter(k for k, _ in pairs).items() if count > 1
+    )
+    return again
+
+
+def _stands_once(row: Mapping[str, Any], column: str, where: str = "") -> None:
+    """Refuse an object that has a wanted key twice: either value may be meant."""
+    if isinstance(row, _Object) and column in row.twice:
+        raise DataError(f"{where}the key {column!r} stands twice in one object; leave one out")
+
+
 def _name(value: object) -> str:
     return _NAMES.get(type(value), "a number")
 
@@ -96,6 +120,7 @@ def _of_columns(tree: Mapping[str, Any], columns: Columns) -> Table:
     for field, column in columns.fields().items():
         if column not in tree:
             raise DataError(no_column(field, column, tree))
+        _stands_once(tree, column)
         cells = tree[column]
         found[column] = list(cells.values()) if isinstance(cells, dict) else cells
     counts = {column: len(cells) for column, cells in found.items()}
@@ -112,6 +137,8 @@ def _table(
     for field, column in columns.fields().items():
         try:
             found[column] = [row[column] for row in rows]
+            for n, row in enumerate(rows):
+                _stands_once(row, column, f"{unit} {places[n]}: ")
         except KeyError:
             n = next(n for n, row in enumerate(rows) if column not in row)
             raise DataError(f"{unit} {places[n]}: {no_column(field, column, rows[n])}") from None

@@ -58,6 +58,7 @@ def examples(table: Table, columns: Columns, *, where: str, split: str) -> list[
     """
     texts, labels = table.columns[columns.text], table.columns[columns.label]
     pairs = None if columns.pair is None else table.columns[columns.pair]
+    _check_unicode(table, columns, where)
     words = {label for label in labels if type(label) is str}
     classes = {word: class_name(word) for word in words if word and not word.isspace()}
     found = []
@@ -118,6 +119,26 @@ def _label_key(label: str) -> tuple[bool, Decimal, str]:
     return (not is_number, Decimal(label) if is_number else Decimal(), label)
 
 
+def _check_unicode(table: Table, columns: Columns, where: str) -> None:
+    for column in columns.fields().values():
+        for place, cell in zip(table.places, table.columns[column], strict=True):
+            if isinstance(cell, str) and not _is_unicode(cell):
+                raise DataError(
+                    f"{where}: {table.unit} {place}: {column}: got {shown(cell)}; allowed: valid "
+                    "Unicode, in which half of a surrogate pair is no character"
+                )
+
+
+def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _text(value: object, column: str | None) -> str:
     if not isinstance(value, str):
         raise DataError(f"{column}: got {shown(value)}; allowed: text")
@@ -125,6 +146,8 @@ def _text(value: object, column: str | None) -> str:
 
 
 def _label(value: object, column: str) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()  # as JSON writes it, and most CSV
     if isinstance(value, Integral):
         return str(value)
     if isinstance(value, float | Decimal) and math.isfinite(value) and value % 1 == 0:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainers.errors import TunerError
+from trainers.errors import TunerError, visible
 from tuner.cli import interrupts
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _run_command() -> int:
             return int(app(standalone_mode=False) or _GOOD)
     except TyperException as error:
         # A bare `tuner` shows its help this way; the rest are arguments that cannot be.
-        print(_one_line(error.format_message() + _got(error)), file=sys.stderr)
+        print(visible(_one_line(error.format_message() + _got(error))), file=sys.stderr)
         return _USER_ERROR
     except TunerError as error:
         for line in str(error).splitlines():  # a study may have several faults

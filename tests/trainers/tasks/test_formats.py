@@ -122,7 +122,7 @@ def parquet(texts: Any, labels: Any, folder: Path) -> list[tuple[str, str]]:
         (pa.array([1.0, 0.0]), ["1", "0"]),
         (pa.array([1.0, -0.0], pa.float32()), ["1", "0"]),
         (pa.array([Decimal("1.00"), Decimal("0.00")]), ["1", "0"]),
-        (pa.array([True, False]), ["True", "False"]),
+        (pa.array([True, False]), ["true", "false"]),
     ],
 )
 def test_parquet_columns_of_every_kind_are_classes(

@@ -137,7 +137,27 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> No
             b"",
             "the name does not say what the file is; set format: csv, tsv, jsonl, json or parquet",
         ),
-        ("t.parquet", b"", "Parquet file size is 0 bytes"),
+        ("t.parquet", b"", "the file is empty"),
+        ("t.parquet", b"text,label\n", "no Parquet file; set format: csv, or what else it is"),
+        ("t.parquet", b"PAR1xx", "the Parquet file is cut off; copy or download it again"),
+        ("t.csv", b'{"text": "x"}', "the file looks like JSON, not csv; set format: jsonl"),
+        (
+            "t.csv",
+            b"te\x1b[31mxt,label\nx,a\n",
+            "line 1: the header has no column 'text'; known: label, te\\x1b[31mxt; did you mean "
+            "'te\\x1b[31mxt'? set text: te\\x1b[31mxt",
+        ),
+        (
+            "t.jsonl",
+            b'{"text": "x", "label": "a"}\n{"text": "\\ud83d", "label": "a"}',
+            "line 2: text: got '\\ud83d'; allowed: valid Unicode, in which half of a surrogate "
+            "pair is no character",
+        ),
+        (
+            "t.jsonl",
+            b'{"text": "x", "id": 1, "id": 2, "label": "a"}\n{"text": "", "label": 1, "label": 2}',
+            "line 2: the key 'label' stands twice in one object; leave one out",
+        ),
     ],
 )
 def test_a_faulty_file_is_one_line(
