@@ -28,7 +28,7 @@ from tuner.report import (
 )
 from tuner.report import build_report as report_of
 from tuner.search_log import read_search_log
-from tuner.shipped import find_reference, is_study_file
+from tuner.shipped import find_reference, is_study_file, study_names
 from tuner.store import DATA_DIR, STORE
 from tuner.trackers import (
     KeptDefinition,
@@ -102,6 +102,11 @@ def find_study(study: str | Path, place: Place, *, definition: str | None = None
     """
     held = place.reader.studies()
     named = str(study) in held and not is_study_file(study)
+    if not named and not is_study_file(study) and str(study) not in study_names():
+        raise ConfigError(
+            f"no such study {str(study)!r} in {hide_password(str(place.store))}; studies there: "
+            f"{known(held) or 'none'}; a file is named with its suffix"
+        )
     config = None if named else load_study(study)
     name = str(study) if config is None else config.name
     if name not in held:

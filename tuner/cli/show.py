@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +22,9 @@ from tuner.shipped import study_names
 from tuner.study import StudyOutcome
 
 _BASES: dict[str, type[Plugin]] = {"methods": Method, "tasks": Task, "models": ModelSource}
+
+_FIRST_TO_GO = ("of these head", "trained parameters", "accuracy", "seconds", "peak memory")
+"""Columns that a narrow terminal does without."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,12 @@ def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, place: 
     """Print the comparison, what failed, and how to look further."""
     report = report_of_run(outcome.cells, outcome.faults, store=place.runs)
     keep(report, place.runs)
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
-    headers, *rows = report.rows()
-    for index, header in enumerate(headers):
-        table.add_column(Text(header), justify="left" if index == 0 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))  # names are no markup
+    table, left_out = fitting_table(console, report.rows())
     for doubt in report.doubts():
         console.print(doubt, markup=False, highlight=False)
     console.print(table)
+    if left_out:
+        console.print(f"In `tuner report` too: {', '.join(left_out)}.", markup=False)
     for note in report.notes():
         console.print(note, markup=False, highlight=False)
     for failure in outcome.failures:
@@ -78,6 +79,38 @@ def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, place: 
             "with the login in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
             highlight=False,
         )
+
+
+def fitting_table(console: Console, rows: Sequence[Sequence[str]]) -> tuple[Table, list[str]]:
+    """Return a table of which no cell wraps, and the titles of the columns left out for that."""
+    left_out: list[str] = []
+    unbounded = console.options.update(max_width=1 << 16)  # else the need is cut to what there is
+    for title in ("", *_FIRST_TO_GO):
+        if title in rows[0]:
+            left_out.append(title)
+        kept = [place for place, name in enumerate(rows[0]) if name not in left_out]
+        for narrow in (False, True):
+            table = _table([[row[place] for place in kept] for row in rows], narrow=narrow)
+            if Measurement.get(console, unbounded, table).maximum <= console.width:
+                return table, left_out
+    return table, left_out
+
+
+def _table(rows: Sequence[Sequence[str]], *, narrow: bool) -> Table:
+    """Make a table; a narrow one has the words of its titles below each other."""
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
+    for place, header in enumerate(rows[0]):
+        widths = [*map(len, header.split()), *(len(row[place]) for row in rows[1:])]
+        first = place == 0  # a long name may wrap
+        table.add_column(
+            Text(header),
+            justify="left" if first else "right",
+            overflow="fold",
+            width=max(widths) if narrow and not first else None,
+        )
+    for row in rows[1:]:
+        table.add_row(*map(Text, row))  # names are no markup
+    return table
 
 
 def show_list(noun: str) -> None:

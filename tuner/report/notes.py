@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from trainers.tasks.survey import READ, WARNING
 from tuner.report.compared import Block, SeedKey, seed_text, seeds_of
 from tuner.report.reading import reading_note
 from tuner.report.scores import title
@@ -192,6 +193,7 @@ def _noise(cells: Rows, metric: str) -> Iterator[str]:
 
 def _seen_rows(block: Block) -> Iterator[str]:
     facts = [run.facts for cell in block.cells for run in cell.finished]
+    said = any(f"{rank}test_in_train" in f for f in facts for rank in (WARNING, READ))
     counts = {
         (f["rows.test_seen_in_train"], f["rows.test"])
         for f in facts
@@ -201,6 +203,8 @@ def _seen_rows(block: Block) -> Iterator[str]:
         left = int(total) - int(seen)
         if left:
             yield (
-                f"{seen} of {total} test rows stand in train too; the scores of unseen rows are "
-                f"of the other {left}."
+                f"The scores of unseen rows are of the {left} test rows that are not in train."
+                if said  # with the data, as is how many stand there
+                else f"{seen} of {total} test rows stand in train too; the scores of unseen rows "
+                f"are of the other {left}."
             )

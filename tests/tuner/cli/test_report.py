@@ -105,7 +105,7 @@ def test_importing_mlflow_is_spared_where_the_report_is_kept_already(place: Path
 
 BAD = [
     (["report"], "Missing argument 'STUDY...'"),
-    (["report", "three"], "no such study 'three'"),
+    (["report", "three"], "no such study 'three' in mlruns; studies there: one, two"),
     (["report", "one", "three"], "no such study 'three'"),
     (["report", "quickstart"], "quickstart: not run in mlruns; studies there: one, two"),
     (
