@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.commands import refused
 from tests.specs import toy_tree
-from tuner.cli import _run_command
 
 _RATE = "train.learning_rate"
 _FILE = {"kind": "text_file", "name": "mine", "train": "train.csv", "test": "test.csv"}
@@ -126,13 +125,11 @@ def test_a_bad_study_is_refused_in_one_line(
     command: str,
     what: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """File, dotted key, what was got and what is allowed; nothing is left behind."""
     changes, said = STUDIES[what]
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(toy_tree(**changes)))
-    line = _refused([command, "study.yaml"], tmp_path, monkeypatch, capfd)
+    line = _line([command, "study.yaml"], tmp_path)
     assert re.search(said, line), line
 
 
@@ -140,31 +137,20 @@ def test_a_bad_study_is_refused_in_one_line(
 def test_a_bad_command_is_refused_in_one_line(
     what: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """The option, what was got and what is allowed; nothing is left behind."""
     words, said = COMMANDS[what]
-    line = _refused(words, tmp_path, monkeypatch, capfd)
+    line = _line(words, tmp_path)
     assert re.search(said, line), line
 
 
-def _refused(
-    words: list[str],
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> str:
+def _line(words: list[str], folder: Path) -> str:
     """Run a command in a folder; return its one line after looking at what it left."""
     before = sorted(folder.rglob("*"))
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["tuner", *words])
-    monkeypatch.setattr("tuner.cli.titles.hide_title", lambda _: None)  # of pytest's process
-    code = _run_command()
-    printed = capfd.readouterr()
-    assert code == 2, printed.err
-    assert printed.out == ""
-    assert printed.err.startswith("tuner: ")
-    assert printed.err.count("\n") == 1, printed.err
+    done = refused(*words, cwd=folder)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("tuner: ")
+    assert done.stderr.count("\n") == 1, done.stderr
     assert sorted(folder.rglob("*")) == before
-    return printed.err
+    return done.stderr

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.commands import refused
 from tests.specs import QUICK, toy_tree
 from tuner.cli.plan import duration, estimate_lines, size
 from tuner.estimate import Estimate
@@ -90,7 +91,7 @@ def test_what_cannot_be_meant_is_said_in_one_line(
     (tmp_path / "broken.yaml").write_text("name: [")
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "mlflow.db").write_text("no database")
-    done = tuner_plan(*words, cwd=tmp_path)
+    done = refused("plan", *words, cwd=tmp_path, TUNER_DATA_DIR=str(tmp_path / "data"))
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("tuner: ")

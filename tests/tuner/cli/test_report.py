@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from tests.commands import refused
 from tests.servers import serve
 from tests.specs import toy_study
 from tests.tuner.cli.test_cli import tuner
@@ -133,7 +134,7 @@ BAD = [
 @pytest.mark.parametrize(("words", "says"), BAD, ids=[" ".join(words) for words, _ in BAD])
 def test_bad_input_is_refused_in_one_line(place: Path, words: list[str], says: str) -> None:
     """What, where, got, allowed."""
-    done = tuner(*words, cwd=place)
+    done = refused(*words, cwd=place)
     assert done.returncode == 2, done.stdout
     assert says in done.stderr
     assert done.stderr.startswith("tuner: ")
