@@ -9,8 +9,8 @@ import contextlib
 import copy
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,16 @@ _TOKENS_OF_A_BYTE = 2
 
 
 @dataclass(frozen=True)
+class Misnamed:
+    """Names of a model's parts that are not there."""
+
+    names: tuple[str, ...]
+    """Those that fit nothing."""
+    known: tuple[str, ...]
+    """Those that fit."""
+
+
+@dataclass(frozen=True)
 class Outlined:
     """What the outline of a run shows."""
 
@@ -42,12 +52,8 @@ class Outlined:
     """Tokens that a row may have; None: any number."""
     virtual_tokens: int = 0
     """Positions of a row that the method takes."""
-    unfit: tuple[str, ...] = ()
-    """Targets that the method was given and that fit no module."""
-    targets: str = ""
-    """The method's field that names them."""
-    modules: tuple[str, ...] = ()
-    """Names that fit."""
+    unfit: Mapping[str, Misnamed] = field(default_factory=dict)
+    """What the method was given and fits no part of the model, by the method's field."""
 
 
 def outline_runs(specs: Sequence[RunSpec]) -> list[Outlined]:
@@ -117,11 +123,10 @@ def _body(spec: RunSpec) -> Outlined | PreTrainedModel:
 def _outlined(spec: RunSpec, body: Outlined | PreTrainedModel, passed: dict[str, str]) -> Outlined:
     from trainers.memory.skeleton import apply_method
     from trainers.methods.positions import position_count
-    from trainers.methods.targets import target_names, unfit_targets
 
     if isinstance(body, Outlined):
         return body
-    bare = Outlined(positions=position_count(body), fault=_layers_out_of_range(spec.method, body))
+    bare = Outlined(positions=position_count(body), fault=_out_of_range(spec.method, body))
     if bare.fault:
         return bare
     own = copy.deepcopy(body)
@@ -134,9 +139,7 @@ def _outlined(spec: RunSpec, body: Outlined | PreTrainedModel, passed: dict[str,
     found = replace(
         bare,
         virtual_tokens=_virtual_tokens(model),
-        unfit=tuple(unfit_targets(_given(spec.method), body)),
-        targets=getattr(spec.method, "TARGETS", ""),
-        modules=tuple(target_names(body.base_model)),
+        unfit=_unfit(spec.method, body, model),
     )
     room = _TOKENS if found.positions is None else found.positions - found.virtual_tokens
     if room < 1:
@@ -228,6 +231,46 @@ def _given(method: Method) -> Any:
     """Return the targets that a method was given, under its own name for them or peft's."""
     own = getattr(method, "targets", None)
     return own or getattr(method, "config", {}).get("target_modules")
+
+
+def _unfit(method: Method, body: PreTrainedModel, model: nn.Module) -> dict[str, Misnamed]:
+    """Return the names that a method was given and that fit nothing, by its field."""
+    from trainers.methods.targets import target_names, unfit_options, unfit_targets
+
+    found = {}
+    if targets := unfit_targets(_given(method), body):
+        known = tuple(target_names(body.base_model))
+        found[getattr(method, "TARGETS", "")] = Misnamed(tuple(targets), known)
+    options = {k: v for k, v in getattr(method, "config", {}).items() if k != "target_modules"}
+    tuned: Any = getattr(model, "base_model", None)
+    adapted = [
+        *(getattr(tuned, "targeted_module_names", None) or ()),
+        *(getattr(tuned, "targeted_parameter_names", None) or ()),
+    ]
+    for option, (names, near) in unfit_options(options, body, adapted).items():
+        found[f"config.{option}"] = Misnamed(tuple(names), tuple(near))
+    return found
+
+
+def _out_of_range(method: Method, body: PreTrainedModel) -> str:
+    """Refuse numbers of layers and tokens that the model does not have."""
+    return _layers_out_of_range(method, body) or _tokens_out_of_range(method, body)
+
+
+def _tokens_out_of_range(method: Method, body: PreTrainedModel) -> str:
+    embeddings: Any = body.get_input_embeddings()
+    size = int(getattr(embeddings, "num_embeddings", 0))
+    for option in ("trainable_token_indices", "token_indices"):
+        asked = getattr(method, "config", {}).get(option) or ()
+        lists = asked.values() if isinstance(asked, dict) else [asked]
+        tokens = [n for one in lists if isinstance(one, list | tuple) for n in one]
+        beyond = [n for n in tokens if size and isinstance(n, int) and not 0 <= n < size]
+        if beyond:
+            return (
+                f"method.config.{option}: got {beyond[0]}, the model's vocabulary has {size} "
+                f"tokens; allowed: 0 to {size - 1}"
+            )
+    return ""
 
 
 def _layers_out_of_range(method: Method, body: PreTrainedModel) -> str:

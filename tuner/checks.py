@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from typing import Any
 from trainers.contract import RunSpec
 from trainers.devices import visible_devices
 from trainers.errors import RunFailed, SeveralFaults
-from trainers.methods.positions import too_long
+from trainers.methods.positions import too_long, too_many_virtual
 from trainers.methods.targets import misfit
 from trainers.outlines import Outlined, longest_row, outline_runs
 from tuner.plan import Cell
@@ -28,6 +29,7 @@ from tuner.space import Point, Value
 
 Compute = Callable[..., Any]
 """Calls a function that needs torch: an executor's `compute`."""
+_logger = logging.getLogger(__name__)
 _KNOWN_GOOD = "checked"
 _RANKS_TO_TRY = 8
 """Processes of a run that any machine may have: a study for a node of eight devices can be tried
@@ -56,8 +58,21 @@ class Findings:
         return next((f.text for f in self.faults if f.cell and f.cell.label == cell.label), "")
 
     def texts(self) -> tuple[str, ...]:
-        """Return each fault once, whatever number of cells have it."""
-        return tuple(dict.fromkeys(fault.text for fault in self.faults))
+        """Return each fault once, whatever number of cells have it; it names their arms."""
+        return tuple(_with_arms(text, cells) for text, cells in self._cells().items())
+
+    def say(self) -> None:
+        """Log why cells are left out, each fault once."""
+        for text, cells in self._cells().items():
+            left = "this cell is" if len(cells) == 1 else f"these {len(cells)} cells are"
+            _logger.warning("%s; %s left out", _with_arms(text, cells), left)
+
+    def _cells(self) -> dict[str, list[Cell]]:
+        """Return the cells that have each fault; none: the study has it."""
+        found: dict[str, list[Cell]] = {}
+        for fault in self.faults:
+            found.setdefault(fault.text, []).extend([fault.cell] if fault.cell else [])
+        return found
 
     def refuse(self, cells: Sequence[Cell]) -> None:
         """Go on if something of the study can run.
@@ -67,6 +82,14 @@ class Findings:
         """
         if any(fault.cell is None for fault in self.faults) or all(map(self.of, cells)):
             raise SeveralFaults(self.texts())
+
+
+def _with_arms(text: str, cells: Sequence[Cell]) -> str:
+    """Name the arms that have a fault, where not all have it and its key does not say which."""
+    arms = dict.fromkeys(cell.arm for cell in cells)
+    if not cells or len(arms) == len(cells[0].study.arms) or text.startswith("arms."):
+        return text
+    return f"{text} ({'arms' if len(arms) > 1 else 'arm'} {', '.join(arms)})"
 
 
 def is_known_good(cells: Sequence[Cell], folder: Path) -> bool:
@@ -206,30 +229,37 @@ def _too_long(one: _Tried, rows: _Rows) -> str:
     if outlined.positions is None or most + outlined.virtual_tokens <= outlined.positions:
         return ""
     name, virtual = one.cell.model, outlined.virtual_tokens
-    if not one.cell.data:
-        return too_long(name, f"up to {most}", outlined.positions, virtual)
-    longest = rows.longest(one.cell, one.spec)
-    if isinstance(longest, str):
-        return longest
-    tokens = min(longest, most)
+    tokens, shown = most, f"up to {most}"
+    if one.cell.data:
+        longest = rows.longest(one.cell, one.spec)
+        if isinstance(longest, str):
+            return longest
+        tokens = min(longest, most)
+        shown = str(tokens)
     if tokens + virtual <= outlined.positions:
         return ""
-    return too_long(name, tokens, outlined.positions, virtual)
+    if virtual and tokens < outlined.positions:
+        own = hasattr(one.spec.method, "virtual_tokens")
+        key = f"method.{'virtual_tokens' if own else 'config.num_virtual_tokens'}"
+        return f"{key}: {too_many_virtual(name, tokens, outlined.positions, virtual)}"
+    return too_long(name, shown, outlined.positions, virtual)
 
 
 def _unfit(tried: Sequence[_Tried]) -> Iterator[Fault]:
-    """Blame targets that fit no module of any model: a study may list those of several."""
+    """Blame names that fit no part of any model: a study may list those of several."""
     by_arm: defaultdict[str, list[_Tried]] = defaultdict(list)
     for one in tried:
         if not one.outlined.unseen and not one.outlined.fault:
             by_arm[one.cell.arm].append(one)
     for same in by_arm.values():
-        nowhere = set.intersection(*(set(one.outlined.unfit) for one in same))
-        for one in same if nowhere else ():
-            text = misfit(
-                one.outlined.targets, sorted(nowhere), one.cell.model, one.outlined.modules
-            )
-            yield one.fault(text)
+        for key in dict.fromkeys(key for one in same for key in one.outlined.unfit):
+            having = [one for one in same if key in one.outlined.unfit]
+            if {one.cell.model for one in having} < {one.cell.model for one in same}:
+                continue  # all its names fit another model
+            nowhere = set.intersection(*(set(one.outlined.unfit[key].names) for one in having))
+            for one in having if nowhere else ():
+                known = one.outlined.unfit[key].known
+                yield one.fault(misfit(key, sorted(nowhere), one.cell.model, known))
 
 
 def device_faults(cells: Sequence[Cell]) -> Iterator[Fault]:

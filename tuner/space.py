@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trainers.errors import ConfigError
 from trainers.plugins import Written
@@ -94,6 +94,18 @@ class Choice(Written):
 
     choice: tuple[Value, ...] = Field(min_length=1)
     """The values, all different."""
+
+    @field_validator("choice", mode="before")
+    @classmethod
+    def _plain(cls, value: object) -> object:
+        """Refuse lists and mappings: the tables of trials hold plain values."""
+        for item in value if isinstance(value, list | tuple) else ():
+            if isinstance(item, list | tuple | Mapping):
+                raise ConfigError(
+                    f"got {item!r}; allowed: text, numbers, true, false, null; give each list "
+                    "or mapping an arm of its own"
+                )
+        return value
 
     @model_validator(mode="after")
     def _different(self) -> Choice:

@@ -190,7 +190,8 @@ def _preload(tracking: str | Tracker | None) -> None:
 
 
 def _remember(cells: Sequence[Cell], found: Findings, lengths: ReadLengths, place: Store) -> None:
-    """Keep what need not be looked at again when the study goes on."""
+    """Say which cells are left out; keep what need not be looked at again."""
+    found.say()
     if found == Findings():
         remember_good(cells, place.cache_dir)
     lengths.keep()

@@ -71,8 +71,29 @@ def test_virtual_tokens_take_positions() -> None:
     arms = {"prompt": {"method": "prompt", "space": space}, "full": {"method": "full"}}
     found = findings(arms=arms, train=QUICK | {"max_length": 500})
     (text,) = found.texts()
-    assert "20 of them taken by virtual tokens" in text
+    assert text == (
+        "arms.prompt.space.method.virtual_tokens: got 20; tiny-bert has 512 positions and rows of "
+        "up to 500 tokens; allowed: at most 12, or a lower train.max_length"
+    )
     assert [fault.cell.arm for fault in found.faults if fault.cell] == ["prompt"]
+
+
+def test_a_prompt_that_leaves_no_room_is_told_with_a_bound_that_can_be_met() -> None:
+    """Of several arms each is named, also where the key is the study's."""
+    arms = {"full": {"method": "full"}}
+    arms |= {k: {"method": {"kind": k, "virtual_tokens": 600}} for k in ("prompt", "prefix")}
+    short, long = (
+        findings(arms=arms, train=QUICK | {"max_length": length}).texts() for length in (11, 512)
+    )
+    assert [text.partition(";")[0] for text in short] == [
+        "arms.prompt.method.virtual_tokens: got 600",
+        "arms.prefix.method.virtual_tokens: got 600",
+    ]
+    assert all("allowed: at most 501," in text for text in short)
+    assert long == (
+        "train.max_length: tiny-bert has 512 positions; got rows of up to 512 tokens and 600 "
+        "virtual tokens, allowed: at most 512 together (arms prompt, prefix)",
+    )
 
 
 TARGETS = {"kind": "lora", "targets": ["q_proj", "v_proj"]}
@@ -109,6 +130,41 @@ def test_one_list_of_targets_may_serve_several_models() -> None:
     arms = {"lora": {"method": TARGETS}}
     found = findings(arms=arms, models=["tiny-bert", "tiny-llama"])
     assert [fault.cell.model for fault in found.faults if fault.cell] == ["tiny-bert"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("modules_to_save", ["clasifier"], "clasifier fits no module of tiny-bert; it has classi"),
+        ("rank_pattern", {"qury": 4}, "qury fits no module of tiny-bert; it has query, value"),
+        ("alpha_pattern", {"key": 4}, "key fits no module of tiny-bert; it has query, value"),
+        ("exclude_modules", ["nowhere"], "nowhere fits no module of tiny-bert; it has "),
+        ("target_parameters", ["no.weight"], "no.weight fits no module of tiny-bert; it has weig"),
+        ("trainable_token_indices", [3, 10**7], "got 10000000, the model's vocabulary has "),
+        ("alora_invocation_tokens", [1, 2], "it changes nothing in LORA here; allowed: "),
+    ],
+)
+def test_options_that_name_nothing_are_refused(option: str, value: Any, said: str) -> None:
+    """Peft passes over them, and the table would say that they were used."""
+    arms = {"l": {"method": {"kind": "peft_any", "type": "LORA", "config": {option: value}}}}
+    (text,) = findings(arms=arms).texts()
+    assert text.startswith(f"arms.l.method.config.{option}: {said}")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"modules_to_save": ["classifier", "pooler"]},
+        {"rank_pattern": {r"layer\.0\..*query": 4}, "alpha_pattern": {"value": 2}},
+        {"exclude_modules": r".*layer\.0\..*"},
+        {"layers_to_transform": [0], "layers_pattern": "layer"},
+        {"trainable_token_indices": [3, 4]},
+    ],
+)
+def test_options_that_name_something_are_not(config: dict[str, Any]) -> None:
+    """Names, ends of names and patterns, as peft reads them."""
+    arms = {"l": {"method": {"kind": "peft_any", "type": "LORA", "config": config}}}
+    assert findings(arms=arms).texts() == ()
 
 
 @pytest.mark.parametrize("layers", [[1, 2], 2])
@@ -197,13 +253,18 @@ def test_all_that_is_wrong_with_the_inputs_is_said_at_once(tmp_path: Path) -> No
     assert not store.exists()
 
 
-def test_a_cell_that_cannot_run_ends_alone_and_is_not_begun(tmp_path: Path) -> None:
-    """The study goes on with the others; its line says why, once."""
+def test_a_cell_that_cannot_run_ends_alone_and_is_not_begun(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The study goes on with the others; its line says why, once, before the first run too."""
     config = toy_study(arms={"lora": {"method": TARGETS}, "head": {"method": "head"}})
     tracker = MemoryTracker()
     outcome = run_study(config, store=tmp_path, tracking=tracker, data_dir=tmp_path)
     (line,) = outcome.failures
     assert "toy / tiny-bert / lora: arms.lora.method.targets: q_proj, v_proj fit no" in line
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "tuner.checks"]
+    assert said.startswith("arms.lora.method.targets: q_proj, v_proj fit no module of tiny-bert;")
+    assert said.endswith("; this cell is left out")
     assert outcome.unfinished == ("toy / tiny-bert / lora",)
     assert {run.group.arm for run in tracker.runs("toy-study")} == {"head"}
 

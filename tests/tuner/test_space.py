@@ -60,6 +60,7 @@ def test_a_grid_holds_both_ends() -> None:
         ({"int": [1, 9], "log": True, "step": 2}, "exclude each other"),
         ({"int": [1, 3], "step": 5}, "wider than the range"),
         ({"choice": [4, 4]}, "values must differ"),
+        ({"choice": [["query"], ["key"]]}, "give each list or mapping an arm of its own"),
         ({"range": [1, 2]}, "one of float, int, choice"),
         ({"float": [1, 2], "int": [1, 2]}, "one of float, int, choice"),
         (3, "one of float, int, choice"),

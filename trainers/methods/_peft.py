@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
 from dataclasses import fields
@@ -114,7 +115,8 @@ def _config(model: PreTrainedModel, peft_type: str, settings: Mapping[str, Any])
     allowed = {field.name for field in fields(config_class) if field.init}
     check_options(name, settings, fields(config_class))
     tuner = PEFT_TYPE_TO_TUNER_MAPPING[types[name]]
-    values = {"task_type": "SEQ_CLS", **_defaults(model, tuner, allowed), **settings}
+    own = copy.deepcopy(settings)  # peft adds to the lists that it is given
+    values = {"task_type": "SEQ_CLS", **_defaults(model, tuner, allowed), **own}
     try:
         return config_class(**values)
     except (ValueError, TypeError) as error:

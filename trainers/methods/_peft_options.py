@@ -37,6 +37,7 @@ _WITHOUT_EFFECT = {
     "LOHA": ("use_effective_conv2d",),
     "LOKR": ("use_effective_conv2d",),
     "LORA": (
+        "alora_invocation_tokens",
         "arrow_config",
         "corda_config",
         "ensure_weight_tying",

@@ -24,10 +24,17 @@ def position_count(model: nn.Module) -> int | None:
 
 def too_long(model: str, tokens: int | str, positions: int, virtual: int = 0) -> str:
     """Say that rows have more tokens than a model has positions, some of them a prompt's."""
-    room = positions - virtual
-    taken = f", {virtual} of them taken by virtual tokens" if virtual else ""
-    lower = "; or lower method.virtual_tokens" if virtual else ""
+    also = f" and {virtual} virtual tokens" if virtual else ""
+    together = " together" if virtual else ""
     return (
-        f"train.max_length: {model} has {positions} positions{taken}; got rows of {tokens} "
-        f"tokens, allowed: at most {room}{lower}"
+        f"train.max_length: {model} has {positions} positions; got rows of {tokens} tokens{also}, "
+        f"allowed: at most {positions}{together}"
+    )
+
+
+def too_many_virtual(model: str, tokens: int, positions: int, virtual: int) -> str:
+    """Say that a prompt takes more positions than rows leave, which do leave some."""
+    return (
+        f"got {virtual}; {model} has {positions} positions and rows of up to {tokens} tokens; "
+        f"allowed: at most {positions - tokens}, or a lower train.max_length"
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
 
 _MOST = 12
+_NAMING = re.compile("modules|pattern|parameters")
+"""Options of peft's that name parts of a model."""
 # Names of the attention projections, for architectures that peft has no default for.
 QUERY_VALUE = (
     ("query", "value"),
@@ -46,6 +50,43 @@ def unfit_targets(targets: str | Iterable[str] | None, model: nn.Module) -> list
     names = [f".{name}" for name, _ in model.named_modules()]
     listed = () if targets is None or isinstance(targets, str) else targets
     return [t for t in sorted(listed) if not any(name.endswith(f".{t}") for name in names)]
+
+
+def unfit_options(
+    options: Mapping[str, Any], body: nn.Module, adapted: Sequence[str]
+) -> dict[str, tuple[list[str], list[str]]]:
+    """Return by option the names that fit nothing, which peft passes over, and names that do.
+
+    Args:
+        options: Peft's options, as a method was given them, but for its targets.
+        body: The model before the method.
+        adapted: Modules and parameters that the method adapts: the keys of a mapping name these.
+    """
+    modules = [name for name, _ in body.named_modules() if name]
+    parameters = [name for name, _ in body.named_parameters()]
+    found = {}
+    for option, value in options.items():
+        listed = [value] if isinstance(value, str) else value
+        if not _NAMING.search(option) or not isinstance(listed, list | tuple | dict):
+            continue
+        parts = parameters if option.endswith("parameters") else modules
+        parts = list(adapted) or modules if isinstance(listed, dict) else parts
+        unfit = [str(name) for name in listed if not any(_fits(str(name), p) for p in parts)]
+        if unfit:
+            leaves = {part.rpartition(".")[2] for part in parts}
+            close = difflib.get_close_matches(unfit[0], leaves, n=len(leaves), cutoff=0.0)
+            found[option] = (unfit, [leaf for leaf in close if not leaf.isdigit()])
+    return found
+
+
+def _fits(name: str, part: str) -> bool:
+    """Return whether a name or pattern is that of a part, or of its end."""
+    if f".{part}".endswith(f".{name}"):
+        return True
+    try:
+        return re.fullmatch(rf"(.*\.)?({name})", part) is not None
+    except re.error:
+        return False
 
 
 def misfit(key: str, targets: Sequence[str], model: str, known: Sequence[str]) -> str:

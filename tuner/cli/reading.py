@@ -7,10 +7,11 @@ import sys
 
 
 def show_reading() -> None:
-    """Print what `tuner.reading` logs; it is called once, by the command that reads."""
-    logger = logging.getLogger("tuner.reading")
-    logger.handlers = [_Lines()]
-    logger.setLevel(logging.INFO)
+    """Print what is logged of rows and left cells; called once, by the command that reads."""
+    for name in ("tuner.reading", "tuner.checks"):
+        logger = logging.getLogger(name)
+        logger.handlers = [_Lines()]
+        logger.setLevel(logging.INFO)
 
 
 class _Lines(logging.Handler):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tuner.report.comparison import Note
@@ -64,11 +64,21 @@ def budget_notes(budget: pandas.DataFrame, *, metric: str) -> Iterator[Note]:
             if arm != before
         ]
         text += f", {', '.join(changes)} on" if changes else f" and up to all {len(leaders)}"
-        here = [swap for swap in swaps if (swap.task, swap.model) == (task, model)]
+        here = _without_ties([s for s in swaps if (s.task, s.model) == (task, model)])
         shown = "; ".join(map(_swap_text, here[:_NAMED]))
         more = f"; {len(here) - _NAMED} more are in report.json" if len(here) > _NAMED else ""
         text += f". Arms change places: {shown}{more}." if here else ". No arms change places."
         yield Note(f"{text} So few trials leave all of this uncertain.", str(task), str(model))
+
+
+def _without_ties(swaps: Sequence[PlaceSwap]) -> list[PlaceSwap]:
+    """Leave out swaps that are undone at the budget, as it is shown, at which they happen."""
+    left: dict[tuple[str, str, frozenset[str]], PlaceSwap] = {}
+    for swap in swaps:
+        key = (swap.unit, f"{swap.at:.0f}", frozenset((swap.before, swap.after)))
+        if left.pop(key, None) is None:
+            left[key] = swap
+    return list(left.values())
 
 
 def _swap_text(swap: PlaceSwap) -> str:

@@ -6,11 +6,14 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 from tests.tuner.report.records import make_metrics, make_record, make_runs, make_trial, report_of
 from trainers.errors import ConfigError
 from tuner.report import read_references
+from tuner.report.across import budget_notes
+from tuner.report.tables.budget import place_swaps
 from tuner.shipped import find_reference
 
 VALUES = {"full": [0.5, 0.55, 0.6, 0.58], "lora": [0.1, 0.9, 0.2, 0.3]}
@@ -58,6 +61,23 @@ def test_the_budget_at_which_arms_change_places_is_named() -> None:
     (note,) = [note for note in notes if note.startswith("Expected best validation macro-F1")]
     assert "by number of trials: full leads after 1, lora from 3 on. " in note
     assert "lora overtakes full at 3 trials; lora overtakes full at 30 s of search." in note
+
+
+def test_arms_that_overtake_each_other_at_once_do_not_change_places() -> None:
+    """Within the second that is shown, one overtakes and is overtaken: a tie."""
+    budget = pandas.DataFrame(
+        {
+            "task": "t",
+            "model": "m",
+            "arm": ["a"] * 3 + ["b"] * 3,
+            "trials": [1, 2, 3] * 2,
+            "seconds": [10.0, 10.2, 10.4, 10.1, 10.3, 10.5],
+            "expected": [0.5, 0.7, 0.9, 0.6, 0.8, 0.95],
+        }
+    )
+    (note,) = budget_notes(budget, metric="macro_f1")
+    assert place_swaps(budget, metric="macro_f1")
+    assert ". No arms change places." in note.text
 
 
 def test_the_trade_off_says_who_is_dominated_and_what_is_saved() -> None:
