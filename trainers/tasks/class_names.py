@@ -220,8 +220,9 @@ def _refuse_texts(corpus: Corpus, found: Counter[str]) -> None:
             f"train: in {same} of {len(corpus.train)} rows the class is the text itself; {_COLUMN}"
         )
     length = sum(map(len, found.elements())) / len(corpus.train)
-    most = len(corpus.train) / (2 if length >= _TEXT_LENGTH else _FEW_EACH)
-    if len(found) > most and (length >= _TEXT_LENGTH or _like_sentences(found)):
+    share = len(found) / len(corpus.train)
+    is_long = length >= _TEXT_LENGTH and share > 1 / 2
+    if is_long or (share > 1 / _FEW_EACH and _like_sentences(found)):
         raise DataError(
             f"train: {len(corpus.train)} rows have {len(found)} different classes of "
             f"{length:.0f} characters on average, such as {quoted(next(iter(found)))}: these are "

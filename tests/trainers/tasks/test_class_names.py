@@ -206,6 +206,13 @@ def test_a_name_is_shown_with_what_cannot_be_seen_and_not_at_full_length() -> No
             "^test: 19 of 20 rows have the class '-1', which no row of train has: the labels of",
         ),
         (
+            corpus(
+                *2
+                * [many([f"on day {n} the food in the old inn was good" for n in range(30)], 81)]
+            ),
+            "^train: 81 rows have 30 different classes of 4. characters on average, such as",
+        ),
+        (
             corpus(*2 * [many([f"on day {n} it was good" for n in range(30)], 81)]),
             "^train: 81 rows have 30 different classes of 2. characters on average, such as",
         ),
