@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from trainers.errors import ConfigError, known
+from trainers.errors import ConfigError, known, shown
 
 if TYPE_CHECKING:
     from trainers.contract import TrainSettings
@@ -223,7 +223,7 @@ def _instead(content: Mapping[str, Any], stage: object) -> str:
     """Say what there is where the stage is missing: one of the names may be mistyped."""
     section = content.get("zero_optimization")
     if section is not None and not isinstance(section, Mapping):
-        return f"; zero_optimization is {section!r}"
+        return f"; zero_optimization is {shown(section)}"
     if isinstance(section, Mapping):
         where, names = "zero_optimization", sorted(section)
     else:
@@ -232,5 +232,5 @@ def _instead(content: Mapping[str, Any], stage: object) -> str:
 
 
 def _wrong(key: str, got: object, allowed: str) -> ConfigError:
-    said = "missing" if got is None else f"got {got!r}"
+    said = "missing" if got is None else f"got {shown(got)}"
     return ConfigError(f"deepspeed.{key}: {said}; allowed: {allowed}")

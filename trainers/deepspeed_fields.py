@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from trainers.errors import ConfigError, known
+from trainers.errors import ConfigError, known, shown
 
 _MANY = 99
 
@@ -40,7 +40,7 @@ def check_fields(content: Mapping[str, Any]) -> None:
     for key, model in sections.items():
         section = content.get(key, {})
         if not isinstance(section, Mapping):
-            raise ConfigError(f"deepspeed.{key}: got {section!r}; allowed: a mapping")
+            raise ConfigError(f"deepspeed.{key}: got {shown(section)}; allowed: a mapping")
         for name, value in section.items():
             # DeepSpeed passes over every field that is `auto`, whatever its name.
             if value == "auto" and name not in {*model.model_fields, *_fields(model, ())}:
@@ -94,7 +94,7 @@ def _fault(error: ValidationError, model: type[BaseModel] | None = None) -> str:
     if first["type"] == "extra_forbidden" and model is not None:
         return f"{place}{_unknown(str(first['loc'][-1]), model, first['loc'][:-1])}"
     message = _line(first["msg"].removeprefix("Assertion failed, ").removeprefix("Value error, "))
-    got = "" if isinstance(first["input"], BaseModel) else f", got {first['input']!r}"
+    got = "" if isinstance(first["input"], BaseModel) else f", got {shown(first['input'])}"
     return f"{place}: {message[0].lower()}{message[1:]}{got}"
 
 

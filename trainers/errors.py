@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -144,6 +145,28 @@ def visible(text: str) -> str:
         each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
         for each in text
     )
+
+
+class _Yaml(reprlib.Repr):
+    """Writes values in short, with YAML's words instead of Python's."""
+
+    def repr_NoneType(self, value: None, level: int) -> str:
+        return "null"
+
+    def repr_bool(self, value: bool, level: int) -> str:
+        return "true" if value else "false"
+
+    def repr_float(self, value: float, level: int) -> str:
+        return f"{value}".replace("inf", ".inf").replace("nan", ".nan")
+
+    def repr_tuple(self, value: tuple[object, ...], level: int) -> str:
+        return self.repr_list(list(value), level)
+
+
+def shown(value: object, most: int = 60) -> str:
+    """Write a value as a study's YAML has it, for a message, and bounded in length."""
+    text = repr(value) if isinstance(value, str) else _Yaml().repr(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def known(values: Iterable[str], most: int = 30) -> str:

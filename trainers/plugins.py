@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-import reprlib
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from trainers.errors import ConfigError, UnknownField, known
+from trainers.errors import ConfigError, UnknownField, known, shown
 
 
 class Frozen(BaseModel):
@@ -80,6 +80,7 @@ class Plugin(Written):
 
 
 P = TypeVar("P", bound=Plugin)
+_NUMBER = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*")
 
 
 def plugin_class(base: type[P], package: str, kind: str) -> type[P]:
@@ -132,11 +133,11 @@ def resolve(base: type[P], package: str, value: object, folders: Sequence[Path] 
         return plugin_class(base, package, settings["kind"]).model_validate(settings)
     if isinstance(value, Mapping):
         if not isinstance(value.get("kind"), str):
-            got = f"got {value['kind']!r}" if "kind" in value else "missing"
+            got = f"got {shown(value['kind'])}" if "kind" in value else "missing"
             raise ConfigError(f"kind: {got}; known: {known(kinds(base, package))}")
         return plugin_class(base, package, value["kind"]).model_validate(dict(value))
     hint = "; put a name in quotes" if isinstance(value, bool | int | float) else ""
-    raise ConfigError(f"expected a name or a mapping with `kind`, got {reprlib.repr(value)}{hint}")
+    raise ConfigError(f"expected a name or a mapping with `kind`, got {shown(value)}{hint}")
 
 
 def _settings_of(
@@ -184,12 +185,21 @@ def _misfit(value: object, annotation: Any) -> str:
     if type(value) in takes or not takes:
         return ""
     if takes <= {bool, type(None)} and isinstance(value, int | float | str):
-        return f"input should be true or false, got {value!r}"
+        return f"input should be true or false, got {shown(value)}"
     noun = "number" if float in takes else "integer"
     if takes & {int, float} and isinstance(value, bool):
-        return f"input should be a valid {noun}, got {value}"
+        return f"input should be a valid {noun}, got {shown(value)}"
     if takes & {int, float} and isinstance(value, str):
-        return f"input should be a valid {noun}, got {value!r}; a number stands without quotes"
+        return f"input should be a valid {noun}, got {shown(value)}{_how_to_write(value)}"
+    return ""
+
+
+def _how_to_write(text: str) -> str:
+    """Say how the number is written that a text was meant to be; empty: it is like none."""
+    if _NUMBER.fullmatch(text):
+        return "; a number stands without quotes and without the tag !!str"
+    if _NUMBER.fullmatch(text.replace(",", ".", 1)):
+        return "; a decimal has a point, thousands no mark"
     return ""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import model_validator
 
-from trainers.errors import ConfigError, UnknownField, known
+from trainers.errors import ConfigError, UnknownField, known, shown
 from trainers.plugins import Written
 from tuner.space import Value
 
@@ -53,6 +53,9 @@ class Algorithm(Written):
     def _from_name(cls, value: object) -> object:
         if isinstance(value, str):
             return {"kind": value}
+        if value is None or isinstance(value, bool | int | float | list):
+            way = "; to do without, write none" if cls is Pruner and not value else ""
+            raise ConfigError(f"expected a name or a mapping with `kind`, got {shown(value)}{way}")
         if isinstance(value, Mapping) and "options" not in value:
             rest = {key: inner for key, inner in value.items() if key != "kind"}
             kind = {"kind": value["kind"]} if "kind" in value else {}

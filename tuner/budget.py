@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from trainers.contract import Seeds
-from trainers.errors import ConfigError, known
+from trainers.errors import ConfigError, known, shown
 from trainers.plugins import Written
 from tuner.algorithms import Pruner, Sampler
 
@@ -21,7 +21,14 @@ _COST = re.compile(
 
 
 def _seeds(value: object) -> object:
-    return {"init": value, "order": value} if isinstance(value, int) else value
+    """Take one number for all; what is wrong with it is not put down to a field of `Seeds`."""
+    if isinstance(value, Mapping | Seeds):
+        return value
+    number = int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**32:
+        allowed = "a whole number from 0 to 4294967295, or a mapping such as {init: 1, order: 2}"
+        raise ConfigError(f"expected {allowed}, got {shown(value)}")
+    return {"init": number, "order": number}
 
 
 SeedSet = Annotated[Seeds, BeforeValidator(_seeds)]

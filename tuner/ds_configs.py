@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationInfo
 
 from trainers.contract import folders_of
-from trainers.errors import BadFile, ConfigError, known
+from trainers.errors import BadFile, ConfigError, known, shown
 from trainers.places import find, looked_in
 from tuner.shipped import shipped_folder
 
@@ -57,7 +57,7 @@ def resolve_ds_config(value: object, info: ValidationInfo) -> object:
         return presets[value]
     if not isinstance(value, Mapping):
         allowed = f"a preset ({names}), a path with a suffix, or a mapping of settings"
-        raise ConfigError(f"got {value!r}; allowed: {allowed}")
+        raise ConfigError(f"got {shown(value)}; allowed: {allowed}")
     if not value:
         raise ConfigError(f"got {{}}, which has no settings; without DeepSpeed say {_NONE}")
     _check_json(value, "")

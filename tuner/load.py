@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import reprlib
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from trainers.contract import Seeds
-from trainers.errors import BadFile, ConfigError, UnknownField
+from trainers.errors import BadFile, ConfigError, UnknownField, shown
 from tuner.config import StudyConfig
 from tuner.ds_configs import ask_deepspeed
 from tuner.shipped import study_path
@@ -18,6 +17,16 @@ from tuner.store import DATA_DIR
 from tuner.yaml_text import read_yaml, write_yaml
 
 _KEY = re.compile(r"[\w.]+: ")
+_MAPPING = "input should be a mapping, `key: value`"
+_EXPECTED = {
+    "tuple_type": "input should be a list",
+    "list_type": "input should be a list",
+    "dict_type": _MAPPING,
+    "mapping_type": _MAPPING,
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+}
+"""What pydantic says in Python's words, by the type of its fault."""
 
 
 def load_study(study: str | Path, *, data_dir: str | Path = DATA_DIR) -> StudyConfig:
@@ -79,10 +88,9 @@ def one_line(error: ValidationError, prefix: str = "") -> str:
         return f"{place}: {cause}"
     if isinstance(cause, ConfigError):
         return _join(place, str(cause))
-    got = "" if first["type"] == "missing" else f", got {_short(first['input'])}"
-    message = first["msg"][0].lower() + first["msg"][1:]
-    hint = "; put it in quotes" if first["type"] == "string_type" and first["input"] else ""
-    return f"{place}: {message}{got}{hint}"
+    got = "" if first["type"] == "missing" else f", got {shown(first['input'])}"
+    said = _EXPECTED.get(first["type"], first["msg"])
+    return f"{place}: {said[0].lower()}{said[1:]}{got}{_hint(first['type'], first['input'])}"
 
 
 def dump_study(config: StudyConfig) -> str:
@@ -146,6 +154,11 @@ def _join(place: str, message: str) -> str:
     return f"{place}.{message}" if _KEY.match(message) else f"{place}: {message}"
 
 
-def _short(value: object) -> str:
-    text = repr(value) if isinstance(value, str) else reprlib.repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _hint(fault: str, value: object) -> str:
+    """Say how a value may be written; empty: the message says it already."""
+    if value is None:
+        quotes = "; put a text in quotes" if fault == "string_type" else ""
+        return f", which an empty value is too{quotes}" if fault != "missing" else ""
+    if fault == "tuple_type" and isinstance(value, int | float | str):
+        return f"; such as [{value}]"
+    return "; put it in quotes" if fault == "string_type" else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from trainers.errors import ConfigError
+from trainers.errors import ConfigError, shown
 
 _UNITS = {
     "B": 1,
@@ -32,15 +32,17 @@ def parse_bytes(value: object) -> int:
     allowed = f"a size such as 24GB, 20GiB or 24000000000; units: {', '.join(_UNITS)}"
     found = _SIZE.fullmatch(str(value))
     if found is None or isinstance(value, bool):
-        raise ConfigError(f"expected {allowed}; got {value!r}")
+        raise ConfigError(f"expected {allowed}; got {shown(value)}")
     unit = _BY_LOWER.get(found["unit"].lower() or "b")
     if unit is None:
-        raise ConfigError(f"expected {allowed}; got {value!r}")
+        raise ConfigError(f"expected {allowed}; got {shown(value)}")
     size = round(float(found["number"]) * unit)
     if size < 1:
-        raise ConfigError(f"expected more than nothing, {allowed}; got {value!r}")
+        raise ConfigError(f"expected more than nothing, {allowed}; got {shown(value)}")
     if not found["unit"] and size < _LEAST_BARE:
-        raise ConfigError(f"expected {allowed}; got {value!r} without a unit, which is in bytes")
+        raise ConfigError(
+            f"expected {allowed}; got {shown(value)} without a unit, which is in bytes"
+        )
     return size
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from trainers.errors import ConfigError
+from trainers.errors import ConfigError, shown
 from trainers.plugins import Written
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Choice(Written):
     @model_validator(mode="after")
     def _different(self) -> Choice:
         if len({(type(v), v) for v in self.choice}) < len(self.choice):
-            raise ConfigError(f"choice: values must differ, got {list(self.choice)}")
+            raise ConfigError(f"choice: values must differ, got {shown(self.choice)}")
         return self
 
     def ends(self) -> tuple[Value, ...]:
@@ -149,7 +149,9 @@ def parse_dimension(value: object) -> Dimension:
         return value
     kinds = [kind for kind in _KINDS if isinstance(value, Mapping) and kind in value]
     if len(kinds) != 1:
-        raise ConfigError(f"expected one of float, int, choice with its values, got {value!r}")
+        raise ConfigError(
+            f"expected one of float, int, choice with its values, got {shown(value)}"
+        )
     return _KINDS[kinds[0]].model_validate(value)
 
 

@@ -23,6 +23,7 @@ _NUMBER_TO_SOME = re.compile(  # of what the forms above do not take
     r"|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"  # 2:08 is 128 in version 1.1
 )
 _TRUTH_TO_SOME = re.compile(r"yes|no|on|off", re.IGNORECASE)
+_PARTED = re.compile(r"[0-9]+([eE][-+]?[0-9]+)?")  # of `0,001` between braces, the key 001
 _TAG = "tag:yaml.org,2002:"
 _MOST_NODES = 100_000
 """With every alias counted as what it stands for: a study has some hundreds."""
@@ -59,6 +60,13 @@ def write_yaml(tree: object) -> str:
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's reader with the scalars of version 1.2, and merge keys (`<<`) besides."""
+
+    def compose_scalar_node(self, anchor: Any) -> Any:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it out
+        node = super().compose_scalar_node(anchor)
+        if event.tag:  # the tag says what it is, as quotes do
+            node.style = node.style or "'"
+        return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
@@ -129,10 +137,23 @@ def _keys(node: yaml.MappingNode) -> list[str]:
             raise ConfigError(f"line {_line(key)}: a key must be a text, on one line")
         if key.value in keys:
             raise ConfigError(f"line {_line(key)}: the key {key.value!r} stands twice")
+        if node.flow_style and keys and _PARTED.fullmatch(key.value):
+            _check_parted(node.value[len(keys) - 1], key.value, node.value[len(keys)][1])
         keys.append(key.value)
         if key.tag != _TAG + "merge":
             key.tag = _TAG + "str"
     return keys
+
+
+def _check_parted(before: Any, key: str, value: Any) -> None:
+    """Refuse a number that the comma in it parts into an entry and a key without a value."""
+    name, whole = before[0].value, before[1].value
+    if value.start_mark.index == value.end_mark.index and str(whole).lstrip("-+").isdigit():
+        thousands = f", or {whole}{key} without a mark" if len(key) == 3 and whole != "0" else ""
+        raise ConfigError(
+            f"line {_line(before[0])}: {name}: got {whole},{key}, in which the comma begins "
+            f"another entry; write {whole}.{key} with a point{thousands}"
+        )
 
 
 def _check_scalar(node: Any, place: str) -> None:

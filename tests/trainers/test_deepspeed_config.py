@@ -19,17 +19,17 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"train_micro_batch_size_per_gpu": 4}, {}, r"per_gpu: got 4; allowed: auto, 32"),
     ({"gradient_accumulation_steps": 2}, {}, r"accumulation_steps: got 2; allowed: auto, 1"),
     ({"gradient_clipping": 0.5}, {}, r"gradient_clipping: got 0\.5; allowed: auto, 1\.0"),
-    ({"bf16": {"enabled": True}}, {"precision": "auto"}, r"bf16\.enabled: got True; .*auto"),
-    ({"bf16": {"enabled": True}}, {"precision": "fp32"}, r"bf16\.enabled: got True; .*fp32"),
+    ({"bf16": {"enabled": True}}, {"precision": "auto"}, r"bf16\.enabled: got true; .*auto"),
+    ({"bf16": {"enabled": True}}, {"precision": "fp32"}, r"bf16\.enabled: got true; .*fp32"),
     ({"bf16": {}}, {"precision": "bf16"}, r"bf16\.enabled: missing; allowed: auto, true"),
-    ({"fp16": {"enabled": True}}, {"precision": "bf16"}, r"fp16\.enabled: got True; .*bf16"),
+    ({"fp16": {"enabled": True}}, {"precision": "bf16"}, r"fp16\.enabled: got true; .*bf16"),
     ({"optimizer": {"type": "Lamb"}}, {}, r"optimizer\.type: got 'Lamb'; allowed: AdamW"),
     ({}, {"optimizer": "adafactor"}, r"train\.optimizer: got adafactor; allowed.*: adamw.*, sgd"),
     ({"optimizer": {"type": "AdamW", "params": {"lr": 1.0}}}, {}, r"params\.lr: got 1\.0"),
     (
         {"optimizer": {"type": "AdamW", "params": {"adam_w_mode": False}}},
         {},
-        r"optimizer\.params\.adam_w_mode: got False; allowed: true",
+        r"optimizer\.params\.adam_w_mode: got false; allowed: true",
     ),
     (
         {"optimizer": {"type": "SGD", "params": {"momentum": 0.9}}},
@@ -39,16 +39,16 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (
         {"torch_autocast": {"enabled": True}},
         {"precision": "fp32"},
-        r"torch_autocast\.enabled: got True; allowed: false; train\.precision says it",
+        r"torch_autocast\.enabled: got true; allowed: false; train\.precision says it",
     ),
     ({"data_types": {"grad_accum_dtype": "bf16"}}, {}, r"data_types: not allowed; train\.prec"),
     ({"gradient_allreduce_op": "sum"}, {}, r"allreduce_op: got 'sum'; allowed: mean"),
-    ({"managed_gradient_accumulation": False}, {}, r"accumulation: got False; allowed: true"),
+    ({"managed_gradient_accumulation": False}, {}, r"accumulation: got false; allowed: true"),
     *(
         (
             {section: {"enabled": "auto", key: True}},
             {"precision": section},
-            rf"{section}\.{key}: got True; allowed: not given; train\.pre",
+            rf"{section}\.{key}: got true; allowed: not given; train\.pre",
         )
         for section, key in (
             ("bf16", "bf16_optimizer_states"),
@@ -59,7 +59,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (
         {"zero_optimization": {"stage": 3, "zero_quantized_gradients": True}},
         {},
-        r"zero_quantized_gradients: got True; allowed: not given",
+        r"zero_quantized_gradients: got true; allowed: not given",
     ),
     (
         {"zero_optimization": {"stage": 2, "zenflow": {"topk_ratio": 0.1}}},
@@ -88,7 +88,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (
         {"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}}},
         {"optimizer": "sgd"},
-        r"zero_force_ds_cpu_optimizer: got True; allowed: false, with sgd",
+        r"zero_force_ds_cpu_optimizer: got true; allowed: false, with sgd",
     ),
     (
         {"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "nvme"}}},

@@ -34,7 +34,7 @@ VALUES: list[tuple[Any, str]] = [
         3,
         r"deepspeed: got 3; allowed: a preset \(none, zero0, .*\), a path with a su",
     ),
-    (True, r"deepspeed: got True; allowed: a preset"),
+    (True, r"deepspeed: got true; allowed: a preset"),
     ("mine.json", r"study: deepspeed: mine\.json: no such file"),
     (
         {"zero_optimization": {"stage": float("inf")}},

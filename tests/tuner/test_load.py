@@ -115,7 +115,7 @@ BAD = [
     ("confirm", {"seeds": [7]}, r"confirm\.seeds: search has used \[7\]"),
     ("confirm", {"seeds": [1, 1]}, r"confirm\.seeds: seeds must differ, got \[1, 1\]"),
     ("confirm", {"seeds": []}, r"confirm\.seeds: at least one seed"),
-    ("confirm", {"seeds": [-1]}, r"confirm\.seeds\.0\.init: .*greater than or equal to 0, got -1"),
+    ("confirm", {"seeds": [-1]}, r"confirm\.seeds\.0: expected a whole number from 0 .*, got -1"),
     (
         "executor",
         {"kind": "slurm"},
@@ -130,7 +130,7 @@ BAD = [
     ),
     ("executor", {"kind": "ray", "address": "host:99999"}, r"host:99999'; allowed: null, auto, "),
     ("executor", {"kind": "ray", "address": "ray://ada:pw@host:1"}, r"got 'ray://ada:\*\*\*@host"),
-    ("ranks", True, r"ranks: .*valid integer, got True"),
+    ("ranks", True, r"ranks: .*valid integer, got true"),
     ("executor", {"kind": "ray", "gpus_per_run": 1.5}, r"executor\.gpus_per_run: got 1\.5"),
     ("executor", {"kind": "inprocess", "workers": 2}, r"executor\.workers: inprocess"),
     ("arms", {}, r"arms: .*at least 1 item"),

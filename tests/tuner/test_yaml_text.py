@@ -79,6 +79,30 @@ def test_a_truth_value_to_some_readers_is_refused(text: str, tmp_path: Path) -> 
     assert read(tmp_path, f"a: [x, '{text}']") == {"a": ["x", text]}
 
 
+def test_a_tag_says_that_a_number_is_a_text(tmp_path: Path) -> None:
+    """It is as plain as quotes, and is named where a number is wanted."""
+    assert read(tmp_path, "a: !!str 010") == {"a": "010"}
+    with pytest.raises(ConfigError, match=r"got '1'; a number stands without .* the tag !!str"):
+        parse_study(toy_tree(train=read(tmp_path, "epochs: !!str 1")))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("0,001", r"line 2: rate: got 0,001, .*; write 0\.001 with a point$"),
+        ("1,000", r"write 1\.000 with a point, or 1000 without a mark$"),
+        ("-1,5e-3", r"got -1,5e-3, .*; write -1\.5e-3 with a point$"),
+    ],
+)
+def test_a_comma_in_a_number_is_not_taken_for_two_entries(
+    text: str, says: str, tmp_path: Path
+) -> None:
+    """Between braces YAML makes a key of the digits behind it."""
+    with pytest.raises(ConfigError, match=says):
+        read(tmp_path, f"name: x\ntrain: {{rate: {text}, epochs: 1}}")
+    assert read(tmp_path, "{1: 2, 3: 4}") == {"1": 2, "3": 4}
+
+
 def test_keys_are_texts_as_they_are_written(tmp_path: Path) -> None:
     """An arm may be called `no`, 1 or 010, and is called so in messages."""
     text = yaml.safe_dump(toy_tree())
@@ -133,17 +157,27 @@ def test_aliases_and_merge_keys_work(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"train": {"epochs": True}}, r"train\.epochs: .*valid integer, got True"),
+        ({"train": {"epochs": True}}, r"train\.epochs: .*valid integer, got true"),
         ({"train": {"epochs": "8"}}, r"train\.epochs: .*valid integer, got '8'; .*without quotes"),
         ({"train": {"learning_rate": "1e-5"}}, r"learning_rate: .*valid number, got '1e-5'"),
-        ({"train": {"learning_rate": True}}, r"learning_rate: .*valid number, got True"),
+        ({"train": {"learning_rate": True}}, r"learning_rate: .*valid number, got true"),
         ({"train": {"gradient_checkpointing": 1}}, r"checkpointing: .*true or false, got 1"),
         ({"train": {"gradient_checkpointing": "no"}}, r"checkpointing: .*true or false, got 'no'"),
-        ({"search": {"trials": True}}, r"search\.trials: .*valid integer, got True"),
-        ({"confirm": {"seeds": [True]}}, r"confirm\.seeds\.0\.init: .*valid integer, got True"),
-        ({"timeout_seconds": True}, r"timeout_seconds: .*valid number, got True"),
+        ({"search": {"trials": True}}, r"search\.trials: .*valid integer, got true"),
+        ({"confirm": {"seeds": [True]}}, r"confirm\.seeds\.0: expected a whole .*, got true"),
+        ({"timeout_seconds": True}, r"timeout_seconds: .*valid number, got true"),
         ({"name": 2024}, r"name: .*valid string, got 2024; put it in quotes"),
-        ({"metric": True}, r"metric: .*valid string, got True; put it in quotes"),
+        ({"metric": True}, r"metric: .*valid string, got true; put it in quotes"),
+        ({"train": {"epochs": None}}, r"valid integer, got null, which an empty value is too$"),
+        ({"train": {"learning_rate": "0,001"}}, r"got '0,001'; a decimal has a point"),
+        ({"train": {"learning_rate": "1e-3_0"}}, r"valid number, got '1e-3_0'$"),
+        ({"name": None}, r"name: .*string, got null, .*; put a text in quotes"),
+        ({"confirm": {"seeds": 7}}, r"confirm\.seeds: .* a list, got 7; such as \[7\]"),
+        ({"confirm": {"seeds": ["7"]}}, r"confirm\.seeds\.0: expected a whole .*, got '7'"),
+        ({"search": {"pruner": None}}, r"search\.pruner: .*, got null; to do without, write none"),
+        ({"search": {"sampler": 5}}, r"search\.sampler: expected a name or a mapping .*, got 5"),
+        ({"train": 3}, r"train: input should be a mapping, `key: value`, got 3"),
+        ({"memory_cap": True}, r"memory_cap: .*; got true"),
         ({"models": [2024]}, r"models\.0: .*got 2024; put a name in quotes"),
         ({"tasks": [{"kind": 3}]}, r"tasks\.0\.kind: got 3; known: "),
         ({"tasks": [{"kind": "toy", "rows": "64"}]}, r"tasks\.0\.rows: .*valid integer, got '64'"),
@@ -157,7 +191,7 @@ def test_aliases_and_merge_keys_work(tmp_path: Path) -> None:
         ),
         (
             {"arms": {"a": {"method": "full", "space": {"train.epochs": {"choice": [True, 2]}}}}},
-            r"arms\.a\.space\.train\.epochs: .*valid integer, got True",
+            r"arms\.a\.space\.train\.epochs: .*valid integer, got true",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field
 from typing import Any
 
-from trainers.errors import ConfigError, known
+from trainers.errors import ConfigError, known, shown
 
 _OF_THE_RUN = (
     "auto_mapping",
@@ -128,7 +128,9 @@ def _check_start(kind: str, name: str, value: object) -> None:
         return
     pattern, allowed, why = _STARTS[kind, name]
     if re.fullmatch(pattern, str(value)) is None:
-        raise ConfigError(f"method.config.{name}: got {value!r}, which {why}; allowed: {allowed}")
+        raise ConfigError(
+            f"method.config.{name}: got {shown(value)}, which {why}; allowed: {allowed}"
+        )
 
 
 def _default(option: Field[Any]) -> object:

@@ -184,6 +184,7 @@ def validate(
     from tuner.cli.validate import validate_study
     from tuner.load import load_study
     from tuner.plan import plan
+    from tuner.report.wording import counted
     from tuner.store import DATA_DIR
 
     show_reading()
@@ -197,9 +198,10 @@ def validate(
     trials = sum(few.get(c.arm, most) * len(config.search.seeds) for c in cells if c.searched)
     runs = len(cells) * len(config.confirm.seeds)
     typer.echo(
-        f"{study}: good. {len(config.tasks)} tasks x {len(config.models)} models x "
-        f"{len(config.arms)} arms = {len(cells)} cells; at most {trials} search runs and "
-        f"{runs} confirm runs"
+        f"{study}: good. {counted(len(config.tasks), 'task')} x "
+        f"{counted(len(config.models), 'model')} x {counted(len(config.arms), 'arm')} = "
+        f"{counted(len(cells), 'cell')}; at most {counted(trials, 'search run')} and "
+        f"{counted(runs, 'confirm run')}"
     )
     for note in (*notes, *config.remarks()):
         typer.echo(f"{study}: {note}", err=True)

@@ -142,7 +142,9 @@ def _failed_trials(block: Block) -> Iterator[str]:
         states = [trial.state for trial in cell.trials]
         for state in ("failed", "diverged"):
             if number := states.count(state):
-                yield f"{cell.arm}: {number} of {trials} {state}; the choice was among the others."
+                others = cell.search.counted - sum(map(states.count, ("failed", "diverged")))
+                choice = "the choice was among the others" if others else "none is left to choose"
+                yield f"{cell.arm}: {number} of {trials} {state}; {choice}."
 
 
 def _repeated_points(block: Block) -> Iterator[str]:

@@ -30,7 +30,7 @@ def test_a_sound_study_is_good(tmp_path: Path) -> None:
     """One line, and nothing that was not looked at."""
     output, faults = validate(tmp_path)
     assert output == (
-        "good. 1 tasks x 1 models x 2 arms = 2 cells; at most 2 search runs and 4 confirm runs\n"
+        "good. 1 task x 1 model x 2 arms = 2 cells; at most 2 search runs and 4 confirm runs\n"
     )
     assert not faults
 

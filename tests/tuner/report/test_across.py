@@ -43,6 +43,18 @@ def test_trials_that_failed_are_counted_in_a_note() -> None:
     assert failed == ["full: 1 of 5 search trials failed; the choice was among the others."]
 
 
+def test_trials_that_all_failed_leave_no_choice() -> None:
+    """One of one: there are no others."""
+    trials = [make_trial("full", 0, 0, state="failed", metrics={})]
+    trials += [make_trial("lora", n, 0, state=s) for n, s in enumerate(("failed", "diverged"))]
+    notes = report_of([*make_runs(VALUES), *trials]).notes()
+    assert [note for note in notes if "search trial" in note and "choose" in note] == [
+        "full: 1 of 1 search trial failed; none is left to choose.",
+        "lora: 1 of 2 search trials failed; none is left to choose.",
+        "lora: 1 of 2 search trials diverged; none is left to choose.",
+    ]
+
+
 def test_a_point_that_comes_again_counts_once_in_the_search_curve() -> None:
     """Nobody spent its seconds again; where one of its trials was pruned, another counts."""
     scores = {0: 0.4, 1: 0.6, 2: 0.4, 3: 0.6}
