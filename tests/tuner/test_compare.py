@@ -229,7 +229,8 @@ def test_a_run_that_has_ended_and_is_not_in_mlflow_is_said_until_it_is_entered(
     with closing(sqlite3.connect(desk.store / "mlflow.db")) as database, database:
         (lost, *_) = database.execute(
             "SELECT r.run_uuid FROM runs r JOIN tags t USING (run_uuid) "
-            "WHERE t.key = 'tuner.digest' LIMIT 1"
+            "JOIN tags p USING (run_uuid) WHERE t.key = 'tuner.digest' "
+            "AND p.key = 'tuner.phase' AND p.value = 'confirm' LIMIT 1"
         ).fetchone()
         database.execute("UPDATE runs SET status = 'RUNNING' WHERE run_uuid = ?", (lost,))
         database.execute("DELETE FROM tags WHERE key = 'tuner.state' AND run_uuid = ?", (lost,))

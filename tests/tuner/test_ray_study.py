@@ -104,7 +104,7 @@ def test_a_killed_launcher_leaves_nothing_and_goes_on_when_started_again(
     with _launch(study, tmp_path) as again:
         output, errors = again.communicate()
     assert again.returncode == 0, errors
-    assert errors == ""
+    assert _beside_what_was_read(errors) == []
     runs = open_tracker(tmp_path / "store").runs("toy-study")
     finished = [run.digest for run in runs if run.state == "finished"]
     assert len(finished) == len(set(finished)) == 4
@@ -143,8 +143,12 @@ def test_ctrl_c_does_not_wait_for_a_cluster_that_does_not_answer(tmp_path: Path)
     with _launch(study, tmp_path) as late:
         _, errors = late.communicate(timeout=60)
     assert late.returncode == 2
-    assert errors.startswith(f"tuner: executor.address: {address}: ConnectionRefusedError")
-    assert len(errors.splitlines()) == 1
+    (line,) = _beside_what_was_read(errors)
+    assert line.startswith(f"tuner: executor.address: {address}: ConnectionRefusedError")
+
+
+def _beside_what_was_read(errors: str) -> list[str]:
+    return [line for line in errors.splitlines() if not line.startswith("toy: ")]
 
 
 def _ray(cluster: RayCluster) -> dict[str, Any]:
