@@ -46,7 +46,7 @@ def test_every_fault_has_its_line(tmp_path: Path) -> None:
     models = ["tiny-bert", {"kind": "hub", "id": "./nowhere"}]
     _, faults = validate(tmp_path, tasks=[rows], models=models, arms=arms)
     assert len(faults) == 4
-    for words in ("nowhere", "got 1 class", "arms.lora.method.targets: q_proj", "virtual tokens"):
+    for words in ("nowhere", "got 1 class", "arms.lora.method.targets: q_proj", "virtual_tokens"):
         assert sum(words in fault for fault in faults) == 1
 
 
