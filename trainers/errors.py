@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 
@@ -167,6 +169,22 @@ def shown(value: object, most: int = 60) -> str:
     """Write a value as a study's YAML has it, for a message, and bounded in length."""
     text = repr(value) if isinstance(value, str) else _Yaml().repr(value)
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+_PLAIN = re.compile(r"[^\W\d](?:[\w./\-]*\w)?")
+_NOT_PLAIN = re.compile(r"y|n|yes|no|on|off|true|false|null", re.IGNORECASE)
+
+
+def in_yaml(value: str | Mapping[str, str]) -> str:
+    """Write a text, or a mapping of texts, so that YAML reads it as it is."""
+    if not isinstance(value, str):
+        pairs = ", ".join(f"{key}: {in_yaml(text)}" for key, text in value.items())
+        return f"{{{pairs}}}"
+    if not value.isprintable():
+        return json.dumps(value, ensure_ascii=False)
+    if _PLAIN.fullmatch(value) and not _NOT_PLAIN.fullmatch(value):
+        return value
+    return "'" + value.replace("'", "''") + "'"
 
 
 def known(values: Iterable[str], most: int = 30) -> str:

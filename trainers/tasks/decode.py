@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 from trainers.errors import DataError
-from trainers.tasks.tables import shown
+from trainers.tasks.tables import Misread, shown
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -83,17 +83,17 @@ def read_text(path: Path, encoding: str | None = None) -> str:
     """
     content = read_content(path)
     if content.startswith(_PARQUET):
-        raise DataError(f"{path}: a Parquet file; set format: parquet")
+        raise Misread(f"{path}: a Parquet file;", "format", "parquet")
     marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
     used = marked or encoding or "utf-8"
-    if marked is None and encoding is None:
-        _check_not_utf16(content, path)
-    elif marked is None and codecs.lookup(used).name.startswith(("utf-16", "utf-32")):
-        _check_wide(content, path, used)
+    if marked is None:
+        _check_utf16(content, path, used)
+        if codecs.lookup(used).name.startswith(("utf-16", "utf-32")):
+            _check_wide(content, path, used)
     try:
         text = content.decode(used)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: {_undecoded(content, error, used)}") from None
+        raise _undecoded(content, error, used, path) from None
     except UnicodeError as error:
         raise DataError(f"{path}: not {used}: {error}") from None
     if "\0" in text:
@@ -111,23 +111,25 @@ def _line(before: str) -> int:
     return len(_LINE_END.findall(before)) + 1
 
 
-def _undecoded(content: bytes, error: UnicodeDecodeError, used: str) -> str:
+def _undecoded(content: bytes, error: UnicodeDecodeError, used: str, path: Path) -> DataError:
     before = content[: error.start].decode(used, errors="ignore")
     name = "UTF-8" if used == "utf-8" else used
-    fault = f"line {_line(before)}: the byte 0x{content[error.start]:02x} is not {name}"
+    fault = f"{path}: line {_line(before)}: the byte 0x{content[error.start]:02x} is not {name}"
     if error.end >= len(content) and re.search("end of data|truncated", error.reason):
-        return f"{fault}; the file looks cut off: copy or download it again"
+        return DataError(f"{fault}; the file looks cut off: copy or download it again")
     utf8 = content.decode(errors="replace")
     if "\ufffd" not in utf8:
-        return f"{fault}; the file is UTF-8: leave encoding out"
+        return Misread(f"{fault}; the file is UTF-8:", "encoding", None)
     if used == "utf-8" and len(re.findall("[^\0-\x7f\ufffd]", utf8)) > utf8.count("\ufffd"):
-        return f"{fault}, as the rest of the file is; mend that line"
+        return DataError(f"{fault}, as the rest of the file is; mend that line")
     likely = _likely(content)
     if likely is None:
-        return f"{fault}; set encoding to the one the file was saved in, or save it as UTF-8"
+        step = "set encoding to the one the file was saved in, or save it as UTF-8"
+        return DataError(f"{fault}; {step}")
     start = max(content.rfind(b"\n", 0, error.start), content.rfind(b"\r", 0, error.start)) + 1
     reads = content[start : error.start + 20].decode(likely, errors="replace").splitlines()[0]
-    return f"{fault}; as {likely} it reads {shown(reads)}: set encoding: {likely} if that is right"
+    said = f"{fault}; as {likely} it reads {shown(reads)}:"
+    return Misread(said, "encoding", likely, " if that is right")
 
 
 def _likely(content: bytes) -> str | None:
@@ -146,14 +148,16 @@ def _likely(content: bytes) -> str | None:
     return None if best is None or best.encoding in ("ascii", "utf_8") else best.encoding
 
 
-def _check_not_utf16(content: bytes, path: Path) -> None:
+def _check_utf16(content: bytes, path: Path, used: str) -> None:
+    """Refuse UTF-16 that is to be read as something else: every other byte of it is 0."""
+    name = codecs.lookup(used).name
     head = content[:1024]
     even, odd = head[::2].count(0), head[1::2].count(0)
-    if max(even, odd) * 4 > len(head):
-        likely = "utf-16-le" if odd > even else "utf-16-be"
-        raise DataError(
-            f"{path}: the file looks like UTF-16 without a byte order mark: set encoding: {likely}"
-        )
+    likely = "utf-16-le" if odd > even else "utf-16-be"
+    reads = "utf-16-le" if name == "utf-16" else name
+    if max(even, odd) * 4 > len(head) and reads != likely and not name.startswith("utf-32"):
+        how = "in the other byte order" if "utf-16" in name else "without a byte order mark"
+        raise Misread(f"{path}: the file looks like UTF-16 {how}:", "encoding", likely)
 
 
 def _check_wide(content: bytes, path: Path, used: str) -> None:
@@ -164,9 +168,9 @@ def _check_wide(content: bytes, path: Path, used: str) -> None:
         content.decode()
     except UnicodeDecodeError:
         likely = _likely(content)
-        step = f"set encoding: {likely}, which it looks like" if likely else "leave encoding out"
-        raise DataError(f"{path}: the file is not {used}; {step}") from None
-    raise DataError(f"{path}: the file is UTF-8, not {used}; leave encoding out")
+        tail = ", which it looks like" if likely else ""
+        raise Misread(f"{path}: the file is not {used};", "encoding", likely, tail) from None
+    raise Misread(f"{path}: the file is UTF-8, not {used};", "encoding", None)
 
 
 def _check_not_utf8(content: bytes, path: Path, used: str) -> None:
@@ -180,7 +184,5 @@ def _check_not_utf8(content: bytes, path: Path, used: str) -> None:
         return
     line = _line(text[: found.start()])
     reads = shown(text[max(0, found.start() - 10) : found.start() + 10])
-    raise DataError(
-        f"{path}: line {line}: the file is UTF-8 ({reads}), not {used}; leave encoding out, or "
-        f"save it as {used}"
-    )
+    said = f"{path}: line {line}: the file is UTF-8 ({reads}), not {used};"
+    raise Misread(said, "encoding", None, f", or save it as {used}")

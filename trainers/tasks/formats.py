@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from trainers.errors import DataError
 from trainers.tasks.decode import read_content, read_text
+from trainers.tasks.headers import DELIMITERS, Quoting
 from trainers.tasks.json_rows import read_json, read_json_lines
-from trainers.tasks.separated import DELIMITERS, Quoting, read_separated
-from trainers.tasks.tables import Columns, Table, no_column
+from trainers.tasks.separated import read_separated
+from trainers.tasks.tables import Columns, Misread, Table, no_column
 
 Format = Literal["csv", "tsv", "jsonl", "json", "parquet"]
 
@@ -50,6 +52,8 @@ def read_table(path: Path, columns: Columns, written: Written = Written()) -> Ta
             table = _read_parquet(content, columns)
         else:
             table = _read(form, text, columns, written)
+    except Misread as misread:
+        raise misread.in_file(path) from None
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     if not table.places:
@@ -70,7 +74,9 @@ def _read(form: Format, text: str, columns: Columns, written: Written) -> Table:
         return read_json_lines(text, columns) if lines else read_json(text, columns)
     if text.lstrip().startswith(('{"', '[{"')):
         likely = "json" if text.lstrip().startswith("[") else "jsonl"
-        raise DataError(f"the file looks like JSON, not {form}; set format: {likely}")
+        raise Misread(f"the file looks like JSON, not {form};", "format", likely)
+    if text.lstrip().startswith("__label__"):
+        raise DataError("the file looks like fastText's; write it as CSV or JSON lines")
     usual = "\t" if form == "tsv" else ","
     tried = (written.delimiter,) if written.delimiter else dict.fromkeys((usual, *DELIMITERS))
     return read_separated(text, columns, delimiters=tuple(tried), quoting=written.quoting)
@@ -82,13 +88,25 @@ def _format_of(path: Path) -> Format:
         suffixes.pop()
     form = _SUFFIXES.get(suffixes[-1] if suffixes else "")
     if form is None:
-        read_content(path)  # a folder or a workbook is said to be one
+        content = read_content(path)  # a folder or a workbook is said to be one
         *most, last = get_args(Format)
-        raise DataError(
-            f"{path}: the name does not say what the file is; set format: "
-            f"{', '.join(most)} or {last}"
-        )
+        said = f"{path}: the name does not say what the file is; "
+        likely = _likely_format(content)
+        if likely is None:
+            raise DataError(f"{said}set format: {', '.join(most)} or {last}")
+        raise Misread(f"{said}it looks like {likely}:", "format", likely)
     return form
+
+
+def _likely_format(content: bytes) -> Format | None:
+    """Guess what a file is from how it begins."""
+    if content.startswith(b"PAR1"):
+        return "parquet"
+    head = content[:1024].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    if head.startswith((b"{", b"[")):
+        return "json" if head.startswith(b"[") or b":" not in head.splitlines()[0] else "jsonl"
+    line = head.splitlines()[0] if head else b""
+    return "tsv" if b"\t" in line else "csv" if re.search(rb"[,;|]", line) else None
 
 
 def _read_parquet(content: bytes, columns: Columns) -> Table:
@@ -99,15 +117,16 @@ def _read_parquet(content: bytes, columns: Columns) -> Table:
         raise DataError("the file is empty")
     if not content.startswith(b"PAR1"):
         likely = "jsonl" if content.lstrip().startswith(b"{") else "csv"
-        raise DataError(f"no Parquet file; set format: {likely}, or what else it is")
+        raise Misread("no Parquet file;", "format", likely, ", or what else it is")
     if not content.endswith(b"PAR1"):
         raise DataError("the Parquet file is cut off; copy or download it again")
     try:
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content))
         names = file.schema_arrow.names
+        absent = {f: column for f, column in columns.fields().items() if column not in names}
+        if absent:
+            raise DataError(no_column(absent, names))
         for field, column in columns.fields().items():
-            if column not in names:
-                raise DataError(no_column(field, column, names))
             if names.count(column) > 1:
                 raise DataError(f"two columns are named {column!r} ({field}); rename one")
         table = file.read(columns=list(columns.fields().values()))

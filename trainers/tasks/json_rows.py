@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainers.errors import DataError
-from trainers.tasks.tables import Columns, Table, no_column, shown
+from trainers.tasks.tables import Columns, Misread, Table, no_column, shown
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _SECOND_OBJECT = re.compile(r"\s*\{[^\r\n]*\}[ \t]*[\r\n]+\s*\{")
@@ -79,10 +79,11 @@ def _parse(text: str, line: int) -> Any:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         if error.pos == 0:
-            begin = shown(text[:20])
-            raise DataError(
-                f"line {line}: not JSON: got {begin}; set format if it is another"
-            ) from None
+            said = f"line {line}: not JSON: got {shown(text[:20])};"
+            likely = "tsv" if "\t" in text else "csv" if "," in text else None
+            if likely is None:
+                raise DataError(f"{said} set format if it is another") from None
+            raise Misread(said, "format", likely, " if that is right") from None
         raise DataError(
             f"line {line + error.lineno - 1}: not JSON: {error.msg} at character {error.colno}"
         ) from None
@@ -117,9 +118,8 @@ def _of_columns(tree: Mapping[str, Any], columns: Columns) -> Table:
     if not all(isinstance(cells, dict | list) for cells in tree.values()):
         return _table([tree], columns, [1], "row")
     found: dict[str, list[object]] = {}
-    for field, column in columns.fields().items():
-        if column not in tree:
-            raise DataError(no_column(field, column, tree))
+    _check_there(columns, tree)
+    for column in columns.fields().values():
         _stands_once(tree, column)
         cells = tree[column]
         found[column] = list(cells.values()) if isinstance(cells, dict) else cells
@@ -134,12 +134,18 @@ def _table(
     rows: Sequence[Mapping[str, Any]], columns: Columns, places: Sequence[int], unit: str
 ) -> Table:
     found: dict[str, list[object]] = {}
-    for field, column in columns.fields().items():
+    for column in columns.fields().values():
         try:
             found[column] = [row[column] for row in rows]
             for n, row in enumerate(rows):
                 _stands_once(row, column, f"{unit} {places[n]}: ")
         except KeyError:
             n = next(n for n, row in enumerate(rows) if column not in row)
-            raise DataError(f"{unit} {places[n]}: {no_column(field, column, rows[n])}") from None
+            _check_there(columns, rows[n], f"{unit} {places[n]}: ")
     return Table(found, places, unit)
+
+
+def _check_there(columns: Columns, row: Mapping[str, Any], where: str = "") -> None:
+    absent = {field: column for field, column in columns.fields().items() if column not in row}
+    if absent:
+        raise DataError(f"{where}{no_column(absent, row)}") from None

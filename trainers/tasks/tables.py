@@ -9,13 +9,46 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral
+from pathlib import Path
 
 from trainers.bases import Example
-from trainers.errors import DataError, known
+from trainers.errors import DataError, in_yaml, known
 
 _SHOWN_CHARACTERS = 40
+_NO_WORD = re.compile(r"[\W_\d]+")
+_CLOSE = 0.7  # `lable` is close to `label`, and `target` not to `text`
+_WORD = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
 _WHOLE = re.compile(r"(-?)(0|[1-9][0-9]*)\.0*", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?", re.ASCII)
+
+
+class Misread(DataError):
+    """A file that is written in another way than was taken for granted.
+
+    Args:
+        reason: What is wrong, up to the setting that is to be written.
+        field: Which field of the task says how files are written.
+        likely: What to set it to; None: nothing is to be set.
+        tail: What else there is to say, such as a doubt.
+    """
+
+    def __init__(self, reason: str, field: str, likely: str | None, tail: str = "") -> None:
+        step = f"leave {field} out" if likely is None else f"set {setting(field, likely)}"
+        super().__init__(f"{reason} {step}{tail}")
+        self.reason, self.field, self.likely, self.tail = reason, field, likely, tail
+
+    def in_file(self, path: Path) -> Misread:
+        """Return it with the file's name before it."""
+        return Misread(f"{path}: {self.reason}", self.field, self.likely, self.tail)
+
+
+def setting(field: str, value: str | Mapping[str, str]) -> str:
+    """Write the line of a study that sets a field, for all files of a task or by split."""
+    if not isinstance(value, str):
+        pairs = ", ".join(setting(split, each) for split, each in value.items())
+        return f"{field}: {{{pairs}}}"
+    # A delimiter stands in quotes, with escapes that the field takes in quotes of either kind.
+    return f"{field}: {in_yaml(value) if _WORD.fullmatch(value) else repr(value)}"
 
 
 @dataclass(frozen=True)
@@ -91,13 +124,30 @@ def label_order(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(labels), key=_label_key))
 
 
-def no_column(field: str, column: str, names: Iterable[str]) -> str:
-    """Say that a wanted column is missing, which there are, and what to write in the study."""
+def no_column(absent: Mapping[str, str], names: Iterable[str]) -> str:
+    """Say that wanted columns are missing, which there are, and what to write in the study.
+
+    Args:
+        absent: The missing columns, by the task's fields that name them.
+        names: The columns that there are.
+    """
     names = [str(name) for name in names]
-    alike = [name for name in names if _plain(name) == _plain(column)]
-    alike = alike or difflib.get_close_matches(column, names, n=1)
-    hint = f"; did you mean {alike[0]!r}? set {field}: {alike[0].strip()}" if alike else ""
-    return f"no column {column!r}; known: {known(_shown_name(name) for name in names)}{hint}"
+    alike = {field: near for field, column in absent.items() if (near := _near(column, names))}
+    first, *others = absent
+    asked = [absent[field] for field in (first, *(each for each in others if each in alike))]
+    guess = " and ".join(map(repr, alike.values()))
+    lines = ", ".join(f"{field}: {in_yaml(name.strip())}" for field, name in alike.items())
+    hint = f"; did you mean {guess}? set {lines}" if alike else ""
+    known_names = known(_shown_name(name) for name in names)
+    return f"no column {' and no '.join(map(repr, asked))}; known: {known_names}{hint}"
+
+
+def _near(column: str, names: list[str]) -> str | None:
+    """Return the name that is like this one, but for case, spaces and marks, or has it in it."""
+    plain = {_plain(name): name for name in reversed(names)}
+    close = difflib.get_close_matches(_plain(column), plain, n=1, cutoff=_CLOSE)
+    words = (name for name in names if column.casefold() in _NO_WORD.split(name.casefold()))
+    return plain[close[0]] if close else next(words, None)
 
 
 def shown(value: object) -> str:
@@ -111,7 +161,7 @@ def _shown_name(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s_\-\ufeff]+", "", name).casefold()
+    return re.sub(r"[\W_]+", "", name).casefold()
 
 
 def _label_key(label: str) -> tuple[bool, Decimal, str]:

@@ -2,24 +2,73 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from trainers.bases import Corpus, Example, TextColumns
-from trainers.errors import ConfigError, DataError
+from trainers.errors import ConfigError, DataError, UnknownField, shown
 from trainers.places import find, looked_in
 from trainers.tasks.class_names import refuse_unlabelled
 from trainers.tasks.formats import Format, Written, read_table
+from trainers.tasks.headers import Quoting
 from trainers.tasks.sampled import SampledTask
-from trainers.tasks.separated import Quoting
-from trainers.tasks.tables import Columns, examples, label_order
+from trainers.tasks.tables import Columns, Misread, examples, label_order, setting
+
+Split = Literal["train", "validation", "test"]
+
+_SPLITS: tuple[Split, ...] = get_args(Split)
+_WRITTEN = ("format", "delimiter", "encoding", "quoting")
+_ESCAPE = re.compile(r"\\(?:\\|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[0-7]{3}|t)")
+_NAMED = {"tab": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
 
 
 def _unset(value: object) -> bool:
     """Leave an unset field out of a run's identity, as before there was such a field."""
     return value is None
+
+
+def _delimiter(value: str) -> str:
+    unescaped = _ESCAPE.sub(lambda found: ast.literal_eval(f"'{found[0]}'"), value)
+    delimiter = _NAMED.get(value, unescaped)
+    if not delimiter or any(sign in delimiter for sign in '"\r\n\0'):
+        raise ConfigError(
+            f"got {value!r}; allowed: one character or more, in quotes, such as ',' ';' '|' '::' "
+            "or '\\t' (a tab); no quotation mark, line end or NUL"
+        )
+    return delimiter
+
+
+def _encoding(value: str) -> str:
+    try:
+        "".encode(value)
+    except (LookupError, ValueError):
+        raise ConfigError(
+            f"got {value!r}; allowed: a text encoding, such as utf-8, cp1252, utf-16"
+        ) from None
+    return value
+
+
+def _one_of(names: tuple[str, ...]) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value not in names:
+            *most, last = map(repr, names)
+            raise ConfigError(f"got {value!r}; allowed: {', '.join(most)} or {last}")
+        return value
+
+    return check
+
+
+_CHECKS: Mapping[str, Callable[[str], str]] = {
+    "format": _one_of(get_args(Format)),
+    "delimiter": _delimiter,
+    "encoding": _encoding,
+    "quoting": _one_of(get_args(Quoting)),
+}
 
 
 class TextFile(SampledTask):
@@ -39,84 +88,135 @@ class TextFile(SampledTask):
     """Column of the second text, if the task is about pairs."""
     label: str = "label"
     """Column of the class: text or whole numbers."""
-    format: Format | None = Field(default=None, exclude_if=_unset)
-    """What the files are; unset, their names say it (`.csv`, `.tsv.gz`)."""
-    delimiter: str | None = Field(default=None, exclude_if=_unset)
-    """Character between the cells of CSV and TSV; unset, the one by which the header names the
-    columns."""
-    encoding: str | None = Field(default=None, exclude_if=_unset)
+    format: Format | Mapping[Split, Format] | None = Field(default=None, exclude_if=_unset)
+    """What the files are; unset, their names say it (`.csv`, `.tsv.gz`). This field and the next
+    three are for all files, or by split, as in `{train: csv, test: json}`."""
+    delimiter: str | Mapping[Split, str] | None = Field(default=None, exclude_if=_unset)
+    """What stands between the cells of CSV and TSV, such as `'::'`; unset, the one of `,` `;`
+    tab and `|` by which the header names the columns."""
+    encoding: str | Mapping[Split, str] | None = Field(default=None, exclude_if=_unset)
     """Encoding of text files without a byte order mark, such as cp1252; unset, UTF-8."""
-    quoting: Quoting | None = Field(default=None, exclude_if=_unset)
+    quoting: Quoting | Mapping[Split, Quoting] | None = Field(default=None, exclude_if=_unset)
     """`cells`: a quotation mark that begins a cell opens a quotation, which may hold delimiters
     and line ends. `none`: it is a character like another. Unset: `cells`, and in tab-separated
     files `none` unless every cell that begins with a mark is closed by one."""
 
-    @field_validator("delimiter")
+    @field_validator(*_WRITTEN, mode="before")
     @classmethod
-    def _one_character(cls, delimiter: str | None) -> str | None:
-        delimiter = "\t" if delimiter in ("\\t", "tab") else delimiter
-        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
-            raise ConfigError(
-                f"got {delimiter!r}; allowed: one character, such as ',' ';' '|' or '\\t' (a tab)"
-            )
-        return delimiter
-
-    @field_validator("encoding")
-    @classmethod
-    def _text_encoding(cls, encoding: str | None) -> str | None:
-        if encoding is None:
-            return None
-        try:
-            "".encode(encoding)
-        except (LookupError, ValueError):
-            raise ConfigError(
-                f"got {encoding!r}; allowed: a text encoding, such as utf-8, cp1252, utf-16"
-            ) from None
-        return encoding
+    def _for_all_or_by_split(cls, value: object, info: ValidationInfo) -> object:
+        check = _CHECKS[info.field_name or ""]
+        if not isinstance(value, Mapping):
+            return _checked(value, check)
+        found = {}
+        for split, each in value.items():
+            if split not in _SPLITS:
+                raise UnknownField(str(split), _SPLITS)
+            try:
+                found[split] = _checked(each, check)
+            except ConfigError as error:
+                raise ConfigError(f"{split}: {error}") from None
+        return found
 
     @model_validator(mode="after")
     def _of_use(self) -> Self:
         """Refuse a setting that changes nothing."""
-        if self.format in ("json", "jsonl", "parquet"):
+        for field in _WRITTEN:
+            value = getattr(self, field)
+            if isinstance(value, Mapping) and "validation" in value and self.validation is None:
+                raise ConfigError(f"{field}.validation: the task names no validation file")
+        for split in self._files():
+            written = self._written(split)
+            fault = ""
             for field in ("delimiter", "quoting"):
-                if getattr(self, field) is not None:
-                    raise ConfigError(
-                        f"{field}: got {getattr(self, field)!r} with format: {self.format}; "
-                        "allowed with csv and tsv"
-                    )
-        if self.format == "parquet" and self.encoding is not None:
-            raise ConfigError(
-                f"encoding: got {self.encoding!r} with format: parquet; allowed with text files"
-            )
+                if written.format in ("json", "jsonl", "parquet") and getattr(written, field):
+                    fault, allowed = field, "csv and tsv"
+            if written.format == "parquet" and written.encoding:
+                fault, allowed = "encoding", "text files"
+            if fault:
+                got = f"{fault}: got {getattr(written, fault)!r} with format: {written.format}"
+                raise ConfigError(f"{got}; allowed with {allowed}")
         return self
 
     def read(self, data_dir: Path) -> Corpus:
         """Read the files; the classes are those found, in order."""
-        train = self._read(self.train, "train", data_dir)
-        validation = (
-            None
-            if self.validation is None
-            else self._read(self.validation, "validation", data_dir)
-        )
-        test = self._read(self.test, "test", data_dir)
-        labels = label_order(row.label for row in (*train, *(validation or ()), *test))
-        return Corpus(labels=labels, train=train, validation=validation, test=test)
+        try:
+            rows = {split: self._read(split, data_dir) for split in self._files()}
+        except Misread as misread:
+            raise DataError(self._way_out(misread, data_dir)) from None
+        labels = label_order(row.label for split in rows.values() for row in split)
+        return Corpus(labels, rows["train"], rows.get("validation"), rows["test"])
 
     def text_columns(self) -> TextColumns:
         """Name the columns as the study does."""
         return TextColumns(self.text, self.text_pair)
 
-    def _read(self, name: str, split: str, data_dir: Path) -> tuple[Example, ...]:
+    def _files(self) -> dict[Split, str]:
+        files: dict[Split, str] = {"train": self.train}
+        if self.validation is not None:
+            files["validation"] = self.validation
+        return {**files, "test": self.test}
+
+    def _written(self, split: Split) -> Written:
+        fields = {field: getattr(self, field) for field in _WRITTEN}
+        return Written(
+            **{
+                field: value.get(split) if isinstance(value, Mapping) else value
+                for field, value in fields.items()
+            }
+        )
+
+    def _read(self, split: Split, data_dir: Path) -> tuple[Example, ...]:
+        name = self._files()[split]
         folders = self.folders(data_dir)
         path = find(name, folders)
         if path is None:
             said = looked_in(name, folders)
             raise DataError(f"{self.name}: {split}: {name}: {said}")
         columns = Columns(text=self.text, pair=self.text_pair, label=self.label)
-        written = Written(self.format, self.delimiter, self.encoding, self.quoting)
-        table = read_table(path, columns, written)
+        table = read_table(path, columns, self._written(split))
         try:
             refuse_unlabelled(table.columns[self.label], split, self.label)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
         return tuple(examples(table, columns, where=str(path), split=split))
+
+    def _way_out(self, misread: Misread, data_dir: Path) -> str:
+        """Say how to have a file read well, and the task's other files too."""
+        field, likely = misread.field, misread.likely
+        reason = misread.reason.rstrip(":;")
+        if likely is not None and not self._misreads(field, likely, data_dir):
+            return str(misread)
+        if getattr(self, field) is not None and not self._misreads(field, None, data_dir):
+            return f"{reason}; leave {field} out"
+        each = {split: self._misread(field, split, data_dir) for split in self._files()}
+        values = {
+            str(split): found.likely if found else getattr(self._written(split), field)
+            for split, found in each.items()
+        }
+        if set(values.values()) == {likely}:
+            return str(misread)
+        line = setting(field, {split: value for split, value in values.items() if value})
+        if field == "quoting":  # the mark may also be put right, so the whole of it is said
+            return f"{misread.reason} set {line}{misread.tail}"
+        return f"{reason}; the files differ: set {line}"
+
+    def _misread(self, field: str, split: Split, data_dir: Path) -> Misread | None:
+        """Return how a file is misread for the want of a field, if it is."""
+        try:
+            self._read(split, data_dir)
+        except Misread as misread:
+            return misread if misread.field == field else None
+        except DataError:
+            return None
+        return None
+
+    def _misreads(self, field: str, value: object, data_dir: Path) -> bool:
+        """Return whether some file is misread with another value of a field."""
+        other = self.model_copy(update={field: value})
+        return any(other._misread(field, split, data_dir) for split in self._files())
+
+
+def _checked(value: object, check: Callable[[str], str]) -> str | None:
+    if value is None or isinstance(value, str):
+        return None if value is None else check(value)
+    raise ConfigError(f"got {shown(value)}; allowed: a text; put it in quotes")

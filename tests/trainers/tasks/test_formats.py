@@ -47,9 +47,14 @@ def test_the_name_or_the_task_says_the_format(form: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["t", "t.txt", "t.gz", "t.txt.gz", "t.xml"])
 def test_a_name_that_says_no_format_asks_for_one(name: str, tmp_path: Path) -> None:
-    """The message names the field and its values."""
+    """The message names the field with the likely value, and the line it shows works."""
     with pytest.raises(DataError, match=r"set format: csv, tsv, jsonl, json or parquet$"):
-        rows(tmp_path, b"text,label\n", name)
+        rows(tmp_path, b"hello\n", name)
+    for form, content in CONTENTS.items():
+        for each in (content.encode(), gzip.compress(content.encode()), content.encode("utf-16")):
+            with pytest.raises(DataError, match=f"it looks like {form}: set format: {form}$"):
+                rows(tmp_path, each, name)
+            assert rows(tmp_path, each, name, format=form) == ROWS
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainers.errors import DataError
+from trainers.errors import DataError, visible
 from trainers.tasks.text_file import TextFile
 
 ROWS = [("good", "pos"), ("bad", "neg")]
@@ -136,9 +137,105 @@ def test_the_delimiter_is_found_where_the_columns_then_exist(
 
 
 def test_another_delimiter_may_be_said(tmp_path: Path) -> None:
-    """Any single character; a line that Excel writes for itself is heeded."""
+    """Any characters; a line that Excel writes for itself is heeded."""
     assert rows(tmp_path, "text:label\ngood:pos\nbad:neg\n", delimiter=":") == ROWS
     assert rows(tmp_path, "sep=;\r\ntext;label\r\ngood;pos\r\nbad;neg\r\n") == ROWS
+
+
+@pytest.mark.parametrize(
+    "delimiter",
+    [
+        *(
+            "^",
+            ":",
+            "~",
+            "#",
+            "\x01",
+            "\x1f",
+            "\uff0c",
+            "\uff1b",
+            "¦",
+            "\\",
+            " ",
+            "\xa0",
+            "\u2028",
+        ),
+        *(".", "-", "_", "::", "  ", " ||| ", "@@", "->", " : "),
+    ],
+)
+def test_an_unusual_delimiter_is_named_and_the_line_works(delimiter: str, tmp_path: Path) -> None:
+    """What the message says to write is YAML, and then the file is read."""
+    text = "id\ttext\tlabel\n1\tgood\tpos\n2\tbad\tneg\n".replace("\t", delimiter)
+    with pytest.raises(DataError, match=r"header looks separated by .*: set delimiter: ") as no:
+        rows(tmp_path, text)
+    line = str(no.value).partition("set ")[2]
+    assert rows(tmp_path, text, **yaml.safe_load(line)) == ROWS
+
+
+@pytest.mark.parametrize("text", ["a text label\ngood pos\n", "text-label,x\ngood,pos\n"])
+def test_a_mark_that_words_have_parts_no_cells(text: str, tmp_path: Path) -> None:
+    """A space or a hyphen is named as the delimiter only where all lines have as many."""
+    with pytest.raises(DataError, match=r"line 1: the header has no column 'text'"):
+        rows(tmp_path, text)
+
+
+@given(st.lists(st.tuples(TEXT, st.sampled_from(["pos", "neg"])), min_size=1, max_size=6))
+def test_cells_are_parted_by_several_characters(
+    tmp_path_factory: pytest.TempPathFactory, cells: list[tuple[str, str]]
+) -> None:
+    """A delimiter within quotation marks belongs to the text, as with one character."""
+    folder = tmp_path_factory.mktemp("t", numbered=True)
+    quoted = [[f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row] for row in cells]
+    for delimiter in ("::", ";;", "||", "\t\t"):
+        text = "\n".join(delimiter.join(row) for row in [["text", "label"], *quoted])
+        assert rows(folder, text, quoting="cells", delimiter=delimiter) == cells
+
+
+@pytest.mark.parametrize(
+    ("lines", "added"),
+    [
+        (["so so food,pos", "bad,neg", "good,pos"], "text,label"),
+        (["so so food\tpos", "bad\tneg", "good\tpos"], "text\tlabel"),
+        (["so so food::pos", "bad::neg", "good::pos"], "text::label"),
+        (["1;so so food", "0;bad", "1;good"], "label;text"),
+        (["17,so so food,pos", "18,bad,neg", "19,good,pos"], "column1,text,label"),
+        ([f"{'so ' * 9},a", "bad,b"], "text,label"),
+    ],
+)
+def test_a_first_line_that_is_a_row_asks_for_the_names(
+    lines: list[str], added: str, tmp_path: Path
+) -> None:
+    """The line to add is shown; with it the file is read, or the delimiter is named."""
+    with pytest.raises(DataError, match="the first line looks like a row") as caught:
+        rows(tmp_path, "\n".join(lines))
+    assert f"add a line above it: {visible(added)}" in str(caught.value)
+    settings = {"delimiter": "::"} if "::" in added else {}
+    assert len(rows(tmp_path, "\n".join([added, *lines]), **settings)) == len(lines)
+
+
+def test_a_title_above_the_names_is_said(tmp_path: Path) -> None:
+    """Spreadsheets and exports put lines there, and the line with the names is found."""
+    for title in ("Export of 2024\n\n", "# by me, twice\n#\n", "Reviews,,\n,,\n"):
+        with pytest.raises(DataError, match=r"t\.csv: line 3: the columns are named here; take"):
+            rows(tmp_path, f"{title}text,label,\ngood,pos,\nbad,neg,\n")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Text,LABEL", "'text','label'", "“text”,“label”", "text:,#label", "the text,my label"),
+        *("text\u200b,\ufefflabel", "*text,label", "Text#1,yes label", "txt,labels"),
+    ],
+)
+def test_a_column_that_is_written_otherwise_is_named_and_the_line_works(
+    header: str, tmp_path: Path
+) -> None:
+    """All that is missing is said at once, in YAML that reads the name as it is."""
+    text = f"{header}\ngood,pos\nbad,neg\n"
+    with pytest.raises(DataError, match=r"line 1: .*; did you mean .*\? set ") as caught:
+        rows(tmp_path, text)
+    line = str(caught.value).partition("? set ")[2]
+    assert rows(tmp_path, text, **yaml.safe_load(f"{{{line}}}")) == ROWS
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pyarrow
 import pyarrow.parquet
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from trainers.bases import Example
@@ -145,7 +147,7 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> No
             "t.csv",
             b"te\x1b[31mxt,label\nx,a\n",
             "line 1: the header has no column 'text'; known: label, te\\x1b[31mxt; did you mean "
-            "'te\\x1b[31mxt'? set text: te\\x1b[31mxt",
+            "'te\\x1b[31mxt'? set text: \"te\\u001b[31mxt\"",
         ),
         (
             "t.jsonl",
@@ -211,7 +213,12 @@ def test_words_that_programs_take_for_gaps_or_truths_stay_words(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"delimiter": "||"}, "delimiter.*got '[|]{2}'; allowed: one character"),
+        ({"delimiter": ""}, "delimiter.*got ''; allowed: one character or more, in quotes"),
+        ({"delimiter": "|\n|"}, "delimiter.*allowed: one character"),
+        ({"delimiter": {"trian": ","}}, "no such field; known: test, train, validation"),
+        ({"delimiter": {"validation": ","}}, "validation: the task names no validation file"),
+        ({"encoding": {"test": "utf-9"}}, "test: got 'utf-9'; allowed: a text encoding"),
+        ({"encoding": {"test": 8}}, "test: got 8; allowed: a text; put it in quotes"),
         ({"delimiter": '"'}, "delimiter.*allowed: one character"),
         ({"encoding": "utf-9"}, "got 'utf-9'; allowed: a text encoding, such as utf-8"),
         ({"encoding": "base64"}, "got 'base64'; allowed: a text encoding"),
@@ -221,21 +228,90 @@ def test_words_that_programs_take_for_gaps_or_truths_stay_words(tmp_path: Path) 
         ({"format": "parquet", "encoding": "cp1252"}, "encoding: got 'cp1252' with format: parq"),
     ],
 )
-def test_a_setting_that_cannot_be_meant_is_refused(settings: dict[str, str], message: str) -> None:
+def test_a_setting_that_cannot_be_meant_is_refused(settings: dict[str, Any], message: str) -> None:
     """It is said before any file is read."""
     with pytest.raises(ValidationError, match=f"(?s){message}"):
-        TextFile(train="t.csv", test="t.csv", **settings)  # type: ignore[arg-type]
+        TextFile(train="t.csv", test="t.csv", **settings)
 
 
-def test_a_tab_may_be_written_as_people_write_it() -> None:
-    r"""YAML's plain \t is two characters; the three spellings are one setting."""
-    tasks = [TextFile(train="t", test="t", delimiter=each) for each in ("\t", "\\t", "tab")]
-    assert {task.delimiter for task in tasks} == {"\t"}
+def test_a_delimiter_may_be_written_as_people_write_it() -> None:
+    r"""YAML's plain \t is two characters; the spellings of a delimiter are one setting."""
+    for meant, spellings in {
+        "\t": ("\t", "\\t", "\\x09", "tab"),
+        "\x01": ("\x01", "\\x01", "\\u0001", "\\001"),
+        "\\": ("\\", "\\\\"),
+        "|": ("|", "pipe"),
+        "\t\t": ("\\t\\t",),
+    }.items():
+        tasks = [TextFile(train="t", test="t", delimiter=each) for each in spellings]
+        assert {task.delimiter for task in tasks} == {meant}
+
+
+LINES = {
+    "^": b"text^label\ngood^pos\nbad^neg\n",
+    ";": b"text;label\ngood;pos\nbad;neg\n",
+    "cp1252": "text,label\n“café”,pos\nnaïve bad thing,neg\n".encode("cp1252"),
+    "utf-8": "text,label\n“café”,pos\nnaïve bad thing,neg\n".encode(),
+    "utf-16": "text,label\n“café”,pos\nnaïve bad thing,neg\n".encode("utf-16-le"),
+    "ascii": b"text,label\ngood,pos\nbad,neg\n",
+    "csv": b"text,label\ngood,pos\nbad,neg\n",
+    "jsonl": b'{"text": "good", "label": "pos"}\n{"text": "bad", "label": "neg"}\n',
+    "marks": b'text,label\n"good,pos\nbad,neg\n',
+    "cells": b'text,label\n"good, so",pos\nbad,neg\n',
+}
+
+
+VALUES = {"marks": "none", "utf-16": "utf-16-le"}
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "field", "line"),
+    [
+        ("^", ";", "delimiter", "{train: '^'}"),
+        (";", "^", "delimiter", "{test: '^'}"),
+        ("^", "^", "delimiter", "'^'"),
+        ("cp1252", "cp1252", "encoding", "cp1252"),
+        ("cp1252", "ascii", "encoding", "cp1252"),
+        ("cp1252", "utf-8", "encoding", "{train: cp1252}"),
+        ("utf-8", "cp1252", "encoding", "{test: cp1252}"),
+        ("utf-16", "cp1252", "encoding", "{train: utf-16-le, test: cp1252}"),
+        ("csv", "jsonl", "format", "{train: csv, test: jsonl}"),
+        ("jsonl", "csv", "format", "{train: jsonl, test: csv}"),
+        ("marks", "cells", "quoting", "{train: none}"),
+    ],
+)
+@pytest.mark.parametrize("first", [None, "of train", "of test", "wrong"])
+def test_files_that_are_written_differently_are_told_apart(
+    train: str, test: str, field: str, line: str, first: str | None, tmp_path: Path
+) -> None:
+    """Whatever the study says first, the line that the message says to write has them read."""
+    suffix = ".txt" if field == "format" else ".csv"
+    (tmp_path / f"train{suffix}").write_bytes(LINES[train])
+    (tmp_path / f"test{suffix}").write_bytes(LINES[test])
+    wrong = {"delimiter": "~", "encoding": "utf-16-be", "format": "parquet", "quoting": "none"}
+    right = {"of train": train, "of test": test, "wrong": wrong[field]}
+    value: object = first and VALUES.get(right[first], right[first])
+    said: list[str] = []
+    while len(said) < 3:
+        files = {"train": f"train{suffix}", "test": f"test{suffix}"}
+        task = TextFile.model_validate(files | ({} if value is None else {field: value}))
+        try:
+            task.read(tmp_path)
+            break
+        except DataError as error:
+            said.append(str(error))
+        written = re.search(rf"set ({field}: ({{.*}}|'.*?'|[a-z0-9-]+))", said[-1])
+        assert written or f"leave {field} out" in said[-1]
+        value = yaml.safe_load(written[1])[field] if written else None
+    assert len(said) < 3, said
+    if first is None:
+        assert f"set {field}: {line}" in said[-1]
+        assert len(said) == 1 or field == "format"
 
 
 def test_unset_fields_leave_the_identity_of_earlier_runs_alone() -> None:
     """A study that says nothing of format, delimiter, encoding or quoting goes on."""
     fields = {"format", "delimiter", "encoding", "quoting"}
     assert not fields & set(TextFile(train="t", test="t").model_dump(mode="json"))
-    told = TextFile(train="t", test="t", encoding="cp1252", quoting="none")
+    told = TextFile(train="t", test="t", encoding={"test": "cp1252"}, quoting="none")
     assert TextFile.model_validate(told.model_dump(mode="json")) == told
