@@ -142,22 +142,23 @@ def report_of_run(
 def _with_others(asked: Asked, reader: Reader) -> Asked:
     """Add the other definitions that the store keeps of a study, the last one first.
 
-    And why a launcher did not begin cells, where it said so the last time it looked.
+    And why a launcher did not begin or complete cells, where it said so the last time.
     """
     others: list[OtherDefinition] = []
-    known_faults: dict[str, str] = {}
+    told: dict[tuple[str, ...], tuple[str, str]] = {}
     for kept in reversed(reader.definitions(asked.study)):
         definition = read_definition(kept.text)
         cells = planned_cells(definition) if definition is not None else ()
         for cell in cells:
-            known_faults.setdefault(cell.fingerprint, cell.fault)
+            told.setdefault((*cell.name, cell.fingerprint), (cell.fault, cell.ended))
         if cells and set(cells) != set(asked.cells or ()):
             fingerprints = frozenset(cell.fingerprint for cell in cells)
             others.append(OtherDefinition(kept.id, _when(kept.time), fingerprints))
     if asked.cells is not None:
-        own = (
-            replace(c, fault=c.fault or known_faults.get(c.fingerprint, "")) for c in asked.cells
-        )
+        own = []
+        for cell in asked.cells:
+            fault, ended = told.get((*cell.name, cell.fingerprint), ("", ""))
+            own.append(replace(cell, fault=cell.fault or fault, ended=cell.ended or ended))
         asked = replace(asked, cells=tuple(own))
     return replace(asked, others=tuple(others))
 

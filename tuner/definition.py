@@ -27,7 +27,9 @@ class Definition:
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     """Of cells, by label, as a launcher wrote them down; another version may compute others."""
     faults: Mapping[str, str] = field(default_factory=dict)
-    """Why a launcher did not begin cells, by label."""
+    """Why a launcher did not begin cells, or gave them up, by label."""
+    ended: str = ""
+    """Why the last call ended before all was done, in a few words; empty where it did not."""
 
     def cells(self) -> tuple[Cell, ...]:
         """List the cells."""
@@ -43,18 +45,23 @@ def define(cells: Sequence[Cell]) -> Definition:
     return Definition(cells[0].study, {cell.task: cell.data for cell in cells})
 
 
-def dump_definition(cells: Sequence[Cell], faults: Mapping[str, str] | None = None) -> str:
+def dump_definition(
+    cells: Sequence[Cell], faults: Mapping[str, str] | None = None, *, ended: str = ""
+) -> str:
     """Write a study out as YAML, with the digests of its data in a comment at the end.
 
     Args:
         cells: The study's cells.
         faults: Why cells are not begun, by label.
+        ended: Why a call ended before all was done.
     """
     made = define(cells)
-    known = {
+    known: dict[str, object] = {
         "data": made.data,
         "cells": {cell.label: cell.fingerprint() for cell in cells},
-    } | ({"faults": dict(faults)} if faults else {})
+    }
+    more = {"faults": dict(faults or {}), "ended": ended}
+    known |= {name: value for name, value in more.items() if value}
     return f"{dump_study(made.config)}{_MARK}{json.dumps(known, sort_keys=True)}\n"
 
 
@@ -74,4 +81,10 @@ def read_definition(text: str) -> Definition | None:
         config = StudyConfig.model_validate(yaml.safe_load(text))
     except ValidationError:
         return None
-    return Definition(config, data, known.get("cells", {}), known.get("faults", {}))
+    return Definition(
+        config,
+        data,
+        fingerprints=known.get("cells", {}),
+        faults=known.get("faults", {}),
+        ended=known.get("ended", ""),
+    )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tuner.checks import Findings, find_faults, is_known_good, remember_good
@@ -17,7 +18,7 @@ from tuner.database import Patience, explained, name_database, opening, reach
 from tuner.definition import dump_definition
 from tuner.ending import Ending
 from tuner.executors import Executor, make_executor
-from tuner.failures import Failures
+from tuner.failures import Failures, TooManyFailures
 from tuner.inputs import Inputs, read_inputs
 from tuner.launchers import Launcher
 from tuner.left_behind import say_left_behind
@@ -134,9 +135,12 @@ def run_study(
         failures=Failures(config.max_failures, _faults(cells, found)),
         deadline=_deadline(config.timeout_seconds),
     )
-    with _told(tracker):
+    note = partial(_note_end, tracker, cells, session, _faults(cells, found))
+    with _told(tracker, note):
         complete = _run_cells(cells, session, shared.storage)
-    return _outcome(cells, complete, session)
+    outcome = _outcome(cells, complete, session)
+    note("the time was up" if outcome.out_of_time else "")
+    return outcome
 
 
 def _outcome(cells: Sequence[Cell], complete: Sequence[bool], session: Session) -> StudyOutcome:
@@ -146,15 +150,30 @@ def _outcome(cells: Sequence[Cell], complete: Sequence[bool], session: Session) 
     return StudyOutcome(lines, unfinished, late, tuple(cells), faults)
 
 
+def _note_end(
+    tracker: Tracker,
+    cells: Sequence[Cell],
+    session: Session,
+    known: Mapping[str, str],
+    ended: str,
+) -> None:
+    """Keep with the definition why cells lack runs, so that a later report can say it too."""
+    faults = session.failures.faults
+    if ended or faults != known:
+        tracker.open_study(cells[0].study.name, dump_definition(cells, faults, ended=ended))
+
+
 @contextlib.contextmanager
-def _told(tracker: Tracker) -> Iterator[None]:
+def _told(tracker: Tracker, note: Callable[[str], None]) -> Iterator[None]:
     """Tell the tracker everything in the end; after an error, what can be told soon."""
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(Exception):  # what it tells of is no worse than this
             tracker.hurry()
             tracker.catch_up()
+            if isinstance(error, TooManyFailures):
+                note("more runs failed than max_failures")
         raise
     tracker.settle()
 

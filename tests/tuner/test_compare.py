@@ -22,6 +22,7 @@ from tuner.report import Report
 from tuner.study import StudyOutcome, run_study
 from tuner.trackers import open_reader
 
+SPACE = {"train.learning_rate": {"float": [1e-4, 1e-2], "log": True}}
 WORDS = {"good": "fine great happy", "bad": "awful poor sad", "so": "plain usual grey"}
 
 
@@ -139,6 +140,26 @@ def test_an_earlier_definition_is_shown_by_the_id_that_the_report_names(
         desk.report("back", definition="nope")
 
 
+def test_a_study_whose_time_was_up_says_so_in_every_later_report(tmp_path: Path) -> None:
+    """By its name and by its file; not any more of another definition, or once it goes on."""
+    desk = Desk(tmp_path)
+    file = desk.file("a", timeout_seconds=0)
+    outcome = desk.run(file)
+    made = report_of_run(outcome.cells, outcome.faults, store=desk.store)
+    line = "full, head: not run: the time was up."
+    searched = "full: not run: 0 of 2 trials searched; the time was up."
+    assert outcome.exit_code == 3
+    for report in (made, desk.report(file), desk.report("back")):
+        assert line in report.notes()
+    changed = desk.file("b", epochs=2)
+    assert "full, head: not run yet." in desk.report(changed).notes()
+    tried = desk.file("c", arms={"full": {"method": "full", "space": SPACE}}, timeout_seconds=0)
+    desk.run(tried)
+    assert searched in desk.report(tried).notes()
+    desk.run(desk.file("a"))
+    assert not any("time was up" in note for note in desk.report(file).notes())
+
+
 def test_two_definitions_of_one_study_are_not_one_report(
     desk: Desk, files: tuple[str, str]
 ) -> None:
@@ -227,11 +248,7 @@ def test_a_run_that_has_ended_and_is_not_in_mlflow_is_said_until_it_is_entered(
     desk.run(file)
     assert _unentered(desk) == []
     with closing(sqlite3.connect(desk.store / "mlflow.db")) as database, database:
-        (lost, *_) = database.execute(
-            "SELECT r.run_uuid FROM runs r JOIN tags t USING (run_uuid) "
-            "JOIN tags p USING (run_uuid) WHERE t.key = 'tuner.digest' "
-            "AND p.key = 'tuner.phase' AND p.value = 'confirm' LIMIT 1"
-        ).fetchone()
+        lost = min(shown(desk.report(file)))  # of this definition: the store has another's too
         database.execute("UPDATE runs SET status = 'RUNNING' WHERE run_uuid = ?", (lost,))
         database.execute("DELETE FROM tags WHERE key = 'tuner.state' AND run_uuid = ?", (lost,))
     assert _unentered(desk) == [

@@ -53,12 +53,12 @@ def compare(evidence: Evidence, question: Question) -> Comparison:
     ranks = ranks_frame(blocks, metric=metric, level=LEVEL)
     budget = budget_frame(blocks, metric=metric)
     notes = [Note(text) for text in evidence.said]
+    notes += presence_notes(blocks)
     notes += [
         Note(text, block.task, block.model)
         for block in blocks
         for text in block_notes(block, cells, pairs, metric=metric)
     ]
-    notes += presence_notes(blocks)
     notes += left_out_note(selection.left_out, evidence.others)
     notes += budget_notes(budget, metric=metric)
     notes += [Note(text) for text in rank_notes(ranks, metric=metric)]

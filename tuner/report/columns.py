@@ -44,7 +44,7 @@ CELLS: tuple[Column, ...] = (
     Column("failed_runs", "Int64", "confirm runs that failed or diverged and never finished"),
     Column("collapsed_runs", "Int64", "finished runs no more accurate than the majority class"),
     Column("planned_runs", "Int64", "confirm runs that the study wants"),
-    Column("reason", "string", "why no confirm run has ended, where that is known"),
+    Column("reason", "string", "why confirm runs are missing, where that is known"),
     Column(
         "left_out_runs", "Int64", "confirm runs of the cell that its study does not define now"
     ),

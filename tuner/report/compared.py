@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tuner.report.planned import Name, PlannedCell, SeedKey, latest_cells, seed_text, seeds_of
@@ -30,6 +30,10 @@ Why = Literal["definition", "choice", "open", "seeds", "cell", "trials"]
 the best, of a search that is not finished, of a seed or of a task, model or arm that the study has
 no more, of a trial beyond the budget."""
 _ENDED = ("finished", "pruned", "diverged", "failed")
+_UNDONE: dict[str, str] = {
+    "killed": "the study was stopped",
+    "running": "the study is going on, or its process died",
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class ComparedCell:
     search: Search
     """Of this definition of the cell."""
     reason: str = ""
-    """Why confirm runs are missing, where that is known."""
+    """Why confirm runs are missing, in a few words, where that is known."""
 
     @property
     def runs(self) -> tuple[RunRecord, ...]:
@@ -137,6 +141,7 @@ def select(records: Sequence[RunRecord], planned: Sequence[PlannedCell]) -> Sele
         group = record.group
         of_cell[group.study, group.task, group.model, group.arm].append(record)
     shared = Counter(cell.name[1:] for cell in planned)
+    stopped = _stopped(records, planned)
     blocks: defaultdict[tuple[str, str], list[ComparedCell]] = defaultdict(list)
     left_out: list[LeftOut] = []
     for cell in planned:
@@ -144,18 +149,20 @@ def select(records: Sequence[RunRecord], planned: Sequence[PlannedCell]) -> Sele
         search = read_search(cell, [run for run in found if run.group.cell == cell.fingerprint])
         others = list(_left_out(cell, search, found))
         label = f"{cell.arm} [{cell.study}]" if shared[cell.name[1:]] > 1 else cell.arm
-        blocks[cell.task, cell.model].append(_compared(cell, search, found, others, label))
+        made = _compared(cell, search, found, others, label)
+        reason = _lacking(made, cell.ended or stopped.get(cell.study, ""))
+        blocks[cell.task, cell.model].append(replace(made, reason=reason))
         left_out += others
     # Where a definition is not known, a cell without a confirm run is none of its own.
     known = {cell.study for cell in planned if cell.latest is None}
     for name, found in sorted(of_cell.items()):
         if name[0] in known:
             left_out += [LeftOut(run, "cell") for run in found if run.state in _ENDED]
-    made = [
+    tables = [
         Block(task, model, tuple(sorted(cells, key=lambda cell: cell.arm)))
         for (task, model), cells in sorted(blocks.items())
     ]
-    return Selection(made, left_out)
+    return Selection(tables, left_out)
 
 
 def _compared(
@@ -182,8 +189,31 @@ def _compared(
         failed=tuple(run for seeds, run in failed.items() if seeds not in finished),
         left_out=sum(other.run.group.phase == "confirm" for other in others),
         search=search,
-        reason="" if finished or failed else cell.fault or search.said(cell),
     )
+
+
+def _lacking(cell: ComparedCell, ended: str) -> str:
+    """Say why a cell lacks confirm runs: its fault, or how its search and its study ended."""
+    if len(cell.runs) >= len(cell.planned.seeds):
+        return ""
+    searched = "" if cell.runs else cell.search.said(cell.planned)
+    return cell.planned.fault or "; ".join(filter(None, (searched, ended)))
+
+
+def _stopped(records: Sequence[RunRecord], planned: Sequence[PlannedCell]) -> Mapping[str, str]:
+    """Say of each study whose last run did not come to its end, what became of it.
+
+    Of one whose last run is of another definition, nothing: this one was not begun since.
+    """
+    own = {(cell.study, cell.fingerprint) for cell in planned}
+    last: dict[str, RunRecord] = {}
+    for run in sorted(records, key=lambda run: (run.start, run.run_id)):
+        last[run.group.study] = run
+    return {
+        study: _UNDONE[run.state]
+        for study, run in last.items()
+        if run.state in _UNDONE and (study, run.group.cell) in own
+    }
 
 
 def _left_out(

@@ -44,6 +44,8 @@ class PlannedCell:
     """Names of the params that the search varies."""
     fault: str = field(default="", compare=False)
     """Why the cell was given up, where that is known."""
+    ended: str = field(default="", compare=False)
+    """Why its study's last call ended before all was done, where that is known."""
     log: tuple[LoggedTrial, ...] = field(default=(), compare=False)
     """The search as Optuna has it, where that is at hand, deleted runs or not."""
     latest: RunRecord | None = None
@@ -67,6 +69,7 @@ def planned_cells(definition: Definition) -> tuple[PlannedCell, ...]:
         replace(
             _planned(cell, definition.fingerprint(cell)),
             fault=definition.faults.get(cell.label, ""),
+            ended=definition.ended,
         )
         for cell in definition.cells()
     )

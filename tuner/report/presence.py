@@ -23,11 +23,14 @@ _PHASES = {"confirm": "confirm run", "search": "search trial"}
 
 
 def presence_notes(blocks: Sequence[Block]) -> Iterator[Note]:
-    """Yield a note for every cell that lacks confirm runs or records of trials."""
+    """Yield a note for cells that lack confirm runs or records of trials, one for alike ones."""
     for block in blocks:
+        arms: dict[str, list[str]] = {}
         for cell in block.cells:
             for text in _lacks(cell):
-                yield Note(f"{cell.arm}: {text}", block.task, block.model)
+                arms.setdefault(text, []).append(cell.arm)
+        for text, alike in arms.items():
+            yield Note(f"{', '.join(alike)}: {text}", block.task, block.model)
 
 
 def left_out_note(
@@ -71,10 +74,11 @@ def _ways(left_out: Sequence[LeftOut], others: Mapping[str, Sequence[OtherDefini
 
 def _lacks(cell: ComparedCell) -> Iterator[str]:
     ended, planned = len(cell.runs), len(cell.planned.seeds)
+    why = f": {cell.reason.rstrip('.')}." if cell.reason else "."
     if not ended:
-        yield f"not run: {cell.reason}." if cell.reason else "not run."
+        yield f"{'not run' if cell.reason else 'not run yet'}{why}"
     elif ended < planned:
-        yield f"{ended} of {planned} confirm runs have ended so far."
+        yield f"{ended} of {planned} confirm runs have ended so far{why}"
     if cell.search.lost:
         lost = counted(cell.search.lost, "trial")
         yield f"{lost} without runs in the store, which were deleted there, counted all the same."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.specs import toy_study
 from tests.tuner.report.records import make_record, make_runs, make_trial
 from tuner.definition import Definition, dump_definition, read_definition
@@ -16,7 +18,8 @@ SEEDS = tuple((n, n, 2022) for n in range(5))
 
 def cell(arm: str, *, task: str = "toy", **fields: Any) -> PlannedCell:
     """Return a planned cell of the records' study, by default of five seeds, not searched."""
-    return PlannedCell("s", task, "tiny", arm, "c0ffee", **({"seeds": SEEDS} | fields))
+    fields = {"seeds": SEEDS, "fingerprint": "c0ffee"} | fields
+    return PlannedCell("s", task, "tiny", arm, **fields)
 
 
 def test_what_a_study_plans_is_read_from_its_own_text() -> None:
@@ -63,8 +66,46 @@ def test_unconfirmed_arms_and_missing_runs_stand_in_the_table() -> None:
     notes = made.notes()
     assert "toy · tiny: lora: 2 of 5 confirm runs have ended so far." in notes
     assert "toy · tiny: head: not run: 3 of 4 trials searched." in notes
-    assert "toy · tiny: ia3: not run." in notes
+    assert "toy · tiny: ia3: not run yet." in notes
     assert not any(note.startswith("toy · tiny: full: not") for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [("killed", "stopped"), ("running", "going on, or its process died")]
+)
+def test_runs_that_a_stopped_study_lacks_are_said_with_the_reason(state: str, said: str) -> None:
+    """One arm has none, one some of its seeds; equal reasons are one line."""
+    records = [
+        *make_runs({"full": [0.8] * 5, "lora": [0.7] * 2}),
+        make_record("lora", 2, state=state, reason="interrupted", start=900.0),
+    ]
+    planned = [cell(arm) for arm in ("full", "lora", "head", "ia3")]
+    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=tuple(planned)))
+    assert f"head, ia3: not run: the study was {said}.".replace("was going", "is going") in (
+        made.notes()
+    )
+    (some,) = (note for note in made.notes() if note.startswith("lora: 2 of 5 confirm runs"))
+    assert said in some
+    planned = [cell(arm, fingerprint="another") for arm in ("full", "head")]
+    new = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=tuple(planned)))
+    assert "full, head: not run yet." in new.notes()
+
+
+def test_why_a_call_ended_early_is_kept_with_the_definition() -> None:
+    """A later report gives it beside how far a search came; a cell's own fault says more."""
+    cells = plan(toy_study())
+    kept = read_definition(
+        dump_definition(cells, {cells[1].label: "too large."}, ended="the time was up")
+    )
+    assert kept is not None
+    planned = planned_cells(kept)
+    made = build_report(Evidence(("toy-study",), (), "macro_f1", planned=planned))
+    assert "full: not run: 0 of 2 trials searched; the time was up." in made.notes()
+    assert "head: not run: too large." in made.notes()
+    assert set(made.cells["reason"]) == {
+        "0 of 2 trials searched; the time was up",
+        "too large.",
+    }
 
 
 def test_arms_that_are_not_run_are_in_no_pair_and_make_nothing_unfair() -> None:
