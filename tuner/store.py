@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -49,6 +50,21 @@ class Store:
     def outbox_dir(self) -> Path:
         """Folder of what waits for an MLflow server that is away."""
         return self.root / "outbox"
+
+    def check(self) -> None:
+        """Look whether the folder is one, or can be made; nothing is written.
+
+        Raises:
+            ConfigError: A file is in its place or above it, or nothing may be written there.
+        """
+        places = (self.root, *self.root.absolute().parents)
+        there = next(place for place in places if os.path.exists(place))
+        refused = not os.access(there, os.W_OK)
+        if refused or not there.is_dir():
+            reason = f"{there} may not be written to" if refused else f"{there} is a file"
+            raise ConfigError(
+                f"--store {self.root}: not a folder that can be written to: {reason}"
+            )
 
     def make(self) -> None:
         """Make the folder.

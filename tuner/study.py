@@ -99,6 +99,7 @@ def run_study(
         KeyboardInterrupt: Passed on once every run has been ended and tracked as killed.
     """
     config, data_dir, place = config.with_data_dir(data_dir), Path(data_dir), find_store(store)
+    _reach(place, tracking)
     inputs = _usable_inputs(config, data_dir)
     cells = plan(config, inputs.digests)
     executor = make_executor(config.executor, ranks=config.most_ranks())
@@ -106,7 +107,7 @@ def run_study(
     with _closed_by_an_error(executor):
         found = _check(cells, data_dir, executor, place)
         lengths = read_lengths(cells, executor.compute, data_dir, place.cache_dir)
-    _make(place, tracking, executor)
+    _make(place, executor)
     inputs.say(lengths)
     _remember(cells, found, lengths, place)
     ending = Ending(executor)
@@ -135,9 +136,14 @@ def run_study(
         failures=Failures(config.max_failures, _faults(cells, found)),
         deadline=_deadline(config.timeout_seconds),
     )
-    note = partial(_note_end, tracker, cells, session, _faults(cells, found))
-    with _told(tracker, note):
-        complete = _run_cells(cells, session, shared.storage)
+    return _run_and_tell(cells, session, shared.storage)
+
+
+def _run_and_tell(cells: Sequence[Cell], session: Session, storage: StudyStorage) -> StudyOutcome:
+    """Run the cells; the tracker is told of everything, and of why some lack runs."""
+    note = partial(_note_end, cells, session, dict(session.failures.faults))
+    with _told(session.recorder.tracker, note):
+        complete = _run_cells(cells, session, storage)
     outcome = _outcome(cells, complete, session)
     note("the time was up" if outcome.out_of_time else "")
     return outcome
@@ -151,16 +157,13 @@ def _outcome(cells: Sequence[Cell], complete: Sequence[bool], session: Session) 
 
 
 def _note_end(
-    tracker: Tracker,
-    cells: Sequence[Cell],
-    session: Session,
-    known: Mapping[str, str],
-    ended: str,
+    cells: Sequence[Cell], session: Session, known: Mapping[str, str], ended: str
 ) -> None:
     """Keep with the definition why cells lack runs, so that a later report can say it too."""
     faults = session.failures.faults
     if ended or faults != known:
-        tracker.open_study(cells[0].study.name, dump_definition(cells, faults, ended=ended))
+        text = dump_definition(cells, faults, ended=ended)
+        session.recorder.tracker.open_study(cells[0].study.name, text)
 
 
 @contextlib.contextmanager
@@ -178,11 +181,16 @@ def _told(tracker: Tracker, note: Callable[[str], None]) -> Iterator[None]:
     tracker.settle()
 
 
-def _make(place: Store, tracking: str | Tracker | None, executor: Executor) -> None:
-    """Make the store's folder, once its database and the MLflow server have answered."""
-    reach(place.database_url)
+def _reach(place: Store, tracking: str | Tracker | None) -> None:
+    """Look for the store and the MLflow server before rows are read, which may take long."""
+    place.check()
     if isinstance(tracking, str):
         reach_server(tracking)
+    reach(place.database_url)
+
+
+def _make(place: Store, executor: Executor) -> None:
+    """Make the store's folder."""
     place.make()
     if not any(place.root.iterdir()):
         executor.warm_up()  # something is to be trained for sure

@@ -89,6 +89,38 @@ def test_a_bad_address_is_one_line(
         assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("option", "address", "says"),
+    [
+        ("--tracking", "mlruns", "no address of an MLflow server"),
+        ("--tracking", "http://127.0.0.1:9", "no MLflow server answers there: Connection refused"),
+        ("--store", "postgresql://ada@127.0.0.1:9/runs", "Connection refused"),
+        ("--store", "study.yaml", "study.yaml is a file"),
+        ("--store", "study.yaml/mlruns", "study.yaml is a file"),
+    ],
+)
+def test_an_address_is_tried_before_the_rows_are_read(
+    option: str,
+    address: str,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Rows may take minutes, and here they would not be found."""
+    monkeypatch.chdir(tmp_path)
+    absent = {"kind": "text_file", "name": "t", "train": "no.csv", "test": "no.csv"}
+    text = yaml.safe_dump(toy_tree(tasks=[absent], executor={"kind": "inprocess"}))
+    (tmp_path / "study.yaml").write_text(text)
+    monkeypatch.setattr("sys.argv", ["tuner", "run-study", "study.yaml", option, address])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    (line,) = capfd.readouterr().err.splitlines()
+    assert ended.value.code == 2
+    assert says in line, line
+    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+
+
 def test_no_part_of_a_password_with_a_slash_is_shown() -> None:
     """What stands before it looks like a port."""
     with pytest.raises(ConfigError, match="its port is no number") as caught:
