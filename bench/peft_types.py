@@ -60,11 +60,13 @@ bit-equal to those before; the number is how many parameters were trained beside
 Anything else is the first line of what went wrong. "traced": memory can be predicted, on BERT.
 
 `lora`, `ia3`, `prompt`, `prefix` and `p_tuning` have files of their own with checked fields, and
-`full`, `head`, `bitfit` and `bottleneck` are no types of peft. Refused are ADALORA, since nothing
-here calls the steps in which it moves its budget between matrices; options that would change
-nothing in a run, such as `inference_mode` or LORA's `eva_config`; starts of LORA that need rows
-of the data, a quantised model or draws that a kept model could not repeat: eva, corda, loftq,
-lora_ga, pissa_niter. Its starts gaussian, orthogonal, olora and pissa work.
+`full`, `head`, `bitfit` and `bottleneck` are no types of peft. Refused, with the reason, are types
+that a run cannot train as what they are called, such as ADALORA, whose budget nothing here moves;
+options that would change nothing in a run, or that the run or peft sets, such as LORA's
+`eva_config` or `fan_in_fan_out`; options without the one that they need, such as OFT's `eps`
+without `coft`; starts of LORA that need rows of the data, a quantised model or draws that a kept
+model could not repeat: eva, corda, loftq, lora_ga, pissa_niter. Its starts gaussian, orthogonal,
+olora and pissa work. A test gives every option of every type another value and sees what changes.
 """
 
 

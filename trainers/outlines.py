@@ -235,7 +235,7 @@ def _given(method: Method) -> Any:
 
 def _unfit(method: Method, body: PreTrainedModel, model: nn.Module) -> dict[str, Misnamed]:
     """Return the names that a method was given and that fit nothing, by its field."""
-    from trainers.methods.targets import target_names, unfit_options, unfit_targets
+    from trainers.methods.targets import target_names, targeted, unfit_options, unfit_targets
 
     found = {}
     if targets := unfit_targets(_given(method), body):
@@ -247,7 +247,9 @@ def _unfit(method: Method, body: PreTrainedModel, model: nn.Module) -> dict[str,
         *(getattr(tuned, "targeted_module_names", None) or ()),
         *(getattr(tuned, "targeted_parameter_names", None) or ()),
     ]
-    for option, (names, near) in unfit_options(options, body, adapted).items():
+    configs: Any = getattr(model, "peft_config", {})
+    excludable = [name for config in configs.values() for name in targeted(body, config)]
+    for option, (names, near) in unfit_options(options, body, adapted, excludable).items():
         found[f"config.{option}"] = Misnamed(tuple(names), tuple(near))
     return found
 

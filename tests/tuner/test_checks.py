@@ -136,9 +136,22 @@ def test_one_list_of_targets_may_serve_several_models() -> None:
     ("option", "value", "said"),
     [
         ("modules_to_save", ["clasifier"], "clasifier fits no module of tiny-bert; it has classi"),
-        ("rank_pattern", {"qury": 4}, "qury fits no module of tiny-bert; it has query, value"),
-        ("alpha_pattern", {"key": 4}, "key fits no module of tiny-bert; it has query, value"),
-        ("exclude_modules", ["nowhere"], "nowhere fits no module of tiny-bert; it has "),
+        (
+            "rank_pattern",
+            {"qury": 4},
+            "qury fits no adapted module of tiny-bert; it has query, value",
+        ),
+        (
+            "alpha_pattern",
+            {"key": 4},
+            "key fits no adapted module of tiny-bert; it has query, value",
+        ),
+        ("exclude_modules", ["nowhere"], "nowhere fits no adapted module of tiny-bert; it has "),
+        (
+            "exclude_modules",
+            ["key"],
+            "key fits no adapted module of tiny-bert; it has query, value",
+        ),
         ("target_parameters", ["no.weight"], "no.weight fits no module of tiny-bert; it has weig"),
         ("trainable_token_indices", [3, 10**7], "got 10000000, the model's vocabulary has "),
         ("alora_invocation_tokens", [1, 2], "it changes nothing in LORA here; allowed: "),
@@ -156,6 +169,7 @@ def test_options_that_name_nothing_are_refused(option: str, value: Any, said: st
     [
         {"modules_to_save": ["classifier", "pooler"]},
         {"rank_pattern": {r"layer\.0\..*query": 4}, "alpha_pattern": {"value": 2}},
+        {"exclude_modules": ["value"]},
         {"exclude_modules": r".*layer\.0\..*"},
         {"layers_to_transform": [0], "layers_pattern": "layer"},
         {"trainable_token_indices": [3, 4]},

@@ -18,7 +18,7 @@ from trainers.methods.count import count_parameters
 from trainers.methods.targets import misfit, query_value, target_names, unfit_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from peft import PeftConfig, PeftModel
@@ -87,13 +87,14 @@ def wrap(
     from peft import get_peft_model
 
     config = _config(model, peft_type, settings)
+    parts = target_names(model.base_model)  # before peft adds its own
     try:
         with warnings.catch_warnings():
             # peft 0.21 asks transformers 5 by a name that it deprecates.
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
             wrapped = get_peft_model(model, config)
     except (ValueError, TypeError, KeyError, NotImplementedError, AttributeError) as error:
-        raise ConfigError(_refusal(error, model, config, targets)) from error
+        raise ConfigError(_refusal(error, model, config, parts, key=targets)) from error
     if count_parameters(wrapped).head == 0:
         raise ConfigError(
             f"method: peft type {peft_type.upper()} leaves the new head frozen, at random; "
@@ -139,14 +140,21 @@ def _defaults(model: PreTrainedModel, tuner: type, allowed: set[str]) -> dict[st
     return found
 
 
-def _refusal(error: Exception, model: PreTrainedModel, config: PeftConfig, key: str) -> str:
+def _refusal(
+    error: Exception,
+    model: PreTrainedModel,
+    config: PeftConfig,
+    parts: Sequence[str],
+    *,
+    key: str,
+) -> str:
     """Say why peft does not take the model: its targets, where none of them is there."""
     asked = getattr(config, "target_modules", None) or ()
     name = type(model).__name__
     unfit = unfit_targets(asked, model)
     if unfit and len(unfit) == len(asked):
-        return misfit(key, unfit, name, target_names(model.base_model))
-    has = ", ".join(target_names(model.base_model))
+        return misfit(key, unfit, name, parts)
+    has = ", ".join(parts)
     if not asked and re.search("target_modules|modules were targeted", str(error)):
         return f"method.{key}: peft knows none for {name}; name some; it has {has}"
     shown = asked if isinstance(asked, str) else ", ".join(sorted(asked))

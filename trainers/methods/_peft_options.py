@@ -1,7 +1,7 @@
 """Refuse those of peft's options that would change nothing in a run: peft takes them in silence.
 
-Each option of every type of peft 0.21 was given other values, a tiny model wrapped, trained for
-two steps and asked to predict: what stands here left all numbers as they were.
+`tests/trainers/methods/test_peft_options.py` gives each option of every type another value and
+sees that a tiny model is built or trained another way, or that the option is refused here.
 """
 
 from __future__ import annotations
@@ -9,19 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainers.errors import ConfigError, known, shown
 
-_OF_THE_RUN = (
-    "auto_mapping",
-    "base_model_name_or_path",
-    "inference_mode",
-    "peft_type",
-    "peft_version",
-    "revision",
-    "task_type",
-)
+_BY_RUN = "the run sets it"
+_BY_MODEL = "peft reads it from the model"
+_SET = {
+    "auto_mapping": _BY_RUN,
+    "base_model_name_or_path": _BY_RUN,
+    "inference_mode": _BY_RUN,
+    "peft_type": _BY_RUN,
+    "peft_version": _BY_RUN,
+    "revision": _BY_RUN,
+    "task_type": _BY_RUN,
+    "fan_in_fan_out": "peft sets it by the kind of the layer",
+    "num_attention_heads": _BY_MODEL,
+    "num_layers": _BY_MODEL,
+    "num_transformer_submodules": _BY_MODEL,
+    "token_dim": _BY_MODEL,
+}
+"""Options of any type that are set already, and by whom."""
 _WITHOUT_EFFECT = {
     "ADAMSS": (
         "asa_importance_beta",
@@ -33,7 +41,9 @@ _WITHOUT_EFFECT = {
         "mask_interval",
         "use_asa",
     ),
+    "BOFT": ("boft_n_butterfly_factor",),  # peft takes 1 where it cannot compile its CUDA code
     "FROD": ("progressbar", "runtime_offload_base_weight", "save_projection"),
+    "HIRA": ("rank_pattern",),
     "LOHA": ("use_effective_conv2d",),
     "LOKR": ("use_effective_conv2d",),
     "LORA": (
@@ -42,41 +52,68 @@ _WITHOUT_EFFECT = {
         "corda_config",
         "ensure_weight_tying",
         "eva_config",
+        "kasa_config.beta",
+        "kasa_config.gamma",
         "loftq_config",
         "lora_ga_config",
         "megatron_config",
         "megatron_core",
+        "monteclora_config.dirichlet_prior",
+        "monteclora_config.kl_loss_weight",
+        "monteclora_config.use_entropy",
         "qalora_group_size",
         "runtime_config",
         "use_qalora",
     ),
-    "PREFIX_TUNING": ("token_dim",),
-    "PROMPT_TUNING": (
-        "num_attention_heads",
-        "num_layers",
-        "num_transformer_submodules",
-        "prompt_tuning_init_text",
-        "token_dim",
-        "tokenizer_kwargs",
-        "tokenizer_name_or_path",
-    ),
+    "OFT": ("module_dropout",),
+    "OSF": ("target_svd_config",),
+    "PROMPT_TUNING": ("prompt_tuning_init_text", "tokenizer_kwargs", "tokenizer_name_or_path"),
+    "PSOFT": ("psoft_alpha",),  # peft divides by it what it multiplies by it
     "PVERA": ("save_projection",),
-    "P_TUNING": (
-        "encoder_dropout",
-        "encoder_num_layers",
-        "num_attention_heads",
-        "num_layers",
-        "num_transformer_submodules",
-        "token_dim",
-    ),
     "RANDLORA": ("save_projection",),
+    "SHADOW": ("layers_pattern", "layers_to_transform"),
     "SUPERTUNING": ("save_precomputed_indices",),
     "TINYLORA": ("save_projection",),
     "UNILORA": ("save_indices",),
     "VBLORA": ("save_only_topk_weights",),
     "VERA": ("save_projection",),
 }
-"""By type, options that a training without code of their own does not see."""
+"""By type, options, and parts of options, that a training without code of its own does not see."""
+
+
+class _Need(NamedTuple):
+    """What another option must be for an option to be used at all."""
+
+    option: str
+    pattern: str
+    """Fits the other option's value, written as Python does."""
+    said: str
+
+
+_CAYLEY = _Need("use_cayley_neumann", "True", "true")
+_LOWRANK = _Need("psoft_svd", "lowrank", "lowrank")
+_LSTM = _Need("encoder_reparameterization_type", "LSTM", "LSTM")
+_LAYERS = _Need("layers_to_transform", "(?!None).*", "numbers of layers")
+"""What `layers_pattern` needs, of whatever type it is."""
+_NEEDS = {
+    ("ADAMSS", "svd_threshold"): _Need("use_dynamic_rank", "True", "true"),
+    ("DEFT", "init_scale"): _Need("init_weights", "False", "false"),
+    ("LOKR", "rank_dropout_scale"): _Need("rank_dropout", r"(?!0(\.0)?$).*", "above 0"),
+    ("MISS", "mini_r"): _Need("init_weights", "mini", "mini"),
+    ("OFT", "eps"): _Need("coft", "True", "true"),
+    ("OFT", "num_cayley_neumann_terms"): _CAYLEY,
+    ("PREFIX_TUNING", "encoder_hidden_size"): _Need("prefix_projection", "True", "true"),
+    ("PSOFT", "cayley_neumann_eps"): _CAYLEY,
+    ("PSOFT", "num_cayley_neumann_terms"): _CAYLEY,
+    ("PSOFT", "psoft_svd_lowrank_niter"): _LOWRANK,
+    ("PSOFT", "random_seed"): _LOWRANK,
+    ("P_TUNING", "encoder_dropout"): _LSTM,
+    ("P_TUNING", "encoder_num_layers"): _LSTM,
+    ("SUPERTUNING", "lora_dropout"): _Need("r", r"\d+", "a number"),
+    ("TINYLORA", "init_v_bound"): _Need("init_weights", "uniform", "uniform"),
+    ("WAVEFT", "wavelet_family"): _Need("use_idwt", "True", "true"),
+}
+"""By type and option: without which other option peft passes over it."""
 _STARTS = {
     ("LORA", "init_lora_weights"): (
         "True|False|gaussian|orthogonal|olora|pissa",
@@ -88,12 +125,28 @@ _STARTS = {
         "RANDOM, SAMPLE_VOCAB",
         "needs a text and a tokenizer, which no run gives it",
     ),
+    ("SHADOW", "shadow_model"): (
+        "mirror",
+        "mirror",
+        "is a second model, which no run looks up",
+    ),
+    ("SHIRA", "mask_type"): (
+        "random",
+        "random",
+        "needs a function that makes the mask, which no run gives it",
+    ),
 }
 """By type and option: which values can be begun with, and why others cannot."""
 _TYPES = {
-    "ADALORA": "nothing here moves its budget between matrices: it would stay at its first rank",
+    "ADALORA": (
+        "nothing here moves its budget between matrices: it would stay at its first rank",
+        "LORA",
+    ),
+    "MULTITASK_PROMPT_TUNING": ("rows have no number of a task here", "PROMPT_TUNING"),
+    "POLY": ("rows have no number of a task here", "LORA"),
+    "XLORA": ("it mixes adapters that are trained already, and a run begins with none", "LORA"),
 }
-"""Types that would be trained as another one under their name."""
+"""Types that cannot be trained as what they are called: why, and which is close to it."""
 
 
 def check_options(kind: str, settings: Mapping[str, Any], options: Sequence[Field[Any]]) -> None:
@@ -108,19 +161,36 @@ def check_options(kind: str, settings: Mapping[str, Any], options: Sequence[Fiel
         ConfigError: A type, an option or a value that would have no effect, or another one.
     """
     if kind in _TYPES:
-        raise ConfigError(f"method.type: {kind}: {_TYPES[kind]}; allowed: lora")
+        why, instead = _TYPES[kind]
+        raise ConfigError(f"method.type: {kind}: {why}; allowed: {instead}")
     allowed = {option.name: option for option in options if option.init}
-    unused = (*_OF_THE_RUN, *_WITHOUT_EFFECT.get(kind, ()))
-    useful = sorted(set(allowed) - set(unused))
+    unused = {*_SET, *_WITHOUT_EFFECT.get(kind, ())}
+    useful = known(set(allowed) - unused, 99)
+    values = {name: _default(option) for name, option in allowed.items()} | dict(settings)
     for name, value in settings.items():
         if name not in allowed:
-            raise ConfigError(f"method.config.{name}: no such field; known: {known(useful, 99)}")
-        if name in unused and value != _default(allowed[name]):
-            why = (
-                "the run sets it" if name in _OF_THE_RUN else f"it changes nothing in {kind} here"
-            )
-            raise ConfigError(f"method.config.{name}: {why}; allowed: {known(useful, 99)}")
+            raise ConfigError(f"method.config.{name}: no such field; known: {useful}")
+        if value == _default(allowed[name]):
+            continue
+        parts = [f"{name}.{part}" for part in value] if isinstance(value, Mapping) else []
+        if idle := [key for key in (name, *parts) if key in unused]:
+            why = _SET.get(name, f"it changes nothing in {kind} here")
+            also = "" if idle[0] == name else "to leave it out, "
+            raise ConfigError(f"method.config.{idle[0]}: {why}; allowed: {also}{useful}")
+        _check_need(kind, name, values)
         _check_start(kind, name, value)
+
+
+def _check_need(kind: str, name: str, values: Mapping[str, Any]) -> None:
+    need = _NEEDS.get((kind, name), _LAYERS if name == "layers_pattern" else None)
+    if need is None:
+        return
+    got = getattr(values[need.option], "value", values[need.option])  # of an enumeration
+    if re.fullmatch(need.pattern, str(got)) is None:
+        raise ConfigError(
+            f"method.config.{name}: {kind} uses it only with {need.option}: {need.said}; "
+            f"got {need.option}: {shown(got)}; set both or neither"
+        )
 
 
 def _check_start(kind: str, name: str, value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 _MOST = 12
 _NAMING = re.compile("modules|pattern|parameters")
 """Options of peft's that name parts of a model."""
+_OF_ADAPTED = re.compile("(?<!layers)_pattern|exclude_modules")
+"""Those that name some of the modules that are adapted."""
 # Names of the attention projections, for architectures that peft has no default for.
 QUERY_VALUE = (
     ("query", "value"),
@@ -52,8 +55,28 @@ def unfit_targets(targets: str | Iterable[str] | None, model: nn.Module) -> list
     return [t for t in sorted(listed) if not any(name.endswith(f".{t}") for name in names)]
 
 
+def targeted(body: nn.Module, config: Any) -> list[str]:
+    """Return the modules that peft would adapt if it were to exclude none.
+
+    Args:
+        body: The model before the method.
+        config: Peft's, with the targets that it has chosen.
+    """
+    from peft.tuners.tuners_utils import check_target_module_exists
+
+    if not getattr(config, "target_modules", None):
+        return []
+    everything = copy.copy(config)
+    everything.exclude_modules = None
+    names = [name for name, _ in body.named_modules() if name]
+    return [name for name in names if check_target_module_exists(everything, name)]
+
+
 def unfit_options(
-    options: Mapping[str, Any], body: nn.Module, adapted: Sequence[str]
+    options: Mapping[str, Any],
+    body: nn.Module,
+    adapted: Sequence[str],
+    excludable: Sequence[str] = (),
 ) -> dict[str, tuple[list[str], list[str]]]:
     """Return by option the names that fit nothing, which peft passes over, and names that do.
 
@@ -61,6 +84,7 @@ def unfit_options(
         options: Peft's options, as a method was given them, but for its targets.
         body: The model before the method.
         adapted: Modules and parameters that the method adapts: the keys of a mapping name these.
+        excludable: Modules that it would adapt if it excluded none: exclusions name these.
     """
     modules = [name for name, _ in body.named_modules() if name]
     parameters = [name for name, _ in body.named_parameters()]
@@ -71,6 +95,7 @@ def unfit_options(
             continue
         parts = parameters if option.endswith("parameters") else modules
         parts = list(adapted) or modules if isinstance(listed, dict) else parts
+        parts = list(excludable) or parts if option == "exclude_modules" else parts
         unfit = [str(name) for name in listed if not any(_fits(str(name), p) for p in parts)]
         if unfit:
             leaves = {part.rpartition(".")[2] for part in parts}
@@ -101,4 +126,5 @@ def misfit(key: str, targets: Sequence[str], model: str, known: Sequence[str]) -
     more = f", ... ({len(known)} in all)" if len(known) > _MOST else ""
     fit = "fit" if len(targets) > 1 else "fits"
     shown = ", ".join(known[:_MOST])
-    return f"method.{key}: {', '.join(targets)} {fit} no module of {model}; it has {shown}{more}"
+    part = "adapted module" if _OF_ADAPTED.search(key) else "module"
+    return f"method.{key}: {', '.join(targets)} {fit} no {part} of {model}; it has {shown}{more}"

@@ -54,16 +54,32 @@ from trainers.models.tiny import Tiny
         *[
             (
                 {"type": kind, "config": {option: value}},
-                rf"^method\.config\.{option}: it changes nothing in {kind} here; allowed: ",
+                rf"^method\.config\.{option}\S*: it changes nothing in {kind} here; allowed: ",
             )
             for kind, option, value in (
                 ("LORA", "loftq_config", {"loftq_bits": 4}),
                 ("LORA", "eva_config", {"rho": 3.0}),
                 ("LORA", "use_qalora", True),
-                ("P_TUNING", "encoder_dropout", 0.5),
+                ("LORA", "kasa_config", {"beta": 0.1}),
                 ("VERA", "save_projection", False),
             )
         ],
+        (
+            {"type": "OFT", "config": {"eps": 1e-3}},
+            r"^method\.config\.eps: OFT uses it only with coft: true; got coft: false; set both ",
+        ),
+        (
+            {"type": "P_TUNING", "config": {"num_virtual_tokens": 4, "encoder_dropout": 0.5}},
+            r"^method\.config\.encoder_dropout: P_TUNING uses it only with encoder_r\w+: LSTM; ",
+        ),
+        (
+            {"type": "LORA", "config": {"fan_in_fan_out": True}},
+            r"^method\.config\.fan_in_fan_out: peft sets it by the kind of the layer; allowed: ",
+        ),
+        (
+            {"type": "POLY"},
+            r"^method\.type: POLY: rows have no number of a task here; allowed: LORA",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused_in_one_line(settings: dict[str, Any], message: str) -> None:
