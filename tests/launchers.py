@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,23 @@ class Launchers:
         claims = [(name, state) for name, state in self.claims() if name.startswith("run ")]
         assert Counter(state for _, state in claims) == {"done": TRIALS + 2 * SEEDS}
         assert not [name for name, state in self.claims() if state == "held"]
+
+
+@contextmanager
+def launched(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run the study in a folder by its command; it does not outlive the test."""
+    launcher = subprocess.Popen(
+        [sys.executable, "-m", "tuner.cli", "run-study", "study.yaml"],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield launcher
+    finally:
+        launcher.kill()
+        launcher.communicate()
 
 
 def ranks_of(launcher: int | None = None) -> list[psutil.Process]:

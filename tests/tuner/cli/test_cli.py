@@ -19,7 +19,7 @@ import yaml
 from mlflow import MlflowClient
 
 from tests.commands import refused
-from tests.launchers import lives, wait_until
+from tests.launchers import launched, lives, wait_until
 from tests.specs import QUICK, toy_tree
 
 
@@ -114,17 +114,11 @@ def test_a_study_killed_at_any_moment_goes_on_with_nothing_lost_or_doubled(
 ) -> None:
     """Kill -9 of the launcher after so many journal files; then the same command again."""
     write_study(tmp_path, train=QUICK | {"epochs": 6}, executor={"kind": "process", "threads": 1})
-    launcher = subprocess.Popen(
-        [sys.executable, "-m", "tuner.cli", "run-study", "study.yaml"],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     journals = tmp_path / "mlruns" / "runs"
-    wait_until(lambda: len(list(journals.glob("*/events.jsonl"))) >= moment)
-    family = psutil.Process(launcher.pid).children(recursive=True)
-    launcher.kill()
-    launcher.wait()
+    with launched(tmp_path) as launcher:
+        wait_until(lambda: len(list(journals.glob("*/events.jsonl"))) >= moment)
+        family = psutil.Process(launcher.pid).children(recursive=True)
+        launcher.kill()
     wait_until(lambda: not any(map(lives, family)))
     again = tuner("run-study", "study.yaml", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
@@ -144,18 +138,12 @@ def test_ctrl_c_ends_within_seconds_and_says_how_to_go_on(tmp_path: Path) -> Non
     """Exit code 130, one line, no process left, the run in hand shown as killed."""
     train = QUICK | {"epochs": 5000}
     write_study(tmp_path, train=train, executor={"kind": "process", "workers": 2})
-    launcher = subprocess.Popen(
-        [sys.executable, "-m", "tuner.cli", "run-study", "study.yaml"],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
     journals = tmp_path / "mlruns" / "runs"
-    wait_until(lambda: any(p.stat().st_size > 2000 for p in journals.glob("*/events.jsonl")))
-    family = psutil.Process(launcher.pid).children(recursive=True)
-    launcher.send_signal(signal.SIGINT)
-    _, said = launcher.communicate(timeout=20)
+    with launched(tmp_path) as launcher:
+        wait_until(lambda: any(p.stat().st_size > 2000 for p in journals.glob("*/events.jsonl")))
+        family = psutil.Process(launcher.pid).children(recursive=True)
+        launcher.send_signal(signal.SIGINT)
+        _, said = launcher.communicate(timeout=20)
     assert launcher.returncode == 130
     *read, line = said.splitlines()
     assert line == "tuner: interrupted; the same command goes on where it was"
