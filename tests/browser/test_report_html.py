@@ -148,6 +148,10 @@ def test_the_page_never_scrolls_sideways(browser: Chrome, address: str, width: i
         "return Array.from(document.querySelectorAll('.box'), b => b.scrollWidth > b.clientWidth)"
     )
     assert any(boxes)
+    cues = browser.execute_script(
+        "return Array.from(document.querySelectorAll('.box .more'), m => m.offsetHeight > 0)"
+    )
+    assert cues == boxes  # a line says that the rest is to be scrolled to
 
 
 def test_text_can_be_read_in_light_and_dark(browser: Chrome, address: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ _BASES: dict[str, type[Plugin]] = {"methods": Method, "tasks": Task, "models": M
 
 _FIRST_TO_GO = ("of these head", "trained parameters", "accuracy", "seconds", "peak memory")
 """Columns that a narrow terminal does without."""
+_LONGEST_NAMES = (40, 16)
+"""Characters of a name in one line, where there is room, and where there is little."""
 
 
 @dataclass(frozen=True)
@@ -82,32 +85,40 @@ def show_outcome(console: Console, outcome: StudyOutcome, *, study: str, place: 
 
 
 def fitting_table(console: Console, rows: Sequence[Sequence[str]]) -> tuple[Table, list[str]]:
-    """Return a table of which no cell wraps, and the titles of the columns left out for that."""
+    """Return a table that fits, and the titles of the columns left out for that.
+
+    Numbers never wrap, and long names of tasks, models and arms do before a column is left out.
+    """
     left_out: list[str] = []
     unbounded = console.options.update(max_width=1 << 16)  # else the need is cut to what there is
     for title in ("", *_FIRST_TO_GO):
         if title in rows[0]:
             left_out.append(title)
         kept = [place for place, name in enumerate(rows[0]) if name not in left_out]
-        for narrow in (False, True):
-            table = _table([[row[place] for place in kept] for row in rows], narrow=narrow)
+        shown = [[row[place] for place in kept] for row in rows]
+        for longest, narrow in itertools.product(_LONGEST_NAMES, (False, True)):
+            table = _table(shown, narrow=narrow, longest=longest)
             if Measurement.get(console, unbounded, table).maximum <= console.width:
                 return table, left_out
     return table, left_out
 
 
-def _table(rows: Sequence[Sequence[str]], *, narrow: bool) -> Table:
-    """Make a table; a narrow one has the words of its titles below each other."""
+def _table(rows: Sequence[Sequence[str]], *, narrow: bool, longest: int) -> Table:
+    """Make a table; a narrow one has the words of its titles below each other.
+
+    Args:
+        rows: The titles, and the rows: names up to the arm's, then numbers.
+        narrow: Whether titles wrap.
+        longest: Characters of a name in one line.
+    """
     table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     for place, header in enumerate(rows[0]):
-        widths = [*map(len, header.split()), *(len(row[place]) for row in rows[1:])]
-        first = place == 0  # a long name may wrap
-        table.add_column(
-            Text(header),
-            justify="left" if first else "right",
-            overflow="fold",
-            width=max(widths) if narrow and not first else None,
-        )
+        if place <= rows[0].index("arm"):
+            table.add_column(Text(header), overflow="fold", max_width=longest)
+            continue
+        title = "\n".join(header.split()) if narrow else header
+        widths = [*map(len, title.splitlines()), *(len(row[place]) for row in rows[1:])]
+        table.add_column(Text(title), justify="right", no_wrap=True, min_width=max(widths))
     for row in rows[1:]:
         table.add_row(*map(Text, row))  # names are no markup
     return table

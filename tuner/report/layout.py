@@ -94,6 +94,20 @@ def block_views(comparison: Comparison) -> Iterator[BlockView]:
         )
 
 
+def untraded(comparison: Comparison, task: str, model: str) -> str:
+    """Say which arms of a task and model are in no table of score, memory and time, and why."""
+    cells = _of(comparison.cells, task, model, comparison.metric)
+    frame = comparison.tradeoff
+    traded = set(frame[(frame["task"] == task) & (frame["model"] == model)]["arm"])
+    arms: dict[str, list[str]] = {}
+    for row in cells if traded else ():
+        if row["arm"] not in traded:
+            why = "without a score or a peak of memory" if row["n"] else "without a finished run"
+            arms.setdefault(why if has_run(row) else NOT_RUN, []).append(row["arm"])
+    listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in arms.items())
+    return f"Not in this table: {listed}." if listed else ""
+
+
 def shown_scores(comparison: Comparison) -> tuple[str, ...]:
     """Return the scores of the table of arms; the one compared by also of unseen rows."""
     unseen = UNSEEN + comparison.metric

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from tuner.report.across import CAPTION
 from tuner.report.comparison import Comparison
-from tuner.report.layout import DOUBTFUL, NOTHING, UNFAIR, BlockView, block_views
+from tuner.report.layout import (
+    DOUBTFUL,
+    NOTHING,
+    UNFAIR,
+    BlockView,
+    block_views,
+    untraded,
+)
 from tuner.report.scores import title
 from tuner.report.wording import missing, number_text, percent_text, value_text
 
@@ -90,6 +97,9 @@ def _tradeoff(comparison: Comparison) -> Iterator[str]:
         "of the training phase (mean and largest over the runs), and with evaluation.",
         "",
     )
+    for task, model in dict.fromkeys(zip(frame["task"], frame["model"], strict=True)):
+        if said := untraded(comparison, task, model):
+            yield from (_escape(f"{task} · {model}: {said}"), "")
 
 
 def _references(comparison: Comparison) -> Iterator[str]:

@@ -123,6 +123,39 @@ def test_arms_that_are_not_run_are_in_no_pair_and_make_nothing_unfair() -> None:
     assert ",head,,macro_f1,0," in made.csv()
 
 
+def test_arms_that_are_in_no_table_of_score_memory_and_time_are_named() -> None:
+    """Those not run, those whose runs all failed, those of which no peak is known."""
+    bare = {"test/accuracy": 0.5, "test/macro_f1": 0.5, "seconds/train": 1.0}
+    records = [
+        *make_runs({"full": [0.8, 0.7], "lora": [0.7, 0.6]}),
+        *(make_record("ia3", seed, metrics=bare) for seed in (0, 1)),
+        *(make_record("head", seed, state="failed", metrics={}) for seed in (0, 1)),
+    ]
+    arms = ("full", "lora", "ia3", "head", "prefix", "bitfit")
+    planned = tuple(cell(arm, seeds=SEEDS[:2]) for arm in arms)
+    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
+    line = (
+        "Not in this table: bitfit, prefix (not run); head (without a finished run); "
+        "ia3 (without a score or a peak of memory)."
+    )
+    assert f"toy · tiny: {line}" in made.markdown()
+    assert line in made.html()
+    whole = tuple(cell(arm, seeds=SEEDS[:2]) for arm in ("full", "lora"))
+    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=whole))
+    assert "Not in this table" not in made.markdown() + made.html()
+
+
+def test_columns_of_what_went_wrong_are_on_the_page_where_something_did() -> None:
+    """Else they would push the table over the edge of a page."""
+    planned = tuple(cell(arm, seeds=SEEDS[:2]) for arm in ("full", "head"))
+    sound = make_runs({"full": [0.8, 0.7], "head": [0.6, 0.7]})
+    failed = [*sound[:3], make_record("head", 1, state="failed", metrics={})]
+    for records, there in ((sound, False), (failed, True)):
+        made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
+        assert (">failed</button>" in made.html()) is there
+        assert ">collapsed</button>" not in made.html()
+
+
 def test_a_study_of_which_nothing_is_run_has_rows_that_say_so() -> None:
     """In place of a table without rows."""
     made = build_report(Evidence(("s",), (), "macro_f1", planned=(cell("full"),)))

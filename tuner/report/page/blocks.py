@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tuner.report.comparison import Comparison
-from tuner.report.layout import NOT_RUN, block_views, has_run, runs_text
+from tuner.report.layout import (
+    NOT_RUN,
+    block_views,
+    has_run,
+    runs_text,
+    shown_scores,
+    untraded,
+)
 from tuner.report.page.pairs import baseline_rows, pairs_table
 from tuner.report.page.table import (
     Cell,
@@ -24,7 +31,7 @@ from tuner.report.page.table import (
     score,
     word,
 )
-from tuner.report.scores import UNSEEN, main_scores, title
+from tuner.report.scores import title
 from tuner.report.wording import (
     NONE,
     missing,
@@ -41,6 +48,12 @@ _SAVED = {
     "saved_largest_peak": ("saved, largest peak", "share of the largest peak over the runs"),
     "saved_with_eval": ("saved, with evaluation", "share of the mean peak, evaluation included"),
 }
+
+_TROUBLE = {
+    "failed_runs": Head("failed", "confirm runs that failed or diverged and never finished"),
+    "collapsed_runs": Head("collapsed", "finished runs no more accurate than the majority class"),
+}
+"""Columns that are left out where all is well, for a table that fits the page."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +118,14 @@ def _arms(source: _Source, marks: dict[str, Mark]) -> TableView:
     for row in source.rows(comparison.cells):
         arms.setdefault(row["arm"], {})[row["metric"]] = row
     present = {name for found in arms.values() for name in found}
-    scores = [*main_scores(metric), *(UNSEEN + name for name in main_scores(metric))]
-    scores = [name for name in scores if name in present]
+    scores = [name for name in shown_scores(comparison) if name in present]
     against = baseline_rows(source.rows(comparison.pairs), metric, comparison.baseline)
-    with_noise = any(
-        not missing(row["test_noise_std"]) for f in arms.values() for row in f.values()
-    )
+    firsts = {arm: found.get(metric) or next(iter(found.values())) for arm, found in arms.items()}
+    with_noise = any(not missing(row["test_noise_std"]) for row in firsts.values())
+    trouble = [name for name in _TROUBLE if any(row[name] for row in firsts.values())]
     rows = []
     for arm, found in arms.items():
-        first = found.get(metric) or next(iter(found.values()))
+        first = firsts[arm]
         cells = [word(arm), replace(count(first["n"]), text=runs_text(first))]
         for name in scores:
             cell = _mean(found.get(name), name) if has_run(first) else Cell(NOT_RUN)
@@ -124,8 +136,12 @@ def _arms(source: _Source, marks: dict[str, Mark]) -> TableView:
         runs = run_ids("configuration", first["parent_run_id"]) + run_ids(
             "seeds", first["run_ids"]
         )
-        rows.append(TableRow((*cells, *_costs(first)), runs))
-    heads = _arm_heads(comparison, scores, with_noise=with_noise)
+        cells += (*_costs(first), *(count(first[name]) for name in trouble))
+        rows.append(TableRow(tuple(cells), runs))
+    heads = (
+        *_arm_heads(comparison, scores, with_noise=with_noise),
+        *(_TROUBLE[name] for name in trouble),
+    )
     return TableView(
         "Arms: test scores over the confirm seeds, and what they cost", heads, tuple(rows)
     )
@@ -149,8 +165,6 @@ def _arm_heads(comparison: Comparison, scores: list[str], *, with_noise: bool) -
         Head("trained parameters", "below, those outside the head + those of the head"),
         Head("peak memory", "of the training phase, largest over the runs"),
         Head("seconds", "wall time of a run, all phases, mean"),
-        Head("failed", "confirm runs that failed or diverged and never finished"),
-        Head("collapsed", "finished runs no more accurate than the majority class"),
     )
 
 
@@ -175,8 +189,6 @@ def _costs(row: Row) -> tuple[Cell, ...]:
         Cell(parameters_text(trained), raw(trained), parts),
         memory(row["peak_memory_bytes"]),
         Cell(seconds_text(row["seconds"]), raw(row["seconds"])),
-        count(row["failed_runs"]),
-        count(row["collapsed_runs"]),
     )
 
 
@@ -212,7 +224,10 @@ def _tradeoff(source: _Source) -> TableView:
         )
         for row in source.rows(source.comparison.tradeoff)
     )
-    return TableView(f"Score, memory and time; memory saved against {against}", heads, rows)
+    caption = f"Score, memory and time; memory saved against {against}"
+    return TableView(
+        caption, heads, rows, below=untraded(source.comparison, source.task, source.model)
+    )
 
 
 def _all_metrics(source: _Source) -> TableView:

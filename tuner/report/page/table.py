@@ -67,6 +67,8 @@ class TableView:
     caption: str
     heads: tuple[Head, ...]
     rows: tuple[TableRow, ...]
+    below: str = ""
+    """A sentence to be read with it."""
 
     @property
     def has_runs(self) -> bool:

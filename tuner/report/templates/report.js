@@ -1,5 +1,5 @@
 "use strict";
-// Sorting by a click on a column's head, and all folds open on paper.
+// Sorting by a click on a column's head, a line over what scrolls, and all folds open on paper.
 for (const button of document.querySelectorAll("th button")) {
   button.addEventListener("click", () => sortBy(button.parentNode));
 }
@@ -25,6 +25,13 @@ function keyOf(cell, numeric) {
   if (!numeric) return cell.textContent.trim();
   return cell.hasAttribute("data-value") ? Number(cell.getAttribute("data-value")) : null;
 }
+
+const observer = new ResizeObserver((entries) => {
+  for (const { target: box } of entries) {
+    box.querySelector(".more").hidden = box.scrollWidth <= box.clientWidth;
+  }
+});
+for (const box of document.querySelectorAll(".box")) observer.observe(box);
 
 let folded = [];
 window.addEventListener("beforeprint", () => {
