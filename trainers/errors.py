@@ -37,12 +37,14 @@ class BadFile(ConfigError):
     """What is wrong with a file that a study names; a message that begins with its path."""
 
 
-class UnknownField(ConfigError):
-    """A key that a model does not have."""
+class UnknownField:
+    """Stands for the value of a key that a model does not have, so that the rest is looked at."""
 
-    def __init__(self, key: str, fields: Iterable[str]) -> None:
-        super().__init__(f"no such field; known: {known(fields)}")
-        self.key = key
+    def __init__(self, fields: Iterable[str]) -> None:
+        self._known = known(fields)
+
+    def __repr__(self) -> str:
+        return f"no such field; known: {self._known}"
 
 
 class DataError(TunerError):

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from trainers.errors import ConfigError, UnknownField, known, shown
+from trainers.errors import ConfigError, SeveralFaults, UnknownField, known, shown
 
 
 class Frozen(BaseModel):
@@ -35,11 +35,11 @@ class Frozen(BaseModel):
     @classmethod
     def _known_fields(cls, value: object) -> object:
         """Name the known fields when one is misspelt; pydantic's own message does not."""
+        if not isinstance(value, Mapping):
+            return value
         names = {field.alias or name for name, field in cls.model_fields.items()}
-        for key in value if isinstance(value, Mapping) else ():
-            if key not in names:
-                raise UnknownField(str(key), names)
-        return value
+        unknown = UnknownField(names)
+        return {str(key): value[key] if key in names else unknown for key in value}
 
 
 class Written(Frozen):
@@ -53,7 +53,7 @@ class Written(Frozen):
         converts = any(isinstance(mark, BeforeValidator) for mark in field.metadata)
         fault = "" if converts else _misfit(value, field.annotation)
         if fault:
-            raise ConfigError(fault)
+            raise SeveralFaults(fault)
         return value
 
 
@@ -176,22 +176,22 @@ def _class_in(base: type[P], package: str, kind: str) -> type[P] | None:
     return None
 
 
-def _misfit(value: object, annotation: Any) -> str:
-    """Say that a value is of another kind than a field takes; empty: it is not, or who knows."""
+def _misfit(value: object, annotation: Any) -> list[str]:
+    """Say that a value is of another kind than a field takes; none: it is not, or who knows."""
     if get_origin(annotation) is tuple and isinstance(value, list | tuple):
         faults = ((n, _misfit(item, get_args(annotation)[0])) for n, item in enumerate(value))
-        return next((f"{number}: {fault}" for number, fault in faults if fault), "")
+        return [f"{number}: {fault}" for number, found in faults for fault in found]
     takes = _scalars(annotation)
     if type(value) in takes or not takes:
-        return ""
+        return []
     if takes <= {bool, type(None)} and isinstance(value, int | float | str):
-        return f"input should be true or false, got {shown(value)}"
+        return [f"input should be true or false, got {shown(value)}"]
     noun = "number" if float in takes else "integer"
     if takes & {int, float} and isinstance(value, bool):
-        return f"input should be a valid {noun}, got {shown(value)}"
+        return [f"input should be a valid {noun}, got {shown(value)}"]
     if takes & {int, float} and isinstance(value, str):
-        return f"input should be a valid {noun}, got {shown(value)}{_how_to_write(value)}"
-    return ""
+        return [f"input should be a valid {noun}, got {shown(value)}{_how_to_write(value)}"]
+    return []
 
 
 def _how_to_write(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import model_validator
 
-from trainers.errors import ConfigError, UnknownField, known, shown
+from trainers.errors import ConfigError, SeveralFaults, known, shown
 from trainers.plugins import Written
 from tuner.space import Value
 
@@ -58,6 +58,7 @@ class Algorithm(Written):
             raise ConfigError(f"expected a name or a mapping with `kind`, got {shown(value)}{way}")
         if isinstance(value, Mapping) and "options" not in value:
             rest = {key: inner for key, inner in value.items() if key != "kind"}
+            _check_plain(rest)
             kind = {"kind": value["kind"]} if "kind" in value else {}
             return kind | {"options": rest}
         return value
@@ -202,6 +203,17 @@ class Pruner(Algorithm):
         )
 
 
+def _check_plain(options: Mapping[str, object]) -> None:
+    """Refuse lists and mappings, each in one line, not one for each kind of plain value."""
+    faults = [
+        f"{name}: got {shown(value)}; allowed: a text, a number, true, false or null"
+        for name, value in options.items()
+        if not isinstance(value, bool | int | float | str | None)
+    ]
+    if faults:
+        raise SeveralFaults(faults)
+
+
 def _check(algorithm: Algorithm, table: Mapping[str, str], module: str) -> None:
     if algorithm.kind not in table:
         raise ConfigError(f"no such kind {algorithm.kind!r}; known: {known(table)}")
@@ -211,9 +223,10 @@ def _check(algorithm: Algorithm, table: Mapping[str, str], module: str) -> None:
 
     made = getattr(importlib.import_module(module), table[algorithm.kind])
     allowed = set(inspect.signature(made).parameters) - {"seed", "search_space"}
-    for option in algorithm.options:
-        if option not in allowed:
-            raise UnknownField(option, allowed)
+    unknown = [option for option in algorithm.options if option not in allowed]
+    if unknown:
+        fields = known(allowed)
+        raise SeveralFaults(f"{option}: no such field; known: {fields}" for option in unknown)
     from optuna.exceptions import ExperimentalWarning
 
     try:

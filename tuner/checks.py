@@ -25,7 +25,7 @@ from trainers.methods.positions import too_long, too_many_virtual
 from trainers.methods.targets import misfit
 from trainers.outlines import Outlined, longest_row, outline_runs
 from tuner.plan import Cell
-from tuner.space import Point, Value
+from tuner.space import Point, points_to_try
 
 Compute = Callable[..., Any]
 """Calls a function that needs torch: an executor's `compute`."""
@@ -184,13 +184,7 @@ def _outline(cells: Sequence[Cell], compute: Compute) -> list[_Tried]:
 
 
 def _points(cell: Cell) -> Iterator[Point]:
-    """Yield the first point of a cell's space, and those that differ in one end."""
-    space = cell.study.arms[cell.arm].space
-    start: dict[str, Value] = {name: dimension.ends()[0] for name, dimension in space.items()}
-    yield start
-    for name, dimension in space.items():
-        for end in dimension.ends()[1:]:
-            yield start | {name: end}
+    return points_to_try(cell.study.arms[cell.arm].space)
 
 
 def _outline_key(spec: RunSpec) -> str:

@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    JsonValue,
-    PlainSerializer,
-    SerializeAsAny,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator
 
-from trainers.contract import AnyMethod, AnyModel, AnyTask, Measure, RunSpec, Seeds, TrainSettings
-from trainers.errors import ConfigError
+from trainers.contract import AnyModel, AnyTask, Measure, RunSpec, Seeds, TrainSettings
+from trainers.errors import ConfigError, SeveralFaults
 from trainers.plugins import Written
+from tuner.arm import Arm, DeepSpeed, put
 from tuner.budget import ConfirmSettings, Objective, SearchSettings, check_score
-from tuner.ds_configs import resolve_ds_config
 from tuner.execution import ExecutorSettings
 from tuner.sizes import parse_cap
-from tuner.space import Choice, FloatRange, IntRange, Point, count_points, parse_dimension
-
-AnyDimension = Annotated[
-    SerializeAsAny[FloatRange | IntRange | Choice], BeforeValidator(parse_dimension)
-]
-DeepSpeed = Annotated[
-    Mapping[str, JsonValue],
-    BeforeValidator(resolve_ds_config),
-    PlainSerializer(lambda content: content or "none"),
-]
-"""Content of a DeepSpeed config; empty: none."""
-_SEARCHABLE = ("train", "method")
-
-
-class Arm(Written):
-    """One way of training: a method, fixed settings, and what is searched."""
-
-    method: AnyMethod
-    """What is trained."""
-    train: Mapping[str, Any] = {}
-    """Settings that differ from the study's `train`."""
-    space: Mapping[str, AnyDimension] = {}
-    """Fields that the search varies; none: the arm is trained as it is."""
-    ranks: int | None = Field(default=None, ge=1, strict=True)
-    """Processes of a run, where they differ from the study's."""
-    deepspeed: DeepSpeed | None = None
-    """DeepSpeed config, where it differs from the study's; `none` does without."""
-
-    @field_validator("space")
-    @classmethod
-    def _roots(cls, space: Mapping[str, AnyDimension]) -> Mapping[str, AnyDimension]:
-        for name in space:
-            if name.partition(".")[0] not in _SEARCHABLE or "." not in name:
-                raise ConfigError(f"{name}: a space may vary train.* and method.*")
-        return space
+from tuner.space import Point, count_points
 
 
 class StudyConfig(Written):
@@ -104,20 +63,32 @@ class StudyConfig(Written):
     def _known_metric(cls, metric: str) -> str:
         return check_score(metric)
 
-    @model_validator(mode="after")
-    def _consistent(self) -> StudyConfig:
-        _unique("tasks", [task.name for task in self.tasks])
-        _unique("models", [model.name for model in self.models])
-        for arm in self.arms:
-            if not arm.strip() or not arm.isprintable() or len(arm) > 100:
-                raise ConfigError(f"arms: a name is 1 to 100 printable characters, got {arm!r}")
-        if any(arm.space for arm in self.arms.values()):
-            _check_search(self)
-        if self.executor.kind == "inprocess":
-            _check_alone(self)
+    @field_validator("tasks", "models")
+    @classmethod
+    def _apart(cls, parts: tuple[AnyTask | AnyModel, ...]) -> tuple[AnyTask | AnyModel, ...]:
+        names = [part.name for part in parts]
+        faults = [
+            f"the name {name!r} stands twice; set `name` on one of them"
+            for name in dict.fromkeys(names)
+            if names.count(name) > 1
+        ]
+        _refuse([*faults, *_unfit_names(names)])
+        return parts
+
+    @field_validator("arms")
+    @classmethod
+    def _names_of_arms(cls, arms: Mapping[str, Arm]) -> Mapping[str, Arm]:
+        _refuse(_unfit_names(arms))
+        return arms
+
+    def conflicts(self) -> list[str]:
+        """Say which settings, each good in itself, do not go together: a line each."""
+        found = [] if self.executor.kind != "inprocess" else [*_needs_of_processes(self)]
         if self.executor.kind == "ray" and self.memory_cap == "device":
-            raise ConfigError("memory_cap: nodes differ; with the executor ray give a size")
-        return self
+            found.append("memory_cap: nodes differ; with the executor ray give a size")
+        if any(arm.space for arm in self.arms.values()):
+            found += _conflicts_of_search(self)
+        return found
 
     def placed(self, folders: Sequence[Path]) -> StudyConfig:
         """Return it with the folders in which its relative paths are looked for, in turn."""
@@ -174,7 +145,7 @@ class StudyConfig(Written):
             "deepspeed": self.deepspeed_of(arm) or None,
         }
         for name, value in (point or {}).items():
-            _put(tree, name, value)
+            put(tree, name, value)
         return RunSpec.model_validate(tree)
 
     def most_ranks(self) -> int:
@@ -185,54 +156,49 @@ class StudyConfig(Written):
         return arm.ranks or self.ranks
 
 
-def _put(tree: dict[str, Any], dotted: str, value: object) -> None:
-    *parents, leaf = dotted.split(".")
-    for parent in parents:
-        tree = tree.setdefault(parent, {})
-    tree[leaf] = value
+def _refuse(faults: Sequence[str]) -> None:
+    if faults:
+        raise SeveralFaults(faults)
 
 
-def _unique(key: str, names: Sequence[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"{key}: the name {name!r} stands twice; set `name` on one of them")
-        if not name.isprintable() or len(name) > 100:
-            raise ConfigError(f"{key}: a name is 1 to 100 printable characters, got {name!r}")
+def _unfit_names(names: Iterable[str]) -> list[str]:
+    return [
+        f"a name is 1 to 100 printable characters, got {name!r}"
+        for name in names
+        if not name.strip() or not name.isprintable() or len(name) > 100
+    ]
 
 
-def _check_alone(config: StudyConfig) -> None:
-    """Refuse what needs processes of its own."""
+def _needs_of_processes(config: StudyConfig) -> Iterator[str]:
+    """Say what needs processes of its own."""
     for name, arm in config.arms.items():
-        if config._ranks_of(arm) > 1:
-            raise ConfigError(
-                f"arms.{name}.ranks: got {config._ranks_of(arm)}; allowed: 1 with the executor "
-                "inprocess; use process"
-            )
+        ranks = config._ranks_of(arm)
+        if ranks > 1:
+            place = "ranks" if arm.ranks is None else f"arms.{name}.ranks"
+            yield f"{place}: got {ranks}; allowed: 1 with the executor inprocess; use process"
         if config.deepspeed_of(name):
-            raise ConfigError(
-                f"arms.{name}.deepspeed: it needs processes of its own; use the executor process"
-            )
+            place = "deepspeed" if arm.deepspeed is None else f"arms.{name}.deepspeed"
+            yield f"{place}: it needs processes of its own; use the executor process"
 
 
-def _check_search(config: StudyConfig) -> None:
+def _conflicts_of_search(config: StudyConfig) -> Iterator[str]:
     search = config.search
     used = set(search.seeds) & set(config.confirm.seeds)
     if used:
         seeds = sorted(s.init for s in used)
-        raise ConfigError(f"confirm.seeds: search has used {seeds}; confirm needs fresh ones")
+        yield f"confirm.seeds: search has used {seeds}; confirm needs fresh ones"
     if len(search.objectives) > 1 and search.pruner.kind != "none":
-        raise ConfigError(
-            f"search.pruner: with several objectives it must be none, got {search.pruner.kind}"
-        )
-    if len(search.seeds) > 1 and search.pruner.kind not in ("wilcoxon", "none"):
-        raise ConfigError(
-            f"search.pruner: with several seeds it is wilcoxon or none, got {search.pruner.kind}"
-        )
-    search.pruner.check(
-        seeds=len(search.seeds), trials=search.trials, epochs=max(_epochs(config).values())
-    )
+        yield f"search.pruner: with several objectives it must be none, got {search.pruner.kind}"
+    elif len(search.seeds) > 1 and search.pruner.kind not in ("wilcoxon", "none"):
+        yield f"search.pruner: with several seeds it is wilcoxon or none, got {search.pruner.kind}"
+    else:
+        epochs = max(_epochs(config).values())
+        try:
+            search.pruner.check(seeds=len(search.seeds), trials=search.trials, epochs=epochs)
+        except ConfigError as error:
+            yield str(error)
     if search.sampler.kind == "grid":
-        _check_grid(config)
+        yield from _unfit_for_grid(config)
 
 
 def _epochs(config: StudyConfig) -> dict[str, int]:
@@ -247,16 +213,16 @@ def _epochs(config: StudyConfig) -> dict[str, int]:
     return found
 
 
-def _check_grid(config: StudyConfig) -> None:
+def _unfit_for_grid(config: StudyConfig) -> Iterator[str]:
     for name, arm in config.arms.items():
-        size = 1
-        for field, dimension in arm.space.items():
-            values = dimension.grid()
-            if values is None:
-                raise ConfigError(f"arms.{name}.space.{field}: the grid sampler needs a step")
-            size *= len(values)
-        if arm.space and size < config.search.trials:
-            raise ConfigError(
+        grids = {field: dimension.grid() for field, dimension in arm.space.items()}
+        endless = [field for field, values in grids.items() if values is None]
+        yield from (
+            f"arms.{name}.space.{field}: the grid sampler needs a step" for field in endless
+        )
+        size = math.prod(len(values) for values in grids.values() if values is not None)
+        if arm.space and not endless and size < config.search.trials:
+            yield (
                 f"arms.{name}.space: the grid has {size} points, search.trials wants "
                 f"{config.search.trials}; every arm gets an equal budget"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
@@ -165,6 +165,21 @@ def count_points(space: Space) -> int | None:
     counts = [dimension.count() for dimension in space.values()]
     known = [count for count in counts if count is not None]
     return math.prod(known) if len(known) == len(counts) else None
+
+
+def points_to_try(space: Space) -> Iterator[Point]:
+    """Yield the point of all first ends, and those that differ from it in one other end."""
+    start = {name: dimension.ends()[0] for name, dimension in space.items()}
+    yield start
+    for name, dimension in space.items():
+        for end in dimension.ends()[1:]:
+            yield start | {name: end}
+
+
+def varied(space: Space, point: Point) -> str:
+    """Return the dimension in which a point to try differs from the first, or else the first."""
+    start = next(points_to_try(space))
+    return next((name for name in space if point[name] != start[name]), next(iter(space), ""))
 
 
 def _check_ends(ends: tuple[float, float], *, log: bool, step: float | None) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from trainers.errors import ConfigError
+from trainers.errors import ConfigError, SeveralFaults
 
 _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -33,12 +34,13 @@ def read_yaml(path: Path) -> object:
     """Read a file of one YAML document; keys are texts, as they are written.
 
     Raises:
-        ConfigError: No YAML, or a value that some readers take for another one; in one line.
+        ConfigError: No YAML, in one line; or a line for each value that some readers take for
+            another one.
     """
     try:
         return _load(path.read_text(encoding="utf-8-sig"))
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise SeveralFaults(f"{path}: {line}" for line in str(error).split("\n")) from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deeply") from error
     except UnicodeDecodeError as error:
@@ -50,6 +52,30 @@ def read_yaml(path: Path) -> object:
         line = f"line {mark.line + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ConfigError(f"{path}: {line}{problem}") from error
+
+
+def key_lines(path: Path) -> dict[str, int]:
+    """Map the dotted keys of a file that `read_yaml` has read to the lines they stand in.
+
+    What an alias stands for is where its anchor is; of what is merged (`<<`) there is no key.
+    """
+    loader = _Loader(path.read_text(encoding="utf-8-sig"))
+    try:
+        root = loader.get_single_node()
+        return dict(_lines_below(root, "")) if root is not None else {}
+    finally:
+        loader.dispose()
+
+
+def _lines_below(node: yaml.Node, place: str) -> Iterator[tuple[str, int]]:
+    pairs: list[tuple[Any, Any, Any]] = []  # each with the node that says its line
+    if isinstance(node, yaml.MappingNode):
+        pairs = [(key.value, value, key) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        pairs = [(number, item, item) for number, item in enumerate(node.value)]
+    for key, value, said in pairs:
+        yield _dotted(place, str(key)), _line(said)
+        yield from _lines_below(value, _dotted(place, str(key)))
 
 
 def write_yaml(tree: object) -> str:
@@ -101,32 +127,38 @@ def _load(text: str) -> object:
         root = loader.get_single_node()
         if root is None:
             return None
-        if _check(root, "", {}) > _MOST_NODES:
+        doubts: list[str] = []
+        if _check(root, "", {}, doubts) > _MOST_NODES:
             raise ConfigError("its aliases stand for more than a study can have")
+        if doubts:
+            raise SeveralFaults(doubts)
         tree: object = loader.construct_document(root)
         return tree
     finally:
         loader.dispose()
 
 
-def _check(node: yaml.Node, place: str, sizes: dict[int, int]) -> int:
-    """Refuse doubtful scalars and keys, make keys texts; return the number of nodes below."""
+def _check(node: yaml.Node, place: str, sizes: dict[int, int], doubts: list[str]) -> int:
+    """Note doubtful scalars, refuse other keys than texts; return the number of nodes below."""
     if id(node) in sizes:
         if not sizes[id(node)]:
             raise ConfigError(f"line {_line(node)}: {place}: an alias stands within itself")
         return sizes[id(node)]
     sizes[id(node)] = 0  # until all below is seen
-    size = 1
+    below: list[tuple[str, yaml.Node]] = []
     if isinstance(node, yaml.MappingNode):
-        for key, (_, value) in zip(_keys(node), node.value, strict=True):
-            size += _check(value, f"{place}.{key}" if place else key, sizes)
+        below = [(key, value) for key, (_, value) in zip(_keys(node), node.value, strict=True)]
     elif isinstance(node, yaml.SequenceNode):
-        for number, item in enumerate(node.value):
-            size += _check(item, f"{place}.{number}" if place else str(number), sizes)
+        below = [(str(number), item) for number, item in enumerate(node.value)]
     else:
-        _check_scalar(node, place)
-    sizes[id(node)] = size
-    return size
+        doubts += _doubt(node, place)
+    children = [_check(inner, _dotted(place, key), sizes, doubts) for key, inner in below]
+    sizes[id(node)] = 1 + sum(children)
+    return sizes[id(node)]
+
+
+def _dotted(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else key
 
 
 def _keys(node: yaml.MappingNode) -> list[str]:
@@ -156,21 +188,21 @@ def _check_parted(before: Any, key: str, value: Any) -> None:
         )
 
 
-def _check_scalar(node: Any, place: str) -> None:
-    """Refuse what version 1.1 or 1.2 takes for a number or a truth value, and the other not."""
+def _doubt(node: Any, place: str) -> list[str]:
+    """Say what version 1.1 or 1.2 takes for a number or a truth value, and the other not."""
     if node.style is not None or node.tag != _TAG + "str":
-        return
+        return []
     text = node.value
     if _NUMBER_TO_SOME.fullmatch(text):
         meant = "a number, write it in plain decimal digits"
     elif _TRUTH_TO_SOME.fullmatch(text):
         meant = "a truth value, write true or false"
     else:
-        return
-    raise ConfigError(
-        f"{place or 'study'}: line {_line(node)}: got {text}, which versions of YAML read "
+        return []
+    return [
+        f"line {_line(node)}: {place or 'study'}: got {text}, which versions of YAML read "
         f"differently; for {meant}; for a text, put it in quotes: '{text}'"
-    )
+    ]
 
 
 def _line(node: yaml.Node) -> int:

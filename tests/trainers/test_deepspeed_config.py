@@ -209,8 +209,8 @@ def test_a_config_that_is_not_there_is_named(value: str, says: str) -> None:
 
 def test_inprocess_refuses_ranks_and_deepspeed() -> None:
     """They need processes of their own."""
-    says = r"arms\.full\.ranks: got 2; allowed: 1 with the executor inprocess"
+    says = r"study: ranks: got 2; allowed: 1 with the executor inprocess"
     with pytest.raises(ConfigError, match=says):
         parse_study(toy_tree(ranks=2))
-    with pytest.raises(ConfigError, match=r"arms\.full\.deepspeed: it needs processes"):
+    with pytest.raises(ConfigError, match=r"study: deepspeed: it needs processes"):
         parse_study(toy_tree(deepspeed="zero1"))

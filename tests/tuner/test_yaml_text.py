@@ -64,7 +64,7 @@ def test_scalars_are_those_of_version_1_2(text: str, value: Any, tmp_path: Path)
 )
 def test_a_number_to_some_readers_is_refused(text: str, tmp_path: Path) -> None:
     """It is named as it was written, with its key, its line and both ways out."""
-    says = rf"train\.epochs: line 2: got {text}, .*plain decimal digits.* in quotes: '{text}'"
+    says = rf"line 2: train\.epochs: got {text}, .*plain decimal digits.* in quotes: '{text}'"
     with pytest.raises(ConfigError, match=says):
         read(tmp_path, f"train:\n  epochs: {text}")
 
@@ -73,7 +73,7 @@ def test_a_number_to_some_readers_is_refused(text: str, tmp_path: Path) -> None:
 def test_a_truth_value_to_some_readers_is_refused(text: str, tmp_path: Path) -> None:
     """In lists too; the word itself is taken in quotes."""
     with pytest.raises(
-        ConfigError, match=rf"a\.1: line 1: got {text}, .* true or false; .*'{text}"
+        ConfigError, match=rf"line 1: a\.1: got {text}, .* true or false; .*'{text}"
     ):
         read(tmp_path, f"a: [x, {text}]")
     assert read(tmp_path, f"a: [x, '{text}']") == {"a": ["x", text]}

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from trainers.contract import RunSpec
-from trainers.errors import ConfigError, ModelError
+from trainers.errors import ConfigError, ModelError, SeveralFaults
+from tuner.fault_lines import fault_lines
 from tuner.footprint.need import Need, need
-from tuner.load import one_line
 
 _OPTIONS = {
     "train.batch_size": "--batch-size",
@@ -106,7 +106,7 @@ class Configuration:
         try:
             return RunSpec.model_validate(tree)
         except ValidationError as error:
-            raise ConfigError(_in_options(one_line(error))) from error
+            raise SeveralFaults(map(_in_options, fault_lines(error))) from error
 
     def command(self) -> str:
         """Return the command that predicts it."""
