@@ -11,7 +11,7 @@ from typing import Literal, Self, get_args
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from trainers.bases import Corpus, Example, TextColumns
-from trainers.errors import ConfigError, DataError, UnknownField, shown
+from trainers.errors import ConfigError, DataError, SeveralFaults, known, shown
 from trainers.places import find, looked_in
 from trainers.tasks.class_names import refuse_unlabelled
 from trainers.tasks.formats import Format, Written, read_table
@@ -107,14 +107,16 @@ class TextFile(SampledTask):
         check = _CHECKS[info.field_name or ""]
         if not isinstance(value, Mapping):
             return _checked(value, check)
-        found = {}
+        found, faults = {}, []
         for split, each in value.items():
-            if split not in _SPLITS:
-                raise UnknownField(str(split), _SPLITS)
             try:
                 found[split] = _checked(each, check)
             except ConfigError as error:
-                raise ConfigError(f"{split}: {error}") from None
+                faults.append(f"{split}: {error}")
+            if split not in _SPLITS:
+                faults.append(f"{split}: no such field; known: {known(_SPLITS)}")
+        if faults:
+            raise SeveralFaults(faults)
         return found
 
     @model_validator(mode="after")
