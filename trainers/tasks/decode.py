@@ -31,6 +31,11 @@ _NO_TABLES = (
     (b"\xfd7zXZ", f"packed with xz; {_UNPACK}"),
     (b"\x28\xb5\x2f\xfd", f"packed with zstd; {_UNPACK}"),
     (b"%PDF", "a PDF file; save its table as CSV"),
+    (b"SQLite format 3", "an SQLite database; export its table as CSV"),
+    (b"\x89HDF", "an HDF5 file; save its table as CSV or Parquet"),
+    (b"\x93NUMPY", "an array of NumPy; save its rows as CSV or JSON lines"),
+    (b"{\\rtf", "a document in rich text; save it as plain text"),
+    (b"<?xml", "an XML file; save its rows as CSV or JSON lines"),
     (b"ARROW1", "an Arrow file; save it as Parquet"),
 )
 _PARQUET = b"PAR1"
@@ -38,6 +43,8 @@ _PAGE = re.compile(rb"\s*<(!doctype\s+)?html\b", re.IGNORECASE)
 _LINE_END = re.compile(r"\r\n|\r|\n")
 # Letters and signs that follow one another in a text of Western Europe.
 _MOST_IN_A_ROW = 2
+# Shares of a text's bytes: a quarter is every fourth of them, or half of the letters of UTF-16.
+_NEARLY_ALL, _MOST = 0.9 / 4, 1 / 4
 
 
 def read_content(path: Path) -> bytes:
@@ -87,7 +94,7 @@ def read_text(path: Path, encoding: str | None = None) -> str:
     marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
     used = marked or encoding or "utf-8"
     if marked is None:
-        _check_utf16(content, path, used)
+        _check_width(content, path, used)
         if codecs.lookup(used).name.startswith(("utf-16", "utf-32")):
             _check_wide(content, path, used)
     try:
@@ -104,7 +111,7 @@ def read_text(path: Path, encoding: str | None = None) -> str:
         )
     if marked is None and not codecs.lookup(used).name.startswith("utf-"):
         _check_not_utf8(content, path, used)
-    return text.removeprefix("\ufeff")
+    return text.removeprefix("\ufeff").removesuffix("\x1a")  # DOS ends a text with it
 
 
 def _line(before: str) -> int:
@@ -148,16 +155,41 @@ def _likely(content: bytes) -> str | None:
     return None if best is None or best.encoding in ("ascii", "utf_8") else best.encoding
 
 
-def _check_utf16(content: bytes, path: Path, used: str) -> None:
-    """Refuse UTF-16 that is to be read as something else: every other byte of it is 0."""
+def _check_width(content: bytes, path: Path, used: str) -> None:
+    """Refuse UTF-16 and UTF-32 that are to be read as something else."""
     name = codecs.lookup(used).name
-    head = content[:1024]
-    even, odd = head[::2].count(0), head[1::2].count(0)
+    likely = _wide(content)
+    if likely in (None, name, f"{name}-le"):  # without a mark, utf-16 is read as utf-16-le
+        return
+    form = likely[:6]
+    how = "in the other byte order" if form in name else "without a byte order mark"
+    said = f"{path}: the file looks like {form.upper()} {how}:"
+    raise Misread(said, "encoding", likely)
+
+
+def _wide(content: bytes) -> str | None:
+    """Tell UTF-16 and UTF-32 by where their bytes of 0 stand; None: it is neither."""
+    head = content[: 1 << 12]
+    if b"\0" not in head:
+        return None
+    zeros = [head[n::4].count(0) / len(head) for n in range(4)]
+    even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    if min(zeros[2:]) > _NEARLY_ALL or min(zeros[:2]) > _NEARLY_ALL:
+        return "utf-32-le" if zeros[3] > zeros[0] else "utf-32-be"
     likely = "utf-16-le" if odd > even else "utf-16-be"
-    reads = "utf-16-le" if name == "utf-16" else name
-    if max(even, odd) * 4 > len(head) and reads != likely and not name.startswith("utf-32"):
-        how = "in the other byte order" if "utf-16" in name else "without a byte order mark"
-        raise Misread(f"{path}: the file looks like UTF-16 {how}:", "encoding", likely)
+    if max(even, odd) > _MOST:
+        return likely
+    if min(even, odd) or _decodes(content, "utf-8"):
+        return None
+    return likely if _decodes(content, likely) else None  # few letters of it are ASCII
+
+
+def _decodes(content: bytes, encoding: str) -> bool:
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _check_wide(content: bytes, path: Path, used: str) -> None:

@@ -13,6 +13,8 @@ from trainers.tasks.tables import Columns, Misread, Table, no_column, shown
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _SECOND_OBJECT = re.compile(r"\s*\{[^\r\n]*\}[ \t]*[\r\n]+\s*\{")
+_A_LINE = "allowed: one object a line, or format: json for an array of them"
+_ALLOWED = "; allowed: an array of objects, one a row, or an object of columns"
 _NAMES = {dict: "an object", list: "an array", str: "a text", bool: "a truth", type(None): "null"}
 
 
@@ -35,7 +37,7 @@ def read_json_lines(text: str, columns: Columns) -> Table:
     for number, line in enumerate(all_lines, start=1):
         if not line.strip():
             continue
-        row = _parse(line, number)
+        row = _parse_line(line, number)
         if not isinstance(row, dict):
             raise DataError(f"line {number}: got {_name(row)}; allowed: an object")
         rows.append(row)
@@ -58,7 +60,8 @@ def read_json(text: str, columns: Columns) -> Table:
     if isinstance(tree, dict):
         arrays = [name for name, part in tree.items() if _holds_objects(part)]
         if len(arrays) > 1:
-            raise DataError(f"got arrays {', '.join(arrays)}; allowed: one array of objects")
+            got = f"got arrays {', '.join(arrays)}"
+            raise DataError(f"{got}; allowed: one array of objects; write each into its own file")
         if not arrays:
             return _of_columns(tree, columns)
         tree = tree[arrays[0]]
@@ -80,17 +83,33 @@ def _parse(text: str, line: int) -> Any:
     except json.JSONDecodeError as error:
         if error.pos == 0:
             said = f"line {line}: not JSON: got {shown(text[:20])};"
-            likely = "tsv" if "\t" in text else "csv" if "," in text else None
-            if likely is None:
+            first = _LINE_END.split(text.lstrip(), maxsplit=1)[0]
+            likely = "tsv" if "\t" in first else "csv" if "," in first else None
+            if likely is None or "{" in text or "[" in text:
                 raise DataError(f"{said} set format if it is another") from None
             raise Misread(said, "format", likely, " if that is right") from None
-        raise DataError(
-            f"line {line + error.lineno - 1}: not JSON: {error.msg} at character {error.colno}"
-        ) from None
+        said = error.msg.removesuffix(" starting at")
+        place = f"line {line + error.lineno - 1}"
+        raise DataError(f"{place}: not JSON: {said} at character {error.colno}") from None
     except RecursionError:
         raise DataError(f"line {line}: not a table: arrays within arrays without end") from None
     except ValueError as error:
         raise DataError(f"line {line}: not JSON: {error}") from None
+
+
+def _parse_line(line: str, number: int) -> Any:
+    try:
+        return json.loads(line, object_pairs_hook=_object)
+    except ValueError as error:
+        if line.strip() in ("{", "["):
+            reason = "the object goes over several lines"
+        elif isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+            reason = f"something follows the object at character {error.colno}"
+        else:
+            return _parse(line, number)
+        raise DataError(f"line {number}: {reason}; {_A_LINE}") from None
+    except RecursionError:
+        return _parse(line, number)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -117,17 +136,37 @@ def _name(value: object) -> str:
 def _of_columns(tree: Mapping[str, Any], columns: Columns) -> Table:
     if not all(isinstance(cells, dict | list) for cells in tree.values()):
         return _table([tree], columns, [1], "row")
-    found: dict[str, list[object]] = {}
-    _check_there(columns, tree)
-    for column in columns.fields().values():
+    wanted = columns.fields().values()
+    rows = list(tree.values())
+    if all(isinstance(row, dict) and all(column in row for column in wanted) for row in rows):
+        return _table(rows, columns, range(1, len(rows) + 1), "row")  # by names of the rows
+    _check_there(columns, tree, after=_ALLOWED)
+    for column in wanted:
         _stands_once(tree, column)
-        cells = tree[column]
-        found[column] = list(cells.values()) if isinstance(cells, dict) else cells
+    found = _by_key({column: tree[column] for column in wanted})
     counts = {column: len(cells) for column, cells in found.items()}
     if len(set(counts.values())) > 1:
         lengths = ", ".join(f"{column} {count}" for column, count in counts.items())
         raise DataError(f"got columns of different lengths ({lengths}); allowed: equal ones")
     return Table(found, range(1, counts[columns.text] + 1))
+
+
+def _by_key(cells: Mapping[str, Any]) -> dict[str, list[object]]:
+    """Return columns in the order of the first's rows, where they name their rows."""
+    (first, keys), *others = cells.items()
+    for column, named in others:
+        if isinstance(keys, dict) and isinstance(named, dict) and keys.keys() != named.keys():
+            key = next(iter(keys.keys() ^ named.keys()))
+            raise DataError(
+                f"the rows of {first!r} and {column!r} have other keys; {key!r} is in one of the "
+                "two alone"
+            )
+    return {
+        column: [named[key] for key in (keys if isinstance(keys, dict) else named)]
+        if isinstance(named, dict)
+        else named
+        for column, named in cells.items()
+    }
 
 
 def _table(
@@ -145,7 +184,9 @@ def _table(
     return Table(found, places, unit)
 
 
-def _check_there(columns: Columns, row: Mapping[str, Any], where: str = "") -> None:
+def _check_there(
+    columns: Columns, row: Mapping[str, Any], where: str = "", after: str = ""
+) -> None:
     absent = {field: column for field, column in columns.fields().items() if column not in row}
     if absent:
-        raise DataError(f"{where}{no_column(absent, row)}") from None
+        raise DataError(f"{where}{no_column(absent, row)}{after}") from None

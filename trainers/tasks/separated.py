@@ -21,6 +21,7 @@ _WAY_OUT = (
     "others,"
 )
 _MANY = 6
+_RULE = re.compile(r"\s*:?-{2,}:?\s*|\s*=+\s*")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ def read_separated(
             raise _at(1, f"two columns are named {column!r} ({field}); rename one")
         wanted[column] = places[0]
     rows = _rows(text, header, wanted[columns.label], quoting)
+    if rows.cells and all(_RULE.fullmatch(rows.cells[0][place]) for place in wanted.values()):
+        raise _at(rows.lines[0], "a rule under the header, as in Markdown; save the table as CSV")
     cells = {name: [row[place] for row in rows.cells] for name, place in wanted.items()}
     if form.meant:
         cells = {name: list(map(form.cell, column)) for name, column in cells.items()}
@@ -154,7 +157,9 @@ def _uneven(line: int, cells: Sequence[str], header: Header) -> DataError:
     if any(re.match(r'\s+"', cell) for cell in cells) and form.quoted:
         return DataError(f"{reason} {_NO_SPACE}")
     if form.quoted:
-        return DataError(f"{reason} put a text with {form.name!r} in quotation marks")
+        others = any(re.match("['‘“„«]", cell.lstrip()) for cell in cells)  # noqa: RUF001
+        which = ' of the form "' if others else ""
+        return DataError(f"{reason} put a text with {form.name!r} in quotation marks{which}")
     said = f"{reason} put a text with {form.name!r} in quotation marks, and"
     return Misread(said, "quoting", "cells")
 

@@ -157,6 +157,7 @@ def shown(value: object) -> str:
 
 
 def _shown_name(name: str) -> str:
+    name = name if name.isprintable() else repr(name)[1:-1]
     return name if len(name) <= _SHOWN_CHARACTERS else f"{name[: _SHOWN_CHARACTERS - 3]}..."
 
 

@@ -14,6 +14,7 @@ from trainers.errors import DataError
 from trainers.tasks.decode import read_text
 
 TEXT = "text,label\ncafé “x” €, Öl,pos\n"
+CHINESE = f"text,label\n{'好的东西很多真的不错' * 40},pos\n"
 CYRILLIC = "text,label\nочень хорошо,да\nвсё плохо и долго,нет\n"  # noqa: RUF001
 
 
@@ -76,6 +77,13 @@ def archive() -> bytes:
         (TEXT.encode(), "latin-1", "line 2: the file is UTF-8 .* not latin-1; leave encoding out"),
         (TEXT.encode("utf-16-le"), None, "UTF-16 without a byte order mark: set .*utf-16-le$"),
         (TEXT.encode("utf-16-be"), None, "UTF-16 without a byte order mark: set .*utf-16-be$"),
+        (TEXT.encode("utf-32-le"), None, "UTF-32 without a byte order mark: set .*utf-32-le$"),
+        (TEXT.encode("utf-32-be"), None, "UTF-32 without a byte order mark: set .*utf-32-be$"),
+        (CHINESE.encode("utf-16-le"), None, "UTF-16 without a byte order mark: set .*-16-le$"),
+        (CHINESE.encode("utf-16-be"), "cp1252", "UTF-16 without a byte .*: set .*utf-16-be$"),
+        (TEXT.encode("utf-16-le"), "utf-16-be", "UTF-16 in the other byte order: set .*-16-le$"),
+        (b"SQLite format 3\0", None, "an SQLite database; export its table as CSV"),
+        (b"<?xml version='1.0'?>", None, "an XML file; save its rows as CSV or JSON lines"),
         (TEXT.encode() + b"x", "utf-16", "the file is UTF-8, not utf-16; leave encoding out$"),
         (TEXT.encode("cp1252"), "utf-16-le", "the file is not utf-16-le; set encoding: cp1252"),
         (_pack(_pack(TEXT.encode())), None, "packed with gzip twice; unpack it once$"),

@@ -64,6 +64,8 @@ def test_a_name_that_says_no_format_asks_for_one(name: str, tmp_path: Path) -> N
         json.dumps({"version": "1", "data": OBJECTS}),
         json.dumps({"text": ["good", "bad"], "label": ["pos", "neg"]}),
         json.dumps({"text": {"0": "good", "1": "bad"}, "label": {"0": "pos", "1": "neg"}}),
+        json.dumps({"text": {"0": "good", "1": "bad"}, "label": {"1": "neg", "0": "pos"}}),
+        json.dumps({"a": OBJECTS[0], "b": OBJECTS[1]}),
         CONTENTS["jsonl"],
         CONTENTS["jsonl"].replace("\n", "\r\n").strip(),
         "\ufeff" + json.dumps(OBJECTS),
@@ -96,6 +98,20 @@ def test_json_reads_in_its_common_shapes(text: str, tmp_path: Path) -> None:
         ('[{"text": {"en": "a"}, "label": 1}]', "row 1: text: got {'en': 'a'}; allowed: text"),
         ('[{"text": "a", "label": null}]', "row 1: label: got null; allowed: text or a whole"),
         ('[{"text": "a", "label": NaN}]', "row 1: label: got nan; allowed: text or a whole"),
+        (
+            '{"text": {"0": "a", "1": "b"}, "label": {"0": "x", "2": "y"}}',
+            "the rows of 'text' and 'label' have other keys; '1' is in one of the two alone",
+        ),
+        ('{"columns": ["text", "label"], "data": [["a", 1]]}', "no column 'text'; .*array of obj"),
+        (
+            '{"data": {"rows": [{"text": "a", "label": 1}]}}',
+            "no column 'text'; .*array of objects",
+        ),
+        ('[{"text": "a', "line 1: not JSON: Unterminated string at character 11"),
+        (
+            '// by me, 2024\n[{"text": "a"}]',
+            "line 1: not JSON: got '// by .*; set format if it is",
+        ),
         ('["a"]', "row 1: got a text; allowed: an object"),
         ("5", "got a number; allowed: an array of objects, one a row"),
         ("[]", "no rows"),
@@ -107,6 +123,25 @@ def test_json_that_is_no_table_is_named(text: str, message: str, tmp_path: Path)
     """The error says the row or the line, what was got and what may stand there."""
     with pytest.raises(DataError, match=rf"t\.json: {message}"):
         rows(tmp_path, text.encode(), "t.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"text": "a", "label": 1},\n', "line 1: something follows the object at character 26"),
+        (
+            '{"text": "a", "label": 1}{"text"',
+            "line 1: something follows the object at character 26",
+        ),
+        ('\n{\n"text": "a",\n"label": 1\n}\n', "line 2: the object goes over several lines"),
+    ],
+)
+def test_lines_that_are_no_objects_of_their_own_are_named(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    """One object a line, and nothing else there."""
+    with pytest.raises(DataError, match=rf"t\.jsonl: {message}; allowed: one object a line"):
+        rows(tmp_path, text.encode(), "t.jsonl")
 
 
 def parquet(texts: Any, labels: Any, folder: Path) -> list[tuple[str, str]]:

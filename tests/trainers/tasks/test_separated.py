@@ -278,6 +278,7 @@ def test_a_column_that_is_not_there_is_named_with_the_likely_one(
         "text,label\rgood,pos\rbad,neg\r",
         "text,label\r\ngood,pos\r\nbad,neg",
         "\ufefftext,label\ngood,pos\nbad,neg\n",
+        "text,label\ngood,pos\nbad,neg\n\x1a",
         ",text,label,x,x\n0,good,pos,1,2\n1,bad,neg,3,4\n",
     ],
 )
@@ -291,6 +292,16 @@ def test_what_spreadsheets_and_editors_leave_does_no_harm(text: str, tmp_path: P
     [
         ("text,label\na, b,pos\n", "line 2: got 3 cells, .* put a text with ',' in quotation mar"),
         ('text,label\na,pos\n"x\ny",neg\nb\n', "line 5: got 1 cell, the header names 2"),
+        ("text,label\n'a, b',pos\n", 'line 2: got 3 cells, .* in quotation marks of the form "$'),
+        ("text,label\n“a, b”,pos\n", 'line 2: got 3 cells, .* in quotation marks of the form "$'),
+        (
+            "|text|label|\n|---|:--|\n|a|b|\n",
+            "line 2: a rule under the header, as in Markdown; sa",
+        ),
+        (
+            '"te\nxt",label\na,b\n',
+            r"line 1: .*known: label, te\\nxt; did you mean .* set text: .te",
+        ),
         ('text,label\n "a, b",pos\n', "line 2: got 3 cells.* take out the space before"),
         ('text,label\na, "pos"\n', "line 2: label: got ' \"pos\"'; take out the space before"),
         ("text,label\na,pos\n\nb, \n", "line 4: label: got ' '; allowed: text or a whole number"),
