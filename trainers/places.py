@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,3 +40,25 @@ def looked_in(name: str, folders: Sequence[Path], noun: str = "file") -> str:
         f"no such {noun} in {shown}; put it beside the study, or name its folder with "
         "--data-dir or TUNER_DATA_DIR"
     )
+
+
+def likely_reason(name: str, folders: Sequence[Path]) -> str:
+    """Say why a file is likely not found, and what to do; empty: no reason is known."""
+    if "://" in name:
+        return "an address is not asked: download the file, and name it"
+    if any(sign in name for sign in "*?["):
+        return "a pattern is not expanded: name one file"
+    places = places_of(name, folders)
+    for place in places:
+        if place.is_symlink():
+            return f"a link to {place.readlink()}, which is not there"
+    asked = Path(name).name.casefold()
+    beside = {
+        entry.name.casefold(): entry.name
+        for folder in dict.fromkeys(place.parent for place in places if place.parent.is_dir())
+        for entry in os.scandir(folder)
+        if entry.is_file()
+    }
+    starts = [each for each in beside if each.startswith(f"{asked}.")]
+    close = starts or difflib.get_close_matches(asked, beside, n=1, cutoff=0.7)
+    return f"did you mean {Path(name).parent / beside[close[0]]}?" if close else ""

@@ -53,10 +53,14 @@ def read_content(path: Path) -> bytes:
     Raises:
         DataError: The file is missing, unreadable, damaged, or holds no table.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DataError(f"{path}: no file, but a pipe or a device; save its content as a file")
     try:
         content = path.read_bytes()
     except IsADirectoryError:
         raise DataError(f"{path}: a folder; allowed: a file") from None
+    except PermissionError:
+        raise DataError(f"{path}: you may not read it; `chmod u+r` gives the right") from None
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
     if content.startswith(_GZIP):

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from trainers.bases import Corpus, Example, TextColumns
 from trainers.errors import ConfigError, DataError, SeveralFaults, known, shown
-from trainers.places import find, looked_in
+from trainers.places import find, likely_reason, looked_in
 from trainers.tasks.class_names import refuse_unlabelled
 from trainers.tasks.formats import Format, Written, read_table
 from trainers.tasks.headers import Quoting
@@ -173,7 +173,8 @@ class TextFile(SampledTask):
         path = find(name, folders)
         if path is None:
             said = looked_in(name, folders)
-            raise DataError(f"{self.name}: {split}: {name}: {said}")
+            why = likely_reason(name, folders)
+            raise DataError(f"{self.name}: {split}: {name}: {said}{why and f'; {why}'}")
         columns = Columns(text=self.text, pair=self.text_pair, label=self.label)
         table = read_table(path, columns, self._written(split))
         try:

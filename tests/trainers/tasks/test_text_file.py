@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,37 @@ def test_a_missing_file_is_one_line(name: str, tmp_path: Path) -> None:
     said = str(caught.value)
     assert said.startswith(f"mine: train: {name}: no such file in {Path.cwd()} or {tmp_path}; ")
     assert "--data-dir or TUNER_DATA_DIR" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("trian.csv", "did you mean train.csv?"),
+        ("train", "did you mean train.csv?"),
+        ("Train.CSV", "did you mean train.csv?"),
+        ("data/trains.csv", "did you mean data/train.csv?"),
+        ("*.csv", "a pattern is not expanded: name one file"),
+        ("https://example.org/t.csv", "an address is not asked: download the file, and name it"),
+        ("link.csv", "a link to nowhere.csv, which is not there"),
+    ],
+)
+def test_a_missing_file_is_said_with_the_likely_reason(
+    name: str, hint: str, tmp_path: Path
+) -> None:
+    """A misspelt name, a pattern, an address and a link without its file are told apart."""
+    (tmp_path / "data").mkdir()
+    for path in ("train.csv", "data/train.csv", "other.md"):
+        (tmp_path / path).write_text("text,label\na,x\n")
+    (tmp_path / "link.csv").symlink_to("nowhere.csv")
+    with pytest.raises(DataError, match=re.escape(hint)):
+        TextFile(train=name, test=name).read(tmp_path)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe that nobody writes to would keep the reader forever."""
+    os.mkfifo(tmp_path / "t.csv")
+    with pytest.raises(DataError, match=r"t\.csv: no file, but a pipe or a device; save its"):
+        TextFile(train="t.csv", test="t.csv").read(tmp_path)
 
 
 def test_a_class_that_only_test_has_is_refused(tmp_path: Path) -> None:
