@@ -23,6 +23,11 @@ Split = Literal["train", "validation", "test"]
 
 _SPLITS: tuple[Split, ...] = get_args(Split)
 _WRITTEN = ("format", "delimiter", "encoding", "quoting")
+_USELESS = (
+    ("delimiter", ("json", "jsonl", "parquet"), "csv and tsv"),
+    ("quoting", ("json", "jsonl", "parquet"), "csv and tsv"),
+    ("encoding", ("parquet",), "text files"),
+)
 _ESCAPE = re.compile(r"\\(?:\\|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[0-7]{3}|t)")
 _NAMED = {"tab": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
 
@@ -126,17 +131,15 @@ class TextFile(SampledTask):
             value = getattr(self, field)
             if isinstance(value, Mapping) and "validation" in value and self.validation is None:
                 raise ConfigError(f"{field}.validation: the task names no validation file")
-        for split in self._files():
-            written = self._written(split)
-            fault = ""
-            for field in ("delimiter", "quoting"):
-                if written.format in ("json", "jsonl", "parquet") and getattr(written, field):
-                    fault, allowed = field, "csv and tsv"
-            if written.format == "parquet" and written.encoding:
-                fault, allowed = "encoding", "text files"
-            if fault:
-                got = f"{fault}: got {getattr(written, fault)!r} with format: {written.format}"
-                raise ConfigError(f"{got}; allowed with {allowed}")
+        for field, useless, allowed in _USELESS:
+            values = {split: getattr(self._written(split), field) for split in self._files()}
+            set_for = [split for split, value in values.items() if value is not None]
+            vain = [split for split in set_for if self._written(split).format in useless]
+            if vain and (len(vain) == len(set_for) or isinstance(getattr(self, field), Mapping)):
+                raise ConfigError(
+                    f"{field}: got {values[vain[0]]!r} with format: "
+                    f"{self._written(vain[0]).format}; allowed with {allowed}"
+                )
         return self
 
     def read(self, data_dir: Path) -> Corpus:

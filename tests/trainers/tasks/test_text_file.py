@@ -279,6 +279,17 @@ def test_a_delimiter_may_be_written_as_people_write_it() -> None:
         assert {task.delimiter for task in tasks} == {meant}
 
 
+def test_a_setting_for_all_files_passes_over_those_that_have_no_use_for_it(tmp_path: Path) -> None:
+    """One delimiter goes with a CSV file beside one of JSON; by split it is refused there."""
+    (tmp_path / "train.txt").write_bytes(LINES["^"])
+    (tmp_path / "test.txt").write_bytes(LINES["jsonl"])
+    files = {"train": "train.txt", "test": "test.txt", "format": {"train": "csv", "test": "jsonl"}}
+    task = TextFile.model_validate({**files, "delimiter": "^"})
+    assert [row.label for row in task.read(tmp_path).test] == ["pos", "neg"]
+    with pytest.raises(ValidationError, match=r"delimiter: got '\^' with format: jsonl"):
+        TextFile.model_validate({**files, "delimiter": {"train": "^", "test": "^"}})
+
+
 LINES = {
     "^": b"text^label\ngood^pos\nbad^neg\n",
     ";": b"text;label\ngood;pos\nbad;neg\n",
