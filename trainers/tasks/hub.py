@@ -22,6 +22,7 @@ from trainers.tasks.sampled import SampledTask
 from trainers.tasks.tables import (
     Columns,
     Table,
+    check_classes,
     class_name,
     examples,
     label_order,
@@ -129,6 +130,7 @@ class Hub(SampledTask):
         found = splits[split]
         table = found.table
         if found.names is not None:
+            check_classes(table.columns[self.label], self.label, found.where)
             names = [
                 _named(found.names, cell, f"{found.where}: {table.unit} {place}: {self.label}")
                 for cell, place in zip(table.columns[self.label], table.places, strict=True)

@@ -90,6 +90,7 @@ def examples(table: Table, columns: Columns, *, where: str, split: str) -> list[
         DataError: A cell holds no text or no class.
     """
     texts, labels = table.columns[columns.text], table.columns[columns.label]
+    check_classes(labels, columns.label, where)
     pairs = None if columns.pair is None else table.columns[columns.pair]
     _check_unicode(table, columns, where)
     words = {label for label in labels if type(label) is str}
@@ -111,6 +112,27 @@ def examples(table: Table, columns: Columns, *, where: str, split: str) -> list[
             place = f"{table.unit} {table.places[number]}"
             raise DataError(f"{where}: {place}: {error}") from None
     return found
+
+
+def check_classes(labels: Sequence[object], column: str, where: str) -> None:
+    """Refuse a column without any class, once and not by its first row.
+
+    Args:
+        labels: The column's cells.
+        column: Its name.
+        where: The file or the split, as the start of an error message.
+
+    Raises:
+        DataError: All cells are empty.
+    """
+    if len(labels) > 1 and all(
+        cell is None or cell != cell or not str(cell).strip() for cell in labels
+    ):
+        raise DataError(
+            f"{where}: {column}: empty in all {len(labels)} rows; allowed: a class in every row. "
+            "Test labels that are kept secret are often empty: name a split or file "
+            "with classes, or their column by `label`"
+        )
 
 
 def class_name(name: str) -> str:

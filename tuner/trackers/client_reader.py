@@ -8,6 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -43,6 +44,11 @@ class ClientReader(StoredReader):
         """List the experiments that are studies."""
         found = _pages(self._client.search_experiments, {})
         return sorted(experiment.name for experiment in found if STUDY in experiment.tags)
+
+    def renamed(self, study: str) -> list[str]:
+        """List the experiments that hold a study under another name than its own."""
+        found = _pages(self._client.search_experiments, {})
+        return [one.name for one in found if one.name != study and _holds(one.tags, study)]
 
     def stored_runs(
         self, study: str, *, phase: str | None = None, with_params: bool = True
@@ -126,6 +132,15 @@ class ClientReader(StoredReader):
         if name not in {file.path for file in listed if not file.is_dir}:
             return None
         return Path(self._client.download_artifacts(run_id, name, str(folder)))
+
+
+def _holds(tags: Mapping[str, str], study: str) -> bool:
+    """Tell by the first line of its text, which may be cut, whether tags are of a study."""
+    first = tags.get(STUDY, "").partition("\n")[0]
+    try:
+        return bool(yaml.safe_load(first) == {"name": study})
+    except yaml.YAMLError:
+        return False
 
 
 def _pages(search: Callable[..., Any], query: Mapping[str, Any]) -> Iterator[Any]:

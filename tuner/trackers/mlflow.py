@@ -191,6 +191,12 @@ class MlflowTracker(LifecycleTracker):
             experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
                 place = self._store.artifact_uri
+                if renamed := ClientReader(self._client).renamed(name):
+                    _LOG.warning(
+                        "MLflow study %s: its experiment was renamed to %s; it is left as it is, "
+                        "and the study goes on in a new one of its own name",
+                        *(name, " and ".join(map(repr, renamed))),
+                    )
                 experiment_id = self._client.create_experiment(name, artifact_location=place)
             else:
                 experiment_id = experiment.experiment_id

@@ -193,3 +193,17 @@ def test_an_edited_folder_is_read_anew(suffix: str, folder: Path) -> None:
     assert before[1] == ("train-2", "t1", "1")
     assert read(folder)[1] == ("train-2", "t2", "1")
     assert list((folder.parent / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(("card", "empty"), [("", None), ("", ""), ("", " "), (CARD, None)])
+def test_a_column_without_any_class_is_one_fault_of_the_column(
+    card: str, empty: str | None, folder: Path, tmp_path: Path
+) -> None:
+    """Rows would be mended one by one; a single gap is still named by its row."""
+    (folder / "README.md").write_text(card)
+    write(folder / "test.jsonl", [{"text": f"s{n}", "label": empty} for n in range(8)])
+    with pytest.raises(DataError, match=r"test\.jsonl: label: empty in all 8 rows; allowed: a cl"):
+        load_task(Hub(id=str(folder)), tmp_path, 2022)
+    write(folder / "test.jsonl", [{"text": "s", "label": 1}, {"text": "s", "label": empty}])
+    with pytest.raises(DataError, match=r"test\.jsonl: line 2: label: got"):
+        load_task(Hub(id=str(folder)), tmp_path, 2022)

@@ -148,6 +148,23 @@ def test_what_is_deleted_between_two_starts_does_not_stop_the_next(
     _check_whole(place, client)
 
 
+def test_an_experiment_renamed_between_two_starts_is_left_alone_and_named(
+    place: str, client: MlflowClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The study goes on in a new one; a later start has nothing to say."""
+    _finish(*_begin(place), tmp_path)
+    experiment = client.get_experiment_by_name(STUDY)
+    assert experiment is not None
+    client.rename_experiment(experiment.experiment_id, "kept for the paper")
+    client.create_experiment("of another program")
+    _finish(*_begin(place), tmp_path)
+    open_tracker(place).open_study(STUDY, YAML)
+    (said,) = [r.getMessage() for r in caplog.records if r.name.startswith("tuner")]
+    assert said.startswith(f"MLflow study {STUDY}: its experiment was renamed to 'kept for the p")
+    _check_whole(place, client)
+    assert len(client.search_runs([experiment.experiment_id])) == 2
+
+
 @pytest.mark.parametrize("tag", ["tuner.digest", "mlflow.parentRunId", "tuner.seeds", "tuner.arm"])
 def test_a_run_without_one_of_its_tags_is_left_out(tag: str, store: Path, tmp_path: Path) -> None:
     """Of what is read, and of what the next start goes on with; the others stay."""
