@@ -83,7 +83,8 @@ class StudyConfig(Written):
 
     def conflicts(self) -> list[str]:
         """Say which settings, each good in itself, do not go together: a line each."""
-        found = [] if self.executor.kind != "inprocess" else [*_needs_of_processes(self)]
+        found = [*_idle_patience(self)]
+        found += _needs_of_processes(self) if self.executor.kind == "inprocess" else []
         if self.executor.kind == "ray" and self.memory_cap == "device":
             found.append("memory_cap: nodes differ; with the executor ray give a size")
         if any(arm.space for arm in self.arms.values()):
@@ -201,16 +202,36 @@ def _conflicts_of_search(config: StudyConfig) -> Iterator[str]:
         yield from _unfit_for_grid(config)
 
 
+def _idle_patience(config: StudyConfig) -> Iterator[str]:
+    """Say where `early_stopping` stops no training: its first epoch is always the best so far."""
+    for name, arm in config.arms.items():
+        longest = max(_values(config, arm, "epochs"))
+        waits = [wait for wait in _values(config, arm, "early_stopping") if wait is not None]
+        if not waits:
+            continue
+        key = "train.early_stopping"
+        place = f"arms.{name}." if "early_stopping" in arm.train else ""
+        place = f"arms.{name}.space." if key in arm.space else place
+        own = arm.train.keys() | {field.removeprefix("train.") for field in arm.space}
+        whose = f" of arm {name}" if own & {"epochs", "keep"} and not place else ""
+        said = f"{place}{key}: got {min(waits)}; it can stop no training{whose}"
+        if "best" not in _values(config, arm, "keep"):
+            yield f"{said}: keep: last compares no epochs; allowed: null"
+        elif min(waits) >= longest:
+            epochs = f"{longest} epoch{'s' * (longest > 1)}"
+            yield f"{said}, which has {epochs}; allowed: fewer than its epochs, or null"
+
+
+def _values(config: StudyConfig, arm: Arm, field: str) -> list[Any]:
+    """Return the values of a setting that an arm's trainings have: both ends of a range."""
+    if f"train.{field}" in arm.space:
+        return list(arm.space[f"train.{field}"].ends())
+    return [arm.train.get(field, getattr(config.train, field))]
+
+
 def _epochs(config: StudyConfig) -> dict[str, int]:
     """Return the most epochs that a training of each searched arm has."""
-    found = {}
-    for name, arm in config.arms.items():
-        own = arm.train.get("epochs", config.train.epochs)
-        varied = arm.space["train.epochs"].ends() if "train.epochs" in arm.space else [own]
-        if arm.space:  # what is no number at all is refused where it is read as a setting
-            numbers = [value for value in varied if isinstance(value, int)]
-            found[name] = max(numbers, default=config.train.epochs)
-    return found
+    return {n: max(_values(config, arm, "epochs")) for n, arm in config.arms.items() if arm.space}
 
 
 def _unfit_for_grid(config: StudyConfig) -> Iterator[str]:

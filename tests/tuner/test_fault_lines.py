@@ -141,6 +141,30 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"train": {"gradient_checkpointing": "yes", "epochs": 0}} | _arm(method="prefix"),
         [r"train\.epochs: ", r"train\.gradient_checkpointing: "],
     ),
+    "a patience that no training is long enough for": (
+        {"train": {"epochs": 3, "early_stopping": 3}},
+        [r"y: train\.early_stopping: got 3; it can stop no training, .* has 3 epochs; allowed:"],
+    ),
+    "a patience that one arm is too short for, and one that is not compared": (
+        _arms(
+            a={"train": {"epochs": 1}},
+            b={"train": {"early_stopping": 5}},
+            c={"train": {"keep": "last", "epochs": 4}},
+            d={
+                "space": {
+                    "train.early_stopping": {"choice": [None, 4, 7]},
+                    "train.epochs": {"int": [2, 4]},
+                }
+            },
+        )
+        | {"train": {"epochs": 3, "early_stopping": 2}},
+        [
+            r"train\.early_stopping: got 2; it can stop no training of arm a, which has 1 epoch;",
+            r"arms\.b\.train\.early_stopping: got 5; it can stop no training, which has 3 epochs",
+            r"train\.early_stopping: got 2; .* of arm c: keep: last compares no epochs",
+            r"arms\.d\.space\.train\.early_stopping: got 4; .* which has 4 epochs",
+        ],
+    ),
     "a fault of every cell once": (
         {
             "tasks": ["toy", {"kind": "toy", "name": "other"}],
@@ -164,6 +188,14 @@ def test_all_faults_are_said_a_line_each(what: str) -> None:
         assert [line for line in lines if re.search(said, line)], (said, lines)
     assert len(lines) == len(says), lines
     assert all(line.startswith("study: ") for line in lines)
+
+
+def test_a_patience_that_can_stop_some_training_is_taken() -> None:
+    """A range is refused only where no point of it can act; a learning arm may have none."""
+    space = {"train.early_stopping": {"int": [2, 9]}, "train.epochs": {"int": [1, 3]}}
+    both = {"train.keep": {"choice": ["last", "best"]}}
+    arms = _arms(a={"space": space}, b={"space": both}, c={"train": {"early_stopping": None}})
+    parse_study(toy_tree(train={"epochs": 3, "early_stopping": 2}, **arms))
 
 
 STUDY = """\
