@@ -1,4 +1,4 @@
-"""Build runs' models without weights, and say why one cannot be trained or how long its rows are.
+"""Build runs' models without weights, and say why one cannot be trained.
 
 To be called in a process that may load torch; what comes back can be sent to one that has none.
 """
@@ -11,10 +11,9 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainers.bases import Method, ModelSource, Task
+from trainers.bases import Method
 from trainers.contract import RunSpec
 from trainers.errors import ModelAway, TunerError, Untraced
 
@@ -26,8 +25,6 @@ _LABELS = 2
 """Classes of an outline's head: their number decides nothing that is looked for here."""
 _TOKENS = 8
 """Tokens of the rows that are passed through an outline."""
-_TOKENS_OF_A_BYTE = 2
-"""More than any text's: normal forms may lengthen it."""
 
 
 @dataclass(frozen=True)
@@ -74,33 +71,6 @@ def outline_runs(specs: Sequence[RunSpec]) -> list[Outlined]:
                 bodies[key] = _body(spec)
             found.append(_outlined(spec, bodies[key], passed))
     return found
-
-
-def longest_row(task: Task, model: ModelSource, data_dir: Path, seeds: Sequence[int]) -> int:
-    """Return the tokens of a task's longest row, of any split, before it is cut.
-
-    Raises:
-        TunerError: Data or tokenizer that cannot be used.
-    """
-    from trainers.tasks.load import load_task
-
-    tokenizer: Any = model.tokenizer()
-    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
-    texts: set[tuple[str, ...]] = set()
-    for seed in seeds:
-        data = load_task(task, data_dir, seed)
-        for row in (*data.train, *data.validation, *data.test):
-            texts.add((row.text,) if row.pair is None else (row.text, row.pair))
-    longest = 0
-    for text in sorted(texts, key=_bytes, reverse=True):
-        if _bytes(text) * _TOKENS_OF_A_BYTE + _TOKENS <= longest:
-            break  # no shorter one can have more
-        longest = max(longest, len(tokenizer(*text)["input_ids"]))
-    return longest
-
-
-def _bytes(text: tuple[str, ...]) -> int:
-    return sum(len(part.encode()) for part in text)
 
 
 def _key(*parts: object) -> str:

@@ -12,8 +12,9 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,11 @@ from trainers.devices import visible_devices
 from trainers.errors import RunFailed, SeveralFaults
 from trainers.methods.positions import too_long, too_many_virtual
 from trainers.methods.targets import misfit
-from trainers.outlines import Outlined, longest_row, outline_runs
+from trainers.outlines import Outlined, outline_runs
+from trainers.tasks.lengths import Measured, measure_lengths
+from tuner.memory_cap import check_weights
 from tuner.plan import Cell
+from tuner.reading import ReadLengths, read_lengths
 from tuner.space import Point, points_to_try
 
 Compute = Callable[..., Any]
@@ -61,11 +65,23 @@ class Findings:
         """Return each fault once, whatever number of cells have it; it names their arms."""
         return tuple(_with_arms(text, cells) for text, cells in self._cells().items())
 
+    def sayings(self) -> tuple[str, ...]:
+        """Return why cells are left out, each fault once."""
+        return tuple(
+            f"{_with_arms(text, cells)}; "
+            f"{'this cell is' if len(cells) == 1 else f'these {len(cells)} cells are'} left out"
+            for text, cells in self._cells().items()
+        )
+
     def say(self) -> None:
-        """Log why cells are left out, each fault once."""
-        for text, cells in self._cells().items():
-            left = "this cell is" if len(cells) == 1 else f"these {len(cells)} cells are"
-            _logger.warning("%s; %s left out", _with_arms(text, cells), left)
+        """Log why cells are left out."""
+        for text in self.sayings():
+            _logger.warning(text)
+
+    def without(self, models: Mapping[str, str], cells: Sequence[Cell]) -> Findings:
+        """Return these and the faults of models that cannot be used, by their names."""
+        more = [Fault(models[c.model], c) for c in cells if c.model in models and not self.of(c)]
+        return replace(self, faults=(*self.faults, *more))
 
     def _cells(self) -> dict[str, list[Cell]]:
         """Return the cells that have each fault; none: the study has it."""
@@ -90,6 +106,38 @@ def _with_arms(text: str, cells: Sequence[Cell]) -> str:
     if not cells or len(arms) == len(cells[0].study.arms) or text.startswith("arms."):
         return text
     return f"{text} ({'arms' if len(arms) > 1 else 'arm'} {', '.join(arms)})"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What is known of a study before it runs."""
+
+    findings: Findings
+    lengths: ReadLengths
+
+
+def look_at(cells: Sequence[Cell], data_dir: Path, compute: Compute, cache: Path) -> Looked:
+    """Look whether cells can run, unless that is known; nothing is written.
+
+    Args:
+        cells: A study's cells, with their data's digests.
+        data_dir: Where the tasks' files are.
+        compute: Calls a function that needs torch.
+        cache: Folder of what was found before; it need not exist.
+
+    Raises:
+        ConfigError: None can, or a model's weights alone are over the cap.
+        DataError: A tokenizer makes nothing of a row, or of a whole split.
+    """
+    found = Findings()
+    if not is_known_good(cells, cache):
+        check_weights(cells, compute)
+        found = find_faults(cells, data_dir, compute)
+        found.refuse(cells)
+    lengths = read_lengths(cells, compute, data_dir, cache)
+    found = found.without(lengths.unusable, cells)
+    found.refuse(cells)
+    return Looked(found, lengths)
 
 
 def is_known_good(cells: Sequence[Cell], folder: Path) -> bool:
@@ -209,11 +257,12 @@ class _Rows:
             every = (*study.search.seeds, *study.confirm.seeds)
             seeds = sorted({seeds.data for seeds in every})
             try:
-                self._known[key] = self.compute(
-                    longest_row, spec.task, spec.model, self.data_dir, seeds
-                )
+                measure = partial(self.compute, measure_lengths, spec.task, spec.model)
+                found: list[Measured] = [measure(self.data_dir, seed) for seed in seeds]
             except RunFailed as failed:
                 self._known[key] = failed.reason
+                return failed.reason
+            self._known[key] = found[0].fault or max(measured.longest for measured in found)
         return self._known[key]
 
 

@@ -7,18 +7,17 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from trainers.arguments import endless_warmup
-from trainers.bases import ModelSource
 from trainers.contract import Seeds
 from trainers.errors import DataError, RunFailed
 from trainers.tasks.findings import Finding
-from trainers.tasks.lengths import measure_lengths
+from trainers.tasks.lengths import Measured, measure_lengths
 from trainers.tasks.survey import Lengths, Survey, survey_lengths
 from tuner.config import StudyConfig
 from tuner.journal import write_whole
@@ -65,11 +64,18 @@ class ReadLengths:
     """Findings, with what they are about."""
     fresh: Mapping[Path, str]
     """What was measured now, by the file of the cache that is to hold it."""
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    """Why a model's rows cannot be tokenised, and so its cells cannot run, by its name."""
 
     def say(self) -> None:
         """Log how many rows each `max_length` cuts, and how long the longest is."""
         for where, findings in self.found:
             _log(where, findings)
+
+    def warn(self) -> None:
+        """Log why a study would leave out the cells of some models."""
+        for reason in self.unusable.values():
+            _logger.warning("%s; run-study leaves the model's cells out", _unknown(reason).text)
 
     def keep(self) -> None:
         """Write what was measured, so that no later start has to."""
@@ -80,7 +86,7 @@ class ReadLengths:
 
 def read_lengths(
     cells: Sequence[Cell],
-    compute: Callable[..., dict[str, Lengths]],
+    compute: Callable[..., Measured],
     data_dir: Path,
     cache: Path | None = None,
 ) -> ReadLengths:
@@ -96,29 +102,39 @@ def read_lengths(
         DataError: The model's tokenizer makes nothing of a row, or of a whole split.
     """
     fresh: dict[Path, str] = {}
+    unusable: dict[str, str] = {}
     found: list[tuple[str, tuple[Finding, ...]]] = []
-    for cells_of_both in _by_task_and_model([cell for cell in cells if cell.data]):
-        cell = cells_of_both[0]
-        config, seed = cell.study, min(cell.data)
-        task = next(task for task in config.tasks if task.name == cell.task)
-        model = next(model for model in config.models if model.name == cell.model)
-        where = f"{cell.task}, {cell.model}" if len(config.models) > 1 else cell.task
-        path = (cache or _NOWHERE) / "lengths" / f"{_key(cell.data[seed], model)}.json"
+    for same in _by_task_and_model([cell for cell in cells if cell.data]):
+        cell = same[0]
+        where = f"{cell.task}, {cell.model}" if len(cell.study.models) > 1 else cell.task
+        path = (cache or _NOWHERE) / "lengths" / f"{_key(cell)}.json"
         lengths = _kept(path)
         if lengths is None:
             try:
-                lengths = compute(measure_lengths, task, model, data_dir, seed)
+                measured = _measure(cell, compute, data_dir)
             except RunFailed as failed:  # the runs will say it too
-                unknown = f"lengths in tokens not known: {failed.reason}"
-                found.append((where, (Finding("lengths", unknown, warns=True),)))
+                found.append((where, (_unknown(failed.reason),)))
                 continue
+            if measured.fault:
+                unusable[cell.model] = measured.fault
+                continue
+            lengths = measured.splits
             fresh[path] = _OF_SPLITS.dump_json(lengths).decode()
         try:
-            findings = survey_lengths(lengths, _max_lengths(cells_of_both)).findings
+            findings = survey_lengths(lengths, _max_lengths(same)).findings
         except DataError as error:
             raise DataError(f"{cell.task}, {cell.model}: {error}") from None
         found.append((where, findings))
-    return ReadLengths(tuple(found), fresh)
+    return ReadLengths(tuple(found), fresh, unusable)
+
+
+def _measure(cell: Cell, compute: Callable[..., Measured], data_dir: Path) -> Measured:
+    spec = cell.spec(cell.study.confirm.seeds[0])
+    return compute(measure_lengths, spec.task, spec.model, data_dir, min(cell.data))
+
+
+def _unknown(reason: str) -> Finding:
+    return Finding("lengths", f"lengths in tokens not known: {reason}", warns=True)
 
 
 def _log(where: str, findings: Sequence[Finding]) -> None:
@@ -145,12 +161,13 @@ def _max_lengths(cells: Sequence[Cell]) -> list[int]:
     return sorted(found)
 
 
-def _key(digests: Mapping[str, str], model: ModelSource) -> str:
+def _key(cell: Cell) -> str:
     """Name what decides the lengths; a tokenizer by the model's settings and a folder's files."""
+    model = cell.spec(cell.study.confirm.seeds[0]).model
     files = model.files()
     parts = {
         "format": _FORMAT,
-        "digests": dict(digests),
+        "digests": dict(cell.data[min(cell.data)]),
         "model": model.model_dump(mode="json"),
         "files": [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files],
         "versions": [version("tokenizers"), version("transformers")],

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tuner.checks import Findings, find_faults, is_known_good, remember_good
+from tuner.checks import Findings, Looked, look_at, remember_good
 from tuner.claims import Claims
 from tuner.config import StudyConfig
 from tuner.confirm import confirm
@@ -22,11 +22,10 @@ from tuner.failures import Failures, TooManyFailures
 from tuner.inputs import Inputs, read_inputs
 from tuner.launchers import Launcher
 from tuner.left_behind import say_left_behind
-from tuner.memory_cap import MemoryForecast, check_weights
+from tuner.memory_cap import MemoryForecast
 from tuner.optuna_storage import StudyStorage, open_storage
 from tuner.plan import Cell, Digests, plan
 from tuner.progress import Watch, unwatched
-from tuner.reading import ReadLengths, read_lengths
 from tuner.record import Recorder
 from tuner.search import search
 from tuner.session import Session
@@ -105,11 +104,11 @@ def run_study(
     executor = make_executor(config.executor, ranks=config.most_ranks())
     _preload(tracking)
     with _closed_by_an_error(executor):
-        found = _check(cells, data_dir, executor, place)
-        lengths = read_lengths(cells, executor.compute, data_dir, place.cache_dir)
+        looked = look_at(cells, data_dir, executor.compute, place.cache_dir)
+    found = looked.findings
     _make(place, executor)
-    inputs.say(lengths)
-    _remember(cells, found, lengths, place)
+    inputs.say(looked.lengths)
+    _remember(cells, looked, place)
     ending = Ending(executor)
     with opening(place.root, place.database_url):
         tracker = _tracker(tracking, place)
@@ -196,32 +195,18 @@ def _make(place: Store, executor: Executor) -> None:
         executor.warm_up()  # something is to be trained for sure
 
 
-def _check(cells: Sequence[Cell], data_dir: Path, executor: Executor, place: Store) -> Findings:
-    """Look whether the cells can run, unless that is known; nothing is written.
-
-    Raises:
-        ConfigError: None can, or a model's weights alone are over the cap.
-    """
-    if is_known_good(cells, place.cache_dir):
-        return Findings()
-    check_weights(cells, executor.compute)
-    found = find_faults(cells, data_dir, executor.compute)
-    found.refuse(cells)
-    return found
-
-
 def _preload(tracking: str | Tracker | None) -> None:
     """Have MLflow loaded by another process, while this one goes on."""
     if not isinstance(tracking, Tracker):
         load_mlflow()
 
 
-def _remember(cells: Sequence[Cell], found: Findings, lengths: ReadLengths, place: Store) -> None:
+def _remember(cells: Sequence[Cell], looked: Looked, place: Store) -> None:
     """Say which cells are left out; keep what need not be looked at again."""
-    found.say()
-    if found == Findings():
+    looked.findings.say()
+    if looked.findings == Findings():
         remember_good(cells, place.cache_dir)
-    lengths.keep()
+    looked.lengths.keep()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,9 @@ import pytest
 
 from tests.specs import QUICK, toy_study, toy_tree
 from trainers.errors import ConfigError, TunerError
-from tuner.checks import Findings, find_faults, is_known_good, remember_good
+from trainers.models.tiny import Tiny
+from tuner.checks import Findings, find_faults, is_known_good, look_at, remember_good
+from tuner.config import StudyConfig
 from tuner.executors.inprocess import InprocessExecutor
 from tuner.inputs import read_inputs
 from tuner.load import parse_study
@@ -281,6 +283,53 @@ def test_a_cell_that_cannot_run_ends_alone_and_is_not_begun(
     assert said.endswith("; this cell is left out")
     assert outcome.unfinished == ("toy / tiny-bert / lora",)
     assert {run.group.arm for run in tracker.runs("toy-study")} == {"head"}
+
+
+def without_tokenizer(folder: Path, **changes: Any) -> StudyConfig:
+    """Write a model without a tokenizer, and a study of it and a sound one."""
+    Tiny().model(("a", "b"), "sdpa").save_pretrained(folder / "bare")
+    bare = {"kind": "hub", "id": str(folder / "bare"), "name": "bare"}
+    arms = {"head": {"method": "head"}, "full": {"method": "full"}}
+    return toy_study(**({"models": [bare, "tiny-bert"], "arms": arms} | changes))
+
+
+def test_a_model_without_a_tokenizer_costs_no_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its cells are left out, at a second start too; one line says so, before the first run."""
+    config = without_tokenizer(tmp_path)
+    for _ in range(2):
+        caplog.clear()
+        tracker = MemoryTracker()
+        outcome = run_study(config, store=tmp_path / "s", tracking=tracker, data_dir=tmp_path)
+        messages = [record.getMessage() for record in caplog.records]
+        (said,) = [message for message in messages if "tokenizer" in message]
+        assert "bare: there is no tokenizer with it; save the model's own" in said
+        assert said.endswith("; these 2 cells are left out")
+        assert outcome.unfinished == ("toy / bare / head", "toy / bare / full")
+        assert {run.group.model for run in tracker.runs("toy-study")} == {"tiny-bert"}
+        assert {run.state for run in tracker.runs("toy-study")} == {"finished"}
+
+
+def test_a_study_of_models_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    """In one line for all its cells, and nothing is written."""
+    config = without_tokenizer(tmp_path)
+    config = config.model_copy(update={"models": config.models[:1]})
+    with pytest.raises(ConfigError, match=r"^model\.id: .*bare: there is no tokenizer") as caught:
+        run_study(config, store=tmp_path / "s", data_dir=tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_damaged_tokenizer_is_told_before(tmp_path: Path) -> None:
+    """Its library raises bare exceptions."""
+    config = without_tokenizer(tmp_path)
+    Tiny().tokenizer().save_pretrained(tmp_path / "bare")
+    (tmp_path / "bare" / "tokenizer.json").write_text('{"version": "1.0"}')
+    cells = plan(config, read_inputs(config, tmp_path).digests)
+    found = look_at(cells, tmp_path, COMPUTE, tmp_path).findings
+    assert [bool(found.of(cell)) for cell in cells] == [True, True, False, False]
+    assert len(found.texts()) == 1
 
 
 def test_a_good_answer_is_kept_until_something_changes(tmp_path: Path) -> None:

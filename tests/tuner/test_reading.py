@@ -12,6 +12,7 @@ import pytest
 from tests.specs import toy_study
 from trainers.errors import DataError, RunFailed
 from trainers.models.tiny import Tiny
+from trainers.tasks.lengths import Measured
 from trainers.tasks.survey import Finding, Lengths, Survey
 from tuner.inputs import read_inputs
 from tuner.plan import Cell, plan
@@ -125,8 +126,8 @@ def test_a_tokenizer_that_cannot_be_loaded_is_no_end(
 def test_a_text_without_tokens_is_refused_with_task_and_model(tmp_path: Path) -> None:
     """Before anything is written."""
 
-    def compute(*_: object) -> dict[str, Lengths]:
-        return {"train": Lengths(rows={0: 1}, first_empty="train-1")}
+    def compute(*_: object) -> Measured:
+        return Measured({"train": Lengths(rows={0: 1}, first_empty="train-1")})
 
     with pytest.raises(DataError, match=r"^toy, tiny-bert: train: row 1: the text has no tokens"):
         read_lengths(planned(tmp_path), compute, tmp_path)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainers.bases import Example, ModelSource, Task
+from trainers.errors import ModelAway, TunerError, failure
 from trainers.tasks.class_names import is_visible
 from trainers.tasks.encode import EncodedTask, count_tokens
 from trainers.tasks.findings import row_place
@@ -14,20 +16,40 @@ from trainers.tasks.load import TaskData, load_task
 from trainers.tasks.survey import Lengths, splits_of
 
 
-def measure_lengths(
-    task: Task, model: ModelSource, data_dir: Path, seed: int
-) -> dict[str, Lengths]:
+@dataclass(frozen=True)
+class Measured:
+    """How long a task's rows are to a model."""
+
+    splits: dict[str, Lengths] = field(default_factory=dict)
+    """By split."""
+    fault: str = ""
+    """Why the model's tokenizer cannot be used, and so neither can the model."""
+
+    @property
+    def longest(self) -> int:
+        """Return the tokens of the longest row of any split."""
+        return max(max(lengths.rows) for lengths in self.splits.values())
+
+
+def measure_lengths(task: Task, model: ModelSource, data_dir: Path, seed: int) -> Measured:
     """Tokenise the rows of each split, and count.
 
     Raises:
-        TunerError: Data or tokenizer that cannot be used.
+        TunerError: Data that cannot be used, or a tokenizer that cannot be looked up now.
     """
-    tokenizer = model.tokenizer()
+    try:
+        tokenizer = model.tokenizer()
+    except (ModelAway, MemoryError):
+        raise
+    except TunerError as error:
+        return Measured(fault=str(error))
+    except Exception as error:  # the tokenizers library raises bare ones
+        return Measured(fault=f"{model.name}: its tokenizer cannot be loaded: {failure(error)}")
     found = {}
     for split, rows in splits_of(load_task(task, data_dir, seed)).items():
         counts = count_tokens(rows, tokenizer)
         found[split] = _lengths(rows, counts["tokens"], counts["known"])
-    return found
+    return Measured(found)
 
 
 def encoded_lengths(data: TaskData, encoded: EncodedTask) -> dict[str, Lengths]:

@@ -67,7 +67,11 @@ def _cells(estimate: Estimate) -> str:
             (estimate.layout.arms, "arm"),
         )
     )
-    return f"{estimate.study}: {counts} = {_number(len(estimate.cells), 'cell')}"
+    layout = estimate.layout
+    every = layout.tasks * layout.models * layout.arms
+    out = every - len(estimate.cells)
+    left_out = f", {out} of them left out: they cannot run" if out else ""
+    return f"{estimate.study}: {counts} = {_number(every, 'cell')}{left_out}"
 
 
 def _table(estimate: Estimate) -> Iterator[str]:

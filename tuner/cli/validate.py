@@ -63,7 +63,8 @@ def _try(
     faults = list(found.texts())
     try:
         check_cap(cells)
-        inputs.sayings.append(read_lengths(cells, compute, data_dir).say)
+        lengths = read_lengths(cells, compute, data_dir)
+        inputs.sayings += [lengths.say, lengths.warn]
     except (ConfigError, DataError) as error:
         faults.append(str(error))
     return faults, found.notes

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainers.errors import ConfigError
+from tuner.checks import Findings, look_at
 from tuner.config import StudyConfig
 from tuner.estimate.cost import CellCost, cost_of_earlier, cost_of_probe, cost_of_similar
 from tuner.estimate.disk import CellFiles, disk_of, trained_parameters
@@ -25,6 +26,7 @@ from tuner.estimate.probe import Measured, probe_cells
 from tuner.estimate.seeds import check_detect, seeds_of
 from tuner.estimate.size import TaskSize, measure_task
 from tuner.estimate.total import LAUNCH_SECONDS, START_SECONDS, Work, total_seconds
+from tuner.executors import make_executor
 from tuner.plan import Cell, plan
 from tuner.study import check_inputs
 
@@ -81,8 +83,10 @@ def estimate_study(
     if not 0 < wishes.probe_seconds < math.inf:
         raise ConfigError(f"--probe-seconds: a number above 0, got {wishes.probe_seconds}")
     config = config.with_data_dir(data_dir)
-    cells = plan(config, check_inputs(config, data_dir))
+    every = plan(config, check_inputs(config, data_dir))
     history = read_history(config, store, tracking=tracking)
+    findings = _look(every, history, data_dir)
+    cells = [cell for cell in every if not findings.of(cell)]
     seed = config.confirm.seeds[0].data
     sizes = {task.name: measure_task(task, data_dir, seed) for task in config.tasks}
     done = {cell.label: progress(cell, history) for cell in cells}
@@ -103,8 +107,24 @@ def estimate_study(
         time=_time(cells, done, costs),
         disk=disk_of(files, history),
         seeds=seeds_of(config, history.runs, wishes.detect, wishes.spread),
-        notes=(*_few_points(config), *_notes(costs, history)),
+        notes=(*findings.sayings(), *_few_points(config), *_notes(costs, history)),
     )
+
+
+def _look(cells: Sequence[Cell], history: History, data_dir: Path) -> Findings:
+    """Look whether what is left can run, as `run_study` will; it leaves out what cannot.
+
+    Raises:
+        ConfigError: Nothing can.
+    """
+    if not any(_left(progress(cell, history)) for cell in cells):
+        return Findings()
+    study = cells[0].study
+    executor = make_executor(study.executor, ranks=study.most_ranks())
+    try:
+        return look_at(cells, data_dir, executor.compute, history.store.cache_dir).findings
+    finally:
+        executor.close()
 
 
 def _costs_of(

@@ -49,7 +49,7 @@ def test_rows_of_nothing_known_and_rows_of_nothing_are_told_apart(tmp_path: Path
 
 def test_lengths_are_measured_without_a_cache(tmp_path: Path) -> None:
     """Of every split, and nothing is written."""
-    lengths = measure_lengths(Toy(), Tiny(), tmp_path, 2022)
+    lengths = measure_lengths(Toy(), Tiny(), tmp_path, 2022).splits
     assert {split: found.total for split, found in lengths.items()} == {
         **{"train": 128, "validation": 64, "test": 64}
     }

@@ -77,6 +77,21 @@ def test_a_point_that_comes_again_is_no_run(tmp_path: Path) -> None:
     assert progress(cell, history).search == counts(2, 2)  # the search has ended
 
 
+def test_cells_that_cannot_run_are_told_and_left_out(tmp_path: Path) -> None:
+    """A line each, as `validate` has it; they are not measured, and the others are."""
+    targets = {"kind": "lora", "targets": ["nowhere"]}
+    arms = {"lora": {"method": targets}, "head": {"method": "head"}}
+    found = estimate(toy_study(arms=arms), tmp_path / "store", probe=True, probe_seconds=0.1)
+    lines = list(estimate_lines(found))
+    assert lines[0].endswith("= 2 cells, 1 of them left out: they cannot run")
+    (note,) = [line for line in lines if "nowhere" in line]
+    assert "arms.lora.method.targets: nowhere fits no module of tiny-bert; it has query" in note
+    assert [cell.arm for cell in found.cells] == ["head"]
+    assert found.time.seconds is not None
+    with pytest.raises(ConfigError, match="nowhere"):
+        estimate(toy_study(arms={"lora": arms["lora"]}), tmp_path / "store")
+
+
 def test_nothing_is_written_to_the_store(finished_store: Path) -> None:
     """Not a byte and no time of a file, with a probe or without; no new file."""
     before = content(finished_store)
