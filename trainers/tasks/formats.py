@@ -12,7 +12,7 @@ from trainers.tasks.decode import read_content, read_text
 from trainers.tasks.headers import DELIMITERS, Quoting
 from trainers.tasks.json_rows import read_json, read_json_lines
 from trainers.tasks.separated import read_separated
-from trainers.tasks.tables import Columns, Misread, Table, no_column
+from trainers.tasks.tables import Columns, Misread, Table
 
 Format = Literal["csv", "tsv", "jsonl", "json", "parquet"]
 
@@ -123,9 +123,9 @@ def _read_parquet(content: bytes, columns: Columns) -> Table:
     try:
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content))
         names = file.schema_arrow.names
-        absent = {f: column for f, column in columns.fields().items() if column not in names}
-        if absent:
-            raise DataError(no_column(absent, names))
+        lacking = columns.lacking(names)
+        if lacking:
+            raise DataError(lacking)
         for field, column in columns.fields().items():
             if names.count(column) > 1:
                 raise DataError(f"two columns are named {column!r} ({field}); rename one")

@@ -29,6 +29,7 @@ _WITHIN_NAMES = re.compile(r"[ \xa0_.\-]+")  # they part cells if every line has
 _NUMBER = re.compile(r"\s*[-+]?[0-9]+([.,][0-9]+)?\s*")
 _LONG_CHARACTERS, _LONG_WORDS = 40, 5
 _TITLE_LINES = 20
+_MOST_DELIMITERS, _MOST_NAMES = 16, 12
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Header:
         """Say which wanted columns are not there."""
         absent = {f: column for f, column in columns.fields().items() if not self.places(column)}
         names = [name.strip() for name in self.names if name.strip()]
-        return f"the header has {no_column(absent, names)}"
+        return f"the header has {no_column(absent, names, set(columns.fields().values()))}"
 
     def is_near(self, columns: Columns) -> bool:
         """Return whether every wanted column has a name like its own here."""
@@ -171,6 +172,10 @@ def _without_columns(
     parted = [each for each in even if _is_sure(text, each) or each.is_near(columns)]
     likely = max([*headers, *parted], key=Header.measure)
     header = first if len(first.names) > 1 or len(likely.names) < 2 else likely
+    if len(first.names) == 1 and any(
+        _header(first.names[0], each, Form(",")).holds(columns) for each in DELIMITERS
+    ):
+        return DataError("line 1: quotation marks enclose the whole line; take them out")
     below = _named_below(text, columns, header)
     if below:
         return DataError(below)
@@ -214,9 +219,10 @@ def _like_delimiters(text: str) -> list[str]:
     """List what may part the cells of the first line, the longest first."""
     lines = LINE_END.split(text[:_HEAD_CHARACTERS])
     line = next((line for line in lines if line.strip()), "")
-    runs = list(dict.fromkeys(run[0] for run in _BETWEEN.finditer(line.strip(" "))))
-    longest = sorted(runs, key=len, reverse=True)
-    return list(dict.fromkeys([*longest, *(sign for run in longest for sign in run)]))
+    found = dict.fromkeys(run[0] for run in _BETWEEN.finditer(line.strip(" ")))
+    longest = sorted(islice(found, _MOST_DELIMITERS), key=len, reverse=True)
+    signs = (sign for run in longest for sign in run)
+    return list(islice(dict.fromkeys([*longest, *signs]), 2 * _MOST_DELIMITERS))
 
 
 def _is_even(text: str, header: Header) -> bool:
@@ -257,9 +263,10 @@ def _like_data(text: str, columns: Columns, header: Header) -> str:
     if not (again or like_a_cell) or len(first) < len(wanted):
         return ""
     found = ", ".join(shown(name) for name in first[:4]) + ", ..." * (len(first) > 4)
-    line = header.form.name.join(
-        _names_for(columns, [[name, *below] for name, below in zip(first, cells, strict=True)])
-    )
+    if len(first) > _MOST_NAMES:
+        return f"the first line looks like a row ({found}); add a line above it with the names"
+    columns_of = [[name, *below] for name, below in zip(first, cells, strict=True)]
+    line = header.form.name.join(_names_for(columns, columns_of))
     tab = r" (\t: a tab)" if "\t" in line else ""
     return f"the first line looks like a row ({found}); add a line above it: {line}{tab}"
 
@@ -268,10 +275,10 @@ def _names_for(columns: Columns, cells: Sequence[Sequence[str]]) -> list[str]:
     """Name columns by what stands in them: few different cells are classes, long ones texts."""
     names = [f"column{number}" for number in range(1, len(cells) + 1)]
     kinds = [len(set(column)) for column in cells]
-    classes = min(range(len(cells)), key=lambda n: (kinds[n] < 2, kinds[n], _mean(cells[n])))
-    by_length = sorted(
-        (n for n in range(len(cells)) if n != classes), key=lambda n: _mean(cells[n]), reverse=True
-    )
+    sizes = [_size(column) for column in cells]
+    classes = min(range(len(cells)), key=lambda n: (kinds[n] < 2, kinds[n], sizes[n]))
+    others = (n for n in range(len(cells)) if n != classes)
+    by_length = sorted(others, key=lambda n: sizes[n], reverse=True)
     texts = [columns.text] + ([columns.pair] if columns.pair else [])
     for n, name in zip(sorted(by_length[: len(texts)]), texts, strict=True):
         names[n] = name
@@ -279,5 +286,6 @@ def _names_for(columns: Columns, cells: Sequence[Sequence[str]]) -> list[str]:
     return names
 
 
-def _mean(cells: Sequence[str]) -> float:
-    return sum(map(len, cells)) / len(cells)
+def _size(cells: Sequence[str]) -> tuple[int, int]:
+    """Return how many words, and how many characters, the cells of a column have."""
+    return sum(len(cell.split()) for cell in cells), sum(map(len, cells))

@@ -26,7 +26,6 @@ from trainers.tasks.tables import (
     class_name,
     examples,
     label_order,
-    no_column,
     shown,
 )
 
@@ -189,9 +188,9 @@ class Hub(SampledTask):
     def _of_dataset(self, data: Dataset, split: str) -> _Split:
         where = f"{self.name}: {split}"
         fields = self._columns().fields()
-        absent = {f: column for f, column in fields.items() if column not in data.column_names}
-        if absent:
-            raise DataError(f"{where}: {no_column(absent, data.column_names)}")
+        lacking = self._columns().lacking(data.column_names)
+        if lacking:
+            raise DataError(f"{where}: {lacking}")
         cells = data.select_columns(list(fields.values())).to_dict()
         names = _class_names(data.features, self.label)
         return _Split(Table(cells, range(1, len(data) + 1)), where, names)

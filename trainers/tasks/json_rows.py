@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainers.errors import DataError
-from trainers.tasks.tables import Columns, Misread, Table, no_column, shown
+from trainers.tasks.tables import Columns, Misread, Table, shown
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _SECOND_OBJECT = re.compile(r"\s*\{[^\r\n]*\}[ \t]*[\r\n]+\s*\{")
@@ -187,6 +187,6 @@ def _table(
 def _check_there(
     columns: Columns, row: Mapping[str, Any], where: str = "", after: str = ""
 ) -> None:
-    absent = {field: column for field, column in columns.fields().items() if column not in row}
-    if absent:
-        raise DataError(f"{where}{no_column(absent, row)}{after}") from None
+    lacking = columns.lacking(row)
+    if lacking:
+        raise DataError(f"{where}{lacking}{after}") from None

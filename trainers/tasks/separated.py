@@ -10,7 +10,15 @@ from dataclasses import dataclass, replace
 from io import StringIO
 
 from trainers.errors import DataError
-from trainers.tasks.headers import LINE_END, Form, Header, Quoting, find_header, standing_for
+from trainers.tasks.headers import (
+    DELIMITERS,
+    LINE_END,
+    Form,
+    Header,
+    Quoting,
+    find_header,
+    standing_for,
+)
 from trainers.tasks.tables import Columns, Misread, Table, shown
 
 _OWN_DELIMITER = re.compile(r'"?sep=(.)"?(?=[\r\n])')
@@ -149,7 +157,10 @@ def _uneven(line: int, cells: Sequence[str], header: Header) -> DataError:
         if not form.quoted and '"' in "".join(cells):
             said = f"{reason} where quotation marks enclose cells,"
             return Misread(said, "quoting", "cells")
-        return DataError(reason.removesuffix(";"))
+        width = len(header.names) - 1
+        other = next((each for each in DELIMITERS if cells[0].count(each) == width), None)
+        looks = f" this line looks separated by {other!r}" if other and len(cells) == 1 else ""
+        return DataError(f"{reason}{looks}".removesuffix(";"))
     lines = len(LINE_END.findall("".join(cells))) + 1
     if lines > 1:
         said = f"{reason} the quotation mark of a cell here takes in {lines} lines: {_WAY_OUT}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral
@@ -63,6 +63,11 @@ class Columns:
         """Map a task's fields to the columns that they name."""
         fields = {"text": self.text, "text_pair": self.pair, "label": self.label}
         return {field: column for field, column in fields.items() if column is not None}
+
+    def lacking(self, names: Collection[str]) -> str:
+        """Say which of them are not among a table's columns; empty: all are."""
+        absent = {field: each for field, each in self.fields().items() if each not in names}
+        return no_column(absent, names, set(self.fields().values())) if absent else ""
 
 
 @dataclass(frozen=True)
@@ -146,22 +151,28 @@ def label_order(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(labels), key=_label_key))
 
 
-def no_column(absent: Mapping[str, str], names: Iterable[str]) -> str:
+def no_column(absent: Mapping[str, str], names: Iterable[str], taken: Iterable[str] = ()) -> str:
     """Say that wanted columns are missing, which there are, and what to write in the study.
 
     Args:
         absent: The missing columns, by the task's fields that name them.
         names: The columns that there are.
+        taken: Those of them that other fields name.
     """
     names = [str(name) for name in names]
-    alike = {field: near for field, column in absent.items() if (near := _near(column, names))}
+    free = [name for name in names if name not in set(taken)]
+    alike: dict[str, str] = {}
+    for field, column in absent.items():
+        near = _near(column, [name for name in free if name not in alike.values()])
+        if near is not None:
+            alike[field] = near
     first, *others = absent
     asked = [absent[field] for field in (first, *(each for each in others if each in alike))]
     guess = " and ".join(map(repr, alike.values()))
     lines = ", ".join(f"{field}: {in_yaml(name.strip())}" for field, name in alike.items())
     hint = f"; did you mean {guess}? set {lines}" if alike else ""
-    known_names = known(_shown_name(name) for name in names)
-    return f"no column {' and no '.join(map(repr, asked))}; known: {known_names}{hint}"
+    there = known(_shown_name(name) for name in names) or "none"
+    return f"no column {' and no '.join(map(repr, asked))}; known: {there}{hint}"
 
 
 def _near(column: str, names: list[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,16 @@ def test_a_first_line_that_is_a_row_asks_for_the_names(
     assert len(rows(tmp_path, "\n".join([added, *lines]), **settings)) == len(lines)
 
 
+def test_a_line_of_many_marks_is_refused_quickly_and_shortly(tmp_path: Path) -> None:
+    """What is no table at all takes no minute and no screen."""
+    marks = "".join(chr(33 + (n * n * 7 + n // 3) % 90) for n in range(100_000)).replace('"', "a")
+    began = time.monotonic()
+    with pytest.raises(DataError, match=r"t\.csv: line 1: ") as caught:
+        rows(tmp_path, marks)
+    assert time.monotonic() - began < 5
+    assert len(str(caught.value)) < 1000
+
+
 def test_a_title_above_the_names_is_said(tmp_path: Path) -> None:
     """Spreadsheets and exports put lines there, and the line with the names is found."""
     for title in ("Export of 2024\n\n", "# by me, twice\n#\n", "Reviews,,\n,,\n"):
@@ -252,6 +263,12 @@ def test_a_column_that_is_written_otherwise_is_named_and_the_line_works(
         ),
         ("text,lable\na,b\n", {}, "did you mean 'lable'\\? set label: lable"),
         ("body,team\na,b\n", {"text": "Body"}, "did you mean 'body'\\? set text: body"),
+        (
+            "sentence1,label\na,b\n",
+            {"text": "sentence1", "text_pair": "sentence2"},
+            "known: label, sentence1$",
+        ),
+        ('"text,label"\n"a,b"\n', {}, "quotation marks enclose the whole line; take them out"),
         ("a,b\nc,d\n", {}, "the header has no column 'text'; known: a, b$"),
         ("text,label,q\na,b,c\n", {"text_pair": "Q"}, "no column 'Q'.* set text_pair: q"),
         ("text,label,label\na,b,c\n", {}, "two columns are named 'label'"),
@@ -292,6 +309,10 @@ def test_what_spreadsheets_and_editors_leave_does_no_harm(text: str, tmp_path: P
     [
         ("text,label\na, b,pos\n", "line 2: got 3 cells, .* put a text with ',' in quotation mar"),
         ('text,label\na,pos\n"x\ny",neg\nb\n', "line 5: got 1 cell, the header names 2"),
+        (
+            "text,label\na,b\nc;d\n",
+            "line 3: got 1 cell, .* by ','; this line looks separated by ';'",
+        ),
         ("text,label\n'a, b',pos\n", 'line 2: got 3 cells, .* in quotation marks of the form "$'),
         ("text,label\n“a, b”,pos\n", 'line 2: got 3 cells, .* in quotation marks of the form "$'),
         (
