@@ -25,6 +25,7 @@ from tuner.report import (
     plan_cell,
     planned_cells,
     read_references,
+    taken_up,
 )
 from tuner.report import build_report as report_of
 from tuner.search_log import read_search_log
@@ -146,9 +147,12 @@ def _with_others(asked: Asked, reader: Reader) -> Asked:
     """
     others: list[OtherDefinition] = []
     told: dict[tuple[str, ...], tuple[str, str]] = {}
-    for kept in reversed(reader.definitions(asked.study)):
-        definition = read_definition(kept.text)
-        cells = planned_cells(definition) if definition is not None else ()
+    definitions = [
+        (kept, planned_cells(definition))
+        for kept in reversed(reader.definitions(asked.study))
+        if (definition := read_definition(kept.text)) is not None
+    ]
+    for kept, cells in definitions:
         for cell in cells:
             told.setdefault((*cell.name, cell.fingerprint), (cell.fault, cell.ended))
         if cells and set(cells) != set(asked.cells or ()):
@@ -159,7 +163,8 @@ def _with_others(asked: Asked, reader: Reader) -> Asked:
         for cell in asked.cells:
             fault, ended = told.get((*cell.name, cell.fingerprint), ("", ""))
             own.append(replace(cell, fault=cell.fault or fault, ended=cell.ended or ended))
-        asked = replace(asked, cells=tuple(own))
+        earlier = [cell for _, cells in definitions for cell in cells]
+        asked = replace(asked, cells=taken_up(own, earlier, reader))
     return replace(asked, others=tuple(others))
 
 

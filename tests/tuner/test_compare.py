@@ -140,6 +140,38 @@ def test_an_earlier_definition_is_shown_by_the_id_that_the_report_names(
         desk.report("back", definition="nope")
 
 
+def test_runs_of_the_data_seeds_that_stay_are_shown_before_the_study_is_started_again(
+    tmp_path: Path,
+) -> None:
+    """A data seed dropped or added, with a search and without; after a start it is the same."""
+    desk = Desk(tmp_path)
+    seeds = [{"init": n, "order": n, "data": n} for n in (1, 2, 3)]
+    arms = {"full": {"method": "full", "space": SPACE}, "head": {"method": "head"}}
+
+    def file(*wanted: int, **changes: Any) -> str:
+        chosen = [seeds[n - 1] for n in wanted]
+        return desk.file("seeds", confirm={"seeds": chosen}, arms=arms, **changes)
+
+    desk.run(file(1, 2))
+    fewer = desk.report(file(1))
+    assert {texts(fewer)[arm][0] for arm in arms} == {"1"}
+    assert set(fewer.cells["trials"]) == {0, 2}
+    (line,) = (note for note in fewer.notes() if note.startswith("Left out"))
+    assert "2 confirm runs of seeds that the study does not have. To see them: tuner rep" in line
+    more = desk.report(file(1, 2, 3))
+    assert {texts(more)[arm][0] for arm in arms} == {"2 of 3"}
+    assert {texts(desk.report(file(1, epochs=2)))[arm][0] for arm in arms} == {"0 of 1"}
+    assert {texts(desk.report(file(3)))[arm][0] for arm in arms} == {"0 of 1"}
+    desk.run(file(1))
+    again = desk.report(file(1))
+    assert texts(again) == texts(fewer)
+    assert {run.params["seeds.data"] for run in open_reader(desk.store).runs("back")} == {
+        *("1", "2", "2022"),
+    }
+    desk.write_rows(extra=3)
+    assert {texts(desk.report(file(1, 2)))[arm][0] for arm in arms} == {"0 of 2"}
+
+
 def test_a_study_whose_time_was_up_says_so_in_every_later_report(tmp_path: Path) -> None:
     """By its name and by its file; not any more of another definition, or once it goes on."""
     desk = Desk(tmp_path)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from tuner.budget import Objective
 from tuner.definition import Definition
-from tuner.plan import Cell, cell_label
+from tuner.plan import Cell, Digests, cell_label
 from tuner.search_log import LoggedTrial, search_name
-from tuner.trackers import RunRecord
+from tuner.trackers import Reader, RunRecord
 
 SeedKey = tuple[int, int, int]
 """Init, order and data seed."""
@@ -48,6 +48,10 @@ class PlannedCell:
     """Why its study's last call ended before all was done, where that is known."""
     log: tuple[LoggedTrial, ...] = field(default=(), compare=False)
     """The search as Optuna has it, where that is at hand, deleted runs or not."""
+    core: str = field(default="", compare=False)
+    """The fingerprint that it would have without its data."""
+    data: Digests = field(default_factory=dict, compare=False)
+    """What the rows are, by data seed."""
     latest: RunRecord | None = None
     """Where the definition is not known: the last confirm run, whose configuration counts."""
 
@@ -78,6 +82,40 @@ def planned_cells(definition: Definition) -> tuple[PlannedCell, ...]:
 def plan_cell(cell: Cell) -> PlannedCell:
     """Return a cell as it is planned."""
     return _planned(cell, cell.fingerprint())
+
+
+def taken_up(
+    cells: Sequence[PlannedCell], kept: Sequence[PlannedCell], reader: Reader
+) -> tuple[PlannedCell, ...]:
+    """Give cells that have no run the runs from before a data seed was added or dropped.
+
+    Their fingerprint is of all data seeds, and a study that is started again enters the runs of
+    the seeds that stay under the new one.
+
+    Args:
+        cells: Of one study.
+        kept: As the store's earlier definitions have them, the last one first.
+        reader: The store.
+    """
+    earlier = {
+        cell: [other.fingerprint for other in kept if _differ_in_seeds_alone(cell, other)]
+        for cell in cells
+    }
+    if not any(earlier.values()):
+        return tuple(cells)
+    groups = [run.group for run in reader.runs(cells[0].study)]
+    ran = {(group.study, group.task, group.model, group.arm, group.cell) for group in groups}
+    found = []
+    for cell, others in earlier.items():
+        marks = (mark for mark in (cell.fingerprint, *others) if (*cell.name, mark) in ran)
+        found.append(replace(cell, fingerprint=next(marks, cell.fingerprint)))
+    return tuple(found)
+
+
+def _differ_in_seeds_alone(one: PlannedCell, other: PlannedCell) -> bool:
+    shared = one.data.keys() & other.data.keys()
+    same = (one.name, one.core) == (other.name, other.core)
+    return same and bool(shared) and all(one.data[seed] == other.data[seed] for seed in shared)
 
 
 def latest_cells(records: Sequence[RunRecord]) -> tuple[PlannedCell, ...]:
@@ -121,4 +159,6 @@ def _planned(cell: Cell, fingerprint: str) -> PlannedCell:
         search_seeds=len(study.search.seeds),
         objectives=study.objectives(),
         space=frozenset(arm.space),
+        core=replace(cell, data={}).fingerprint(),
+        data=cell.data,
     )
