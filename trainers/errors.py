@@ -6,6 +6,7 @@ import json
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -187,6 +188,12 @@ def in_yaml(value: str | Mapping[str, str]) -> str:
     if _PLAIN.fullmatch(value) and not _NOT_PLAIN.fullmatch(value):
         return value
     return "'" + value.replace("'", "''") + "'"
+
+
+def nearest(text: str, names: Iterable[str]) -> str:
+    """Ask at the end of an error message for the allowed name that is most like another text."""
+    found = get_close_matches(text.strip().lower(), list(names), n=1, cutoff=0.75)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def known(values: Iterable[str], most: int = 30) -> str:

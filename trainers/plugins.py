@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from trainers.errors import ConfigError, SeveralFaults, UnknownField, known, shown
+from trainers.errors import ConfigError, SeveralFaults, UnknownField, known, nearest, shown
 
 
 class Frozen(BaseModel):
@@ -78,6 +78,11 @@ class Plugin(Written):
         """
         return None
 
+    @classmethod
+    def hint_for(cls, text: str, folders: Sequence[Path]) -> str:
+        """Say at the end of a message how that is written which a text without settings means."""
+        return ""
+
 
 P = TypeVar("P", bound=Plugin)
 _NUMBER = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*")
@@ -92,7 +97,10 @@ def plugin_class(base: type[P], package: str, kind: str) -> type[P]:
     found = _class_in(base, package, kind) if kind in _module_names(package) else None
     if found is None:
         noun = package.rpartition(".")[2]
-        raise ConfigError(f"no such kind {kind!r}; known {noun}: {known(kinds(base, package))}")
+        there = kinds(base, package)
+        raise ConfigError(
+            f"no such kind {kind!r}; known {noun}: {known(there)}{nearest(kind, there)}"
+        )
     return found
 
 
@@ -148,13 +156,16 @@ def _settings_of(
         settings = table[text]
         has_name = "name" in plugin_class(base, package, settings["kind"]).model_fields
         return {"name": text, **settings} if has_name else settings
+    hint = nearest(text, table)
     for kind in kinds(base, package):
-        found = plugin_class(base, package, kind).settings_of(text, folders)
+        plugin = plugin_class(base, package, kind)
+        found = plugin.settings_of(text, folders)
         if found is not None:
             return {"kind": kind, **found}
+        hint = hint or plugin.hint_for(text, folders)
     noun = package.rpartition(".")[2]
-    besides = f"; or {base.BESIDES.format(text)}" if base.BESIDES else ""
-    raise ConfigError(f"no such name {text!r}; known {noun}: {known(table)}{besides}")
+    besides = f"; or {base.BESIDES.format('NAME' if hint else text)}" if base.BESIDES else ""
+    raise ConfigError(f"no such name {text!r}; known {noun}: {known(table)}{besides}{hint}")
 
 
 def _module_names(package: str) -> list[str]:

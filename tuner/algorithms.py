@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import model_validator
 
-from trainers.errors import ConfigError, SeveralFaults, known, shown
+from trainers.errors import ConfigError, SeveralFaults, known, nearest, shown
 from trainers.plugins import Written
 from tuner.space import Value
 
@@ -216,7 +216,8 @@ def _check_plain(options: Mapping[str, object]) -> None:
 
 def _check(algorithm: Algorithm, table: Mapping[str, str], module: str) -> None:
     if algorithm.kind not in table:
-        raise ConfigError(f"no such kind {algorithm.kind!r}; known: {known(table)}")
+        hint = nearest(algorithm.kind, table)
+        raise ConfigError(f"no such kind {algorithm.kind!r}; known: {known(table)}{hint}")
     if not algorithm.options:
         return
     import importlib

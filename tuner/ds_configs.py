@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationInfo
 
 from trainers.contract import folders_of
-from trainers.errors import BadFile, ConfigError, known, shown
+from trainers.errors import BadFile, ConfigError, known, nearest, shown
 from trainers.places import find, looked_in
 from tuner.shipped import shipped_folder
 
@@ -53,7 +53,10 @@ def resolve_ds_config(value: object, info: ValidationInfo) -> object:
     names = known([*presets, _NONE])
     if isinstance(value, str):
         if value not in presets:
-            raise ConfigError(f"no such preset {value!r}; known: {names}, or a path with a suffix")
+            hint = nearest(value, presets)
+            raise ConfigError(
+                f"no such preset {value!r}; known: {names}, or a path with a suffix{hint}"
+            )
         return presets[value]
     if not isinstance(value, Mapping):
         allowed = f"a preset ({names}), a path with a suffix, or a mapping of settings"

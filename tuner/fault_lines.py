@@ -57,9 +57,11 @@ def _lines(fault: Mapping[str, Any], prefix: str) -> Iterator[str]:
     if isinstance(cause, ValidationError):
         yield from fault_lines(cause, place)
     elif isinstance(cause, BadFile):
-        yield f"{place}: {cause}"
+        yield f"{place}: {_in_one(str(cause))}"
     elif isinstance(cause, ConfigError):
-        said = str(cause).split("\n") if isinstance(cause, SeveralFaults) else [str(cause)]
+        said = (
+            str(cause).split("\n") if isinstance(cause, SeveralFaults) else [_in_one(str(cause))]
+        )
         yield from (join_key(place, line) for line in said)
     elif isinstance(fault["input"], UnknownField):
         yield f"{place}: {fault['input']!r}"
@@ -68,6 +70,11 @@ def _lines(fault: Mapping[str, Any], prefix: str) -> Iterator[str]:
         said = _EXPECTED.get(fault["type"], fault["msg"])
         hint = _hint(fault["type"], fault["input"])
         yield f"{place}: {said[0].lower()}{said[1:]}{got}{hint}"
+
+
+def _in_one(text: str) -> str:
+    """Write the ends of lines in a value, of which every fault has but one, as YAML does."""
+    return text.replace("\n", "\\n")
 
 
 def _only_follows(fault: Mapping[str, Any], faults: Sequence[Mapping[str, Any]]) -> bool:

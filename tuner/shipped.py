@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trainers.errors import ConfigError, known
+from trainers.errors import ConfigError, known, nearest
 
 _PACKAGE = Path(__file__).parent
 
@@ -37,7 +37,10 @@ def study_path(name: str) -> Path:
             raise ConfigError(f"{name}: no such file; a name without a suffix is a shipped study")
         return path
     if name not in study_names():
-        raise ConfigError(f"no such study {name!r}; known studies: {known(study_names())}")
+        names = study_names()
+        raise ConfigError(
+            f"no such study {name!r}; known studies: {known(names)}{nearest(name, names)}"
+        )
     return shipped_folder("configs") / f"{name}.yaml"
 
 

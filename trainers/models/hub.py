@@ -23,6 +23,11 @@ _log = logging.getLogger(__name__)
 
 _PACKAGE = "package:"
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_PAGE = re.compile(
+    r"(?:hf:/|(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co))/+(?P<id>[^?#]*)[?#]?.*"
+)
+_REVISION = re.compile(r"([\w.-]+/[\w.-]+)(?:@|:|/(?:tree|blob|resolve)/)([\w.-]+).*")
+"""An id with a revision, as others write it or as pages of the Hub have it."""
 
 
 class Hub(ModelSource):
@@ -79,6 +84,23 @@ class Hub(ModelSource):
         if is_path or has_owner or (text.strip() and find(text, folders, folder=True)):
             return {"id": text}
         return None
+
+    @classmethod
+    def hint_for(cls, text: str, folders: Sequence[Path]) -> str:
+        """Name the id in the address of a page, a revision behind an id, and a file."""
+        if not text.strip():
+            return "; an empty name is none of them"
+        if (file := find(text, folders)) is not None and file.is_file():
+            return "; it is a file: name the folder that it is in"
+        page = _PAGE.fullmatch(text.strip())
+        name = page["id"].strip("/") if page else text.strip()
+        if revised := _REVISION.fullmatch(name):
+            return "; write {{kind: hub, id: {}, revision: {}}}".format(*revised.groups())
+        if name != text and _HUB_ID.fullmatch(name):
+            return f"; write {name}"
+        if "://" in text:
+            return "; an address is none of them"
+        return "; no id of the Hub has a space in it" if " " in name else ""
 
     def check(self, *, ask: bool = True) -> None:
         """Look for the package, the folder with a config in it, or the model on the Hub.
@@ -237,14 +259,21 @@ class Hub(ModelSource):
         """Return what transformers is given: a folder that exists, or a Hub name."""
         if self.id.startswith(_PACKAGE):
             return str(self._in_package())
+        if not self.id.strip():
+            raise ModelError("model.id: an empty name; allowed: org/name of the Hub, or a folder")
         path = find(self.id, self.folders(), folder=True)
         if path is not None:
             return str(path)
+        hint = self.hint_for(self.id, self.folders())
+        if hint and find(self.id, self.folders()):
+            raise ModelError(f"model.id: {self.id}: {hint.removeprefix('; ')}")
         nowhere = looked_in(self.id, self.folders(), "folder")
         if self.id[:1] in "./~":
             raise ModelError(f"model.id: {self.id}: {nowhere}")
         if not _HUB_ID.fullmatch(self.id):
-            raise ModelError(f"model.id: {self.id}: no name on the Hub (org/name), and {nowhere}")
+            raise ModelError(
+                f"model.id: {self.id}: no name on the Hub (org/name), and {nowhere}{hint}"
+            )
         return self.id
 
     def _look_up(self, name: str) -> None:

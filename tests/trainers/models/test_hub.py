@@ -238,6 +238,55 @@ def test_a_text_that_is_no_model_is_refused_with_what_is(text: str) -> None:
     assert "{kind: hub, id: " in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("roberta-bse", "did you mean roberta-base?"),
+        ("Roberta-Base ", "did you mean roberta-base?"),
+        ("tiny-bret", "did you mean tiny-bert?"),
+        ("", "an empty name is none of them"),
+        ("https://huggingface.co/org/name", "write org/name"),
+        ("huggingface.co/org/name/", "write org/name"),
+        ("hf://org/name", "write org/name"),
+        ("org/name\n", "write org/name"),
+        ("https://hf.co/org/name/tree/v1.0", "write {kind: hub, id: org/name, revision: v1.0}"),
+        ("org/name@abc", "write {kind: hub, id: org/name, revision: abc}"),
+        ("https://example.org/name.zip", "an address is none of them"),
+        ("my model", "no id of the Hub has a space in it"),
+        ("weights.bin", "it is a file: name the folder that it is in"),
+        ("bert", "{kind: hub, id: bert}"),
+    ],
+)
+def test_a_text_that_means_a_model_says_how_it_is_written(
+    text: str, ends: str, tmp_path: Path
+) -> None:
+    """By the end of the line: a near name, the id in an address, a revision, a file."""
+    (tmp_path / "weights.bin").touch()
+    with pytest.raises(ConfigError) as caught:
+        resolve(ModelSource, "trainers.models", text, [tmp_path])  # type: ignore[type-abstract]
+    assert str(caught.value).endswith(ends)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "./model/config.json",
+            r"^model\.id: \./model/config\.json: it is a file: name the folder",
+        ),
+        ("model/config.json", r"^model\.id: model/config\.json: it is a file: name the folder"),
+        (" ", r"^model\.id: an empty name; allowed: "),
+        ("https://hf.co/org/name", r"write org/name$"),
+    ],
+)
+def test_an_id_that_is_none_says_how_it_is_written(text: str, says: str, tmp_path: Path) -> None:
+    """A file that is there is not looked for on the Hub."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").touch()
+    with pytest.raises(ModelError, match=says):
+        Hub(id=text, name="x").placed([tmp_path]).check()
+
+
 def test_a_folder_without_a_config_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
     """An adapter's folder is told from an empty one."""
     with pytest.raises(ModelError, match=r"holds no config\.json"):

@@ -73,6 +73,14 @@ STUDIES: dict[str, tuple[dict[str, Any], str]] = {
         r"study\.yaml: a file; .*kind: text_file",
     ),
     "a folder that is not there": ({"models": ["./no/model"]}, r"\./no/model"),
+    "an address as a model": (
+        {"models": ["https://huggingface.co/a/b"]},
+        r"models\.0: .*write a/b$",
+    ),
+    "a model's file": (
+        {"models": ["./study.yaml"]},
+        r"\./study\.yaml: it is a file: name the fol",
+    ),
     "a preset that is not there": ({"deepspeed": "zero9"}, r"deepspeed.*zero9"),
 }
 
