@@ -76,6 +76,15 @@ def test_transformers_read_the_folder_of_a_fully_trained_model(tmp_path: Path, m
     assert [row[0]["label"] for row in answers] == predicted["label"].tolist()
 
 
+def test_a_pipeline_must_be_told_the_task_of_a_folder(tmp_path: Path) -> None:
+    """As docs/kept-models.md says: transformers asks the Hub for it, and no file can tell it."""
+    weights = _keep(tmp_path, method="full") / "weights"
+    (weights / "README.md").write_text("---\npipeline_tag: text-classification\n---\n")
+    with pytest.raises(RuntimeError, match="task"):
+        pipeline(model=str(weights))  # type: ignore[call-overload]
+    assert pipeline("text-classification", model=str(weights))("good food")
+
+
 def test_a_pipeline_takes_pairs_as_predict_does(tmp_path: Path) -> None:
     """The second text is the pipeline's text_pair."""
     folder = _keep(tmp_path, method="full", task={"kind": "toy", "pair": True})

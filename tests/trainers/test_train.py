@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import numpy
 import pandas
 import pytest
+import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent, RunResult
 from trainers.errors import CannotBuild, Diverged
 from trainers.loss import check_finite
+from trainers.methods.head import Head
 from trainers.saved import load_trained
 from trainers.tasks.load import load_task
 from trainers.train import train
@@ -147,6 +150,48 @@ def test_logits_that_are_no_numbers_never_score(tmp_path: Path, read_test: bool)
     ):
         train(toy_spec(train=settings, read_test=read_test), events.append, workspace(tmp_path))
     assert not [event for event in events if event.kind == "epoch"]
+
+
+class _Ruined(torch.autograd.Function):
+    """Logits that are no numbers, and no gradient: the weights stay sound."""
+
+    @staticmethod
+    def forward(context: Any, logits: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(logits, math.nan)
+
+    @staticmethod
+    def backward(context: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(gradients[0])
+
+
+class _RuinedAt(Head):
+    """Trains the head; the logits of one training step are no numbers."""
+
+    step: int
+
+    def apply(self, model: Any) -> Any:
+        calls = itertools.count(1)
+
+        def ruin(module: torch.nn.Module, args: Any, output: Any) -> Any:
+            if module.training and next(calls) == self.step:
+                output["logits"] = _Ruined.apply(output["logits"])
+            return output
+
+        built = super().apply(model)
+        built.register_forward_hook(ruin)
+        return built
+
+
+@pytest.mark.parametrize("step", [1, 100, 256])
+def test_a_loss_that_is_no_number_at_any_one_step_ends_the_run(tmp_path: Path, step: int) -> None:
+    """Also where the weights are sound after it, and in the steps after the curve's last point."""
+    settings = {"epochs": 2, "batch_size": 1, "learning_rate": 1e-3}
+    spec = toy_spec(train=settings).model_copy(update={"method": _RuinedAt(step=step)})
+    events: list[RunEvent] = []
+    with pytest.raises(Diverged, match=r"^train/loss is nan at step \d+$") as caught:
+        train(spec, events.append, workspace(tmp_path))
+    seen = int(str(caught.value).rpartition(" ")[2])
+    assert step <= seen < step + 5  # a fiftieth of the steps
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
