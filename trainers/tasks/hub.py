@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 _HEEDED = {"name", "version", "description", "data_dir", "data_files", "features", "chunksize"}
 _HEEDED |= {"sep", "delimiter", "encoding"}
 _ITS_FIELD = re.compile(r"\b(encoding|delimiter|quoting|format)\b")
-_TEXT_FILE = "; kind: hub has no such field: name the files with kind: text_file, which has it"
+_TEXT_FILE = ", with kind: text_file, which names the files and has that field"
+_EACH = "name the files with kind: text_file, which reads each as what it is"
+_FORMATS = re.compile(r"'(\w+)'\): \('(\w+)'")
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,9 @@ class Hub(SampledTask):
             # The library's own words for a file that it cannot read say nothing about the file.
             told = error.__cause__ if isinstance(error, DatasetGenerationError) else error
             reason = (str(told or error).splitlines() or [type(error).__name__])[0]
+            if "same data file format" in reason:
+                formats = ", ".join(f"{split} {form}" for split, form in _FORMATS.findall(reason))
+                reason = f"the splits are in different formats ({formats}); {_EACH}"
             raise DataError(f"{self.name}: cannot load data set {self.id!r}: {reason}") from None
         finally:
             if not quiet:

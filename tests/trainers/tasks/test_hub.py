@@ -117,6 +117,34 @@ def test_a_field_that_it_lacks_is_said_to_be_that_of_another_kind(folder: Path) 
     (folder / "train.csv").write_bytes("text,label\ncafé au lait,a\nx,b\n".encode("cp1252"))
     with pytest.raises(DataError, match=r"set encoding: cp1252 .*with kind: text_file"):
         read(folder)
+    for split in ("train", "test"):
+        (folder / f"{split}.csv").write_text("text^label\na^x\n")
+    with pytest.raises(DataError, match=r"set delimiter: '\^', with kind: text_file, which names"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        (
+            "train.csv",
+            "test.jsonl",
+            r"the splits are in different formats \(train csv, test json\)",
+        ),
+        ("train.csv", "test.parquet", r"different formats \(train csv, test parquet\); name the "),
+    ],
+)
+def test_a_folder_of_several_formats_is_said_to_be_one(
+    train: str, test: str, message: str, folder: Path
+) -> None:
+    """The other kind, which reads each file as what it is, is named."""
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / train).write_text("text,label\na,x\n")
+    (folder / test).write_text('{"text": "a", "label": "x"}\n')
+    with pytest.raises(DataError, match=f"{message}.*kind: text_file") as caught:
+        read(folder)
+    assert "NamedSplit" not in str(caught.value)
 
 
 def write_csv(folder: Path, lines: str, suffix: str = "csv") -> None:
