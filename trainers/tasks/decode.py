@@ -41,6 +41,8 @@ _NO_TABLES = (
 _PARQUET = b"PAR1"
 _PAGE = re.compile(rb"\s*<(!doctype\s+)?html\b", re.IGNORECASE)
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_EUROPEAN = ("cp1252", "cp1250", "iso8859-2", "mac-roman", "cp850")
+_APOSTROPHE = "\u2019\xb7"  # l'eau, and the point of Catalan
 # Letters and signs that follow one another in a text of Western Europe.
 _MOST_IN_A_ROW = 2
 # Shares of a text's bytes: a quarter is every fourth of them, or half of the letters of UTF-16.
@@ -144,19 +146,29 @@ def _undecoded(content: bytes, error: UnicodeDecodeError, used: str, path: Path)
 
 
 def _likely(content: bytes) -> str | None:
-    """Guess an encoding from the bytes beyond ASCII: Western Europe's first."""
-    try:
-        western = content.decode("cp1252")
-    except UnicodeDecodeError:
-        western = None
-    if western is not None:
-        runs = [len(run) for run in re.findall("[^\0-\x7f]+", western)]
-        if sum(run for run in runs if run > _MOST_IN_A_ROW) * 2 < sum(runs):
-            return "cp1252"
+    """Guess an encoding from the bytes beyond ASCII: Europe's first, where they stand apart."""
+    runs = [len(run) for run in re.findall(b"[\x80-\xff]+", content)]
+    if sum(run for run in runs if run > _MOST_IN_A_ROW) * 2 < sum(runs):
+        readings = {each: content[: 1 << 16] for each in _EUROPEAN if _decodes(content, each)}
+        odd = {each: _odd_signs(head.decode(each)) for each, head in readings.items()}
+        if odd:
+            return min(odd, key=lambda each: odd[each])
     from charset_normalizer import from_bytes
 
     best = from_bytes(content[: 1 << 16]).best()
     return None if best is None or best.encoding in ("ascii", "utf_8") else best.encoding
+
+
+def _odd_signs(text: str) -> int:
+    """Count capital letters and signs within words, and characters that are no text."""
+    return sum(
+        not (sign.isprintable() or sign.isspace())
+        or (
+            before.islower() and after.islower() and not sign.islower() and sign not in _APOSTROPHE
+        )
+        for before, sign, after in zip(text, text[1:], text[2:], strict=False)
+        if sign > "\x7f"
+    )
 
 
 def _check_width(content: bytes, path: Path, used: str) -> None:

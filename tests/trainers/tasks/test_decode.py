@@ -62,6 +62,26 @@ def archive() -> bytes:
     return out.getvalue()
 
 
+DISHES = "text,label\nTrès bon café, crème brûlée,a\nSchöne Grüße, l’addition,b\n"  # noqa: RUF001
+POLISH = "text,label\nZła jakość, żółte światło,a\nMiło spędziłem czas,b\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        *((DISHES, each) for each in ("cp1252", "mac-roman", "cp850")),
+        *((POLISH, each) for each in ("cp1250", "iso8859-2")),
+    ],
+)
+def test_the_likely_encoding_is_the_one_whose_words_are_words(
+    text: str, encoding: str, tmp_path: Path
+) -> None:
+    """No capital letter and no sign stands within a word."""
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding, errors="ignore"))
+    with pytest.raises(DataError, match=f"set encoding: {encoding} if that is right"):
+        read_text(tmp_path / "t.csv")
+
+
 @pytest.mark.parametrize(
     ("content", "encoding", "message"),
     [
