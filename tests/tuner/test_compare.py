@@ -184,7 +184,10 @@ def test_a_study_whose_time_was_up_says_so_in_every_later_report(tmp_path: Path)
     for report in (made, desk.report(file), desk.report("back")):
         assert line in report.notes()
     changed = desk.file("b", epochs=2)
-    assert "full, head: not run yet." in desk.report(changed).notes()
+    assert (
+        "full, head: not run: no run of this definition is in the store."
+        in desk.report(changed).notes()
+    )
     tried = desk.file("c", arms={"full": {"method": "full", "space": SPACE}}, timeout_seconds=0)
     desk.run(tried)
     assert searched in desk.report(tried).notes()

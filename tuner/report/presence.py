@@ -17,6 +17,8 @@ _WHY: dict[Why, str] = {
     "cell": "of tasks, models or arms that the study does not have",
     "trials": "beyond search.trials",
 }
+_UNKNOWN = "no run of this definition is in the store"
+"""All that is known: the study has not come to it, or its runs were deleted."""
 _NAMED = 3
 """More definitions are counted."""
 _PHASES = {"confirm": "confirm run", "search": "search trial"}
@@ -74,9 +76,10 @@ def _ways(left_out: Sequence[LeftOut], others: Mapping[str, Sequence[OtherDefini
 
 def _lacks(cell: ComparedCell) -> Iterator[str]:
     ended, planned = len(cell.runs), len(cell.planned.seeds)
-    why = f": {cell.reason.rstrip('.')}." if cell.reason else "."
+    reason = cell.reason if cell.reason or ended else _UNKNOWN
+    why = f": {reason.rstrip('.')}." if reason else "."
     if not ended:
-        yield f"{'not run' if cell.reason else 'not run yet'}{why}"
+        yield f"not run{why}"
     elif ended < planned:
         yield f"{ended} of {planned} confirm runs have ended so far{why}"
     if cell.search.lost:

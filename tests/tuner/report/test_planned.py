@@ -66,7 +66,7 @@ def test_unconfirmed_arms_and_missing_runs_stand_in_the_table() -> None:
     notes = made.notes()
     assert "toy · tiny: lora: 2 of 5 confirm runs have ended so far." in notes
     assert "toy · tiny: head: not run: 3 of 4 trials searched." in notes
-    assert "toy · tiny: ia3: not run yet." in notes
+    assert "toy · tiny: ia3: not run: no run of this definition is in the store." in notes
     assert not any(note.startswith("toy · tiny: full: not") for note in notes)
 
 
@@ -88,7 +88,7 @@ def test_runs_that_a_stopped_study_lacks_are_said_with_the_reason(state: str, sa
     assert said in some
     planned = [cell(arm, fingerprint="another") for arm in ("full", "head")]
     new = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=tuple(planned)))
-    assert "full, head: not run yet." in new.notes()
+    assert "full, head: not run: no run of this definition is in the store." in new.notes()
 
 
 def test_why_a_call_ended_early_is_kept_with_the_definition() -> None:
