@@ -50,15 +50,17 @@ def likely_reason(name: str, folders: Sequence[Path]) -> str:
         return "a pattern is not expanded: name one file"
     places = places_of(name, folders)
     for place in places:
-        if place.is_symlink():
+        if os.path.islink(place):
             return f"a link to {place.readlink()}, which is not there"
     asked = Path(name).name.casefold()
+    parents = dict.fromkeys(place.parent for place in places)
     beside = {
         entry.name.casefold(): entry.name
-        for folder in dict.fromkeys(place.parent for place in places if place.parent.is_dir())
+        for folder in parents
+        if os.path.isdir(folder) and os.access(folder, os.R_OK)
         for entry in os.scandir(folder)
-        if entry.is_file()
+        if os.path.isfile(entry)  # unlike the entry's own method, it bears links in a circle
     }
     starts = [each for each in beside if each.startswith(f"{asked}.")]
-    close = starts or difflib.get_close_matches(asked, beside, n=1, cutoff=0.7)
+    close = starts or difflib.get_close_matches(asked, beside, n=1, cutoff=0.81)
     return f"did you mean {Path(name).parent / beside[close[0]]}?" if close else ""

@@ -208,6 +208,17 @@ def test_a_missing_file_is_said_with_the_likely_reason(
         TextFile(train=name, test=name).read(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["loop", "loops", f"{'a' * 300}.csv", "dir.csv/a.csv", "a\0b"])
+def test_no_name_of_a_missing_file_breaks_the_search_for_the_reason(
+    name: str, tmp_path: Path
+) -> None:
+    """Links in a circle, names that are too long, folders that are files."""
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dir.csv").write_text("")
+    with pytest.raises(DataError, match="no such file"):
+        TextFile(train=name, test=name).read(tmp_path)
+
+
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     """A pipe that nobody writes to would keep the reader forever."""
     os.mkfifo(tmp_path / "t.csv")
