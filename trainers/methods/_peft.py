@@ -47,7 +47,7 @@ class PeftMethod(Method):
         Raises:
             ModelError: The file is missing, or does not hold exactly this method's tensors.
         """
-        from peft import get_peft_model_state_dict, set_peft_model_state_dict
+        from peft import PrefixEncoder, get_peft_model_state_dict, set_peft_model_state_dict
         from safetensors.torch import load_file
 
         path = folder / _ADAPTER_FILE
@@ -55,12 +55,16 @@ class PeftMethod(Method):
             raise ModelError(f"{path}: no such file; expected weights saved by the same method")
         stored = load_file(path)
         check_fit(path, stored, get_peft_model_state_dict(model, save_embedding_layers=False))
-        set_peft_model_state_dict(model, stored)
         configs: Any = model.peft_config
         config = configs["default"]
         if config.is_prompt_learning:
             # The file holds the finished prompt, not the network that made it.
             config.inference_mode = True
+            if getattr(config, "prefix_projection", False):
+                encoders: Any = model.prompt_encoder
+                make: Any = PrefixEncoder
+                encoders["default"] = make(config)  # with room for the prompt alone
+        set_peft_model_state_dict(model, stored)
 
 
 def wrap(

@@ -109,6 +109,28 @@ def test_every_start_that_is_taken_is_a_start_of_its_own_and_outlives_saving(
     assert torch.equal(logits_of(other, batch), logits_of(models[0], batch))
 
 
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("PREFIX_TUNING", {"prefix_projection": True, "encoder_hidden_size": 8}),
+        ("P_TUNING", {"encoder_reparameterization_type": "LSTM", "encoder_dropout": 0.5}),
+    ],
+)
+def test_a_prompt_that_a_network_makes_outlives_saving(
+    kind: str, config: dict[str, Any], tmp_path: Path
+) -> None:
+    """The file holds the prompt that was made; the network is needed no more."""
+    source, batch = Tiny(), batch_of(Tiny())
+    method = PeftAny(type=kind, config={"num_virtual_tokens": 4, **config})
+    model = apply(method, source)
+    train(model, batch, steps=2)
+    before = logits_of(model, batch)
+    method.save(model, tmp_path)
+    other = apply(method, source, seed=2)
+    method.load(other, tmp_path)
+    torch.testing.assert_close(logits_of(other, batch), before, atol=1e-5, rtol=0)
+
+
 def test_case_of_the_type_does_not_matter() -> None:
     """`loha` and `LOHA` make the same model, and the config's fields reach it."""
     sizes = [
