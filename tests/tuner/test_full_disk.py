@@ -99,6 +99,7 @@ def test_a_study_goes_on_when_there_is_room_and_its_report_is_printed_meanwhile(
     """One line on stderr each time; in the end every run is there, and none was done in vain."""
     tree = toy_tree(name="small", executor={"kind": "process", "threads": 1}, save="best")
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(tree))
+    (tmp_path / "data").mkdir()
     run = ("run-study", "study.yaml", "--data-dir", "data", "--store", "small/m")
     line = "tuner: no space left in small/m; make room and start it again\n"
     with small_disk(tmp_path / "small", "1700k") as disk:

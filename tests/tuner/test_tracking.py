@@ -135,6 +135,7 @@ def command(
     folder = tmp_path_factory.mktemp("command")
     tree = toy_tree(name="secret-study", executor={"kind": "process", "threads": 1})
     (folder / "study.yaml").write_text(yaml.safe_dump(tree))
+    (folder / "data").mkdir()
     with Wire(running_server.address) as wire, (folder / "output").open("w") as output:
         address = wire.address.replace("://", f"://ada:{_QUOTED}@")
 

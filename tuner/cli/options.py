@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from trainers.errors import ConfigError
+
 STUDY_HELP = "A shipped study's name, or a YAML file's path."
 StudyName = Annotated[str, typer.Argument(help=STUDY_HELP)]
 StudyStore = Annotated[
@@ -38,10 +40,32 @@ Tracking = Annotated[
         "store. MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD may hold its login.",
     ),
 ]
+
+
+def _folder(context: typer.Context, value: Path | None) -> Path | None:
+    """Refuse a data folder that is a file, and one that was named and is not there.
+
+    The environment may name one that is yet to be made, and `fetch-data` makes it.
+    """
+    if value is None:
+        return None
+    source = context.get_parameter_source("data_dir")
+    named = source is not None and source.name == "COMMANDLINE"
+    option = "--data-dir" if named else "TUNER_DATA_DIR"
+    if value.exists() and not value.is_dir():
+        raise ConfigError(f"{option} {value}: a file; name the folder of the task files")
+    if named and not value.exists() and context.info_name != "fetch-data":
+        raise ConfigError(
+            f"{option} {value}: no such folder; name one that is there, or leave the option out"
+        )
+    return value
+
+
 DataDir = Annotated[
     Path | None,
     typer.Option(
         envvar="TUNER_DATA_DIR",
+        callback=_folder,
         help="Folder of the task files. A study's relative paths are looked for beside its file, "
         "then there.",
     ),

@@ -125,6 +125,28 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
 }
 
 
+_TAKE_DATA = {
+    "run-study": ["run-study", "quickstart"],
+    "validate": ["validate", "quickstart", "--no-data"],
+    "plan": ["plan", "quickstart"],
+    "report": ["report", "quickstart"],
+    "memory": ["memory", "quickstart"],
+}
+COMMANDS |= {
+    f"a data folder that is not there: {name}": (
+        [*words, "--data-dir", "no/data"],
+        r"--data-dir no/data: no such folder; ",
+    )
+    for name, words in _TAKE_DATA.items()
+} | {
+    f"a file as a data folder: {name}": (
+        [*words, "--data-dir", __file__],
+        r"--data-dir .*test_bad_inputs\.py: a file; name the folder",
+    )
+    for name, words in (_TAKE_DATA | {"fetch-data": ["fetch-data", "toy"]}).items()
+}
+
+
 ASKED = [(command, what) for command in ("run-study", "validate") for what in STUDIES]
 
 
