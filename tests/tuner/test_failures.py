@@ -15,8 +15,10 @@ from tests.specs import QUICK, toy_study
 from tests.tuner.test_study import Place
 from trainers.errors import RunFailed
 from trainers.models.tiny import Tiny
+from tuner.definition import read_definition
 from tuner.failures import TooManyFailures
 from tuner.progress import RunNotice
+from tuner.trackers import MemoryTracker
 
 RATE = {"float": [1e-4, 1e-2], "log": True}
 ONCE = QUICK | {"epochs": 1}
@@ -165,6 +167,9 @@ def test_too_many_failures_stop_the_study_with_the_last_reason(place: Place) -> 
         TooManyFailures, match=r"2 runs failed, max_failures is 1; the last: .*accident 2"
     ):
         place.run(toy_study(arms={"head": HEAD}, max_failures=1), watch=fail)
+    kept = read_definition(MemoryTracker(place.memory).study_yaml("toy-study"))
+    assert kept is not None
+    assert kept.ended == "more runs failed than max_failures"  # what a later report says
 
 
 def test_a_found_run_that_was_measured_another_way_is_done_again(place: Place) -> None:
