@@ -19,6 +19,7 @@ from tuner.report import (
     Asked,
     Evidence,
     OtherDefinition,
+    PlannedCell,
     Question,
     Report,
     gather,
@@ -146,26 +147,37 @@ def _with_others(asked: Asked, reader: Reader) -> Asked:
     And why a launcher did not begin or complete cells, where it said so the last time.
     """
     others: list[OtherDefinition] = []
-    told: dict[tuple[str, ...], tuple[str, str]] = {}
+    told: dict[tuple[str, ...], list[PlannedCell]] = {}
     definitions = [
         (kept, planned_cells(definition))
         for kept in reversed(reader.definitions(asked.study))
         if (definition := read_definition(kept.text)) is not None
     ]
+    said = {frozenset(asked.cells or ())}
     for kept, cells in definitions:
         for cell in cells:
-            told.setdefault((*cell.name, cell.fingerprint), (cell.fault, cell.ended))
-        if cells and set(cells) != set(asked.cells or ()):
+            told.setdefault((*cell.name, cell.fingerprint), []).append(cell)
+        if cells and frozenset(cells) not in said:
+            said.add(frozenset(cells))
             fingerprints = frozenset(cell.fingerprint for cell in cells)
             others.append(OtherDefinition(kept.id, _when(kept.time), fingerprints))
     if asked.cells is not None:
-        own = []
-        for cell in asked.cells:
-            fault, ended = told.get((*cell.name, cell.fingerprint), ("", ""))
-            own.append(replace(cell, fault=cell.fault or fault, ended=cell.ended or ended))
+        own = [
+            _as_told(cell, told.get((*cell.name, cell.fingerprint), ())) for cell in asked.cells
+        ]
         earlier = [cell for _, cells in definitions for cell in cells]
         asked = replace(asked, cells=taken_up(own, earlier, reader))
     return replace(asked, others=tuple(others))
+
+
+def _as_told(cell: PlannedCell, kept: Sequence[PlannedCell]) -> PlannedCell:
+    """Add to a cell what launchers have written down of it, the last one first."""
+    if not kept:
+        return cell
+    last, tried = kept[0], max(one.tried for one in kept)
+    return replace(
+        cell, fault=cell.fault or last.fault, ended=cell.ended or last.ended, tried=tried
+    )
 
 
 def _with_log(asked: Asked, store: str | Path) -> Asked:

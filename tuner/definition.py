@@ -30,6 +30,8 @@ class Definition:
     """Why a launcher did not begin cells, or gave them up, by label."""
     ended: str = ""
     """Why the last call ended before all was done, in a few words; empty where it did not."""
+    tried: Mapping[str, int] = field(default_factory=dict)
+    """Trials of a search that had ended as the last call did, by the cell's label."""
 
     def cells(self) -> tuple[Cell, ...]:
         """List the cells."""
@@ -46,7 +48,11 @@ def define(cells: Sequence[Cell]) -> Definition:
 
 
 def dump_definition(
-    cells: Sequence[Cell], faults: Mapping[str, str] | None = None, *, ended: str = ""
+    cells: Sequence[Cell],
+    faults: Mapping[str, str] | None = None,
+    *,
+    ended: str = "",
+    tried: Mapping[str, int] | None = None,
 ) -> str:
     """Write a study out as YAML, with the digests of its data in a comment at the end.
 
@@ -54,13 +60,14 @@ def dump_definition(
         cells: The study's cells.
         faults: Why cells are not begun, by label.
         ended: Why a call ended before all was done.
+        tried: Trials of each search that have ended, by label.
     """
     made = define(cells)
     known: dict[str, object] = {
         "data": made.data,
         "cells": {cell.label: cell.fingerprint() for cell in cells},
     }
-    more = {"faults": dict(faults or {}), "ended": ended}
+    more = {"faults": dict(faults or {}), "ended": ended, "tried": dict(tried or {})}
     known |= {name: value for name, value in more.items() if value}
     return f"{dump_study(made.config)}{_MARK}{json.dumps(known, sort_keys=True)}\n"
 
@@ -87,4 +94,5 @@ def read_definition(text: str) -> Definition | None:
         fingerprints=known.get("cells", {}),
         faults=known.get("faults", {}),
         ended=known.get("ended", ""),
+        tried=known.get("tried", {}),
     )

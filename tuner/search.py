@@ -80,6 +80,7 @@ def search(cell: Cell, session: Session, storage: StudyStorage, *, parallel: int
                 session.ending.pause(session.claims.poll_seconds)
 
     map_threads(work, range(parallel), parallel, on_error=session.ending.close)
+    session.tried[cell.label] = stand(study.get_trials(deepcopy=False), cell).ended
     if session.failures.fault_of(cell):
         return None
     if not _is_spent(study, cell):

@@ -59,6 +59,8 @@ class Session:
     deadline: float | None
     """Moment on the clock after which nothing new is begun."""
     clock: Callable[[], float] = time.monotonic
+    tried: dict[str, int] = field(default_factory=dict)
+    """Trials of each search that have ended, by the cell's label."""
     late: set[str] = field(default_factory=set)
     """Labels of cells in which something was not begun, as the time was up."""
 

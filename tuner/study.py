@@ -158,10 +158,13 @@ def _outcome(cells: Sequence[Cell], complete: Sequence[bool], session: Session) 
 def _note_end(
     cells: Sequence[Cell], session: Session, known: Mapping[str, str], ended: str
 ) -> None:
-    """Keep with the definition why cells lack runs, so that a later report can say it too."""
+    """Keep with the definition why cells lack runs, and how much each search has tried.
+
+    So a later report can say it too, whatever has been deleted in MLflow by then.
+    """
     faults = session.failures.faults
-    if ended or faults != known:
-        text = dump_definition(cells, faults, ended=ended)
+    if ended or faults != known or session.tried:
+        text = dump_definition(cells, faults, ended=ended, tried=session.tried)
         session.recorder.tracker.open_study(cells[0].study.name, text)
 
 

@@ -16,7 +16,7 @@ from tuner.report.export import CSV_TABLES, render_csv, render_json
 from tuner.report.latex import render_latex
 from tuner.report.layout import DOUBTFUL, NOTHING, UNFAIR, arm_titles, block_views
 from tuner.report.markdown import render_markdown
-from tuner.report.planned import plan_cell, planned_cells, taken_up
+from tuner.report.planned import PlannedCell, plan_cell, planned_cells, taken_up
 from tuner.report.searched import Search, read_search
 from tuner.report.tables.references import Published, read_references
 
@@ -33,6 +33,7 @@ __all__ = [
     "Format",
     "Note",
     "OtherDefinition",
+    "PlannedCell",
     "Published",
     "Question",
     "Report",

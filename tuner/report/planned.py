@@ -46,6 +46,8 @@ class PlannedCell:
     """Why the cell was given up, where that is known."""
     ended: str = field(default="", compare=False)
     """Why its study's last call ended before all was done, where that is known."""
+    tried: int = field(default=0, compare=False)
+    """Trials of its search that had ended as the study's last call did, where that is known."""
     log: tuple[LoggedTrial, ...] = field(default=(), compare=False)
     """The search as Optuna has it, where that is at hand, deleted runs or not."""
     core: str = field(default="", compare=False)
@@ -74,6 +76,7 @@ def planned_cells(definition: Definition) -> tuple[PlannedCell, ...]:
             _planned(cell, definition.fingerprint(cell)),
             fault=definition.faults.get(cell.label, ""),
             ended=definition.ended,
+            tried=definition.tried.get(cell.label, 0),
         )
         for cell in definition.cells()
     )

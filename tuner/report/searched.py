@@ -104,7 +104,8 @@ def read_search(cell: PlannedCell, records: Sequence[RunRecord]) -> Search:
     """Read a cell's search from the records of its definition, in the order of seeds and time.
 
     The budget's trials are the first that came to an end. Trials are numbered one by one: a
-    number that is missing is of a trial whose runs were deleted, and counts all the same.
+    number that is missing is of a trial whose runs were deleted, and counts all the same. So does
+    one that is missing at the end, where a launcher has written down how many there were.
     """
     trials = trials_of(records)
     if cell.latest is not None:
@@ -135,13 +136,15 @@ def read_search(cell: PlannedCell, records: Sequence[RunRecord]) -> Search:
             if going_on or not trial.counts:
                 continue
         ended += 1
+    unseen = max(0, min(cell.tried, cell.trials) - ended)
+    ended, gone = ended + unseen, len(lost) + unseen
     deleted = [confirmed[number] for number in lost if number in confirmed]
     if deleted:  # the best trial's own runs are gone; its confirm runs say that it was the best
         chosen = max(deleted, key=lambda run: (run.start, run.run_id)).group.trial
-        return Search(tuple(kept), frozenset(beyond), ended, len(lost), chosen=chosen)
+        return Search(tuple(kept), frozenset(beyond), ended, gone, chosen=chosen)
     best = best_trial(kept, cell.objectives, runs=cell.search_seeds)
     spent = ended == cell.trials
-    return Search(tuple(kept), frozenset(beyond), ended, len(lost), spent, best)
+    return Search(tuple(kept), frozenset(beyond), ended, gone, spent, best)
 
 
 def _from_log(cell: PlannedCell, trials: Mapping[int, Trial]) -> Search:
