@@ -27,7 +27,7 @@ _SUFFIXES: dict[str, Format] = {
 
 
 @dataclass(frozen=True)
-class Written:
+class Dialect:
     """How files are written, as far as a task says it; the rest is found out from each file."""
 
     format: Format | None = None
@@ -36,22 +36,22 @@ class Written:
     quoting: Quoting | None = None
 
 
-def read_table(path: Path, columns: Columns, written: Written = Written()) -> Table:
+def read_table(path: Path, columns: Columns, dialect: Dialect = Dialect()) -> Table:
     """Read the wanted columns of a file.
 
     Raises:
         DataError: No such file or column, or a file that is not what its name or the task says.
     """
-    form = written.format or _format_of(path)
+    form = dialect.format or _format_of(path)
     if form == "parquet":
         content = read_content(path)
     else:
-        text = read_text(path, written.encoding)
+        text = read_text(path, dialect.encoding)
     try:
         if form == "parquet":
             table = _read_parquet(content, columns)
         else:
-            table = _read(form, text, columns, written)
+            table = _read(form, text, columns, dialect)
     except Misread as misread:
         raise misread.in_file(path) from None
     except DataError as error:
@@ -66,7 +66,7 @@ def names_a_file(name: str) -> bool:
     return Path(name.lower().removesuffix(".gz")).suffix in _SUFFIXES
 
 
-def _read(form: Format, text: str, columns: Columns, written: Written) -> Table:
+def _read(form: Format, text: str, columns: Columns, dialect: Dialect) -> Table:
     if not text.strip():
         raise DataError("the file is empty")
     if form in ("json", "jsonl"):
@@ -78,8 +78,8 @@ def _read(form: Format, text: str, columns: Columns, written: Written) -> Table:
     if text.lstrip().startswith("__label__"):
         raise DataError("the file looks like fastText's; write it as CSV or JSON lines")
     usual = "\t" if form == "tsv" else ","
-    tried = (written.delimiter,) if written.delimiter else dict.fromkeys((usual, *DELIMITERS))
-    return read_separated(text, columns, delimiters=tuple(tried), quoting=written.quoting)
+    tried = (dialect.delimiter,) if dialect.delimiter else dict.fromkeys((usual, *DELIMITERS))
+    return read_separated(text, columns, delimiters=tuple(tried), quoting=dialect.quoting)
 
 
 def _format_of(path: Path) -> Format:

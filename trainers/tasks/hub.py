@@ -17,7 +17,7 @@ from trainers.bases import Corpus, Example, TextColumns
 from trainers.errors import DataError, MissingData, known
 from trainers.hub_lookup import look_up_data
 from trainers.places import find, looked_in
-from trainers.tasks.formats import Written, names_a_file, read_table
+from trainers.tasks.formats import Dialect, names_a_file, read_table
 from trainers.tasks.sampled import SampledTask
 from trainers.tasks.tables import (
     Columns,
@@ -205,7 +205,7 @@ class Hub(SampledTask):
         where = f"{self.name}: {split}"
         columns, names = self._columns(), _class_names(builder.info.features, self.label)
         try:
-            tables = [read_table(Path(path), columns, _written(builder)) for path in paths]
+            tables = [read_table(Path(path), columns, _dialect(builder)) for path in paths]
         except DataError as error:
             hint = _TEXT_FILE if _ITS_FIELD.search(str(error)) else ""
             raise DataError(f"{where}: {error}{hint}") from None
@@ -248,10 +248,10 @@ def _own_files(builder: DatasetBuilder) -> dict[str, list[str]]:
     return files if local and not packed else {}
 
 
-def _written(builder: DatasetBuilder) -> Written:
+def _dialect(builder: DatasetBuilder) -> Dialect:
     delimiter = getattr(builder.config, "sep", ",")
     encoding = getattr(builder.config, "encoding", None)
-    return Written(
+    return Dialect(
         delimiter=None if delimiter in (",", "\t") else delimiter,
         encoding=None if encoding == "utf-8" else encoding,
     )

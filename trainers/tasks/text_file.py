@@ -14,7 +14,7 @@ from trainers.bases import Corpus, Example, TextColumns
 from trainers.errors import ConfigError, DataError, SeveralFaults, known, shown
 from trainers.places import find, likely_reason, looked_in
 from trainers.tasks.class_names import refuse_unlabelled
-from trainers.tasks.formats import Format, Written, read_table
+from trainers.tasks.formats import Dialect, Format, read_table
 from trainers.tasks.headers import Quoting
 from trainers.tasks.sampled import SampledTask
 from trainers.tasks.tables import Columns, Misread, examples, label_order, setting
@@ -132,13 +132,13 @@ class TextFile(SampledTask):
             if isinstance(value, Mapping) and "validation" in value and self.validation is None:
                 raise ConfigError(f"{field}.validation: the task names no validation file")
         for field, useless, allowed in _USELESS:
-            values = {split: getattr(self._written(split), field) for split in self._files()}
+            values = {split: getattr(self._dialect(split), field) for split in self._files()}
             set_for = [split for split, value in values.items() if value is not None]
-            vain = [split for split in set_for if self._written(split).format in useless]
+            vain = [split for split in set_for if self._dialect(split).format in useless]
             if vain and (len(vain) == len(set_for) or isinstance(getattr(self, field), Mapping)):
                 raise ConfigError(
                     f"{field}: got {values[vain[0]]!r} with format: "
-                    f"{self._written(vain[0]).format}; allowed with {allowed}"
+                    f"{self._dialect(vain[0]).format}; allowed with {allowed}"
                 )
         return self
 
@@ -161,9 +161,9 @@ class TextFile(SampledTask):
             files["validation"] = self.validation
         return {**files, "test": self.test}
 
-    def _written(self, split: Split) -> Written:
+    def _dialect(self, split: Split) -> Dialect:
         fields = {field: getattr(self, field) for field in _WRITTEN}
-        return Written(
+        return Dialect(
             **{
                 field: value.get(split) if isinstance(value, Mapping) else value
                 for field, value in fields.items()
@@ -179,7 +179,7 @@ class TextFile(SampledTask):
             why = likely_reason(name, folders)
             raise DataError(f"{self.name}: {split}: {name}: {said}{why and f'; {why}'}")
         columns = Columns(text=self.text, pair=self.text_pair, label=self.label)
-        table = read_table(path, columns, self._written(split))
+        table = read_table(path, columns, self._dialect(split))
         try:
             refuse_unlabelled(table.columns[self.label], split, self.label)
         except DataError as error:
@@ -196,7 +196,7 @@ class TextFile(SampledTask):
             return f"{reason}; leave {field} out"
         each = {split: self._misread(field, split, data_dir) for split in self._files()}
         values = {
-            str(split): found.likely if found else getattr(self._written(split), field)
+            str(split): found.likely if found else getattr(self._dialect(split), field)
             for split, found in each.items()
         }
         if set(values.values()) == {likely}:
