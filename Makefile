@@ -20,7 +20,7 @@ quickstart: $(STAMPS)/demo ## Install, then run the shipped study `quickstart`
 	@$(BIN)/tuner run-study quickstart
 
 test: install-test ## Run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not gpu" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow and not gpu" $(PYTEST_ARGS)
 
 test-slow: install-test ## Run the tests that take minutes
 	@$(BIN)/python -m pytest -m "slow and not gpu" $(PYTEST_ARGS)

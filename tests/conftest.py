@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import gc
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which writes the groups into the names
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have a module's tests run in one process where they share a fixture, made once then."""
-    for item in items:
-        known = getattr(item, "_fixtureinfo", None)
-        shared = known.name2fixturedefs.values() if known else ()
-        if any(found[-1].scope == "module" for found in shared):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+@pytest.hookimpl(optionalhook=True)  # of xdist, which need not be there
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Have the tests of a module run in one process where they share a fixture, made once then.
+
+    Those of the Ray cluster are together too. All others are dealt one by one.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class BySharedFixture(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid.partition("::")[0]) or nodeid
+
+    return BySharedFixture(config, log)
+
+
+@cache
+def _group(module: str) -> str:
+    text = (Path(__file__).parents[1] / module).read_text(encoding="utf-8")
+    return "ray" if "ray_cluster" in text else module if 'scope="module"' in text else ""
 
 
 @pytest.fixture(scope="session", autouse=True)

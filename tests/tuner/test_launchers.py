@@ -188,7 +188,6 @@ def test_a_database_that_goes_away_while_a_study_opens_is_said_in_one_line(
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.postgres
-@pytest.mark.xdist_group("ray")
 def test_two_launchers_share_ray_postgresql_and_an_mlflow_server(
     shared: Launchers, ray_cluster: RayCluster, tmp_path: Path
 ) -> None:

@@ -23,7 +23,7 @@ from tuner.progress import RunNotice
 from tuner.study import StudyOutcome, run_study
 from tuner.trackers import MemoryTracker, RunRecord, open_tracker
 
-pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.ray
 
 SECONDS_TO_END = 15
 CURVES = ("train/loss", "validation/macro_f1")

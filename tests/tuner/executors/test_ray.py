@@ -22,7 +22,7 @@ from tuner.execution import ExecutorSettings
 from tuner.executors import Executor, RunInterrupted, RunLost, make_executor
 from tuner.executors.inprocess import InprocessExecutor
 
-pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.ray
 
 LONG = {"epochs": 2000}
 
