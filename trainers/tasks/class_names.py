@@ -7,9 +7,11 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 
 from trainers.bases import Corpus, Example
 from trainers.errors import DataError
+from trainers.tasks.tables import is_gap
 
 # Unicode's default ignorable code points, controls, and signs that are drawn as nothing.
 _INVISIBLE = (
@@ -160,14 +162,10 @@ def refuse_unlabelled(labels: Sequence[object], split: str, column: str) -> None
     Raises:
         DataError: There are two or more rows, and none has a class.
     """
-    if split != "train" and len(labels) > 1 and all(map(_is_empty, labels)):
+    if split != "train" and len(labels) > 1 and all(map(is_gap, labels)):
         raise DataError(
             f"{split}: none of the {len(labels)} rows has a class in {column!r}: {_HIDDEN}"
         )
-
-
-def _is_empty(label: object) -> bool:
-    return label is None or label != label or (isinstance(label, str) and not label.strip())
 
 
 def refuse_labels(corpus: Corpus) -> None:
@@ -282,8 +280,15 @@ def _form(name: str, *, but: str = "") -> str:
 
 
 def _as_number(name: str) -> str:
-    value = number(name)
-    return name if value is None else repr(value)
+    """Write a number in its one shortest way, of all its digits: a float holds 15 of them."""
+    if not _NUMBER.fullmatch(name):
+        return name
+    exact = Context(prec=len(name), Emax=MAX_EMAX, Emin=MIN_EMIN)
+    try:
+        value = Decimal(name.strip().replace(",", ".")).normalize(exact)
+    except InvalidOperation:  # an exponent of more digits than there is a number for
+        return name
+    return str(value or Decimal())
 
 
 _FORMS: dict[str, Callable[[str], str]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from trainers.errors import DataError
 from trainers.tasks.decode import read_content, read_text
@@ -13,6 +13,9 @@ from trainers.tasks.headers import DELIMITERS, Quoting
 from trainers.tasks.json_rows import read_json, read_json_lines
 from trainers.tasks.separated import read_separated
 from trainers.tasks.tables import Columns, Misread, Table
+
+if TYPE_CHECKING:
+    from pyarrow import ChunkedArray
 
 Format = Literal["csv", "tsv", "jsonl", "json", "parquet"]
 
@@ -59,6 +62,17 @@ def read_table(path: Path, columns: Columns, dialect: Dialect = Dialect()) -> Ta
     if not table.places:
         raise DataError(f"{path}: no rows")
     return table
+
+
+def column_cells(column: ChunkedArray) -> list[object]:
+    """Return the cells of an Arrow column; a float of 32 bits as it was written, such as 0.1."""
+    import pyarrow
+
+    cells: list[object] = column.to_pylist()
+    if not pyarrow.types.is_floating(column.type) or pyarrow.types.is_float64(column.type):
+        return cells
+    short = column.type.to_pandas_dtype()
+    return [None if cell is None else float(str(short(cell))) for cell in cells]
 
 
 def names_a_file(name: str) -> bool:
@@ -130,7 +144,7 @@ def _read_parquet(content: bytes, columns: Columns) -> Table:
             if names.count(column) > 1:
                 raise DataError(f"two columns are named {column!r} ({field}); rename one")
         table = file.read(columns=list(columns.fields().values()))
-        cells = {name: table.column(name).to_pylist() for name in columns.fields().values()}
+        cells = {name: column_cells(table.column(name)) for name in columns.fields().values()}
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         # Arrow's own words start with a name for the open file that means nothing to a user.
         reason = str(error).partition("'<Buffer>': ")[2] or str(error)

@@ -17,7 +17,7 @@ from trainers.bases import Corpus, Example, TextColumns
 from trainers.errors import DataError, MissingData, known
 from trainers.hub_lookup import look_up_data
 from trainers.places import find, looked_in
-from trainers.tasks.formats import Dialect, names_a_file, read_table
+from trainers.tasks.formats import Dialect, column_cells, names_a_file, read_table
 from trainers.tasks.sampled import SampledTask
 from trainers.tasks.tables import (
     Columns,
@@ -25,7 +25,9 @@ from trainers.tasks.tables import (
     check_classes,
     class_name,
     examples,
+    is_gap,
     label_order,
+    no_class,
     shown,
 )
 
@@ -133,7 +135,7 @@ class Hub(SampledTask):
         if found.names is not None:
             check_classes(table.columns[self.label], self.label, found.where)
             names = [
-                _named(found.names, cell, f"{found.where}: {table.unit} {place}: {self.label}")
+                _named(found.names, cell, self.label, f"{found.where}: {table.unit} {place}")
                 for cell, place in zip(table.columns[self.label], table.places, strict=True)
             ]
             table = dataclasses.replace(table, columns={**table.columns, self.label: names})
@@ -196,7 +198,8 @@ class Hub(SampledTask):
         lacking = self._columns().lacking(data.column_names)
         if lacking:
             raise DataError(f"{where}: {lacking}")
-        cells = data.select_columns(list(fields.values())).to_dict()
+        table = data.select_columns(list(fields.values())).with_format("arrow")[:]
+        cells = {name: column_cells(table.column(name)) for name in fields.values()}
         names = _class_names(data.features, self.label)
         return _Split(Table(cells, range(1, len(data) + 1)), where, names)
 
@@ -263,14 +266,15 @@ def _class_names(features: Features | None, column: str) -> tuple[str, ...] | No
     return tuple(map(class_name, names)) if names is not None else None
 
 
-def _named(names: tuple[str, ...], cell: object, where: str) -> str:
+def _named(names: tuple[str, ...], cell: object, column: str, where: str) -> str:
     """Return the name of a class that a cell gives by its number or its name."""
+    if is_gap(cell):
+        raise DataError(f"{where}: {no_class(column)}")
     text = class_name(str(cell).strip())
     if isinstance(cell, str) and text in names:
         return text
     if text.isdecimal() and int(text) < len(names):
         return names[int(text)]
     hidden = "; test labels that are kept secret are often -1: name a split that has classes"
-    raise DataError(
-        f"{where}: got {shown(cell)}; allowed: {known(names)}{hidden if text == '-1' else ''}"
-    )
+    said = f"{where}: {column}: got {shown(cell)}; allowed: {known(names)}"
+    raise DataError(f"{said}{hidden if text == '-1' else ''}")

@@ -156,7 +156,7 @@ def _by_key(cells: Mapping[str, Any]) -> dict[str, list[object]]:
     (first, keys), *others = cells.items()
     for column, named in others:
         if isinstance(keys, dict) and isinstance(named, dict) and keys.keys() != named.keys():
-            key = next(iter(keys.keys() ^ named.keys()))
+            key = next(k for k in (*keys, *named) if k not in keys or k not in named)
             raise DataError(
                 f"the rows of {first!r} and {column!r} have other keys; {key!r} is in one of the "
                 "two alone"

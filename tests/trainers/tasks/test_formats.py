@@ -13,6 +13,8 @@ import pyarrow.parquet
 import pytest
 
 from trainers.errors import DataError
+from trainers.tasks.load import load_task
+from trainers.tasks.survey import survey_rows
 from trainers.tasks.text_file import TextFile
 
 ROWS = [("good", "pos"), ("bad", "neg")]
@@ -96,8 +98,8 @@ def test_json_reads_in_its_common_shapes(text: str, tmp_path: Path) -> None:
         ('{"train": [{"text": "a"}], "test": [{"text": "b"}]}', "got arrays train, test; allowed"),
         ('[{"text": "a", "label": ["x", "y"]}]', "row 1: label: got .*; allowed: one class a row"),
         ('[{"text": {"en": "a"}, "label": 1}]', "row 1: text: got {'en': 'a'}; allowed: text"),
-        ('[{"text": "a", "label": null}]', "row 1: label: got null; allowed: text or a whole"),
-        ('[{"text": "a", "label": NaN}]', "row 1: label: got nan; allowed: text or a whole"),
+        ('[{"text": "a", "label": null}]', "row 1: no class in 'label'; fill it in or"),
+        ('[{"text": "a", "label": NaN}]', "row 1: no class in 'label'; fill it in or"),
         (
             '{"text": {"0": "a", "1": "b"}, "label": {"0": "x", "2": "y"}}',
             "the rows of 'text' and 'label' have other keys; '1' is in one of the two alone",
@@ -177,11 +179,11 @@ def test_parquet_columns_of_every_kind_are_classes(
 @pytest.mark.parametrize(
     ("texts", "labels", "message"),
     [
-        (["a", "b"], [1.0, None], "row 2: label: got null; allowed: text or a whole number"),
-        (["a", "b"], [1.0, 0.5], "row 2: label: got 0.5; .*a score is no class"),
-        (["a", "b"], [1.0, float("nan")], "row 2: label: got nan"),
+        (["a", "b"], [1.0, None], "row 2: no class in 'label'; fill it in"),
+        (["a", "b"], [1.0, float("nan")], "row 2: no class in 'label'; fill it in"),
         (["a", "b"], [1.0, float("inf")], "row 2: label: got inf"),
-        (["a", "b"], [b"x", b"y"], "row 1: label: got b'x'; allowed: text or a whole number"),
+        (["a", "b"], [b"x", b"y"], "row 1: label: got b'x'; allowed: text or a number"),
+        (["a", None], ["x", "y"], "row 2: no text in 'text'; fill it in or take the row out"),
         (["a", "b"], [["x"], ["y", "z"]], r"row 1: label: got \['x'\]; allowed: one class a row"),
         ([b"a", b"b"], [1, 0], "row 1: text: got b'a'; allowed: text"),
         ([1, 2], [1, 0], "row 1: text: got 1; allowed: text"),
@@ -190,6 +192,53 @@ def test_parquet_columns_of_every_kind_are_classes(
 def test_parquet_cells_that_are_no_class_or_text_are_named(
     texts: Any, labels: Any, message: str, tmp_path: Path
 ) -> None:
-    """A gap, a score, a list or bytes are refused by their row."""
+    """A gap, a list or bytes are refused by their row."""
     with pytest.raises(DataError, match=rf"t\.parquet: {message}"):
         parquet(texts, labels, tmp_path)
+
+
+def write_numbers(folder: Path, form: str, numbers: list[str]) -> str:
+    """Write as many rows with these numbers as classes; return the file's name."""
+    texts = [f"text {n}" for n in range(len(numbers))]
+    file = folder / f"numbers.{form.partition(' ')[0]}"
+    if form.startswith("parquet"):
+        kinds = {"float": pa.float32(), "decimal": pa.decimal128(9, 3)}
+        kind = kinds.get(form.partition(" ")[2], pa.float64())
+        cast = Decimal if kind == kinds["decimal"] else float
+        cells = pa.array(map(cast, numbers), kind)
+        pyarrow.parquet.write_table(pa.table({"text": texts, "label": cells}), file)
+        return file.name
+    pairs = list(zip(texts, numbers, strict=True))
+    objects = [f'{{"text": "{text}", "label": {number}}}' for text, number in pairs]
+    contents = {
+        "csv": "".join(f"{text},{number}\n" for text, number in [("text", "label"), *pairs]),
+        "json": f"[{', '.join(objects)}]",
+        "jsonl": "\n".join(objects),
+    }
+    file.write_text(contents[form])
+    return file.name
+
+
+FORMS = ["csv", "json", "jsonl", "parquet double", "parquet float", "parquet decimal"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_few_numbers_with_fractions_are_classes_in_every_format(form: str, tmp_path: Path) -> None:
+    """They are named as CSV writes them, and said to look like scores."""
+    name = write_numbers(tmp_path, form, ["0.1", "1.0", "1.5"] * 8)
+    data = load_task(TextFile(name="t", train=name, test=name), tmp_path, 1)
+    assert data.labels == ("0.1", "1", "1.5")
+    warned = [finding.text for finding in survey_rows(data).findings if finding.warns]
+    assert any(
+        text.startswith("the classes are numbers with fractions ('0.1', '1', '1.5')")
+        for text in warned
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_many_numbers_with_fractions_are_scores_in_every_format(form: str, tmp_path: Path) -> None:
+    """The task is refused, with how many there are, and no row is blamed."""
+    name = write_numbers(tmp_path, form, [f"{n}.25" for n in range(6)] * 4)
+    task = TextFile(name="t", train=name, test=name)
+    with pytest.raises(DataError, match="the classes are 6 different numbers with fractions"):
+        load_task(task, tmp_path, 1)

@@ -233,5 +233,5 @@ def test_a_column_without_any_class_is_one_fault_of_the_column(
     with pytest.raises(DataError, match=r"test\.jsonl: label: empty in all 8 rows; allowed: a cl"):
         load_task(Hub(id=str(folder)), tmp_path, 2022)
     write(folder / "test.jsonl", [{"text": "s", "label": 1}, {"text": "s", "label": empty}])
-    with pytest.raises(DataError, match=r"test\.jsonl: line 2: label: got"):
+    with pytest.raises(DataError, match=r"test\.jsonl: line 2: no class in 'label'; fill"):
         load_task(Hub(id=str(folder)), tmp_path, 2022)

@@ -325,7 +325,7 @@ def test_what_spreadsheets_and_editors_leave_does_no_harm(text: str, tmp_path: P
         ),
         ('text,label\n "a, b",pos\n', "line 2: got 3 cells.* take out the space before"),
         ('text,label\na, "pos"\n', "line 2: label: got ' \"pos\"'; take out the space before"),
-        ("text,label\na,pos\n\nb, \n", "line 4: label: got ' '; allowed: text or a whole number"),
+        ("text,label\na,pos\n\nb, \n", "line 4: no class in 'label'; fill it in or"),
     ],
 )
 def test_a_faulty_row_is_named_by_its_line(text: str, message: str, tmp_path: Path) -> None:

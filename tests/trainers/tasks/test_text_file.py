@@ -25,6 +25,8 @@ ROWS = [
     {"text": "", "other": "é 你", "label": "10"},
     {"text": "last", "other": "d", "label": "9"},
 ]
+NO_CLASS = "no class in 'label'; fill it in or take the row out"
+NO_TEXT = "no text in 'text'; fill it in or take the row out"
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -110,7 +112,7 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> No
             b"text,label,text\nx,a,y\n",
             "line 1: two columns are named 'text' (text); rename one",
         ),
-        ("t.csv", b"text,label\nx,\n", "line 2: label: got ''; allowed: text or a whole number"),
+        ("t.csv", b"text,label\nx,\n", f"line 2: {NO_CLASS}"),
         ("t.csv", b"text,label\n", "no rows"),
         ("t.csv", b"\n", "the file is empty"),
         (
@@ -123,17 +125,11 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> No
             b'{"text": "x", "label": "a"}\n\n["x", "a"]\n',
             "line 3: got an array; allowed: an object",
         ),
-        ("t.jsonl", b'{"text": null, "label": 1}', "line 1: text: got null; allowed: text"),
+        ("t.jsonl", b'{"text": null, "label": 1}', f"line 1: {NO_TEXT}"),
         (
             "t.jsonl",
             b'{"text": "x", "label": ["a", "b"]}',
-            "line 1: label: got ['a', 'b']; allowed: one class a row, as text or a whole number",
-        ),
-        (
-            "t.jsonl",
-            b'{"text": "x", "label": 0.5}',
-            "line 1: label: got 0.5; allowed: text or a whole number; a score is no class, and a "
-            'class that looks like one is written as text ("0.5")',
+            "line 1: label: got ['a', 'b']; allowed: one class a row, as text or a number",
         ),
         (
             "t.xls",
