@@ -10,15 +10,17 @@ from pydantic import (
     Field,
     JsonValue,
     PlainSerializer,
+    SerializationInfo,
     SerializeAsAny,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
+    field_serializer,
     field_validator,
 )
 
 from trainers.contract import AnyMethod, TrainSettings
-from trainers.errors import SeveralFaults
+from trainers.errors import SeveralFaults, shown
 from trainers.plugins import Written
 from tuner.ds_configs import resolve_ds_config
 from tuner.fault_lines import fault_lines
@@ -43,6 +45,7 @@ DeepSpeed = Annotated[
 ]
 """Content of a DeepSpeed config; empty: none."""
 _SEARCHABLE = ("train", "method")
+_UNSET = object()
 
 
 class Arm(Written):
@@ -87,6 +90,29 @@ class Arm(Written):
         if faults:
             raise SeveralFaults(faults)
         return space
+
+    @field_serializer("method")
+    def _apart_from_space(self, method: AnyMethod, info: SerializationInfo) -> dict[str, Any]:
+        """Leave out defaults of fields that the space varies: read again, they were set."""
+        varied = {name.removeprefix("method.") for name in self.space} - {"kind"}
+        return method.model_dump(mode=info.mode, by_alias=info.by_alias, exclude=varied)
+
+    def set_twice(self) -> list[str]:
+        """Say which fields are set and in the space too, a line each, dotted key first."""
+        fixed = {"train": self.train, "method": self.method.model_dump(exclude_unset=True)}
+        found = {name: _at(fixed, name) for name in self.space}
+        return [
+            f"{name}: got {shown(value)}, but space.{name} varies it; leave one of the two out"
+            for name, value in found.items()
+            if value is not _UNSET
+        ]
+
+
+def _at(tree: Any, dotted: str) -> Any:
+    """Return a field of nested mappings by its dotted name; _UNSET: there is none."""
+    for key in dotted.split("."):
+        tree = tree.get(key, _UNSET) if isinstance(tree, Mapping) else _UNSET
+    return tree
 
 
 def put(tree: dict[str, Any], dotted: str, value: object) -> None:

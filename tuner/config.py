@@ -83,7 +83,10 @@ class StudyConfig(Written):
 
     def conflicts(self) -> list[str]:
         """Say which settings, each good in itself, do not go together: a line each."""
-        found = [*_idle_patience(self)]
+        found = [
+            f"arms.{name}.{line}" for name, arm in self.arms.items() for line in arm.set_twice()
+        ]
+        found += _idle_patience(self)
         found += _needs_of_processes(self) if self.executor.kind == "inprocess" else []
         if self.executor.kind == "ray" and self.memory_cap == "device":
             found.append("memory_cap: nodes differ; with the executor ray give a size")

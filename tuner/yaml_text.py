@@ -194,14 +194,14 @@ def _doubt(node: Any, place: str) -> list[str]:
         return []
     text = node.value
     if _NUMBER_TO_SOME.fullmatch(text):
-        meant = "a number, write it in plain decimal digits"
+        meant = "write a number in plain decimal digits"
     elif _TRUTH_TO_SOME.fullmatch(text):
-        meant = "a truth value, write true or false"
+        meant = "write a number in digits, a truth value as true or false"
     else:
         return []
     return [
         f"line {_line(node)}: {place or 'study'}: got {text}, which versions of YAML read "
-        f"differently; for {meant}; for a text, put it in quotes: '{text}'"
+        f"differently; {meant}, or a text in quotes: '{text}'"
     ]
 
 

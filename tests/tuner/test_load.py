@@ -21,6 +21,16 @@ def test_a_study_round_trips_through_its_own_yaml() -> None:
     assert parse_study(yaml.safe_load(dump_study(study))) == study
 
 
+def test_a_default_that_a_space_varies_is_not_set_in_the_studys_own_yaml() -> None:
+    """Else the stored study would be refused, as if somebody had set the field besides."""
+    space = {"method.rank": {"choice": [4, 8]}, "train.learning_rate": RATE}
+    study = toy_study(arms={"lora": {"method": {"kind": "lora", "alpha": 8}, "space": space}})
+    tree = yaml.safe_load(dump_study(study))
+    assert "rank" not in tree["arms"]["lora"]["method"]
+    assert tree["arms"]["lora"]["method"]["alpha"] == 8
+    assert parse_study(tree) == study
+
+
 def test_numbers_may_be_written_as_people_write_them(tmp_path: Path) -> None:
     """YAML 1.1 takes 1e-4 for text; a study does not."""
     path = tmp_path / "study.yaml"
@@ -176,6 +186,29 @@ BAD = [
             "train": {"gradient_checkpointing": True},
         },
         r"gradient_checkpointing: true does not work with peft_any tuning; allowed: false",
+    ),
+    (
+        "arms/full",
+        {
+            "method": "full",
+            "train": {"learning_rate": 1e-3},
+            "space": {"train.learning_rate": RATE},
+        },
+        r"study: arms\.full\.train\.learning_rate: got 0\.001, but space\.train\.learning_rate "
+        r"varies it; leave one of the two out$",
+    ),
+    (
+        "arms/head",
+        {"method": {"kind": "lora", "rank": 8}, "space": {"method.rank": {"choice": [4, 8]}}},
+        r"study: arms\.head\.method\.rank: got 8, but space\.method\.rank varies it; leave one",
+    ),
+    (
+        "arms/head",
+        {
+            "method": {"kind": "peft_any", "type": "loha", "config": {"r": 4}},
+            "space": {"method.config.r": {"choice": [4, 8]}},
+        },
+        r"arms\.head\.method\.config\.r: got 4, but space\.method\.config\.r varies it; leave",
     ),
     ("max_failures", "many", r"max_failures: .*valid integer.*got 'many'"),
     ("save", "all", r"save: .*'none', 'best' or 'confirm', got 'all'"),

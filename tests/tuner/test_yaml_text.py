@@ -71,10 +71,12 @@ def test_a_number_to_some_readers_is_refused(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["yes", "no", "On", "OFF", "Yes"])
 def test_a_truth_value_to_some_readers_is_refused(text: str, tmp_path: Path) -> None:
-    """In lists too; the word itself is taken in quotes."""
-    with pytest.raises(
-        ConfigError, match=rf"line 1: a\.1: got {text}, .* true or false; .*'{text}"
-    ):
+    """In lists too, each way out said, as a number may be wanted; in quotes it is the word."""
+    says = (
+        rf"line 1: a\.1: got {text}, .*; write a number in digits, a truth value as true or "
+        rf"false, or a text in quotes: '{text}'$"
+    )
+    with pytest.raises(ConfigError, match=says):
         read(tmp_path, f"a: [x, {text}]")
     assert read(tmp_path, f"a: [x, '{text}']") == {"a": ["x", text]}
 
