@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from typing import Any
 
 from trainers.contract import RunSpec
 from trainers.devices import visible_devices
-from trainers.errors import RunFailed, SeveralFaults
+from trainers.errors import RunFailed, SeveralFaults, shown
 from trainers.methods.positions import too_long, too_many_virtual
 from trainers.methods.targets import misfit
 from trainers.outlines import Outlined, outline_runs
@@ -35,6 +36,8 @@ Compute = Callable[..., Any]
 """Calls a function that needs torch: an executor's `compute`."""
 _logger = logging.getLogger(__name__)
 _KNOWN_GOOD = "checked"
+_FEW = 16
+"""Values of a field of a method that are all tried."""
 _RANKS_TO_TRY = 8
 """Processes of a run that any machine may have: a study for a node of eight devices can be tried
 on a small one."""
@@ -176,6 +179,8 @@ class _Tried:
     point: Point
     spec: RunSpec
     outlined: Outlined
+    first_is_good: bool = False
+    """Whether the first point of the cell's space can be built."""
 
     def fault(self, text: str) -> Fault:
         """Blame the cell, by the keys of the study's file."""
@@ -184,6 +189,11 @@ class _Tried:
         own = f"arms.{self.cell.arm}"
         if key in arm.space:
             return Fault(f"{own}.space.{key}: {rest}", self.cell)
+        start = next(points_to_try(arm.space))
+        other = [name for name in self.point if self.point[name] != start[name]]
+        if key == "method" and other and self.first_is_good:
+            got = shown(self.point[other[0]])
+            return Fault(f"{own}.space.{other[0]}: got {got}; {rest}", self.cell)
         if key.startswith("method") or key.removeprefix("train.") in arm.train:
             return Fault(f"{own}.{text}", self.cell)
         return Fault(text, self.cell)
@@ -225,14 +235,23 @@ def _outline(cells: Sequence[Cell], compute: Compute) -> list[_Tried]:
     for key, spec in zip(keys, specs, strict=True):
         distinct.setdefault(key, spec)
     seen = dict(zip(distinct, compute(outline_runs, list(distinct.values())), strict=True))
-    return [
-        _Tried(cell, point, spec, seen[key])
-        for (cell, point), spec, key in zip(points, specs, keys, strict=True)
-    ]
+    found: list[_Tried] = []
+    good: dict[str, bool] = {}
+    for (cell, point), spec, key in zip(points, specs, keys, strict=True):
+        first = good.setdefault(cell.label, not seen[key].fault)
+        found.append(_Tried(cell, point, spec, seen[key], first))
+    return found
 
 
 def _points(cell: Cell) -> Iterator[Point]:
-    return points_to_try(cell.study.arms[cell.arm].space)
+    """Yield both ends of each range, and all values of a method's field that has few."""
+    space = cell.study.arms[cell.arm].space
+    tried = list(points_to_try(space))
+    yield from tried
+    for name, dimension in space.items():
+        few = name.startswith("method.") and (dimension.count() or math.inf) <= _FEW
+        between = ({**tried[0], name: value} for value in (dimension.grid() or ()) if few)
+        yield from (point for point in between if point not in tried)
 
 
 def _outline_key(spec: RunSpec) -> str:

@@ -37,6 +37,7 @@ class Failures:
         self._diverged: list[str] = []
         self._failed: list[tuple[str, str, str]] = []
         self._sound: set[str] = set()
+        self._unbuilt: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     @property
@@ -45,18 +46,24 @@ class Failures:
         given_up = (f"{label}: {reason}" for label, reason in self.faults.items())
         return (*given_up, *self._failed_lines(), *self._diverged)
 
-    def note(self, cell: Cell, title: str, outcome: Outcome) -> None:
+    def note(self, cell: Cell, title: str, outcome: Outcome, *, of_point: bool = False) -> None:
         """Take note of how a run of a cell ended.
 
         Args:
             cell: The cell.
             title: Names the run.
             outcome: How it ended.
+            of_point: What cannot be built is a point of the space: other points may be.
         """
         label, reason = cell.label, outcome.reason
         with self._lock:
             if outcome.state != "failed":
                 self._sound.add(label)
+                return
+            if outcome.of_cell and of_point:
+                if (label, reason) in self._unbuilt and label not in self._sound:
+                    self._give_up(label, reason)
+                self._unbuilt.add((label, reason))
                 return
             alike = (label, reason) in [(other, words) for other, _, words in self._failed]
             self._failed.append((label, title, reason))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +12,8 @@ from typing import Literal
 
 from trainers.contract import RunResult, RunSpec
 from trainers.plugins import Frozen
+
+_DATA, _SPLITS = "data.", ("train", "validation", "test")
 
 
 class Outcome(Frozen):
@@ -29,6 +34,11 @@ class Outcome(Frozen):
     """What was changed in the spec after out of memory, such as `retry.batch_size`."""
     excess_bytes: int | None = None
     """How far its predicted memory was over the study's cap, below it if negative."""
+
+    def data(self) -> dict[str, str]:
+        """Return the digest of each split that a finished run has read."""
+        facts = self.result.facts if self.result else {}
+        return {split: facts[_DATA + split] for split in _SPLITS if _DATA + split in facts}
 
 
 @dataclass(frozen=True)
@@ -70,8 +80,7 @@ class Order:
             return outcome.owner == self.owner and (fresh or final)
         if not self.needs <= outcome.result.metrics().keys():
             return False
-        facts = outcome.result.facts
-        return all(facts.get(f"data.{split}") == digest for split, digest in self.data.items())
+        return dict(self.data).items() <= outcome.data().items()
 
     def of_another_search(self, outcome: Outcome) -> bool:
         """Say whether an outcome comes from elsewhere than this cell's own search, of one cap."""
@@ -92,6 +101,35 @@ class Recorded:
 def claim_of(digest: str) -> str:
     """Name the claim on a run."""
     return f"run {digest}"
+
+
+def take_up(folder: Path, data: Mapping[str, str]) -> Outcome | None:
+    """Return the outcome of a run on some data; put that of the same run on other data aside.
+
+    A run's folder goes by its spec, which does not tell data apart. So what was put aside comes
+    back once the data are again what they were.
+
+    Args:
+        folder: Of the run.
+        data: Digest of each split as the data are now; empty where they are not known.
+    """
+    outcome = read_outcome(folder)
+    there = outcome.data() if outcome else {}
+    if not data or there == dict(data):
+        return outcome
+    own = _aside(folder, data)
+    if there:
+        shutil.rmtree(_aside(folder, there), ignore_errors=True)  # of the same data, done again
+        folder.rename(_aside(folder, there))
+    if own.is_dir():
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that came to no result
+        own.rename(folder)
+    return read_outcome(folder)
+
+
+def _aside(folder: Path, data: Mapping[str, str]) -> Path:
+    mark = hashlib.sha256(json.dumps(dict(data), sort_keys=True).encode()).hexdigest()[:8]
+    return folder.with_name(f"{folder.name}.{mark}")
 
 
 def read_outcome(folder: Path) -> Outcome | None:

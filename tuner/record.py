@@ -14,7 +14,7 @@ from trainers.contract import Emit, StopRun
 from tuner.claims import Claims
 from tuner.journal import read_journal, write_whole
 from tuner.memory_cap import refused
-from tuner.outcome import Order, Outcome, Recorded, claim_of, read_outcome
+from tuner.outcome import Order, Outcome, Recorded, claim_of, read_outcome, take_up
 from tuner.retry import retry_params
 from tuner.store import Store
 from tuner.trackers import Tracker
@@ -90,7 +90,7 @@ class Recorder:
 
     def _hold(self, order: Order, watch: Emit) -> Recorded | None:
         """Reuse the outcome in the run's folder, or do the run; then say so in the claim."""
-        outcome = read_outcome(self.store.run_dir(order.spec.digest()))
+        outcome = take_up(self.store.run_dir(order.spec.digest()), order.data)
         if outcome is not None and order.fulfilled_by(outcome):
             with self._completed(order, outcome):
                 return self._reuse(order, outcome, watch)

@@ -165,16 +165,18 @@ class Session:
         recorded = self.recorder.run(replace(_order(made, spec), begin=begin), pass_on)
         if recorded is None:
             return None
-        outcome = recorded.outcome
+        outcome, of_point = recorded.outcome, _is_point(made)
         reason = outcome.reason or said_of(outcome.retry)
         own: dict[str, Any] = {}
         if outcome.result:
             own = {"scores": outcome.result.metrics()}
             own["seconds"] = sum(outcome.result.seconds.values())
         notify(state=outcome.state, reason=reason, reused=recorded.reused, **own)
-        self.failures.note(made.cell, _title(made, spec), outcome)
+        self.failures.note(made.cell, _title(made, spec), outcome, of_point=of_point)
         if outcome.state == "diverged" and made.phase == "confirm":
             self.failures.note_diverged(_title(made, spec), outcome)
+        if of_point and outcome.of_cell:
+            return replace(recorded, outcome=outcome.model_copy(update={"of_cell": False}))
         return recorded
 
     def tell_pruned(self, made: Configuration, reason: str, *, runs: int) -> None:
@@ -212,6 +214,12 @@ def _order(made: Configuration, spec: RunSpec) -> Order:
         title=_title(made, spec),
         needs=_needs(made),
     )
+
+
+def _is_point(made: Configuration) -> bool:
+    """Say whether a configuration is one of several methods that its cell's search tries."""
+    space = made.cell.study.arms[made.cell.arm].space
+    return made.phase == "search" and any(name.startswith("method.") for name in space)
 
 
 def _needs(made: Configuration) -> frozenset[str]:

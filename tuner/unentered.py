@@ -33,7 +33,8 @@ def count_unentered(
     known = {digest for _, digest in entered}
     count = 0
     for folder in (store / "runs").glob("*"):
-        owner = _owner(folder) if folder.name not in known else None
+        digest = folder.name.partition(".")[0]  # what was put aside is of other data
+        owner = _owner(folder) if digest not in known else None
         if owner is None or owner[0] not in cells:
             continue
         cell, phase, trial = owner

@@ -98,6 +98,21 @@ def test_a_prompt_that_leaves_no_room_is_told_with_a_bound_that_can_be_met() -> 
     )
 
 
+BLOCKS = {"kind": "peft_any", "type": "C3A", "config": {"block_size": 8}}
+"""The block must divide the sizes of the layers: 8, 16 and 32 do, 12 and 24 do not."""
+
+
+def test_each_value_of_a_small_range_of_a_method_is_tried() -> None:
+    """Both ends of the range can be built, one between them cannot; the value is named."""
+    space = {"method.config.block_size": {"int": [8, 16], "step": 4}}
+    arms = {"c3a": {"method": BLOCKS, "space": space}, "full": {"method": "full"}}
+    (said,) = findings(arms=arms).texts()
+    assert said.startswith("arms.c3a.space.method.config.block_size: got 12; ")
+    good = {"method.config.block_size": {"choice": [8, 16, 32]}}
+    arms = {"c3a": {"method": BLOCKS, "space": good}, "full": {"method": "full"}}
+    assert findings(arms=arms) == Findings()
+
+
 TARGETS = {"kind": "lora", "targets": ["q_proj", "v_proj"]}
 
 

@@ -18,6 +18,7 @@ from trainers.models.tiny import Tiny
 from tuner.definition import read_definition
 from tuner.failures import TooManyFailures
 from tuner.progress import RunNotice
+from tuner.study import StudyOutcome
 from tuner.trackers import MemoryTracker
 
 RATE = {"float": [1e-4, 1e-2], "log": True}
@@ -136,6 +137,28 @@ def test_what_cannot_be_built_ends_its_cell_once(
         assert all("SafetensorError" in r.reason for r in failed)
     confirmed = [r for r in place.records() if r.group.phase == "confirm"]
     assert sum(r.state == "finished" for r in confirmed) == 2
+
+
+def test_a_point_that_cannot_be_built_is_an_answer_and_the_search_goes_on(place: Place) -> None:
+    """Of a range too wide to be tried whole; the best of the others is confirmed, in one start."""
+    config = toy_study(
+        train=ONCE,
+        search={"trials": 4, "seeds": [7], "pruner": "none", "sampler": "random"},
+        confirm={"seeds": [1]},
+        arms={
+            "c3a": {
+                "method": {"kind": "peft_any", "type": "C3A", "config": {"block_size": 8}},
+                "space": {"method.config.block_size": {"int": [1, 32]}},
+            }
+        },
+        max_failures=0,
+    )
+    outcome = place.run(config)
+    assert outcome == StudyOutcome(failures=(), unfinished=())
+    states = Counter((r.group.phase, r.state) for r in place.records())
+    assert states["search", "failed"] >= 1
+    assert states["search", "finished"] + states["search", "failed"] == 4
+    assert states["confirm", "finished"] == 1
 
 
 def test_two_runs_that_fail_alike_are_a_fault_of_their_cell(place: Place) -> None:

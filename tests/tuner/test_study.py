@@ -99,6 +99,28 @@ def test_a_finished_study_is_not_trained_again(place: Place) -> None:
     ]
 
 
+def test_data_that_are_put_right_bring_their_runs_back(place: Place, tmp_path: Path) -> None:
+    """Those on wrong data are done in between; those on the right ones are found after."""
+    rows = "".join(f"a {word} text {n},{word}\n" for n in range(8) for word in ("ham", "spam"))
+    right = f"text,label\n{rows}"
+    (tmp_path / "train.csv").write_text(right)
+    task = {"kind": "text_file", "name": "t", "train": "train.csv", "test": "test.csv"}
+    config = parse_study(
+        toy_tree(tasks=[task], arms={"head": {"method": "head"}}), folder=tmp_path
+    )
+    reused, scores = [], []
+    for content in (right, right.replace("text 3", "other 3"), right, right):
+        (tmp_path / "test.csv").write_text(content.replace("a ", "one "))
+        notices: list[RunNotice] = []
+        place.run(config, watch=notices.append)
+        ended = [notice for notice in notices if notice.state == "finished"]
+        reused.append({notice.reused for notice in ended})
+        scores.append([notice.seconds for notice in ended])
+    assert reused == [{False}, {False}, {True}, {True}]
+    assert sorted(scores[0]) == sorted(scores[2]) == sorted(scores[3])
+    assert len([r for r in place.records() if r.state == "finished"]) == 4
+
+
 def test_seconds_of_a_run_are_its_own_also_where_it_is_found(place: Place) -> None:
     """Neither a wait for a place nor the reading of what was kept is a run's time."""
     config = toy_study(confirm={"seeds": [1]}, arms={"head": {"method": "head"}})

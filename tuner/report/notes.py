@@ -139,7 +139,7 @@ def _failed_trials(block: Block) -> Iterator[str]:
     """Say which arms had less of a choice; nothing else does once the study has gone on."""
     for cell in block.cells:
         trials = counted(cell.search.counted, "search trial")
-        states = [trial.state for trial in cell.trials]
+        states = [trial.state for trial in cell.trials if trial.counts]
         for state in ("failed", "diverged"):
             if number := states.count(state):
                 others = cell.search.counted - sum(map(states.count, ("failed", "diverged")))
