@@ -198,7 +198,7 @@ def launched(folder: Path) -> Iterator[subprocess.Popen[str]]:
 def ranks_of(launcher: int | None = None) -> list[psutil.Process]:
     """List the processes of the runs of a launcher, or of this process, rank 0 first.
 
-    They lead groups of their own, as the process does that writes to MLflow.
+    They lead groups of their own, as servers and the process do that write to MLflow.
     """
     found = [p for p in psutil.Process(launcher).children(recursive=True) if _is_rank(p)]
     return sorted(found, key=lambda process: process.pid)
@@ -206,10 +206,8 @@ def ranks_of(launcher: int | None = None) -> list[psutil.Process]:
 
 def _is_rank(process: psutil.Process) -> bool:
     try:
-        return (
-            os.getpgid(process.pid) == process.pid
-            and "tuner.trackers.scribe" not in process.cmdline()
-        )
+        made_by = " ".join(process.cmdline())
+        return os.getpgid(process.pid) == process.pid and "multiprocessing.forkserver" in made_by
     except (ProcessLookupError, psutil.NoSuchProcess):
         return False
 
