@@ -6,8 +6,6 @@ a fault of some cells ends those alone (`Findings.of`), and `tuner validate` lis
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import logging
 import math
@@ -16,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +24,15 @@ from trainers.methods.positions import too_long, too_many_virtual
 from trainers.methods.targets import misfit
 from trainers.outlines import Outlined, outline_runs
 from trainers.tasks.lengths import Measured, measure_lengths
+from tuner.known_good import is_known_good
 from tuner.memory_cap import check_weights
 from tuner.plan import Cell
 from tuner.reading import ReadLengths, read_lengths
-from tuner.space import Point, points_to_try
+from tuner.space import Point, points_to_try, varied
 
 Compute = Callable[..., Any]
 """Calls a function that needs torch: an executor's `compute`."""
 _logger = logging.getLogger(__name__)
-_KNOWN_GOOD = "checked"
 _FEW = 16
 """Values of a field of a method that are all tried."""
 _RANKS_TO_TRY = 8
@@ -143,34 +140,6 @@ def look_at(cells: Sequence[Cell], data_dir: Path, compute: Compute, cache: Path
     return Looked(found, lengths)
 
 
-def is_known_good(cells: Sequence[Cell], folder: Path) -> bool:
-    """Return whether `remember_good` was told of these cells in this environment."""
-    return (folder / _KNOWN_GOOD / _digest(cells)).is_file()
-
-
-def remember_good(cells: Sequence[Cell], folder: Path) -> None:
-    """Note that nothing was found wrong with cells: a study that goes on is not checked again."""
-    with contextlib.suppress(OSError):  # it is asked again then; a full disk is told elsewhere
-        (folder / _KNOWN_GOOD).mkdir(parents=True, exist_ok=True)
-        (folder / _KNOWN_GOOD / _digest(cells)).touch()
-
-
-def _digest(cells: Sequence[Cell]) -> str:
-    """Return a digest of all that decides whether cells can run, the environment included."""
-    study = cells[0].study
-    files = [path for model in study.models for path in model.files()]
-    parts = {
-        "cells": [cell.fingerprint() for cell in cells],
-        "executor": study.executor.model_dump(mode="json"),
-        "memory_cap": study.memory_cap,
-        "configs": [path.read_bytes().hex() for path in files if path.name == "config.json"],
-        "versions": [version(name) for name in ("torch", "transformers", "peft")],
-        "devices": visible_devices(),
-        "cores": os.cpu_count(),
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
 @dataclass(frozen=True)
 class _Tried:
     """A cell at one of its points, and what its outline shows."""
@@ -216,13 +185,33 @@ def find_faults(cells: Sequence[Cell], data_dir: Path, compute: Compute) -> Find
     except RunFailed as failed:
         return Findings(tuple(faults), (f"models: not looked at: {failed.reason}",))
     rows = _Rows(data_dir, compute)
-    for one in tried:
-        text = one.outlined.fault or _too_long(one, rows)
-        faults += [one.fault(text)] if text else []
+    texts = [one.outlined.fault or _too_long(one, rows) for one in tried]
+    faults += _blamed([(one, text) for one, text in zip(tried, texts, strict=True) if text])
     faults += _unfit(tried)
     distinct = {(fault.text, fault.cell and fault.cell.label): fault for fault in faults}
     unseen = dict.fromkeys(one.outlined.unseen for one in tried if one.outlined.unseen)
     return Findings(tuple(distinct.values()), tuple(f"not looked at: {why}" for why in unseen))
+
+
+def _blamed(found: Sequence[tuple[_Tried, str]]) -> Iterator[Fault]:
+    """Yield the faults of ends; those of values between good ends as one, with all values."""
+    between: defaultdict[tuple[str, str], list[tuple[_Tried, str]]] = defaultdict(list)
+    ends: set[tuple[str, str]] = set()
+    for one, text in found:
+        space = one.cell.study.arms[one.cell.arm].space
+        name = varied(space, one.point)
+        if not space or one.point[name] in space[name].ends():
+            ends.add((one.cell.label, name))
+            yield one.fault(text)
+        else:
+            between[one.cell.label, name].append((one, text))
+    for key, same in between.items():
+        if key not in ends:
+            (first, text), *_ = same
+            values = [shown(one.point[key[1]]) for one, _ in same]
+            fault = first.fault(text)
+            said = fault.text.replace(f"got {values[0]};", f"got {', '.join(values)};")
+            yield replace(fault, text=said)
 
 
 def _outline(cells: Sequence[Cell], compute: Compute) -> list[_Tried]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tuner.checks import Findings, Looked, look_at, remember_good
+from tuner.checks import Findings, Looked, look_at
 from tuner.claims import Claims
 from tuner.config import StudyConfig
 from tuner.confirm import confirm
@@ -20,6 +20,7 @@ from tuner.ending import Ending
 from tuner.executors import Executor, make_executor
 from tuner.failures import Failures, TooManyFailures
 from tuner.inputs import Inputs, read_inputs
+from tuner.known_good import remember_good
 from tuner.launchers import Launcher
 from tuner.left_behind import say_left_behind
 from tuner.memory_cap import MemoryForecast

@@ -10,10 +10,11 @@ import pytest
 from tests.specs import QUICK, toy_study, toy_tree
 from trainers.errors import ConfigError, TunerError
 from trainers.models.tiny import Tiny
-from tuner.checks import Findings, find_faults, is_known_good, look_at, remember_good
+from tuner.checks import Findings, find_faults, look_at
 from tuner.config import StudyConfig
 from tuner.executors.inprocess import InprocessExecutor
 from tuner.inputs import read_inputs
+from tuner.known_good import is_known_good, remember_good
 from tuner.load import parse_study
 from tuner.plan import plan
 from tuner.study import run_study
@@ -99,15 +100,15 @@ def test_a_prompt_that_leaves_no_room_is_told_with_a_bound_that_can_be_met() -> 
 
 
 BLOCKS = {"kind": "peft_any", "type": "C3A", "config": {"block_size": 8}}
-"""The block must divide the sizes of the layers: 8, 16 and 32 do, 12 and 24 do not."""
+"""The block must divide the sizes of the layers: 8, 16 and 32 do, 10, 12 and 14 do not."""
 
 
 def test_each_value_of_a_small_range_of_a_method_is_tried() -> None:
-    """Both ends of the range can be built, one between them cannot; the value is named."""
-    space = {"method.config.block_size": {"int": [8, 16], "step": 4}}
+    """Both ends of the range can be built, those between them cannot; all are named."""
+    space = {"method.config.block_size": {"int": [8, 16], "step": 2}}
     arms = {"c3a": {"method": BLOCKS, "space": space}, "full": {"method": "full"}}
     (said,) = findings(arms=arms).texts()
-    assert said.startswith("arms.c3a.space.method.config.block_size: got 12; ")
+    assert said.startswith("arms.c3a.space.method.config.block_size: got 10, 12, 14; ")
     good = {"method.config.block_size": {"choice": [8, 16, 32]}}
     arms = {"c3a": {"method": BLOCKS, "space": good}, "full": {"method": "full"}}
     assert findings(arms=arms) == Findings()
