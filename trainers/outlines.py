@@ -105,7 +105,11 @@ def _outlined(spec: RunSpec, body: Outlined | PreTrainedModel, passed: dict[str,
     except Untraced:
         return bare
     except Exception as error:
-        return replace(bare, fault=_said(error, spec, body))
+        said = _said(error, spec, body)
+        named = (
+            said if isinstance(error, TunerError) else f"{_method(spec)} cannot be built: {said}"
+        )
+        return replace(bare, fault=named)
     found = replace(
         bare,
         virtual_tokens=_virtual_tokens(model),

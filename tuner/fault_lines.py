@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from trainers.errors import BadFile, ConfigError, SeveralFaults, UnknownField, shown
+from trainers.errors import BadFile, SeveralFaults, UnknownField, shown
 
 _VALIDATOR = re.compile(r"(literal|tuple|list|dict|nullable|function-\w+|constrained-\w+)\[.*\]")
 _KEY = re.compile(r"[\w.-]+: ")
@@ -58,7 +58,7 @@ def _lines(fault: Mapping[str, Any], prefix: str) -> Iterator[str]:
         yield from fault_lines(cause, place)
     elif isinstance(cause, BadFile):
         yield f"{place}: {_in_one(str(cause))}"
-    elif isinstance(cause, ConfigError):
+    elif isinstance(cause, ValueError):  # raised by a model's own validator
         said = (
             str(cause).split("\n") if isinstance(cause, SeveralFaults) else [_in_one(str(cause))]
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 import pytest
 import transformers
 
 from trainers.contract import RunSpec
+from trainers.methods.full import Full
 from trainers.outlines import outline_runs
 
 SIZES: dict[str, Any] = {
@@ -106,3 +107,21 @@ def test_a_model_may_have_any_number_of_positions(tmp_path: Path) -> None:
     config.save_pretrained(tmp_path)
     (found,) = outline_runs([spec(tmp_path, "full", attention="eager")])
     assert (found.fault, found.positions) == ("", None)
+
+
+class Divides(Full):
+    """A method with a bug."""
+
+    kind: Literal["divides"] = "divides"  # type: ignore[assignment]  # of another plug-in
+
+    def apply(self, model: Any) -> NoReturn:
+        """Divide by zero."""
+        raise ZeroDivisionError(f"division by zero in {type(model).__name__}")
+
+
+def test_an_error_of_no_user_names_method_and_model_first(tmp_path: Path) -> None:
+    """Its kind and its first line follow, with the model under the study's name for it."""
+    broken = spec(saved("Bert", tmp_path), "full").model_copy(update={"method": Divides()})
+    (found,) = outline_runs([broken])
+    said = "method: divides on small cannot be built: ZeroDivisionError: division by zero in small"
+    assert found.fault == said

@@ -29,6 +29,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"tasks": [{"kind": "toy", "rows": "a", "classes": 0, "rwos": 3}]},
         [r"tasks\.0\.rows: .*'a'", r"tasks\.0\.classes: .*0", r"tasks\.0\.rwos: no such field"],
     ),
+    "fields of a method that do not go together": (
+        _arm(method={"kind": "ia3", "targets": ["key"], "feed_forward": ["out"]}),
+        [r"^study: arms\.a\.method\.feed_forward: got 'out', .*among targets; targets: key$"],
+    ),
     "items of a list": (
         {"confirm": {"seeds": [-1, "x", 3]}},
         [r"confirm\.seeds\.0: .*-1", r"confirm\.seeds\.1: .*'x'"],

@@ -118,7 +118,7 @@ def _config(model: PreTrainedModel, peft_type: str, settings: Mapping[str, Any])
         raise ConfigError(f"method.type: no such type {peft_type!r}; known: {known(types, 60)}")
     config_class = PEFT_TYPE_TO_CONFIG_MAPPING[types[name]]
     allowed = {field.name for field in fields(config_class) if field.init}
-    check_options(name, settings, fields(config_class))
+    check_options(name, settings, config_class)
     tuner = PEFT_TYPE_TO_TUNER_MAPPING[types[name]]
     own = copy.deepcopy(settings)  # peft adds to the lists that it is given
     values = {"task_type": "SEQ_CLS", **_defaults(model, tuner, allowed), **own}
@@ -162,7 +162,8 @@ def _refusal(
     if not asked and re.search("target_modules|modules were targeted", str(error)):
         return f"method.{key}: peft knows none for {name}; name some; it has {has}"
     shown = asked if isinstance(asked, str) else ", ".join(sorted(asked))
-    got = f"; got targets {shown}; this model has {has}" if asked else ""
+    blamed = asked and re.search("target|module|layer", str(error), re.IGNORECASE)
+    got = f"; got targets {shown}; this model has {has}" if blamed else ""
     return (
         f"method: peft type {getattr(config.peft_type, 'value', '')} cannot wrap {name}: "
         f"{_first_line(error)}{got}"

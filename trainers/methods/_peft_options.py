@@ -7,11 +7,12 @@ sees that a tiny model is built or trained another way, or that the option is re
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, NamedTuple, get_type_hints
 
 from trainers.errors import ConfigError, known, shown
+from trainers.methods._peft_values import check_value
 
 _BY_RUN = "the run sets it"
 _BY_MODEL = "peft reads it from the model"
@@ -119,24 +120,28 @@ _STARTS = {
         "True|False|gaussian|orthogonal|olora|pissa",
         "true, false, gaussian, orthogonal, olora, pissa",
         "needs rows of the data, a quantised model, or draws that a kept model could not repeat",
+        r"eva|corda|lora_ga|loftq|mica|pissa_niter_\d+",
     ),
     ("PROMPT_TUNING", "prompt_tuning_init"): (
         r"(PromptTuningInit\.)?(RANDOM|SAMPLE_VOCAB)",
         "RANDOM, SAMPLE_VOCAB",
         "needs a text and a tokenizer, which no run gives it",
+        r"(PromptTuningInit\.)?TEXT",
     ),
     ("SHADOW", "shadow_model"): (
         "mirror",
         "mirror",
         "is a second model, which no run looks up",
+        ".*",
     ),
     ("SHIRA", "mask_type"): (
         "random",
         "random",
         "needs a function that makes the mask, which no run gives it",
+        ".*",
     ),
 }
-"""By type and option: which values can be begun with, and why others cannot."""
+"""By type and option: which values can be begun with, why others cannot, and which peft has."""
 _TYPES = {
     "ADALORA": (
         "nothing here moves its budget between matrices: it would stay at its first rank",
@@ -149,34 +154,38 @@ _TYPES = {
 """Types that cannot be trained as what they are called: why, and which is close to it."""
 
 
-def check_options(kind: str, settings: Mapping[str, Any], options: Sequence[Field[Any]]) -> None:
+def check_options(kind: str, settings: Mapping[str, Any], config: type[Any]) -> None:
     """Check what a study sets of a peft type.
 
     Args:
         kind: The type, in capitals.
         settings: The options that are set.
-        options: Those that the type has.
+        config: The type's dataclass of options.
 
     Raises:
-        ConfigError: A type, an option or a value that would have no effect, or another one.
+        ConfigError: A type, an option or a value that would have no effect, or another one; or a
+            value of another kind than the option's.
     """
     if kind in _TYPES:
         why, instead = _TYPES[kind]
         raise ConfigError(f"method.type: {kind}: {why}; allowed: {instead}")
-    allowed = {option.name: option for option in options if option.init}
+    allowed = {option.name: option for option in fields(config) if option.init}
+    hints = get_type_hints(config)
     unused = {*_SET, *_WITHOUT_EFFECT.get(kind, ())}
     useful = known(set(allowed) - unused, 99)
     values = {name: _default(option) for name, option in allowed.items()} | dict(settings)
     for name, value in settings.items():
         if name not in allowed:
             raise ConfigError(f"method.config.{name}: no such field; known: {useful}")
-        if value == _default(allowed[name]):
+        default = _default(allowed[name])
+        if value == default and isinstance(value, bool) == isinstance(default, bool):
             continue
         parts = [f"{name}.{part}" for part in value] if isinstance(value, Mapping) else []
         if idle := [key for key in (name, *parts) if key in unused]:
             why = _SET.get(name, f"it changes nothing in {kind} here")
             also = "" if idle[0] == name else "to leave it out, "
             raise ConfigError(f"method.config.{idle[0]}: {why}; allowed: {also}{useful}")
+        check_value(kind, name, value, hints[name], default)
         _check_need(kind, name, values)
         _check_start(kind, name, value)
 
@@ -196,11 +205,10 @@ def _check_need(kind: str, name: str, values: Mapping[str, Any]) -> None:
 def _check_start(kind: str, name: str, value: object) -> None:
     if (kind, name) not in _STARTS:
         return
-    pattern, allowed, why = _STARTS[kind, name]
+    pattern, allowed, why, others = _STARTS[kind, name]
     if re.fullmatch(pattern, str(value)) is None:
-        raise ConfigError(
-            f"method.config.{name}: got {shown(value)}, which {why}; allowed: {allowed}"
-        )
+        said = f"which {why}" if re.fullmatch(others, str(value)) else "no such start"
+        raise ConfigError(f"method.config.{name}: got {shown(value)}, {said}; allowed: {allowed}")
 
 
 def _default(option: Field[Any]) -> object:

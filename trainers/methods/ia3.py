@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import model_validator
 
+from trainers.errors import ConfigError, known, shown
 from trainers.methods._peft import PeftMethod, wrap
 
 if TYPE_CHECKING:
@@ -29,8 +30,13 @@ class IA3(PeftMethod):
 
     @model_validator(mode="after")
     def _feed_forward_is_a_target(self) -> Self:
-        if not set(self.feed_forward or ()) <= set(self.targets or ()):
-            raise ValueError(f"feed_forward: {self.feed_forward} must be among targets")
+        targets = self.targets or ()
+        for name in self.feed_forward or ():
+            if name not in targets:
+                raise ConfigError(
+                    f"feed_forward: got {shown(name)}, which must be among targets; "
+                    f"targets: {known(targets) or 'none'}"
+                )
         return self
 
     def apply(self, model: PreTrainedModel) -> nn.Module:
