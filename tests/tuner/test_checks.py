@@ -99,7 +99,7 @@ def test_a_prompt_that_leaves_no_room_is_told_with_a_bound_that_can_be_met() -> 
     )
 
 
-BLOCKS = {"kind": "peft_any", "type": "C3A", "config": {"block_size": 8}}
+BLOCKS = {"kind": "peft_any", "type": "C3A"}
 """The block must divide the sizes of the layers: 8, 16 and 32 do, 10, 12 and 14 do not."""
 
 

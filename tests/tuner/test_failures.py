@@ -147,7 +147,7 @@ def test_a_point_that_cannot_be_built_is_an_answer_and_the_search_goes_on(place:
         confirm={"seeds": [1]},
         arms={
             "c3a": {
-                "method": {"kind": "peft_any", "type": "C3A", "config": {"block_size": 8}},
+                "method": {"kind": "peft_any", "type": "C3A"},
                 "space": {"method.config.block_size": {"int": [1, 32]}},
             }
         },
