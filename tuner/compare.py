@@ -103,25 +103,25 @@ def find_study(study: str | Path, place: Place, *, definition: str | None = None
         ConfigError: The store does not hold it, or no such definition of it.
     """
     held = place.reader.studies()
+    shown = hide_password(str(place.store))
     named = str(study) in held and not is_study_file(study)
     if not named and not is_study_file(study) and str(study) not in study_names():
-        raise ConfigError(
-            f"no such study {str(study)!r} in {hide_password(str(place.store))}; studies there: "
-            f"{known(held) or 'none'}; a file is named with its suffix"
-        )
+        absent = place.reader.why_absent(str(study))
+        there = f"studies there: {known(held) or 'none'}; a file is named with its suffix"
+        raise ConfigError(f"no such study {str(study)!r} in {shown}; {absent or there}")
     config = None if named else load_study(study)
     name = str(study) if config is None else config.name
     if name not in held:
-        raise ConfigError(
-            f"{study}: not run in {hide_password(str(place.store))}; studies there: {known(held)}"
-        )
+        absent = place.reader.why_absent(name)
+        there = absent or f"studies there: {known(held) or 'none'}"
+        raise ConfigError(f"{study}: not {'found' if absent else 'run'} in {shown}; {there}")
     if definition is not None:
         return _with_others(_as_kept(name, place.reader, definition), place.reader)
     if config is None:
         return _with_others(_as_last_run(name, place.reader), place.reader)
-    data, said = _read_data(config, place)
+    data, doubts = _read_data(config, place)
     cells = planned_cells(Definition(config, data))
-    return _with_others(Asked(name, cells, config.metric, said), place.reader)
+    return _with_others(Asked(name, cells, config.metric, doubts=doubts), place.reader)
 
 
 def report_of_run(
@@ -260,22 +260,25 @@ def _when(seconds: float) -> str:
 
 
 def _read_data(config: StudyConfig, place: Place) -> tuple[dict[str, Digests], tuple[str, ...]]:
-    """Return the digests of a study's data as they are; where they cannot be read, as last run."""
+    """Return the digests of a study's data as they are; where they cannot be read, as last run.
+
+    And a doubt for each task whose data cannot be read: its numbers may be of other rows.
+    """
     config = config.with_data_dir(place.data_dir)
     seeds = sorted({s.data for s in (*config.search.seeds, *config.confirm.seeds)})
     data: dict[str, Digests] = {}
-    said = []
+    doubts = []
     for task in config.tasks:
         try:
             found = {seed: load_task(task, place.data_dir, seed).digests for seed in seeds}
         except (TunerError, OSError, ImportError) as error:
             found = dict(_last_data(config.name, task.name, seeds, place.reader))
-            said.append(
+            doubts.append(
                 f"{task.name}: its data cannot be read here ({error}); the runs are those on the "
-                "data as they were when the study was last run."
+                "data as they were when the study was last run"
             )
         data[task.name] = found
-    return data, tuple(said)
+    return data, tuple(doubts)
 
 
 def _last_data(study: str, task: str, seeds: Sequence[int], reader: Reader) -> Digests:

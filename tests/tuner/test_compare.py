@@ -20,7 +20,7 @@ from tuner.compare import Place, build_report, find_study, report_of_run
 from tuner.load import load_study
 from tuner.report import Report
 from tuner.study import StudyOutcome, run_study
-from tuner.trackers import open_reader
+from tuner.trackers import open_reader, open_tracker
 
 SPACE = {"train.learning_rate": {"float": [1e-4, 1e-2], "log": True}}
 WORDS = {"good": "fine great happy", "bad": "awful poor sad", "so": "plain usual grey"}
@@ -228,7 +228,51 @@ def test_data_that_change_and_are_put_right_change_the_report(
     assert shown(desk.report(files[0])) == before
     away = desk.report(files[0], data_dir=desk.root / "nowhere")
     assert shown(away) == before
-    assert any("its data cannot be read here" in note for note in away.notes())
+    (desk.data / "train.csv").write_text("")
+    for report in (away, desk.report(files[0])):
+        first = "Doubtful data: t: its data cannot be read here ("
+        assert report.doubts()[0].startswith(first)
+        assert report.markdown().startswith("> **Doubtful data:** t: its data cannot be read here")
+        assert first in report.latex()
+        page = report.html()
+        assert page.index("its data cannot be read here") < page.index("<table")
+        assert not any("cannot be read here" in note for note in report.notes())
+    desk.write_rows()
+
+
+def refused(study: str, store: str | Path) -> str:
+    """Return why a report is refused."""
+    with pytest.raises(ConfigError) as caught:
+        find_study(study, Place(open_reader(store), store))
+    return str(caught.value)
+
+
+def test_a_study_that_was_deleted_or_renamed_in_mlflow_is_said_to_be(tmp_path: Path) -> None:
+    """By its file and by its name, in a folder and at a server; of others it is not said."""
+    desk = Desk(tmp_path)
+    file = desk.file("back")
+    tracker = open_tracker(desk.store)
+    tracker.open_study("back", yaml.safe_dump({"name": "back"}))
+    tracker.settle()
+    client = MlflowClient(f"sqlite:///{desk.store}/mlflow.db")
+    experiment = client.get_experiment_by_name("back")
+    assert experiment is not None
+    other = str(tmp_path / "other.yaml")
+    Path(other).write_text(Path(file).read_text().replace("back", "other"))
+    deleted = "its experiment was deleted in MLflow; the same run-study command restores it"
+    renamed = "its experiment was renamed to 'mine' in MLflow; name it 'back' again there, or "
+    with serve(desk.store) as address:
+        for store in (desk.store, address):
+            client.delete_experiment(experiment.experiment_id)
+            for study in (file, "back"):
+                assert refused(study, store).endswith(f"in {store}; {deleted}")
+            assert refused(other, store).endswith(f"not run in {store}; studies there: none")
+            client.restore_experiment(experiment.experiment_id)
+            client.rename_experiment(experiment.experiment_id, "mine")
+            for study in (file, "back"):
+                assert f"in {store}; {renamed}" in refused(study, store)
+            assert refused(other, store).endswith(f"not run in {store}; studies there: mine")
+            client.rename_experiment(experiment.experiment_id, "back")
 
 
 def test_the_report_of_a_file_is_the_same_at_a_server(desk: Desk, files: tuple[str, str]) -> None:

@@ -81,7 +81,7 @@ def compare(evidence: Evidence, question: Question) -> Comparison:
         references=references,
         flags=tuple(_flags(blocks)),
         notes=tuple(notes),
-        warnings=data_warnings(blocks),
+        warnings=(*evidence.doubts, *data_warnings(blocks)),
     )
 
 

@@ -53,6 +53,8 @@ class Asked:
     """Its metric, where its definition is known."""
     said: tuple[str, ...] = ()
     """How its definition is known, in sentences."""
+    doubts: tuple[str, ...] = ()
+    """What makes its numbers doubtful, each without a full stop."""
     others: tuple[OtherDefinition, ...] = ()
     """The last one first."""
 
@@ -74,6 +76,8 @@ class Evidence:
     """The cells of the studies; None where their definitions are not known."""
     said: tuple[str, ...] = ()
     """Sentences on how the definitions are known."""
+    doubts: tuple[str, ...] = ()
+    """What makes the numbers doubtful, beside what the runs say of their data."""
     others: Mapping[str, Sequence[OtherDefinition]] = field(default_factory=dict)
     """Other definitions that the store keeps, by study, the last one first."""
 
@@ -107,6 +111,7 @@ def gather(reader: Reader, studies: Sequence[Asked], *, metric: str | None = Non
         confusions={run_id: table for run_id, table in found.items() if table is not None},
         planned=planned,
         said=tuple(sentence for asked in studies for sentence in asked.said),
+        doubts=tuple(doubt for asked in studies for doubt in asked.doubts),
         others={asked.study: asked.others for asked in studies},
     )
 

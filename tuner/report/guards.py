@@ -14,6 +14,14 @@ from tuner.trackers import RunRecord
 _SHOWN = 5
 _PACKAGES = ("accelerate", "datasets", "deepspeed", "numpy", "scikit-learn", "cuda")
 """Their versions are named where they differ, those of torch and its kin as one."""
+_EXTENT = frozenset(
+    {
+        *("train.epochs", "train.early_stopping", "train.keep", "train.max_length"),
+        *("train.batch_size", "train.gradient_accumulation"),
+    }
+)
+"""Settings of how much is trained or seen. Of others, such as the learning rate, an arm may need
+its own search."""
 
 
 class TestReadEarly(TunerError):
@@ -49,6 +57,7 @@ def unfair(block: Block) -> list[str]:
     """Return a sentence for each difference between a block's arms that none should have."""
     return [
         *_unequal_trials(block),
+        *_searched_in_some(block),
         *_different_settings(block),
         *_different_deepspeed(block),
         *_different_facts(block),
@@ -68,6 +77,27 @@ def _trials(search: Search) -> str:
     return f"{search.counted or 'none'}{points}"
 
 
+def _partly_searched(block: Block) -> set[str]:
+    """Return the settings of `_EXTENT` that some arms search, and others do not."""
+    searched = [cell.searched_fields & _EXTENT for cell in block.begun]
+    return set().union(*searched) - set(_EXTENT).intersection(*searched)
+
+
+def _searched_in_some(block: Block) -> Iterator[str]:
+    """Name each setting that one arm was free to train more or see more by, and another not."""
+    for name in sorted(_partly_searched(block)):
+        arms: dict[bool, list[str]] = {True: [], False: []}
+        for cell in block.begun:
+            values = ", ".join(
+                dict.fromkeys(r.params[name] for r in cell.finished if name in r.params)
+            )
+            searched = name in cell.searched_fields
+            said = f" ({'chosen: ' if searched else ''}{values})" if values else ""
+            arms[searched].append(f"{cell.arm}{said}")
+        free, fixed = ", ".join(arms[True]), ", ".join(arms[False])
+        yield f"{name} is searched in {free} and fixed in {fixed}"
+
+
 def _different_settings(block: Block) -> Iterator[str]:
     """Name each setting that is fixed, and not at the same value in all arms."""
     values: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -78,7 +108,7 @@ def _different_settings(block: Block) -> Iterator[str]:
                 if (name.startswith("train.") or name == "ranks") and name not in searched:
                     values[name][value].add(cell.arm)
     for name, arms in sorted(values.items()):
-        if len(arms) > 1:
+        if len(arms) > 1 and name not in _partly_searched(block):
             yield f"different {name}: {_by_arm(arms)}"
 
 

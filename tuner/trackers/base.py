@@ -139,6 +139,10 @@ class Reader(ABC):
     def studies(self) -> list[str]:
         """List the studies in the store, by name."""
 
+    def why_absent(self, study: str) -> str:  # most stores let nobody delete or rename
+        """Say why a study that was run is not among `studies`; empty where that is not known."""
+        return ""
+
 
 class Tracker(Reader):
     """Writes the runs of studies and reads them back. Safe to call from several threads.

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -42,13 +41,15 @@ class ClientReader(StoredReader):
 
     def studies(self) -> list[str]:
         """List the experiments that are studies."""
-        found = _pages(self._client.search_experiments, {})
-        return sorted(experiment.name for experiment in found if STUDY in experiment.tags)
+        return sorted(name for name, _ in self._texts_by_name())
 
-    def renamed(self, study: str) -> list[str]:
-        """List the experiments that hold a study under another name than its own."""
+    def _texts_by_name(self) -> Iterator[tuple[str, str]]:
         found = _pages(self._client.search_experiments, {})
-        return [one.name for one in found if one.name != study and _holds(one.tags, study)]
+        return ((one.name, one.tags[STUDY]) for one in found if STUDY in one.tags)
+
+    def _is_deleted(self, study: str) -> bool:
+        found = self._client.get_experiment_by_name(study)
+        return found is not None and found.lifecycle_stage == "deleted" and STUDY in found.tags
 
     def stored_runs(
         self, study: str, *, phase: str | None = None, with_params: bool = True
@@ -132,15 +133,6 @@ class ClientReader(StoredReader):
         if name not in {file.path for file in listed if not file.is_dir}:
             return None
         return Path(self._client.download_artifacts(run_id, name, str(folder)))
-
-
-def _holds(tags: Mapping[str, str], study: str) -> bool:
-    """Tell by the first line of its text, which may be cut, whether tags are of a study."""
-    first = tags.get(STUDY, "").partition("\n")[0]
-    try:
-        return bool(yaml.safe_load(first) == {"name": study})
-    except yaml.YAMLError:
-        return False
 
 
 def _pages(search: Callable[..., Any], query: Mapping[str, Any]) -> Iterator[Any]:

@@ -11,7 +11,9 @@ class UnknownStudy(ConfigError):
     """A study that a store does not have."""
 
     def __init__(self, study: str, held: Iterable[str]) -> None:
-        super().__init__(f"study {study!r}: not in the store; studies there: {known(held)}")
+        super().__init__(
+            f"study {study!r}: not in the store; studies there: {known(held) or 'none'}"
+        )
 
 
 class TrackerAway(TunerError):

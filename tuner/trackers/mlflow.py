@@ -186,6 +186,11 @@ class MlflowTracker(LifecycleTracker):
         with self._explained():
             return self._reader.studies()
 
+    def why_absent(self, study: str) -> str:
+        """Say that a study's experiment was deleted or renamed."""
+        with self._explained():
+            return self._reader.why_absent(study)
+
     def _make_study(self, name: str, resolved_yaml: str) -> None:
         with self._explained():
             experiment = self._client.get_experiment_by_name(name)

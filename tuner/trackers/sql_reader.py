@@ -77,10 +77,15 @@ class SqlReader(StoredReader):
 
     def studies(self) -> list[str]:
         """List the experiments that are studies."""
-        tagged = EXPERIMENTS.c.experiment_id == EXPERIMENT_TAGS.c.experiment_id
-        active = EXPERIMENTS.c.lifecycle_stage == ACTIVE
-        query = select(EXPERIMENTS.c.name).where(tagged, active, EXPERIMENT_TAGS.c.key == STUDY)
-        return sorted(name for (name,) in self._rows(query))
+        return sorted(name for name, _ in self._texts_by_name())
+
+    def _texts_by_name(self) -> Iterator[tuple[str, str]]:
+        query = _holding_studies().where(EXPERIMENTS.c.lifecycle_stage == ACTIVE)
+        return map(tuple, self._rows(query))
+
+    def _is_deleted(self, study: str) -> bool:
+        gone = EXPERIMENTS.c.lifecycle_stage != ACTIVE
+        return bool(self._rows(_holding_studies().where(EXPERIMENTS.c.name == study, gone)))
 
     def stored_runs(
         self, study: str, *, phase: str | None = None, with_params: bool = True
@@ -171,6 +176,13 @@ class _Same(dict[Any, Any]):
     def __missing__(self, text: Any) -> Any:
         self[text] = text
         return text
+
+
+def _holding_studies() -> Select[Any]:
+    """Select the names of the experiments that are studies, deleted or not, and their texts."""
+    tagged = EXPERIMENTS.c.experiment_id == EXPERIMENT_TAGS.c.experiment_id
+    columns = select(EXPERIMENTS.c.name, EXPERIMENT_TAGS.c.value)
+    return columns.where(tagged, EXPERIMENT_TAGS.c.key == STUDY)
 
 
 def _points(run_ids: Sequence[str], names: Sequence[str]) -> Select[Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+import yaml
 
 from tuner.trackers.base import Curve, Phase, Reader, RunRecord
 from tuner.trackers.curves import true_curves
@@ -115,6 +117,33 @@ class StoredReader(Reader):
         """Return the texts that the experiment's tags keep."""
         return kept_definitions(self._study_tags(study))
 
+    def why_absent(self, study: str) -> str:
+        """Say that a study's experiment was deleted or renamed, and how to have it back."""
+        if self._is_deleted(study):
+            return "its experiment was deleted in MLflow; the same run-study command restores it"
+        renamed = self.renamed(study)
+        if not renamed:
+            return ""
+        names = " and ".join(map(repr, renamed))
+        return (
+            f"its experiment was renamed to {names} in MLflow; name it {study!r} again there, or "
+            "the next run-study begins anew"
+        )
+
+    def renamed(self, study: str) -> list[str]:
+        """List the experiments that hold a study under another name than its own."""
+        return [
+            name for name, text in self._texts_by_name() if name != study and _is_of(text, study)
+        ]
+
+    @abstractmethod
+    def _texts_by_name(self) -> Iterable[tuple[str, str]]:
+        """Yield the experiments that hold a study: their names, and the tag of its text."""
+
+    @abstractmethod
+    def _is_deleted(self, study: str) -> bool:
+        """Return whether a study's experiment has its name, and was deleted."""
+
     @abstractmethod
     def _study_tags(self, study: str) -> Mapping[str, str]:
         """Read all tags of a study's experiment; none of an unknown one."""
@@ -124,3 +153,11 @@ class StoredReader(Reader):
 
     @abstractmethod
     def _download(self, run_id: str, name: str) -> Path | None: ...
+
+
+def _is_of(text: str, study: str) -> bool:
+    """Tell by the first line of a resolved YAML, which may be cut, whether it is a study's."""
+    try:
+        return bool(yaml.safe_load(text.partition("\n")[0]) == {"name": study})
+    except yaml.YAMLError:
+        return False

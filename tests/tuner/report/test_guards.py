@@ -8,6 +8,8 @@ import pytest
 
 from tests.tuner.report.records import make_metrics, make_record, make_runs, make_trial, report_of
 from trainers.errors import ConfigError
+from tuner.report import Evidence, PlannedCell, Question
+from tuner.report import build_report as report_on
 from tuner.report.guards import TestReadEarly
 
 BOTH = {"full": [0.8, 0.81], "lora": [0.7, 0.71]}
@@ -133,3 +135,41 @@ def test_other_ranks_and_deepspeed_configs_are_said_first() -> None:
     flags = report_of(records).comparison.flags
     assert "different ranks: 1 (full); 2 (lora)" in flags
     assert "different DeepSpeed configs: none (full); zero_optimization.stage 3 (lora)" in flags
+
+
+def searched(chosen: dict[str, dict[str, str]], spaces: dict[str, set[str]]) -> tuple[str, ...]:
+    """Return the flags of arms with these params, of which each searches these fields."""
+    usual = {"metric": "macro_f1", "train.epochs": "1", "train.learning_rate": "1e-4"}
+    params = {arm: usual | {"method.kind": arm} | own for arm, own in chosen.items()}
+    records = [make_record(arm, 1, params=params[arm]) for arm in chosen]
+    planned = tuple(
+        PlannedCell(
+            *("s", "toy", "tiny", arm, "c0ffee"),
+            seeds=((1, 1, 2022),),
+            space=frozenset(spaces.get(arm, set())),
+        )
+        for arm in chosen
+    )
+    evidence = Evidence(("s",), tuple(records), metric="macro_f1", planned=planned)
+    return report_on(evidence, Question()).comparison.flags
+
+
+@pytest.mark.parametrize(
+    "name", ["epochs", "batch_size", "gradient_accumulation", "max_length", "keep"]
+)
+def test_what_one_arm_may_train_more_by_is_said_first(name: str) -> None:
+    """A field of how much is trained or seen that some arms search and others do not."""
+    field = f"train.{name}"
+    chosen = {"full": {field: "2"}, "head": {field: "3"}, "lora": {field: "1"}}
+    assert searched(chosen, {"full": {field, "train.learning_rate"}}) == (
+        f"{field} is searched in full (chosen: 2) and fixed in head (3), lora (1)",
+    )
+
+
+def test_a_field_that_every_arm_searches_is_fair() -> None:
+    """So is one of the optimiser in some arms: a method may need its own."""
+    chosen = {"full": {"train.epochs": "2"}, "lora": {"train.epochs": "1"}}
+    both = {"train.epochs", "train.batch_size"}
+    assert searched(chosen, {"full": both, "lora": both}) == ()
+    rates = {"full": {"train.learning_rate": "2e-5"}, "lora": {}}
+    assert searched(rates, {"full": {"train.learning_rate", "train.warmup"}}) == ()
