@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
+import math
 import warnings
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import model_validator
 
-from trainers.errors import ConfigError, SeveralFaults, known, nearest, shown
+from trainers.errors import ConfigError, SeveralFaults, failure, known, nearest, shown
 from trainers.plugins import Written
+from tuner.optuna_options import EPOCHS_TRIED, check_options, try_pruner, try_sampler
 from tuner.space import Value
 
 if TYPE_CHECKING:
@@ -43,6 +45,9 @@ STATEFUL = ("grid", "qmc", "cmaes")
 class Algorithm(Written):
     """A sampler or a pruner: a name, or a mapping of `kind` and Optuna's own options for it."""
 
+    CLASSES: ClassVar[Mapping[str, str]] = {}
+    """Optuna's classes, by kind."""
+
     kind: str
     """Name."""
     options: Mapping[str, Value] = {}
@@ -63,14 +68,65 @@ class Algorithm(Written):
             return kind | {"options": rest}
         return value
 
+    @model_validator(mode="after")
+    def _works(self) -> Self:
+        if self.kind not in self.CLASSES:
+            hint = nearest(self.kind, self.CLASSES)
+            raise ConfigError(f"no such kind {self.kind!r}; known: {known(self.CLASSES)}{hint}")
+        if self.options:
+            check_options(self.kind, self._class(), self.options)
+            self._check_by_trial()
+        return self
+
+    @abstractmethod
+    def _class(self) -> Callable[..., Any]:
+        """Return Optuna's class."""
+
+    @abstractmethod
+    def _try(self) -> None:
+        """Use it in a few trials; whatever Optuna raises is the answer."""
+
+    def _check_by_trial(self) -> None:
+        """Refuse options with which Optuna fails; that one, where it fails with it alone."""
+        together = self._failure(self.options)
+        if together:
+            alone = {name: self._failure({name: self.options[name]}) for name in self.options}
+            raise SeveralFaults(
+                [
+                    f"{name}: got {shown(self.options[name])}, with which {self.kind} fails: {why}"
+                    for name, why in alone.items()
+                    if why
+                ]
+                or [f"{self.kind} fails with these options together: {together}"]
+            )
+
+    def _failure(self, options: Mapping[str, Value]) -> str:
+        """Return how Optuna fails with other options; empty: it does not."""
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                self.model_copy(update={"options": options})._try()
+        except Exception as error:  # whatever its classes raise, an AssertionError too
+            return failure(error)
+        return ""
+
 
 class Sampler(Algorithm):
     """A sampler."""
 
-    @model_validator(mode="after")
-    def _exists(self) -> Sampler:
-        _check(self, SAMPLERS, "optuna.samplers")
-        return self
+    CLASSES: ClassVar = SAMPLERS
+
+    def _class(self) -> Callable[..., BaseSampler]:
+        import optuna
+
+        made: Callable[..., BaseSampler] = getattr(optuna.samplers, SAMPLERS[self.kind])
+        return made
+
+    def _try(self) -> None:
+        if self.kind in ("gp", "qmc"):  # which load torch and scipy; types and bounds say all
+            return
+        start = {"n_startup_trials": 2} if self.kind in ("tpe", "cmaes") else {}
+        early = self.model_copy(update={"options": {**self.options, **start}})
+        try_sampler(early.build(0, grid={}, parallel=False))
 
     def build(
         self,
@@ -96,8 +152,7 @@ class Sampler(Algorithm):
             options["search_space"] = grid
         if self.kind == "tpe":
             options.setdefault("constant_liar", parallel)
-        make: Callable[..., BaseSampler] = getattr(optuna.samplers, SAMPLERS[self.kind])
-        made = make(**options)
+        made: BaseSampler = self._class()(**options)
         learned = vars(before) if type(before) is type(made) else {}
         for name, value in learned.items():
             if isinstance(value, optuna.search_space.IntersectionSearchSpace):
@@ -108,20 +163,27 @@ class Sampler(Algorithm):
 class Pruner(Algorithm):
     """A pruner."""
 
-    @model_validator(mode="after")
-    def _exists(self) -> Pruner:
-        _check(self, PRUNERS, "optuna.pruners")
-        return self
+    CLASSES: ClassVar = PRUNERS
+
+    def _class(self) -> Callable[..., BasePruner]:
+        import optuna
+
+        made: Callable[..., BasePruner] = getattr(optuna.pruners, PRUNERS[self.kind])
+        return made
+
+    def _try(self) -> None:
+        if self.kind == "wilcoxon":  # it would load scipy.stats; bounds say all of its options
+            return
+        start = {"n_startup_trials": 1} if self.kind == "median" else {}
+        early = self.model_copy(update={"options": {**self.options, **start}})
+        try_pruner(early.build(EPOCHS_TRIED))
 
     def build(self, epochs: int) -> BasePruner:
         """Make Optuna's pruner for trainings of at most `epochs` epochs."""
-        import optuna
-
         options: dict[str, Any] = dict(self.options)
         if self.kind == "hyperband":
             options.setdefault("max_resource", epochs)
-        make: Callable[..., BasePruner] = getattr(optuna.pruners, PRUNERS[self.kind])
-        return make(**options)
+        return self._class()(**options)
 
     def check(self, *, seeds: int, trials: int, epochs: int) -> None:
         """Refuse options with which it can stop no trial, whatever the scores.
@@ -136,6 +198,12 @@ class Pruner(Algorithm):
         """
         if self.kind == "wilcoxon":
             self._check_pairs(seeds)
+        least, most = self._number("min_resource", 1), self._number("max_resource", math.inf)
+        if most < least:
+            raise ConfigError(
+                f"search.pruner.max_resource: got {most}, with which hyperband can stop no trial; "
+                f"allowed: min_resource, {least}, or more"
+            )
         late = self._idle_epochs(epochs)
         if late and epochs > 1 and self.options.keys() & _LATE:
             raise ConfigError(f"search.pruner: {late}")
@@ -155,14 +223,14 @@ class Pruner(Algorithm):
         threshold = self._number("p_threshold", _P_THRESHOLD)
         fewest = max(2, int(self._number("n_startup_steps", 2)))
         enough = fewest + 1
-        while threshold > 0 and 2.0 ** (1 - enough) >= threshold:
+        while 2.0 ** (1 - enough) >= threshold:
             enough += 1
         pairs = seeds - 1
-        if threshold > 0 and seeds >= enough:
+        if seeds >= enough:
             return
         least = f", whose smallest p is {2.0**-pairs:g}" if pairs else ""
         above = f"p_threshold above {2.0**-pairs:g}" if pairs >= fewest else ""
-        more = f"{enough} search.seeds at least" if threshold > 0 else ""
+        more = f"{enough} search.seeds at least"
         raise ConfigError(
             f"search.pruner: wilcoxon can stop no trial: {seeds} search.seeds make at most "
             f"{pairs} pair{'s' * (pairs != 1)} before the last seed{least}, and p_threshold is "
@@ -212,26 +280,3 @@ def _check_plain(options: Mapping[str, object]) -> None:
     ]
     if faults:
         raise SeveralFaults(faults)
-
-
-def _check(algorithm: Algorithm, table: Mapping[str, str], module: str) -> None:
-    if algorithm.kind not in table:
-        hint = nearest(algorithm.kind, table)
-        raise ConfigError(f"no such kind {algorithm.kind!r}; known: {known(table)}{hint}")
-    if not algorithm.options:
-        return
-    import importlib
-
-    made = getattr(importlib.import_module(module), table[algorithm.kind])
-    allowed = set(inspect.signature(made).parameters) - {"seed", "search_space"}
-    unknown = [option for option in algorithm.options if option not in allowed]
-    if unknown:
-        fields = known(allowed)
-        raise SeveralFaults(f"{option}: no such field; known: {fields}" for option in unknown)
-    from optuna.exceptions import ExperimentalWarning
-
-    try:
-        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
-            made(**algorithm.options, **({"search_space": {}} if algorithm.kind == "grid" else {}))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(str(error)) from error

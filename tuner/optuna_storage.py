@@ -186,6 +186,7 @@ def open_storage(url: str, patience: Patience) -> StudyStorage:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(optuna|tuner)\.")
     with explained(url):
         try:
             return StudyStorage(url, patience)
