@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from trainers.contract import AnyModel, AnyTask, Measure, RunSpec, Seeds, TrainSettings
-from trainers.errors import ConfigError, SeveralFaults
+from trainers.errors import ConfigError, SeveralFaults, known
 from trainers.plugins import Written
 from tuner.arm import Arm, DeepSpeed, put
 from tuner.budget import ConfirmSettings, Objective, SearchSettings, check_score
@@ -201,6 +201,11 @@ def _conflicts_of_search(config: StudyConfig) -> Iterator[str]:
             search.pruner.check(seeds=len(search.seeds), trials=search.trials, epochs=epochs)
         except ConfigError as error:
             yield str(error)
+    if len(search.objectives) > 1 and search.sampler.kind == "cmaes":
+        others = known(search.sampler.CLASSES.keys() - {"cmaes"})
+        yield (
+            "search.sampler: got cmaes, which takes one objective; allowed with several: " + others
+        )
     if search.sampler.kind == "grid":
         yield from _unfit_for_grid(config)
 

@@ -121,6 +121,16 @@ BAD = [
     ),
     ("search", {"seeds": [7, 8], "pruner": "median"}, r"with several seeds it is wilcoxon"),
     ("search", {"objectives": ["macro_f1", "memory/train/peak_bytes"]}, r"it must be none"),
+    (
+        "search",
+        {
+            "objectives": ["macro_f1", "memory/train/peak_bytes"],
+            "sampler": "cmaes",
+            "pruner": "none",
+        },
+        r"study: search\.sampler: got cmaes, which takes one objective; allowed with several: gp, "
+        r"grid, qmc, random, tpe$",
+    ),
     ("search", {"sampler": "grid", "pruner": "none"}, r"the grid sampler needs a step"),
     ("confirm", {"seeds": [7]}, r"confirm\.seeds: search has used \[7\]"),
     ("confirm", {"seeds": [1, 1]}, r"confirm\.seeds: seeds must differ, got \[1, 1\]"),
