@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from trainers.contract import AnyModel, AnyTask, Measure, RunSpec, Seeds, TrainSettings
-from trainers.errors import ConfigError, SeveralFaults, known
+from trainers.errors import ConfigError, SeveralFaults, known, shown
 from trainers.plugins import Written
 from tuner.arm import Arm, DeepSpeed, put
 from tuner.budget import ConfirmSettings, Objective, SearchSettings, check_score
@@ -22,7 +23,7 @@ from tuner.space import Point, count_points
 class StudyConfig(Written):
     """A study: its arms are compared on every task with every model."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    name: str
     """Name of the study and of its MLflow experiment: letters, digits, dots, dashes."""
     description: str = ""
     """What the study asks, in a sentence."""
@@ -57,6 +58,16 @@ class StudyConfig(Written):
     """Begin nothing new after so long; the same command goes on later."""
     max_failures: int = Field(default=5, ge=0)
     """Failed runs that the study bears before it stops."""
+
+    @field_validator("name")
+    @classmethod
+    def _plain(cls, name: str) -> str:
+        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is None:
+            raise ConfigError(
+                f"got {shown(name)}; allowed: letters a to z, digits, dots, dashes, underscores, "
+                "the first a letter or a digit, 100 at most"
+            )
+        return name
 
     @field_validator("metric")
     @classmethod

@@ -24,6 +24,9 @@ _EXPECTED = {
 }
 """What pydantic says in Python's words, by the type of its fault."""
 
+_LEAST = {"too_short": "item", "string_too_short": "character"}
+"""What there is too little of, by the type of the fault."""
+
 
 def fault_lines(error: ValidationError, prefix: str = "") -> list[str]:
     """Say each fault of a validation once: dotted key, what was got, what is allowed.
@@ -67,9 +70,18 @@ def _lines(fault: Mapping[str, Any], prefix: str) -> Iterator[str]:
         yield f"{place}: {fault['input']!r}"
     else:
         got = "" if fault["type"] == "missing" else f", got {shown(fault['input'])}"
-        said = _EXPECTED.get(fault["type"], fault["msg"])
+        expected = _too_short(fault) or _EXPECTED.get(fault["type"], fault["msg"])
         hint = _hint(fault["type"], fault["input"])
-        yield f"{place}: {said[0].lower()}{said[1:]}{got}{hint}"
+        yield f"{place}: {expected[0].lower()}{expected[1:]}{got}{hint}"
+
+
+def _too_short(fault: Mapping[str, Any]) -> str:
+    """Say how much is needed of what there is too little of; empty: it is another fault."""
+    noun = _LEAST.get(fault["type"])
+    if noun is None:
+        return ""
+    least = fault["ctx"]["min_length"]
+    return f"at least {least} {noun}{' is' if least == 1 else 's are'} needed"
 
 
 def _in_one(text: str) -> str:

@@ -33,6 +33,8 @@ def study_path(name: str) -> Path:
     """
     if "/" in name or Path(name).suffix:
         path = Path(name)
+        if path.is_dir():
+            raise ConfigError(f"{name}: a folder; name the YAML file of a study")
         if not path.is_file():
             raise ConfigError(f"{name}: no such file; a name without a suffix is a shipped study")
         return path
@@ -53,13 +55,15 @@ def find_reference(name: str | Path) -> Path:
     """Return a file of published results: a shipped name, or a path.
 
     Raises:
-        ConfigError: No such shipped name; that a path exists is seen when it is read.
+        ConfigError: No such shipped name, or no such file.
     """
-    if Path(name).suffix or "/" in str(name):
+    is_path = bool(Path(name).suffix) or "/" in str(name)
+    if is_path and Path(name).is_file():
         return Path(name)
     if str(name) not in reference_names():
+        found = "a folder" if Path(name).is_dir() else f"no such {'file' if is_path else 'name'}"
         allowed = known(reference_names())
         raise ConfigError(
-            f"--reference: no such name, got {str(name)!r}; known: {allowed}, or a file"
+            f"--reference: {found}, got {str(name)!r}; known: {allowed}, or a CSV file"
         )
     return shipped_folder("configs") / "references" / f"{name}.csv"

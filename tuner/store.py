@@ -57,13 +57,12 @@ class Store:
         Raises:
             ConfigError: A file is in its place or above it, or nothing may be written there.
         """
-        places = (self.root, *self.root.absolute().parents)
-        there = next(place for place in places if os.path.exists(place))
-        refused = not os.access(there, os.W_OK)
-        if refused or not there.is_dir():
-            reason = f"{there} may not be written to" if refused else f"{there} is a file"
+        check_folder(self.root)
+        there = _nearest(self.root)
+        if not os.access(there, os.W_OK):
             raise ConfigError(
-                f"--store {self.root}: not a folder that can be written to: {reason}"
+                f"--store {self.root}: not a folder that can be written to: {there} may not be "
+                "written to"
             )
 
     def make(self) -> None:
@@ -122,10 +121,36 @@ def find_store(store: str | Path | Store, files: str | Path | None = None) -> St
 
 
 def folder_of(store: str | Path, files: str | Path | None = None) -> str | Path:
-    """Return the folder of files of a study's store; another address as it is."""
+    """Return the folder of files of a study's store; another address as it is.
+
+    Raises:
+        ConfigError: A file is in the folder's place or above it.
+    """
     if _POSTGRES.match(str(store)) or files is not None:
-        return find_store(store, files).root
+        store = find_store(store, files).root
+    if not _ADDRESS.match(str(store)):
+        check_folder(Path(store))
     return store
+
+
+def check_folder(root: Path) -> None:
+    """Refuse a store that cannot be a folder; one that is not there yet can.
+
+    Raises:
+        ConfigError: A file is in its place or above it.
+    """
+    there = _nearest(root)
+    if not there.is_dir():
+        raise ConfigError(
+            f"--store {hide_password(str(root))}: not a folder that can be written to: "
+            f"{hide_password(str(there))} is a file"
+        )
+
+
+def _nearest(root: Path) -> Path:
+    """Return a folder, or what is there nearest above it."""
+    places = (root, *root.absolute().parents)
+    return next(place for place in places if os.path.exists(place))
 
 
 def _check_address(url: str) -> None:

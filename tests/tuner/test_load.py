@@ -58,7 +58,7 @@ def _changed(dotted: str, value: Any) -> dict[str, Any]:
 BAD = [
     ("nmae", "x", r"study: nmae: no such field; known: arms, confirm, deepspeed"),
     ("name", None, r"study: name: field required"),
-    ("name", "../up", r"study: name: string should match pattern .*got '../up'"),
+    ("name", "../up", r"study: name: got '../up'; allowed: letters"),
     ("tasks", ["tyo"], r"study: tasks\.0: no such name 'tyo'; known tasks: .*toy"),
     ("tasks", [], r"study: tasks: .*at least 1 item"),
     ("tasks", ["toy", "toy"], r"tasks: the name 'toy' stands twice"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -45,14 +44,8 @@ def options(
     """Take the options that stand before a command."""
 
 
-class Noun(StrEnum):
-    """What `list` lists."""
-
-    studies = "studies"
-    methods = "methods"
-    tasks = "tasks"
-    models = "models"
-    ds_configs = "ds-configs"
+_NOUNS = ("studies", "methods", "tasks", "models", "ds-configs")
+"""What `list` lists."""
 
 
 @app.command(
@@ -149,9 +142,12 @@ def report(
     """Compare the confirm runs of studies, as their files or their last run define them."""
     from tuner.cli.report import chosen_formats, find_studies, keep, write_report
     from tuner.compare import build_report
+    from tuner.shipped import find_reference
     from tuner.store import folder_of
 
     formats = chosen_formats(format, output)
+    if reference is not None:
+        find_reference(reference)
     options = {"metric": metric, "baseline": baseline, "reference": reference}
     place = tracking or folder_of(store, files)
     found = find_studies(studies, place, definition=definition, data_dir=data_dir)
@@ -162,11 +158,21 @@ def report(
 
 
 @app.command("list", epilog="Example: tuner list methods")
-def list_command(noun: Noun) -> None:
+def list_command(
+    noun: Annotated[
+        str,
+        typer.Argument(
+            metavar="|".join(_NOUNS), help=f"{', '.join(_NOUNS[:-1])} or {_NOUNS[-1]}."
+        ),
+    ],
+) -> None:
     """List what a study may name."""
+    from trainers.errors import ConfigError, nearest
     from tuner.cli.show import show_list
 
-    show_list(noun.value)
+    if noun not in _NOUNS:
+        raise ConfigError(f"list: got {noun!r}; known: {', '.join(_NOUNS)}{nearest(noun, _NOUNS)}")
+    show_list(noun)
 
 
 @app.command(epilog="Example: tuner validate my-study.yaml")

@@ -138,9 +138,10 @@ def _study(study: str, place: _Place, device: Any, *, as_json: bool) -> None:
     from tuner.footprint import study_needs
     from tuner.load import load_study
     from tuner.passwords import hide_password
-    from tuner.store import DATA_DIR
+    from tuner.store import DATA_DIR, folder_of
 
     data_dir = place.data_dir or DATA_DIR
+    folder_of(place.store)  # or it is refused before anything is predicted
     config = load_study(study, data_dir=data_dir)
     for model in config.models:
         model.check()

@@ -17,7 +17,7 @@ from tuner.outcome import Order, read_outcome
 from tuner.plan import Cell
 from tuner.report import Search, plan_cell, read_search
 from tuner.space import count_points
-from tuner.store import Store
+from tuner.store import Store, check_folder
 from tuner.trackers import RunRecord, open_reader
 
 
@@ -59,8 +59,7 @@ def read_history(config: StudyConfig, store: Path, *, tracking: str | None = Non
     place = Store(store)
     if re.match(r"\w+:/", str(store)):
         raise ConfigError(f"--store {store}: a study runs in a folder, got an address")
-    if store.exists() and not store.is_dir():
-        raise ConfigError(f"--store {store}: not a folder")
+    check_folder(store)
     if tracking is None:
         database = store / "mlflow.db"
         if not database.exists():

@@ -23,8 +23,16 @@ def _arm(**fields: Any) -> dict[str, Any]:
 
 STUDIES: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown key": ({"tests": 1}, r"tests: no such field.*known: .*tasks"),
-    "no arm": ({"arms": {}}, r"arms: .*at least 1"),
-    "no task": ({"tasks": []}, r"tasks: .*at least 1"),
+    "no arm": ({"arms": {}}, r"arms: at least 1 item is needed, got {}"),
+    "no task": ({"tasks": []}, r"tasks: at least 1 item is needed, got \[\]"),
+    "no model": ({"models": []}, r"models: at least 1 item is needed, got \[\]"),
+    "a task joined of one": (
+        {"tasks": [{"kind": "joined", "name": "j", "tasks": ["toy"]}]},
+        r"tasks\.0\.tasks: at least 2 items are needed, got \['toy'\]",
+    ),
+    "no name": ({"name": ""}, r"name: got ''; allowed: letters a to z, digits, "),
+    "a name with a space": ({"name": "my study"}, r"name: got 'my study'; allowed: letters"),
+    "a name too long": ({"name": "x" * 101}, r"name: got 'xxx.*\.\.\.; allowed: .*100 at most"),
     "an unknown task": ({"tasks": ["agnew"]}, r"tasks\.0: .*'agnew'; known tasks: .*agnews"),
     "an unknown method": (
         _arm(method="lorra"),
@@ -104,7 +112,11 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "an unknown format": (["report", "quickstart", "--format", "pdf"], r"--format.*pdf.*html"),
     "a reference that is not there": (
         ["report", "quickstart", "--reference", "no.csv"],
-        r"no\.csv|mlruns",
+        r"--reference: no such file, got 'no\.csv'; known: .*published",
+    ),
+    "a reference that is a folder": (
+        ["report", "quickstart", "--reference", "."],
+        r"--reference: a folder, got '\.'; known: ",
     ),
     "a plan of nothing": (["plan", "quickstrat"], r"quickstrat.*quickstart"),
     "a difference of none": (["plan", "quickstart", "--detect", "0"], r"--detect.*0"),
@@ -119,7 +131,9 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
         r"--fits.*lots",
     ),
     "data of no task": (["fetch-data", "agnew"], r"'agnew'; known tasks: .*agnews"),
-    "a list of nothing": (["list", "arms"], r"arms"),
+    "a list of nothing": (["list", "arms"], r"list: got 'arms'; known: studies, methods, tasks"),
+    "a list of one": (["list", "method"], r"list: got 'method'; .*; did you mean methods\?"),
+    "a list without a word": (["list"], r"Missing argument 'studies\|methods\|"),
     "a port that is none": (["ui", "--port", "99999"], r"--port.*99999"),
     "a store without runs": (["ui", "--store", "empty"], r"empty"),
 }
@@ -145,6 +159,34 @@ COMMANDS |= {
     )
     for name, words in (_TAKE_DATA | {"fetch-data": ["fetch-data", "toy"]}).items()
 }
+
+
+COMMANDS |= (
+    {
+        f"a folder as a study: {name}": (
+            [words[0], "/"],
+            r"/: a folder; name the YAML file of a study",
+        )
+        for name, words in _TAKE_DATA.items()
+        if name != "report"
+    }
+    | {
+        f"a file as a store: {name}": (
+            [*words, "--store", __file__],
+            r"--store .*: not a folder that can be written to: .*test_bad_inputs\.py is a file",
+        )
+        for name, words in (_TAKE_DATA | {"ui": ["ui"]}).items()
+        if name != "validate"
+    }
+    | {
+        f"a store below a file: {name}": (
+            [*words, "--store", f"{__file__}/runs"],
+            r"--store .*/runs: not a folder that can .*test_bad_inputs\.py is a file",
+        )
+        for name, words in (_TAKE_DATA | {"ui": ["ui"]}).items()
+        if name != "validate"
+    }
+)
 
 
 ASKED = [(command, what) for command in ("run-study", "validate") for what in STUDIES]

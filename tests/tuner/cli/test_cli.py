@@ -175,7 +175,7 @@ def test_a_failed_run_gives_exit_code_one_and_its_reason(tmp_path: Path) -> None
 BAD_COMMANDS = [
     (["run-study", "quikstart"], "no such study 'quikstart'; known studies: "),
     (["run-study", "no/such.yaml"], "no/such.yaml: no such file"),
-    (["run-study", "bad-name.yaml"], "name: string should match pattern"),
+    (["run-study", "bad-name.yaml"], "name: got '../up'; allowed: letters"),
     (["run-study", "no-data.yaml"], "fetch-data"),
     (["run-study", "study.yaml", "--store", "study.yaml"], "not a folder that can be written to"),
     (["run-study", "study.yaml", "--store", ""], "names a folder or postgresql://"),
@@ -191,7 +191,7 @@ BAD_COMMANDS = [
     (["report", "study.yaml", "--store", "nowhere"], "no studies here yet"),
     (["ui"], "no studies here yet"),
     (["fetch-data", "retsaurant"], "no such name 'retsaurant'; known tasks: "),
-    (["list", "things"], "'things' is not one of"),
+    (["list", "things"], "list: got 'things'; known: studies, methods"),
     (["run-study", "study.yaml", "--timeout", "-1"], "greater than or equal to 0, got '-1'"),
     (["ui", "--port", "99999"], "less than or equal to 65535"),
 ]

@@ -120,7 +120,10 @@ BAD = [
     (["report", "one", "--baseline", "lora"], "--baseline: no such arm 'lora'; known: full, head"),
     (["report", "one", "--metric", "bleu"], "--metric: no run has the test metric 'bleu'"),
     (["report", "one", "--reference", "none"], "no such name, got 'none'; known: published"),
-    (["report", "one", "--reference", "no.csv"], "no.csv: No such file"),
+    (
+        ["report", "one", "--reference", "no.csv"],
+        "--reference: no such file, got 'no.csv'; known: published",
+    ),
     (["report", "one", "--reference", "bad.csv"], "bad.csv: no column 'source'; needed: "),
     (["report", "one", "--store", "nowhere"], "--store nowhere: no studies here yet"),
     (["report", "one", "--store", "http://127.0.0.1:9"], "no MLflow server answers there: "),
