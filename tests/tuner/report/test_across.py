@@ -182,6 +182,10 @@ def test_the_shipped_references_are_readable() -> None:
         ("source,task\n", "no column 'model'; needed: "),
         ("source,task,model,method,seeds,metric,mean,std\na,b,c,d,0,f,1,1\n", "line 2, seeds"),
         ("source,task,model,method,seeds,metric,mean,std\na,b,c,d,5,f,x,1\n", "got 'x'"),
+        (
+            "source,task,model,method,seeds,metric,mean,std\na,b,c,d,1,macro_f1,57.2,1\n",
+            "line 2, mean: got '57.2': a score is a fraction: write 0.572 for 57.2 points",
+        ),
         ("source,task,model,method,seeds,metric,mean,std\na,b\n", "line 2, "),
         ("source,task,model,method,seeds,metric,mean,std\na,b,c,d,5,f,57,.1\n", "a fraction"),
         ("source,task,model,method,seeds,metric,mean,std\na,b,c,d,5,loss,9,-1\n", "std"),

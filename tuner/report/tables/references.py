@@ -102,7 +102,9 @@ def _published(path: Path, number: int, line: dict[str, Any]) -> Published:
     except ValidationError as error:
         (first, *_) = error.errors()
         where = f"{path}, line {number}, {first['loc'][0]}"
-        raise ConfigError(f"{where}: got {first['input']!r}: {first['msg'].lower()}") from None
+        said = first["msg"].removeprefix("Value error, ")
+        said = f"{said[0].lower()}{said[1:]}"
+        raise ConfigError(f"{where}: got {first['input']!r}: {said}") from None
 
 
 def _same(theirs: Published, cell: dict[Any, Any]) -> bool:
