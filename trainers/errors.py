@@ -65,7 +65,7 @@ class ModelError(TunerError):
 
 
 class ModelAway(ModelError):
-    """A model that cannot be looked up now, as on a machine without network; it may be good."""
+    """A model that is to be downloaded or installed, and is not here; it may be good."""
 
 
 class Untraced(ModelError):

@@ -290,7 +290,7 @@ class Hub(ModelSource):
         # The package is found, not imported: its own imports may be heavy or missing.
         found = importlib.util.find_spec(name) if name.isidentifier() else None
         if found is None or not found.submodule_search_locations:
-            raise ModelError(
+            raise ModelAway(
                 f"model.id: {self.id}: package {name!r} is not installed; "
                 f"run `pip install {name.replace('_', '-')}`"
             )

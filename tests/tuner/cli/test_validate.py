@@ -60,6 +60,18 @@ def test_what_is_not_on_this_machine_is_no_fault(tmp_path: Path) -> None:
     assert "tuner fetch-data acl_sup" in note
 
 
+def test_a_package_that_is_to_be_installed_is_no_fault(tmp_path: Path) -> None:
+    """Of a model that a package brings it is said what to install, with the rows or without."""
+    models = [{"kind": "hub", "id": "package:no_such_weights/model"}]
+    for words in ((), ("--no-data",)):
+        output, faults = validate(tmp_path, *words, models=models)
+        assert not faults
+        good, note, *_ = output.splitlines()
+        assert good.startswith("good. ")
+        assert note.startswith("not looked at: model.id: package:no_such_weights/model: package ")
+        assert note.endswith("run `pip install no-such-weights`")
+
+
 def test_without_data_it_says_what_it_did_not_look_at(tmp_path: Path) -> None:
     """A misspelt class goes by, a folder that is missing does not."""
     output, faults = validate(tmp_path, "--no-data", metric="f1/nowhere")
