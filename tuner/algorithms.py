@@ -6,6 +6,7 @@ import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import model_validator
@@ -88,9 +89,9 @@ class Algorithm(Written):
 
     def _check_by_trial(self) -> None:
         """Refuse options with which Optuna fails; that one, where it fails with it alone."""
-        together = self._failure(self.options)
+        together = _failure(type(self), self.kind, *self.options.items())
         if together:
-            alone = {name: self._failure({name: self.options[name]}) for name in self.options}
+            alone = {n: _failure(type(self), self.kind, (n, v)) for n, v in self.options.items()}
             raise SeveralFaults(
                 [
                     f"{name}: got {shown(self.options[name])}, with which {self.kind} fails: {why}"
@@ -100,14 +101,19 @@ class Algorithm(Written):
                 or [f"{self.kind} fails with these options together: {together}"]
             )
 
-    def _failure(self, options: Mapping[str, Value]) -> str:
-        """Return how Optuna fails with other options; empty: it does not."""
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                self.model_copy(update={"options": options})._try()
-        except Exception as error:  # whatever its classes raise, an AssertionError too
-            return failure(error)
-        return ""
+
+@lru_cache(maxsize=256, typed=True)
+def _failure(made: type[Algorithm], kind: str, *options: tuple[str, Value]) -> str:
+    """Return how Optuna fails with options, tried once a process; empty: it does not.
+
+    A report reads the same options in every definition that its store keeps.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            made.model_construct(kind=kind, options=dict(options))._try()
+    except Exception as error:  # whatever its classes raise, an AssertionError too
+        return failure(error)
+    return ""
 
 
 class Sampler(Algorithm):

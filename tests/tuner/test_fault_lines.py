@@ -199,7 +199,8 @@ def test_a_patience_that_can_stop_some_training_is_taken() -> None:
     space = {"train.early_stopping": {"int": [2, 9]}, "train.epochs": {"int": [1, 3]}}
     both = {"train.keep": {"choice": ["last", "best"]}}
     arms = _arms(a={"space": space}, b={"space": both}, c={"train": {"early_stopping": None}})
-    parse_study(toy_tree(train={"epochs": 3, "early_stopping": 2}, **arms))
+    study = parse_study(toy_tree(train={"epochs": 3, "early_stopping": 2}, **arms))
+    assert set(study.arms) == {"a", "b", "c"}
 
 
 STUDY = """\

@@ -101,6 +101,7 @@ def _searched_in_some(block: Block) -> Iterator[str]:
 def _different_settings(block: Block) -> Iterator[str]:
     """Name each setting that is fixed, and not at the same value in all arms."""
     values: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    partly = _partly_searched(block)
     for cell in block.begun:
         searched = cell.searched_fields
         for run in cell.finished:
@@ -108,7 +109,7 @@ def _different_settings(block: Block) -> Iterator[str]:
                 if (name.startswith("train.") or name == "ranks") and name not in searched:
                     values[name][value].add(cell.arm)
     for name, arms in sorted(values.items()):
-        if len(arms) > 1 and name not in _partly_searched(block):
+        if len(arms) > 1 and name not in partly:
             yield f"different {name}: {_by_arm(arms)}"
 
 
