@@ -21,16 +21,16 @@ from sqlalchemy import create_engine, text
 
 from bench.made_up import make_events, make_result
 from trainers.contract import Emit, RunResult, RunSpec, Workspace
-from tuner.algorithms import Sampler
-from tuner.config import StudyConfig
+from tuner.config.load import parse_study
+from tuner.config.samplers import Sampler
+from tuner.config.study import StudyConfig
 from tuner.executors import Executor
 from tuner.executors.base import T
 from tuner.executors.process import ProcessExecutor
-from tuner.load import parse_study
-from tuner.progress import RunNotice
-from tuner.store import Store
-from tuner.study import run_study
-from tuner.trackers.tracking_process import tracking_process
+from tuner.store.location import Store
+from tuner.study.progress import RunNotice
+from tuner.study.run import run_study
+from tuner.tracking.tracking_process import tracking_process
 
 POINTS = 50
 """Points of each curve of a run, as a training has them."""
@@ -147,7 +147,7 @@ def measure(
 
     gc.freeze()  # as the command line does
     with (
-        mock.patch("tuner.study.make_executor", return_value=_Untrained(training)),
+        mock.patch("tuner.study.run.make_executor", return_value=_Untrained(training)),
         mock.patch.object(Sampler, "build", lambda *a, **o: samplers.build(*a, **o)),
     ):
         run_study(_study(max(marks), sampler), store=store, watch=watch)

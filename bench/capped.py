@@ -17,14 +17,14 @@ from capped_page import put, section
 
 from trainers.contract import RunSpec, Workspace
 from trainers.errors import RunFailed
+from tuner.config.cells import plan
+from tuner.config.load import parse_study
+from tuner.config.sizes import parse_bytes
 from tuner.executors.process import ProcessExecutor
-from tuner.load import parse_study
-from tuner.outcome import read_outcome
-from tuner.plan import plan
-from tuner.sizes import parse_bytes
-from tuner.store import Store
-from tuner.study import run_study
-from tuner.trackers import MemoryTracker, RunRecord
+from tuner.store.location import Store
+from tuner.store.outcome import read_outcome
+from tuner.study.run import run_study
+from tuner.tracking import MemoryTracker, RunRecord
 
 STUDY = "memory-cap"
 _SECONDS_BETWEEN_LOOKS = 0.005

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench.large_store import SEARCH_SHARE, make_store
 from bench.made_up import CURVES, STUDY, TEST_ROWS
-from tuner.trackers import locate_store, open_reader
+from tuner.tracking import locate_store, open_reader
 
 POINTS = 100
 _MIB = 1024
@@ -113,7 +113,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _commands(store: Path, output: Path, *, plain: bool) -> list[tuple[str, list[str]]]:
-    report = [sys.executable, "-m", "tuner.cli", "report", STUDY, "--store", str(store)]
+    report = [sys.executable, "-m", "tuner", "report", STUDY, "--store", str(store)]
     commands = [
         (f"{_FIRST}: drawn, and kept in MLflow, which makes its run", report),
         ("`tuner report` again, Markdown to the terminal: found kept", report),

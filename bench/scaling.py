@@ -23,10 +23,10 @@ from typing import Any
 
 from bench.bookkeeping import Cost
 from trainers.contract import Seeds, Workspace
-from tuner.config import StudyConfig
-from tuner.load import parse_study
-from tuner.progress import RunNotice
-from tuner.study import run_study
+from tuner.config.load import parse_study
+from tuner.config.study import StudyConfig
+from tuner.study.progress import RunNotice
+from tuner.study.run import run_study
 
 _GPUS, _RUNS, _HOURS = 100, 10_000, 0.5
 _EPOCHS, _ROWS = 30, 1_000
@@ -87,7 +87,7 @@ def measure(title: str, config: StudyConfig) -> Way:
 
 def bare_loop(runs: int) -> Way:
     """Train the same runs one after the other, with nothing around them."""
-    from trainers.train import train
+    from trainers.train.loop import train
 
     config = study(runs, kind="inprocess")
     training = 0.0

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import nn
 
-from trainers.bases import Method
 from trainers.errors import ConfigError, ModelError
-from trainers.methods.count import count_parameters
+from trainers.interfaces import Method
+from trainers.methods._count import count_parameters
 from trainers.models.tiny import Tiny
 
 LABELS = ("negative", "neutral", "positive")

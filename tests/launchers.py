@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from sqlalchemy import create_engine, inspect, text
 
 from tests.specs import QUICK, toy_tree
-from tuner.store import find_store
+from tuner.store.location import find_store
 
 TRIALS, SEEDS = 4, 3
 HEARTBEAT = 2.0
@@ -56,7 +56,7 @@ class Launchers:
         """Start one more launcher."""
         store = ["--store", self.store, "--files", "mlruns"] if self.store else []
         tracking = ["--tracking", self.tracking] if self.tracking else []
-        command = [sys.executable, "-m", "tuner.cli", "run-study", f"{study}.yaml"]
+        command = [sys.executable, "-m", "tuner", "run-study", f"{study}.yaml"]
         command += [*store, *tracking, *words]
         number = len(self.started)
         with (
@@ -182,7 +182,7 @@ class Launchers:
 def launched(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Run the study in a folder by its command; it does not outlive the test."""
     launcher = subprocess.Popen(
-        [sys.executable, "-m", "tuner.cli", "run-study", "study.yaml"],
+        [sys.executable, "-m", "tuner", "run-study", "study.yaml"],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

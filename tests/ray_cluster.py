@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from tuner.execution import ExecutorSettings
+from tuner.config.executor import ExecutorSettings
 
 
 class RayCluster:

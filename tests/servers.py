@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tuner.trackers import locate_store
+from tuner.tracking import locate_store
 
 _SECONDS_TO_START = 90
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from trainers.contract import RunSpec, Workspace
-from tuner.config import StudyConfig
-from tuner.load import parse_study
+from tuner.config.load import parse_study
+from tuner.config.study import StudyConfig
 
 QUICK = {"epochs": 2, "learning_rate": 3e-3, "batch_size": 32, "precision": "fp32"}
 

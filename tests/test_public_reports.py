@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from tests.specs import QUICK, toy_spec, toy_tree, workspace
-from trainers.bases import Corpus
+from trainers.data.class_names import alike
+from trainers.data.load import load_task
 from trainers.errors import CannotBuild, DataError
+from trainers.interfaces import Corpus
 from trainers.models._quiet import quiet
 from trainers.models.tiny import Tiny
-from trainers.tasks.class_names import alike
-from trainers.tasks.load import load_task
 from trainers.tasks.text_file import TextFile
 from trainers.tasks.toy import Toy
-from trainers.train import train
-from tuner.compare import build_report
-from tuner.load import parse_study
-from tuner.study import run_study
+from trainers.train.loop import train
+from tuner.config.load import parse_study
+from tuner.report.build import build_report
+from tuner.study.run import run_study
 
 LABELS = ("no", "yes")
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tuner.ds_configs import ds_configs
-from tuner.load import dump_study, load_study, parse_study
-from tuner.plan import plan
-from tuner.shipped import shipped_folder, study_names
+from tuner.config.cells import plan
+from tuner.config.deepspeed import ds_configs
+from tuner.config.load import dump_study, load_study, parse_study
+from tuner.config.shipped import shipped_folder, study_names
 
 STUDIES = sorted(shipped_folder("configs").rglob("*.yaml"))
 PRESETS = sorted(shipped_folder("ds_configs").rglob("*"))

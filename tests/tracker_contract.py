@@ -11,7 +11,7 @@ import pytest
 
 from trainers.contract import ParameterCounts, RunEvent, RunResult, RunSpec, Seeds
 from trainers.errors import ConfigError
-from tuner.trackers import Curve, Group, Tracker, aggregate
+from tuner.tracking import Curve, Group, Tracker, aggregate
 
 STUDY = "toy study"
 YAML = "name: toy study\ntasks: [toy]\nmodels: [tiny-bert]\n"

@@ -17,8 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from trainers.bases import Method, ModelSource, Task
-from trainers.deepspeed_config import check_deepspeed, complete_deepspeed
+from trainers.deepspeed.config import check_deepspeed, complete_deepspeed
+from trainers.interfaces import Method, ModelSource, Task
 from trainers.plugins import Frozen, Written, resolve
 
 

@@ -9,13 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.compare import build_report
-    from tuner.load import load_study
-    from tuner.study import run_study
+    from tuner.config.load import load_study
+    from tuner.report.build import build_report
+    from tuner.study.run import run_study
 
 __all__ = ["build_report", "load_study", "run_study"]
 
-_HOMES = {"build_report": "tuner.compare", "load_study": "tuner.load", "run_study": "tuner.study"}
+_HOMES = {
+    "build_report": "tuner.report.build",
+    "load_study": "tuner.config.load",
+    "run_study": "tuner.study",
+}
 
 
 def __getattr__(name: str) -> Any:

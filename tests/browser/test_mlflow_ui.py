@@ -17,7 +17,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.specs import toy_study
-from tuner.study import run_study
+from tuner.study.run import run_study
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -38,7 +38,7 @@ def server(_chrome: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "tuner.cli", "ui", "--store", str(store), "--port", str(port)]
+    command = [sys.executable, "-m", "tuner", "ui", "--store", str(store), "--port", str(port)]
     quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, cwd=Path(__file__).parents[2], **quiet)
     try:

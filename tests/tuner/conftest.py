@@ -17,7 +17,7 @@ from tests.wire import Wire
 @pytest.fixture(scope="session")
 def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with an empty, migrated database."""
-    from tuner.trackers.mlflow import MlflowTracker
+    from tuner.tracking.mlflow import MlflowTracker
 
     folder = tmp_path_factory.mktemp("migrated") / "store"
     MlflowTracker(folder)
@@ -57,8 +57,8 @@ def wire(server: MlflowServer) -> Iterator[Wire]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what waits for a server try again soon."""
-    monkeypatch.setattr("tuner.trackers.sender._FIRST_WAIT", 0.02)
-    monkeypatch.setattr("tuner.trackers.sender._LONGEST_WAIT", 0.1)
+    monkeypatch.setattr("tuner.tracking.sender._FIRST_WAIT", 0.02)
+    monkeypatch.setattr("tuner.tracking.sender._LONGEST_WAIT", 0.1)
 
 
 @pytest.fixture(scope="session")

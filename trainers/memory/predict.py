@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from trainers.allocator import modules_passed_over, no_collection
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
+from trainers.measure.allocator import modules_passed_over, no_collection
 from trainers.memory.prediction import Batch, MemoryPrediction, Rows
 from trainers.memory.states import Sharding
 
@@ -47,7 +47,7 @@ def predict_memory(
             than it.
     """
     with no_collection():  # a fifth of the seconds that the imports take
-        from trainers.measure import resolve_precision
+        from trainers.measure.meter import resolve_precision
         from trainers.memory.engine import Weights, rank_share
         from trainers.memory.framework import framework_bytes
         from trainers.memory.skeleton import build
@@ -92,7 +92,7 @@ def _worst(spec: RunSpec) -> Rows:
 
 
 def _check_length(model: nn.Module, spec: RunSpec, rows: Rows) -> None:
-    from trainers.methods.positions import position_count, too_long
+    from trainers.models._positions import position_count, too_long
 
     positions = position_count(model)
     if positions is not None and rows.longest > positions:

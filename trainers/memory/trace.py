@@ -24,13 +24,13 @@ from torch._subclasses.fake_tensor import (
 
 from trainers.contract import RunSpec
 from trainers.errors import ModelError, Untraced
-from trainers.loss import mean_loss
 from trainers.memory.attention import CudaAttention
 from trainers.memory.by_value import ByValue
 from trainers.memory.ledger import Ledger
 from trainers.memory.optimizer import make_optimizer
 from trainers.memory.prediction import Batch, Rows
 from trainers.memory.skeleton import materialize
+from trainers.train.loss import mean_loss
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _CUDA_ROUNDING = 512  # bytes, the least that torch's CUDA allocator gives

@@ -8,14 +8,14 @@ import warnings
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from trainers.bases import Method
 from trainers.errors import ConfigError, ModelError, known
+from trainers.interfaces import Method
+from trainers.methods._count import count_parameters
 from trainers.methods._head import head_names
 from trainers.methods._peft_options import check_options
 from trainers.methods._prompt import adapt_prompt
+from trainers.methods._targets import misfit, query_value, target_names, unfit_targets
 from trainers.methods._tensors import check_fit
-from trainers.methods.count import count_parameters
-from trainers.methods.targets import misfit, query_value, target_names, unfit_targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

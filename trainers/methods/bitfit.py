@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from trainers.bases import Method
 from trainers.errors import ConfigError
+from trainers.interfaces import Method
 from trainers.methods._head import freeze_body
 from trainers.methods._tensors import load_trained, save_trained
 

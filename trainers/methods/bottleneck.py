@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from trainers.bases import Method
+from trainers.interfaces import Method
 from trainers.methods._head import freeze_body
 from trainers.methods._tensors import load_trained, save_trained
 

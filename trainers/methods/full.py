@@ -6,7 +6,7 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from trainers.bases import Method
+from trainers.interfaces import Method
 from trainers.methods._head import classifier_in
 from trainers.methods._tensors import load_trained, save_trained
 

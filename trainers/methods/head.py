@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from trainers.bases import Method
+from trainers.interfaces import Method
 from trainers.methods._head import freeze_body
 from trainers.methods._tensors import load_trained, save_trained
 

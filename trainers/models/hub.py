@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from trainers.bases import ModelSource
+from trainers.data.hub_lookup import is_kept, look_up_model
+from trainers.data.places import find, looked_in
 from trainers.errors import ModelAway, ModelError
-from trainers.hub_lookup import is_kept, look_up_model
-from trainers.places import find, looked_in
+from trainers.interfaces import ModelSource
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from trainers.bases import ModelSource
+from trainers.interfaces import ModelSource
 from trainers.models import _tiny_tokenizer as tiny_tokenizer
 from trainers.models._outline import from_config
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from trainers.bases import Corpus, Example, SourceFile
-from trainers.tasks.formats import read_table
-from trainers.tasks.sampled import SampledTask
-from trainers.tasks.sources import locate
-from trainers.tasks.tables import Columns, examples
+from trainers.data.formats import read_table
+from trainers.data.sources import locate
+from trainers.data.tables import Columns, examples
+from trainers.interfaces import Corpus, Example, SourceFile
+from trainers.tasks._sampled import SampledTask
 
 _LABELS = ("Background", "Uses", "CompareOrContrast", "Motivation", "Extends", "Future")
 _COLUMNS = Columns(text="text", pair=None, label="label")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from trainers.bases import Corpus, Example, SourceFile
-from trainers.tasks.decode import read_text
-from trainers.tasks.draw import shuffled
-from trainers.tasks.sampled import SampledTask
-from trainers.tasks.separated import split_lines
-from trainers.tasks.sources import locate
+from trainers.data.decode import read_text
+from trainers.data.draw import shuffled
+from trainers.data.separated import split_lines
+from trainers.data.sources import locate
+from trainers.interfaces import Corpus, Example, SourceFile
+from trainers.tasks._sampled import SampledTask
 
 _LABELS = ("World", "Sports", "Business", "Sci/Tech")
 _SOURCE = SourceFile(

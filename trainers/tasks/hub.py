@@ -13,13 +13,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from trainers.bases import Corpus, Example, TextColumns
-from trainers.errors import DataError, MissingData, known
-from trainers.hub_lookup import look_up_data
-from trainers.places import find, looked_in
-from trainers.tasks.formats import Dialect, column_cells, names_a_file, read_table
-from trainers.tasks.sampled import SampledTask
-from trainers.tasks.tables import (
+from trainers.data.formats import Dialect, column_cells, names_a_file, read_table
+from trainers.data.hub_lookup import look_up_data
+from trainers.data.places import find, looked_in
+from trainers.data.tables import (
     Columns,
     Table,
     check_classes,
@@ -30,6 +27,9 @@ from trainers.tasks.tables import (
     no_class,
     shown,
 )
+from trainers.errors import DataError, MissingData, known
+from trainers.interfaces import Corpus, Example, TextColumns
+from trainers.tasks._sampled import SampledTask
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetBuilder, Features

@@ -9,9 +9,9 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator
 
-from trainers.bases import Corpus, Example, SourceFile, Task, TextColumns
 from trainers.contract import AnyTask
 from trainers.errors import ConfigError
+from trainers.interfaces import Corpus, Example, SourceFile, Task, TextColumns
 
 
 class Joined(Task):

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from trainers.bases import Corpus, Example, SourceFile, TextColumns
-from trainers.tasks.decode import read_text
-from trainers.tasks.sampled import SampledTask
-from trainers.tasks.sources import locate
+from trainers.data.decode import read_text
+from trainers.data.sources import locate
+from trainers.interfaces import Corpus, Example, SourceFile, TextColumns
+from trainers.tasks._sampled import SampledTask
 
 _LABELS = ("positive", "neutral", "negative")
 # The source states no licence, so the files are fetched by the user and never shipped.

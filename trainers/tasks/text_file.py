@@ -10,14 +10,14 @@ from typing import Literal, Self, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from trainers.bases import Corpus, Example, TextColumns
+from trainers.data.class_names import refuse_unlabelled
+from trainers.data.formats import Dialect, Format, read_table
+from trainers.data.headers import Quoting
+from trainers.data.places import find, likely_reason, looked_in
+from trainers.data.tables import Columns, Misread, examples, label_order, setting
 from trainers.errors import ConfigError, DataError, SeveralFaults, known, shown
-from trainers.places import find, likely_reason, looked_in
-from trainers.tasks.class_names import refuse_unlabelled
-from trainers.tasks.formats import Dialect, Format, read_table
-from trainers.tasks.headers import Quoting
-from trainers.tasks.sampled import SampledTask
-from trainers.tasks.tables import Columns, Misread, examples, label_order, setting
+from trainers.interfaces import Corpus, Example, TextColumns
+from trainers.tasks._sampled import SampledTask
 
 Split = Literal["train", "validation", "test"]
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainers.bases import Corpus, Example, TextColumns
-from trainers.tasks.sampled import SampledTask
+from trainers.interfaces import Corpus, Example, TextColumns
+from trainers.tasks._sampled import SampledTask
 
 _MARKERS = {
     "animal": ("cat", "dog", "bird", "horse"),

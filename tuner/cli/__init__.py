@@ -44,9 +44,9 @@ def _run_command() -> int:
 
     from typer import TyperException
 
-    from trainers.proxies import spare_this_machine
+    from trainers.data.proxies import spare_this_machine
     from tuner.cli.command_memory import app
-    from tuner.full_disk import full_disk_named
+    from tuner.store.full_disk import full_disk_named
 
     spare_this_machine(os.environ)
     # MLflow reports its use home unless told not to; a study is nobody else's business.

@@ -75,11 +75,11 @@ def run_study_command(
     from tuner.cli.live import LiveView
     from tuner.cli.reading import show_reading
     from tuner.cli.show import Place, show_outcome
-    from tuner.full_disk import full_disk_named
-    from tuner.load import load_study
-    from tuner.plan import plan
-    from tuner.store import DATA_DIR, find_store
-    from tuner.study import run_study
+    from tuner.config.cells import plan
+    from tuner.config.load import DATA_DIR, load_study
+    from tuner.store.full_disk import full_disk_named
+    from tuner.store.location import find_store
+    from tuner.study.run import run_study
 
     listen_to_termination()
     folder, kept = data_dir or DATA_DIR, find_store(store, files)
@@ -141,9 +141,9 @@ def report(
 ) -> None:
     """Compare the confirm runs of studies, as their files or their last run define them."""
     from tuner.cli.report import chosen_formats, find_studies, keep, write_report
-    from tuner.compare import build_report
-    from tuner.shipped import find_reference
-    from tuner.store import folder_of
+    from tuner.config.shipped import find_reference
+    from tuner.report.build import build_report
+    from tuner.store.location import folder_of
 
     formats = chosen_formats(format, output)
     if reference is not None:
@@ -188,10 +188,9 @@ def validate(
     from trainers.errors import SeveralFaults
     from tuner.cli.reading import show_reading
     from tuner.cli.validate import validate_study
-    from tuner.load import load_study
-    from tuner.plan import plan
+    from tuner.config.cells import plan
+    from tuner.config.load import DATA_DIR, load_study
     from tuner.report.wording import counted
-    from tuner.store import DATA_DIR
 
     show_reading()
     config = load_study(study, data_dir=data_dir or DATA_DIR)
@@ -240,9 +239,9 @@ def plan_command(
 ) -> None:
     """Say what a study will take before it runs: runs, time, disk, seeds. Writes nothing."""
     from tuner.cli.plan import estimate_lines
-    from tuner.estimate import Wishes, estimate_study
-    from tuner.load import load_study
-    from tuner.store import DATA_DIR, find_store
+    from tuner.config.load import DATA_DIR, load_study
+    from tuner.forecast.time import Wishes, estimate_study
+    from tuner.store.location import find_store
 
     wishes = Wishes(detect, spread, probe, probe_seconds)
     folder, place = data_dir or DATA_DIR, find_store(store, files).root
@@ -261,7 +260,7 @@ def fetch_data(
 ) -> None:
     """Download task files from their pinned sources and check them."""
     from tuner.cli.fetch import fetch_tasks
-    from tuner.store import DATA_DIR
+    from tuner.config.load import DATA_DIR
 
     fetch_tasks(tasks, data_dir or DATA_DIR)
 
@@ -273,8 +272,8 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
     """Open the MLflow UI on a store, at 127.0.0.1, until Ctrl-C."""
-    from tuner.store import folder_of
-    from tuner.trackers.ui import serve_ui
+    from tuner.store.location import folder_of
+    from tuner.tracking.ui import serve_ui
 
     listen_to_termination()
     serve_ui(

@@ -16,7 +16,7 @@ from tuner.cli.app import app
 from tuner.cli.options import DEFAULT_STORE, DataDir, StoreAddress
 
 if TYPE_CHECKING:
-    from tuner.footprint import Configuration
+    from tuner.forecast.memory import Configuration
 
 __all__ = ["app"]
 
@@ -88,7 +88,7 @@ def memory(
         return
     if len(stages) > 1:
         raise ConfigError(f"--zero: got {zero}; allowed with --model: one stage")
-    from tuner.footprint import Configuration
+    from tuner.forecast.memory import Configuration
 
     chosen = Configuration(
         model=str(model),
@@ -135,10 +135,10 @@ class _Place:
 
 def _study(study: str, place: _Place, device: Any, *, as_json: bool) -> None:
     from tuner.cli.memory import needs_json, study_lines
-    from tuner.footprint import study_needs
-    from tuner.load import load_study
-    from tuner.passwords import hide_password
-    from tuner.store import DATA_DIR, folder_of
+    from tuner.config.load import DATA_DIR, load_study
+    from tuner.config.passwords import hide_password
+    from tuner.forecast.memory import study_needs
+    from tuner.store.location import folder_of
 
     data_dir = place.data_dir or DATA_DIR
     folder_of(place.store)  # or it is refused before anything is predicted
@@ -165,7 +165,7 @@ def _study(study: str, place: _Place, device: Any, *, as_json: bool) -> None:
 
 def _configuration(chosen: Configuration, *, as_json: bool) -> None:
     from tuner.cli.memory import need_json, need_lines
-    from tuner.footprint import need_of
+    from tuner.forecast.memory import need_of
 
     predicted = need_of(chosen)
     typer.echo(need_json(predicted) if as_json else "\n".join(need_lines(predicted)))
@@ -178,8 +178,8 @@ def _fits(
     from rich.console import Console
 
     from tuner.cli.memory import fits_json, fits_lines
-    from tuner.footprint import METHODS, fitting
-    from tuner.sizes import parse_bytes
+    from tuner.config.sizes import parse_bytes
+    from tuner.forecast.memory import METHODS, fitting
 
     try:
         cap = parse_bytes(fits)
@@ -194,7 +194,7 @@ def _fits(
 
 def _runs(study: str, store: str) -> list[Any]:
     """Read a study's runs, where the store has it; no store yet is a study without runs."""
-    from tuner.trackers import open_reader
+    from tuner.tracking import open_reader
 
     if "://" not in store and not (Path(store) / "mlflow.db").is_file():
         return []

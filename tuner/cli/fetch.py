@@ -7,10 +7,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from trainers.bases import SourceFile, Task
+from trainers.data.sources import fetch
 from trainers.errors import ConfigError
+from trainers.interfaces import SourceFile, Task
 from trainers.plugins import resolve
-from trainers.tasks.sources import fetch
 
 
 def fetch_tasks(names: list[str], data_dir: Path) -> None:

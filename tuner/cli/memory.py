@@ -12,7 +12,7 @@ from trainers.memory.prediction import CATEGORIES
 from trainers.memory.states import STAGES, Sharding, States, states
 
 if TYPE_CHECKING:
-    from tuner.footprint import Fitting, Need
+    from tuner.forecast.memory import Fitting, Need
 
 _BAR = 24
 _GIB = 2**30

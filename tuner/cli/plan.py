@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tuner.estimate import Estimate
-from tuner.estimate.forecast import Count, PairSpread, SeedsForecast, Span
+from tuner.forecast.time import Estimate
+from tuner.forecast.time.estimate import Count, PairSpread, SeedsForecast, Span
 
 _SOURCES = {
     "earlier runs": "earlier runs",

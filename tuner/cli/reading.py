@@ -8,7 +8,7 @@ import sys
 
 def show_reading() -> None:
     """Print what is logged of rows and left cells; called once, by the command that reads."""
-    for name in ("tuner.reading", "tuner.checks"):
+    for name in ("tuner.study.reading", "tuner.study.checks"):
         logger = logging.getLogger(name)
         logger.handlers = [_Lines()]
         logger.setLevel(logging.INFO)

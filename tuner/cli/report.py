@@ -9,12 +9,12 @@ from typing import get_args
 import typer
 
 from trainers.errors import ConfigError, known
-from tuner.compare import Place, find_study, keep_report
-from tuner.full_disk import missing_space
-from tuner.passwords import hide_password
+from tuner.config.load import DATA_DIR
+from tuner.config.passwords import hide_password
 from tuner.report import FORMATS, Asked, Format, Report
-from tuner.store import DATA_DIR
-from tuner.trackers import locate_store, open_reader, settle_or_say
+from tuner.report.build import Place, find_study, keep_report
+from tuner.store.full_disk import missing_space
+from tuner.tracking import locate_store, open_reader, settle_or_say
 
 _RAW: set[Format] = {"csv", "json"}
 """Forms for machines, which no picture goes with."""

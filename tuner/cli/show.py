@@ -13,14 +13,14 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from trainers.bases import Method, ModelSource, Task
+from trainers.interfaces import Method, ModelSource, Task
 from trainers.plugins import Plugin, kinds, named, plugin_class
 from tuner.cli.report import keep
-from tuner.compare import report_of_run
-from tuner.ds_configs import describe_ds_config, ds_configs
-from tuner.passwords import Login, split_login
-from tuner.shipped import study_names
-from tuner.study import StudyOutcome
+from tuner.config.deepspeed import describe_ds_config, ds_configs
+from tuner.config.passwords import Login, split_login
+from tuner.config.shipped import study_names
+from tuner.report.build import report_of_run
+from tuner.study.run import StudyOutcome
 
 _BASES: dict[str, type[Plugin]] = {"methods": Method, "tasks": Task, "models": ModelSource}
 
@@ -136,7 +136,7 @@ def show_list(noun: str) -> None:
 
 def _lines(noun: str) -> Iterable[tuple[str, str]]:
     if noun == "studies":
-        from tuner.load import load_study
+        from tuner.config.load import load_study
 
         return [(name, load_study(name).description) for name in study_names()]
     if noun == "ds-configs":

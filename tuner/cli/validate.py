@@ -10,9 +10,9 @@ from trainers.errors import ConfigError, DataError, SeveralFaults
 
 if TYPE_CHECKING:
     from trainers.contract import RunSpec
-    from tuner.config import StudyConfig
-    from tuner.inputs import Inputs
-    from tuner.plan import Cell
+    from tuner.config.cells import Cell
+    from tuner.config.study import StudyConfig
+    from tuner.study.inputs import Inputs
 
 
 def validate_study(config: StudyConfig, data_dir: Path | None) -> list[str]:
@@ -28,9 +28,9 @@ def validate_study(config: StudyConfig, data_dir: Path | None) -> list[str]:
     Raises:
         SeveralFaults: All that was found.
     """
-    from tuner.checks import device_faults
-    from tuner.inputs import read_inputs
-    from tuner.plan import plan
+    from tuner.config.cells import plan
+    from tuner.study.checks import device_faults
+    from tuner.study.inputs import read_inputs
 
     inputs = read_inputs(config, data_dir)
     cells = plan(config, inputs.digests)
@@ -54,9 +54,9 @@ def _try(
     cells: Sequence[Cell], data_dir: Path, inputs: Inputs
 ) -> tuple[Sequence[str], Sequence[str]]:
     """Return the faults of cells whose model is there, and what could not be looked at."""
-    from tuner.checks import find_faults
     from tuner.executors.inprocess import InprocessExecutor
-    from tuner.reading import read_lengths
+    from tuner.study.checks import find_faults
+    from tuner.study.reading import read_lengths
 
     compute = InprocessExecutor().compute
     found = find_faults(cells, data_dir, compute)
@@ -88,7 +88,7 @@ def check_cap(cells: Sequence[Cell]) -> None:
     if not isinstance(cells[0].study.memory_cap, int):
         return  # or torch would be loaded
     from trainers.errors import ModelError
-    from tuner.memory_cap import check_weights
+    from tuner.study.memory_cap import check_weights
 
     def weigh(weights: Callable[[RunSpec], int], spec: RunSpec) -> int:
         try:

@@ -6,10 +6,10 @@ import importlib.util
 import os
 
 from trainers.errors import ConfigError
-from tuner.execution import ExecutorSettings
-from tuner.executors.base import Executor, RunInterrupted, RunLost
+from tuner.config.executor import ExecutorSettings
+from tuner.executors.base import Executor, RunLost
 
-__all__ = ["Executor", "RunInterrupted", "RunLost", "make_executor"]
+__all__ = ["Executor", "RunLost", "make_executor"]
 
 
 def make_executor(settings: ExecutorSettings, *, ranks: int = 1) -> Executor:

@@ -13,8 +13,8 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, TypeVar
 
 from trainers.errors import RunFailed, TunerError, failure
-from tuner.executors.base import RunInterrupted
 from tuner.executors.server import start_server
+from tuner.store.database import RunInterrupted
 
 T = TypeVar("T")
 

@@ -12,10 +12,6 @@ from trainers.errors import RunFailed, TunerError, failure
 T = TypeVar("T")
 
 
-class RunInterrupted(Exception):  # a state, not an error
-    """The executor was closed while the run was going on."""
-
-
 class RunLost(Exception):  # a state, not an error
     """The machine that did the run is gone; nothing speaks against doing the run again."""
 

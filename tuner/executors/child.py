@@ -55,8 +55,8 @@ def run_child(
     code = 1
     try:
         _print_to(orders.log)
-        from trainers.devices import take_devices
-        from trainers.rank import train_rank
+        from trainers.train.devices import take_devices
+        from trainers.train.rank import train_rank
 
         take_devices(orders.places)
         result = train_rank(

@@ -17,10 +17,11 @@ from typing import Any
 from trainers.contract import Emit, Rank, RunResult, RunSpec, Workspace
 from trainers.errors import RunFailed
 from tuner.executors.aside import Aside
-from tuner.executors.base import Executor, RunInterrupted, T
+from tuner.executors.base import Executor, T
 from tuner.executors.child import Orders, run_child
 from tuner.executors.processes import end, follow, kill
 from tuner.executors.server import start_server
+from tuner.store.database import RunInterrupted
 
 _PRELOAD = [
     "torch",
@@ -32,9 +33,9 @@ _PRELOAD = [
     "pandas",
     "sklearn.metrics",
     "scipy.special",
-    "trainers.callback",
-    "trainers.devices",
-    "trainers.rank",
+    "trainers.train.callback",
+    "trainers.train.devices",
+    "trainers.train.rank",
     "tuner.executors.server_end",
 ]
 _LOCALHOST = "127.0.0.1"

@@ -14,14 +14,15 @@ from typing import Any
 import ray
 
 from trainers.contract import Emit, RunEvent, RunResult, RunSpec, StopRun, Workspace
+from trainers.data.parcel import pack
 from trainers.errors import ConfigError, RunFailed, TunerError, run_failure
-from trainers.measure import revision
-from trainers.tasks.parcel import pack
-from tuner.execution import ExecutorSettings
-from tuner.executors.base import Executor, RunInterrupted, RunLost, T
+from trainers.measure.meter import revision
+from tuner.config.executor import ExecutorSettings
+from tuner.executors.base import Executor, RunLost, T
 from tuner.executors.outbox import Message
 from tuner.executors.process import ProcessExecutor
 from tuner.executors.ray_places import OpenPlace, Places
+from tuner.store.database import RunInterrupted
 
 _MOST_LOSSES = 3
 

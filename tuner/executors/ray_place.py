@@ -14,11 +14,11 @@ import traceback
 from pathlib import Path
 
 from trainers.contract import RunSpec, Workspace
+from trainers.data.parcel import ROWS, unpack
 from trainers.errors import OutOfMemory, RunFailed, failure
-from trainers.tasks.parcel import ROWS, unpack
-from tuner.executors.base import RunInterrupted
 from tuner.executors.outbox import Message, Outbox
 from tuner.executors.process import ProcessExecutor
+from tuner.store.database import RunInterrupted
 
 _CHUNK_BYTES = 8 * 1024**2
 _SECONDS_TO_END = 20

@@ -22,9 +22,10 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 import trainers
 import tuner
 from trainers.errors import ConfigError, RunFailed, failure
-from tuner.execution import ExecutorSettings
-from tuner.executors.base import RunInterrupted, RunLost
+from tuner.config.executor import ExecutorSettings
+from tuner.executors.base import RunLost
 from tuner.executors.ray_place import Place
+from tuner.store.database import RunInterrupted
 
 _log = logging.getLogger(__name__)
 _SECONDS_TO_ASK_AGAIN = 1.0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tuner.report.across import CAPTION
-from tuner.report.build import Question, compare
+from tuner.report.compare import Question, compare
 from tuner.report.comparison import Comparison, Note
 from tuner.report.evidence import Asked, Evidence, OtherDefinition, gather
 from tuner.report.export import CSV_TABLES, render_csv, render_json

@@ -1,103 +1,339 @@
-"""Compare: from what was read of the studies to frames, flags and notes."""
+"""Build the report of studies that a store holds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 
-from trainers.errors import ConfigError, known
-from tuner.report.across import budget_notes, rank_notes
-from tuner.report.compared import Block
-from tuner.report.comparison import Comparison, Note
-from tuner.report.evidence import Evidence
-from tuner.report.guards import refuse_early_test, unfair
-from tuner.report.notes import block_notes
-from tuner.report.presence import left_out_note, presence_notes
-from tuner.report.reading import data_warnings
-from tuner.report.tables.budget import budget_frame
-from tuner.report.tables.cells import cells_frame
-from tuner.report.tables.curves import curves_frame
-from tuner.report.tables.pairs import LEVEL, pairs_frame
-from tuner.report.tables.ranks import ranks_frame
-from tuner.report.tables.references import Published, references_frame
-from tuner.report.tables.runs import runs_frame, trials_frame
-from tuner.report.tables.tradeoff import tradeoff_frame
-from tuner.report.tables.variance import variance_frame
+from trainers.data.load import load_task
+from trainers.errors import ConfigError, TunerError, known
+from tuner.config.cells import Cell, Digests
+from tuner.config.definition import Definition, read_definition
+from tuner.config.load import DATA_DIR, load_study
+from tuner.config.passwords import hide_password
+from tuner.config.shipped import find_reference, is_study_file, study_names
+from tuner.config.study import StudyConfig
+from tuner.report import (
+    Asked,
+    Evidence,
+    OtherDefinition,
+    PlannedCell,
+    Question,
+    Report,
+    gather,
+    plan_cell,
+    planned_cells,
+    read_references,
+    taken_up,
+)
+from tuner.report import build_report as report_of
+from tuner.store.location import STORE
+from tuner.store.search_log import read_search_log
+from tuner.tracking import (
+    KeptDefinition,
+    Reader,
+    RunRecord,
+    log_report,
+    open_reader,
+    report_folder,
+)
+from tuner.tracking.unentered import count_unentered
 
-_NO_REFERENCE = "No published number is of these tasks, models, methods and metrics."
+
+def build_report(
+    study: str | Path | Asked | Sequence[str | Path | Asked],
+    *,
+    store: str | Path = STORE,
+    metric: str | None = None,
+    baseline: str | None = None,
+    reference: str | Path | None = None,
+) -> Report:
+    """Compare the confirm runs of one study, or of several together.
+
+    Args:
+        study: What `find_study` finds: the name of a study that the store holds, a YAML file, or
+            a shipped study; or what it has found.
+        store: Folder that the studies were run in, or the address of an MLflow server.
+        metric: Test metric to compare by; by default the study's own.
+        baseline: Arm to pair every other with; by default all pairs are compared.
+        reference: Published numbers: a shipped name or a CSV file.
+
+    Returns:
+        A report with the pandas frames `cells`, `pairs`, `runs`, `trials`.
+
+    Raises:
+        ConfigError: No such study in the store, no such store, metric, arm or file.
+        TestReadEarly: The search has read the test split.
+    """
+    published = read_references(find_reference(reference)) if reference is not None else ()
+    reader = open_reader(store)
+    wanted = [study] if isinstance(study, str | Path | Asked) else list(study)
+    place = Place(reader, store)
+    found = [one if isinstance(one, Asked) else find_study(one, place) for one in wanted]
+    logged = [_with_log(asked, store) for asked in _each_once(found)]
+    evidence = _with_unentered(gather(reader, logged, metric=metric), logged, store)
+    return report_of(evidence, Question(baseline=baseline, published=published))
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked of the evidence."""
+class Place:
+    """Where studies are looked for, and their data."""
 
-    baseline: str | None = None
-    """Pair every arm with this one alone; by default all pairs."""
-    published: tuple[Published, ...] = ()
-    """Numbers to set beside ours."""
+    reader: Reader
+    store: str | Path
+    data_dir: Path = DATA_DIR
+    """Folder of the task files."""
 
 
-def compare(evidence: Evidence, question: Question) -> Comparison:
-    """Compute every table of a report. The order of the records changes nothing.
+def find_study(study: str | Path, place: Place, *, definition: str | None = None) -> Asked:
+    """Find a study in a store, as it is defined now, or as it was when it was last run.
+
+    A file is read as it is now, and its data too. A name is a study that the store holds, as it
+    was last run there; else a shipped study, which is read as a file is.
+
+    Args:
+        study: A name or a file.
+        place: Where to look.
+        definition: Id of an earlier definition that the store keeps.
 
     Raises:
-        TestReadEarly: The search has read the test split.
-        ConfigError: No cell has the metric or the baseline.
+        ConfigError: The store does not hold it, or no such definition of it.
     """
-    refuse_early_test(evidence.records)
-    selection, metric, baseline = evidence.select(), evidence.metric, question.baseline
-    blocks = selection.blocks
-    _check(blocks, metric, baseline)
-    cells = cells_frame(blocks, evidence)
-    pairs = pairs_frame(blocks, metric=metric, baseline=baseline)
-    ranks = ranks_frame(blocks, metric=metric, level=LEVEL)
-    budget = budget_frame(blocks, metric=metric)
-    notes = [Note(text) for text in evidence.said]
-    notes += presence_notes(blocks)
-    notes += [
-        Note(text, block.task, block.model)
-        for block in blocks
-        for text in block_notes(block, cells, pairs, metric=metric)
+    held = place.reader.studies()
+    shown = hide_password(str(place.store))
+    named = str(study) in held and not is_study_file(study)
+    if not named and not is_study_file(study) and str(study) not in study_names():
+        absent = place.reader.why_absent(str(study))
+        there = f"studies there: {known(held) or 'none'}; a file is named with its suffix"
+        raise ConfigError(f"no such study {str(study)!r} in {shown}; {absent or there}")
+    config = None if named else load_study(study)
+    name = str(study) if config is None else config.name
+    if name not in held:
+        absent = place.reader.why_absent(name)
+        there = absent or f"studies there: {known(held) or 'none'}"
+        raise ConfigError(f"{study}: not {'found' if absent else 'run'} in {shown}; {there}")
+    if definition is not None:
+        return _with_others(_as_kept(name, place.reader, definition), place.reader)
+    if config is None:
+        return _with_others(_as_last_run(name, place.reader), place.reader)
+    data, doubts = _read_data(config, place)
+    cells = planned_cells(Definition(config, data))
+    return _with_others(Asked(name, cells, config.metric, doubts=doubts), place.reader)
+
+
+def report_of_run(
+    cells: Sequence[Cell], faults: Mapping[str, str], *, store: str | Path
+) -> Report:
+    """Return the report of a study as a call of `run_study` had it.
+
+    Args:
+        cells: The study's cells.
+        faults: Why cells were given up, by label.
+        store: Where its runs are.
+    """
+    study, reader = cells[0].study, open_reader(store)
+    planned = tuple(replace(plan_cell(c), fault=faults.get(c.label, "")) for c in cells)
+    asked = Asked(study.name, planned, study.metric)
+    asked = _with_log(_with_others(asked, reader), store)
+    return report_of(_with_unentered(gather(reader, [asked]), [asked], store))
+
+
+def _with_others(asked: Asked, reader: Reader) -> Asked:
+    """Add the other definitions that the store keeps of a study, the last one first.
+
+    And why a launcher did not begin or complete cells, where it said so the last time.
+    """
+    others: list[OtherDefinition] = []
+    told: dict[tuple[str, ...], list[PlannedCell]] = {}
+    definitions = [
+        (kept, planned_cells(definition))
+        for kept in reversed(reader.definitions(asked.study))
+        if (definition := read_definition(kept.text)) is not None
     ]
-    notes += left_out_note(selection.left_out, evidence.others)
-    notes += budget_notes(budget, metric=metric)
-    notes += [Note(text) for text in rank_notes(ranks, metric=metric)]
-    references = references_frame(cells, question.published)
-    if question.published and not len(references):
-        notes.append(Note(_NO_REFERENCE))
-    return Comparison(
-        studies=evidence.studies,
-        metric=metric,
-        baseline=baseline,
-        cells=cells,
-        pairs=pairs,
-        runs=runs_frame(blocks),
-        trials=trials_frame(blocks, metric=metric),
-        ranks=ranks,
-        budget=budget,
-        tradeoff=tradeoff_frame(blocks, cells, metric=metric, baseline=baseline),
-        variance=variance_frame(blocks, metric=metric),
-        curves=curves_frame(blocks, evidence.curves),
-        references=references,
-        flags=tuple(_flags(blocks)),
-        notes=tuple(notes),
-        warnings=(*evidence.doubts, *data_warnings(blocks)),
+    said = {frozenset(asked.cells or ())}
+    for kept, cells in definitions:
+        for cell in cells:
+            told.setdefault((*cell.name, cell.fingerprint), []).append(cell)
+        if cells and frozenset(cells) not in said:
+            said.add(frozenset(cells))
+            fingerprints = frozenset(cell.fingerprint for cell in cells)
+            others.append(OtherDefinition(kept.id, _when(kept.time), fingerprints))
+    if asked.cells is not None:
+        own = [
+            _as_told(cell, told.get((*cell.name, cell.fingerprint), ())) for cell in asked.cells
+        ]
+        earlier = [cell for _, cells in definitions for cell in cells]
+        asked = replace(asked, cells=taken_up(own, earlier, reader))
+    return replace(asked, others=tuple(others))
+
+
+def _as_told(cell: PlannedCell, kept: Sequence[PlannedCell]) -> PlannedCell:
+    """Add to a cell what launchers have written down of it, the last one first."""
+    if not kept:
+        return cell
+    last, tried = kept[0], max(one.tried for one in kept)
+    return replace(
+        cell, fault=cell.fault or last.fault, ended=cell.ended or last.ended, tried=tried
     )
 
 
-def _check(blocks: Sequence[Block], metric: str, baseline: str | None) -> None:
-    arms = sorted({cell.arm for block in blocks for cell in block.cells})
-    if baseline is not None and baseline not in arms:
-        raise ConfigError(f"--baseline: no such arm {baseline!r}; known: {known(arms)}")
-    runs = [run for block in blocks for cell in block.cells for run in cell.finished]
-    names = {n.removeprefix("test/") for run in runs for n in run.metrics if n.startswith("test/")}
-    if runs and metric not in names - {"majority_accuracy"}:
-        shown = known(sorted(names - {"majority_accuracy"}))
-        raise ConfigError(f"--metric: no run has the test metric {metric!r}; known: {shown}")
+def _with_log(asked: Asked, store: str | Path) -> Asked:
+    """Add what Optuna knows of the searches, where its file is in the store."""
+    log = read_search_log(Path(store), asked.study)
+    if asked.cells is None or not log:
+        return asked
+    cells = (replace(cell, log=tuple(log.get(cell.search_name, ()))) for cell in asked.cells)
+    return replace(asked, cells=tuple(cells))
 
 
-def _flags(blocks: Sequence[Block]) -> Iterator[str]:
-    for block in blocks:
-        for sentence in unfair(block):
-            where = f"{block.task} · {block.model}: " if len(blocks) > 1 else ""
-            yield f"{where}{sentence}"
+def _with_unentered(evidence: Evidence, studies: Sequence[Asked], store: str | Path) -> Evidence:
+    """Say which runs have ended and are not in MLflow yet, as after a disk was full."""
+    entered = {
+        (run.group.cell, run.digest)
+        for run in evidence.records
+        if run.state not in ("running", "killed")
+    }
+    said = []
+    for asked in studies:
+        told = {
+            (cell.fingerprint, trial.number)
+            for cell in asked.cells or ()
+            for trial in cell.log
+            if trial.ended
+        }
+        cells = {cell.fingerprint for cell in asked.cells or ()}
+        count = count_unentered(Path(store), entered, cells, told) if cells else 0
+        if count:
+            runs = "1 run that has ended is" if count == 1 else f"{count} runs that have ended are"
+            said.append(
+                f"study {asked.study}: {runs} not in MLflow yet; the same run-study command "
+                f"enters {'it' if count == 1 else 'them'}."
+            )
+    return replace(evidence, said=(*evidence.said, *said))
+
+
+def _as_last_run(name: str, reader: Reader) -> Asked:
+    """Return a study as the store keeps it."""
+    kept = reader.definitions(name)
+    if kept:
+        return _of_kept(name, kept[-1], "as it was last run")
+    made = read_definition(reader.study_yaml(name))
+    records = reader.runs(name)
+    if made is not None:
+        made = replace(made, data={t.name: _data_of(records, t.name) for t in made.config.tasks})
+        cells = planned_cells(made)
+        if {cell.fingerprint for cell in cells} & {run.group.cell for run in records}:
+            last = max(run.start for run in records)
+            said = f"study {name}: as it was last run, {_when(last)}."
+            return Asked(name, cells, made.config.metric, (said,))
+    return Asked(name, said=(f"study {name}: {_UNKNOWN}",))
+
+
+_UNKNOWN = (
+    "an earlier version of tuner ran it, and how it was defined is not known: of every arm the "
+    "latest confirm runs are shown."
+)
+
+
+def _as_kept(name: str, reader: Reader, wanted: str) -> Asked:
+    found = reader.definitions(name)
+    for kept in found:
+        if kept.id == wanted:
+            return _of_kept(name, kept, f"its definition {kept.id}, last run")
+    shown = ", ".join(f"{kept.id} ({_when(kept.time)})" for kept in reversed(found)) or "none"
+    raise ConfigError(f"--definition: {name} has none of this id, got {wanted!r}; known: {shown}")
+
+
+def _of_kept(name: str, kept: KeptDefinition, words: str) -> Asked:
+    definition = read_definition(kept.text)
+    if definition is None:
+        return Asked(name, said=(f"study {name}: {_UNKNOWN}",))
+    said = f"study {name}: {words} {_when(kept.time)}."
+    return Asked(name, planned_cells(definition), definition.config.metric, (said,))
+
+
+def _when(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _read_data(config: StudyConfig, place: Place) -> tuple[dict[str, Digests], tuple[str, ...]]:
+    """Return the digests of a study's data as they are; where they cannot be read, as last run.
+
+    And a doubt for each task whose data cannot be read: its numbers may be of other rows.
+    """
+    config = config.with_data_dir(place.data_dir)
+    seeds = sorted({s.data for s in (*config.search.seeds, *config.confirm.seeds)})
+    data: dict[str, Digests] = {}
+    doubts = []
+    for task in config.tasks:
+        try:
+            found = {seed: load_task(task, place.data_dir, seed).digests for seed in seeds}
+        except (TunerError, OSError, ImportError) as error:
+            found = dict(_last_data(config.name, task.name, seeds, place.reader))
+            doubts.append(
+                f"{task.name}: its data cannot be read here ({error}); the runs are those on the "
+                "data as they were when the study was last run"
+            )
+        data[task.name] = found
+    return data, tuple(doubts)
+
+
+def _last_data(study: str, task: str, seeds: Sequence[int], reader: Reader) -> Digests:
+    for kept in reversed(reader.definitions(study)):
+        definition = read_definition(kept.text)
+        if definition is not None and set(definition.data.get(task, {})) >= set(seeds):
+            return {seed: definition.data[task][seed] for seed in seeds}
+    found = _data_of(reader.runs(study), task)
+    return {seed: found[seed] for seed in seeds if seed in found}
+
+
+def _data_of(records: Sequence[RunRecord], task: str) -> Digests:
+    """Return the digests of a task's rows, by data seed, as the last runs have them."""
+    prefix = "data."
+    found: dict[int, Mapping[str, str]] = {}
+    for run in records:  # in the order they were started
+        digests = {k.removeprefix(prefix): v for k, v in run.facts.items() if k.startswith(prefix)}
+        if run.group.task == task and digests:
+            found[run.seeds.data] = digests
+    return found
+
+
+def _each_once(studies: Sequence[Asked]) -> list[Asked]:
+    """Return studies in alphabetical order, each once.
+
+    Raises:
+        ConfigError: One is asked for in two definitions.
+    """
+    found: dict[str, Asked] = {}
+    for asked in studies:
+        if found.setdefault(asked.study, asked) != asked:
+            raise ConfigError(
+                f"study {asked.study!r}: asked for in two definitions; a report shows one of them"
+            )
+    return [found[name] for name in sorted(found)]
+
+
+def keep_report(report: Report, *, store: str | Path = STORE) -> None:
+    """Keep a report as artifacts of the run `report` of each of its studies.
+
+    Where the same report is kept already, nothing is drawn or written. Pictures are kept as SVG
+    alone: drawing them again as PNG takes as long as all the rest.
+    """
+    raw = report.json()
+    studies = [name for name in report.comparison.studies if not _is_kept(raw, store, name)]
+    if not studies:
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "report"
+        report.write(folder, pictures=("svg",))
+        for study in studies:
+            log_report(store, study, folder)
+
+
+def _is_kept(raw: str, store: str | Path, study: str) -> bool:
+    folder = report_folder(store, study)
+    path = folder / "report.json" if folder else None
+    return path is not None and path.is_file() and path.read_text(encoding="utf-8") == raw

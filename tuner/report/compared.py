@@ -10,7 +10,7 @@ from typing import Literal
 
 from tuner.report.planned import Name, PlannedCell, SeedKey, latest_cells, seed_text, seeds_of
 from tuner.report.searched import Search, Trial, read_search
-from tuner.trackers import RunRecord
+from tuner.tracking import RunRecord
 
 __all__ = [
     "Block",

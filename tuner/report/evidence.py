@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tuner.report.compared import Selection, select
 from tuner.report.planned import PlannedCell, latest_cells
-from tuner.trackers import Curve, Reader, RunRecord
+from tuner.tracking import Curve, Reader, RunRecord
 
 if TYPE_CHECKING:
     import numpy

@@ -9,7 +9,7 @@ from trainers.errors import TunerError
 from tuner.report.compared import Block
 from tuner.report.searched import Search
 from tuner.report.wording import counted
-from tuner.trackers import RunRecord
+from tuner.tracking import RunRecord
 
 _SHOWN = 5
 _PACKAGES = ("accelerate", "datasets", "deepspeed", "numpy", "scikit-learn", "cuda")

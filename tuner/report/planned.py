@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from tuner.budget import Objective
-from tuner.definition import Definition
-from tuner.plan import Cell, Digests, cell_label
-from tuner.search_log import LoggedTrial, search_name
-from tuner.trackers import Reader, RunRecord
+from tuner.config.cells import Cell, Digests, cell_label
+from tuner.config.definition import Definition
+from tuner.config.search import Objective
+from tuner.store.search_log import LoggedTrial, search_name
+from tuner.tracking import Reader, RunRecord
 
 SeedKey = tuple[int, int, int]
 """Init, order and data seed."""

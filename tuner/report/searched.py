@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from trainers.errors import ConfigError
-from tuner.budget import Objective
+from tuner.config.search import Objective
 from tuner.report.planned import PlannedCell, SeedKey, seeds_of
 from tuner.report.wording import counted
-from tuner.trackers import RunRecord
+from tuner.tracking import RunRecord
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def trials_of(records: Sequence[RunRecord]) -> dict[int, Trial]:
 def best_trial(
     trials: Sequence[Trial], objectives: Sequence[Objective], *, runs: int
 ) -> int | None:
-    """Return the number of the trial that the search chooses: see `tuner.trials.best_of`.
+    """Return the number of the trial that the search chooses: see `tuner.study.trials.best_of`.
 
     Args:
         trials: Of the budget.

@@ -9,9 +9,9 @@ import pytest
 from transformers import Trainer
 
 from tests.specs import toy_spec
-from trainers.arguments import training_arguments
 from trainers.memory.optimizer import decayed_names, optimizer_class
 from trainers.memory.skeleton import build
+from trainers.train.arguments import training_arguments
 
 
 @pytest.mark.parametrize("name", ["adamw_torch_fused", "adamw_torch", "adafactor", "sgd"])

@@ -10,10 +10,10 @@ import pytest
 
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunSpec
-from trainers.expect import compare, expect_memory
+from trainers.memory.expect import compare, expect_memory
 from trainers.memory.order import decisive_rows
 from trainers.memory.prediction import Batch
-from trainers.train import train
+from trainers.train.loop import train
 
 
 def _ragged_spec(folder: Path, **changes: Any) -> RunSpec:

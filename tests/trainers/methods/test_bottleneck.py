@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from tests.contracts import apply, batch_of, build, logits_of
 from trainers.errors import ConfigError
+from trainers.methods._count import count_parameters
 from trainers.methods.bottleneck import Bottleneck
-from trainers.methods.count import count_parameters
 from trainers.models.tiny import Tiny
 
 VARIANTS = ("houlsby", "pfeiffer", "parallel")

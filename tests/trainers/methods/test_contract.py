@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.contracts import REFUSED, MethodContract, apply
-from trainers.bases import Method
 from trainers.errors import ConfigError
+from trainers.interfaces import Method
 from trainers.models.tiny import Tiny
 from trainers.plugins import kinds, named, resolve
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from tests.contracts import LABELS, logits_of
-from trainers.bases import Method
+from trainers.interfaces import Method
+from trainers.methods._count import count_parameters
 from trainers.methods.bottleneck import Bottleneck
-from trainers.methods.count import count_parameters
 from trainers.methods.lora import LoRA
 from trainers.models.hub import Hub
 

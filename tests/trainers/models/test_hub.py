@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from trainers.bases import ModelSource
 from trainers.errors import ConfigError, ModelAway, ModelError
+from trainers.interfaces import ModelSource
 from trainers.models._quiet import quiet
 from trainers.models.hub import Hub
 from trainers.models.tiny import Tiny

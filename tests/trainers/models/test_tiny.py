@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from trainers.bases import ModelSource
+from trainers.interfaces import ModelSource
 from trainers.models.tiny import Tiny
 from trainers.plugins import resolve
 

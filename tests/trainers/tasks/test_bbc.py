@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from trainers.data.draw import FewShot
+from trainers.data.load import load_task
 from trainers.errors import DataError
 from trainers.tasks import bbc
 from trainers.tasks.bbc import Bbc
-from trainers.tasks.draw import FewShot
-from trainers.tasks.load import load_task
 
 PINNED_IDS = ["sports/490", "business/079", "business/314"]
 

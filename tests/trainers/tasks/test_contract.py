@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.task_contract import TaskContract, real_data_dir, require_data_dir
-from trainers.bases import Task
+from trainers.interfaces import Task
 from trainers.plugins import kinds, named, plugin_class, resolve
 
 PACKAGE = "trainers.tasks"

@@ -12,9 +12,9 @@ import pyarrow.json
 import pyarrow.parquet
 import pytest
 
+from trainers.data.load import load_task
 from trainers.errors import DataError
 from trainers.tasks.hub import Hub
-from trainers.tasks.load import load_task
 
 CARD = """---
 dataset_info:

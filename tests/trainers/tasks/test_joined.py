@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from trainers.data.load import load_task
 from trainers.tasks.joined import Joined
-from trainers.tasks.load import load_task
 from trainers.tasks.toy import Toy
 
 SMALL = {"kind": "toy", "name": "small", "rows": 24, "classes": 2}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from trainers.data.draw import FewShot
+from trainers.data.load import load_task
 from trainers.errors import DataError
-from trainers.tasks.draw import FewShot
-from trainers.tasks.load import load_task
 from trainers.tasks.toy import Toy
 
 

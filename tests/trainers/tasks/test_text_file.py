@@ -14,9 +14,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from trainers.bases import Example
+from trainers.data.load import TaskData, load_task
 from trainers.errors import DataError, MissingData
-from trainers.tasks.load import TaskData, load_task
+from trainers.interfaces import Example
 from trainers.tasks.text_file import TextFile
 
 ROWS = [

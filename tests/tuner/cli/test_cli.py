@@ -26,7 +26,7 @@ from tests.specs import QUICK, toy_tree
 def tuner(*words: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "tuner.cli", *map(str, words)],
+        [sys.executable, "-m", "tuner", *map(str, words)],
         cwd=cwd,
         env=os.environ | {"COLUMNS": "200"} | environment,
         capture_output=True,
@@ -259,7 +259,7 @@ def test_the_ui_serves_the_store(tmp_path: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-m", "tuner.cli", "ui", "--port", str(port)],
+        [sys.executable, "-m", "tuner", "ui", "--port", str(port)],
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

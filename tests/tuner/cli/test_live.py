@@ -11,8 +11,8 @@ from rich.console import Console
 from tests.specs import toy_study
 from trainers.contract import RunEvent
 from tuner.cli.live import LiveView
-from tuner.plan import plan
-from tuner.progress import RunNotice
+from tuner.config.cells import plan
+from tuner.study.progress import RunNotice
 
 _LAST = {"validation/macro_f1": 0.165}
 _KEPT = {"validation/macro_f1": 0.443}

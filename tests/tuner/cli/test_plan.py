@@ -14,13 +14,13 @@ import yaml
 from tests.commands import refused
 from tests.specs import QUICK, toy_tree
 from tuner.cli.plan import duration, estimate_lines, size
-from tuner.estimate import Estimate
+from tuner.forecast.time import Estimate
 
 
 def tuner_plan(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command to its end, away from any data."""
     return subprocess.run(
-        [sys.executable, "-m", "tuner.cli", "plan", *words],
+        [sys.executable, "-m", "tuner", "plan", *words],
         cwd=cwd,
         env=os.environ | {"COLUMNS": "100", "TUNER_DATA_DIR": str(cwd / "data")},
         capture_output=True,

@@ -15,7 +15,7 @@ from tests.commands import refused
 from tests.servers import serve
 from tests.specs import toy_study
 from tests.tuner.cli.test_cli import tuner
-from tuner.study import run_study
+from tuner.study.run import run_study
 
 REFERENCE = (
     "source,task,model,method,seeds,metric,mean,std\npaper,toy,tiny-bert,full,5,accuracy,.5,.1\n"

@@ -14,7 +14,7 @@ from tests.postgres import USER, postgres
 from tests.specs import toy_tree
 from trainers.errors import ConfigError
 from tuner.cli import main
-from tuner.trackers.address import check_server, locate_store
+from tuner.tracking.address import check_server, locate_store
 
 STUDY = yaml.safe_dump(toy_tree(executor={"kind": "inprocess"}))
 

@@ -20,9 +20,10 @@ from tests.launchers import lives, ranks_of, wait_until
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent
 from trainers.errors import OutOfMemory, RunFailed
-from tuner.executors import Executor, RunInterrupted
+from tuner.executors import Executor
 from tuner.executors.inprocess import InprocessExecutor
 from tuner.executors.process import ProcessExecutor
+from tuner.store.database import RunInterrupted
 
 LONG = {"epochs": 2000}
 

@@ -19,10 +19,10 @@ from tests.launchers import ranks_of
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent, RunSpec, StopRun
 from trainers.errors import RunFailed
-from trainers.rank import _is_about_peers
-from tuner.ds_configs import ds_configs
-from tuner.executors import RunInterrupted
+from trainers.train.rank import _is_about_peers
+from tuner.config.deepspeed import ds_configs
 from tuner.executors.process import ProcessExecutor
+from tuner.store.database import RunInterrupted
 
 SMOOTH = {"kind": "tiny", "name": "tiny-smooth", "dropout": 0.0}
 """A model without dropout, whose masks would differ from rank to rank."""
@@ -208,7 +208,7 @@ def test_deepspeed_in_the_processes_of_the_executor(
         executor.run(wrong, lambda event: None, workspace(tmp_path))
     code = (
         "import sys; from pathlib import Path; from tests.specs import toy_spec, workspace;"
-        "from trainers.contract import Rank; from trainers.rank import train_rank;"
+        "from trainers.contract import Rank; from trainers.train.rank import train_rank;"
         f"train_rank(toy_spec(), lambda e: None, workspace(Path({str(tmp_path)!r})), rank=Rank());"
         "assert 'deepspeed' not in sys.modules"
     )

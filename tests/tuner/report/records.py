@@ -7,8 +7,8 @@ from typing import Any
 
 from trainers.contract import Seeds
 from tuner.report import Evidence, Report, build_report
-from tuner.report.build import Question
-from tuner.trackers import Group, RunRecord
+from tuner.report.compare import Question
+from tuner.tracking import Group, RunRecord
 
 FACTS = {
     "git_commit": "0123456789abcdef",

@@ -11,10 +11,10 @@ import pytest
 
 from tests.tuner.report.records import make_metrics, make_record, make_runs, make_trial, report_of
 from trainers.errors import ConfigError
+from tuner.config.shipped import find_reference
 from tuner.report import read_references
 from tuner.report.across import budget_notes
 from tuner.report.tables.budget import place_swaps
-from tuner.shipped import find_reference
 
 VALUES = {"full": [0.5, 0.55, 0.6, 0.58], "lora": [0.1, 0.9, 0.2, 0.3]}
 

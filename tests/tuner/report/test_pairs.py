@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.tuner.report.records import make_metrics, make_record, make_runs, report_of
 from tuner.report.compared import compared_blocks
 from tuner.report.tables.pairs import pairs_frame
-from tuner.trackers import RunRecord
+from tuner.tracking import RunRecord
 
 SCORES = st.lists(st.integers(0, 1000).map(lambda n: n / 1000), min_size=6, max_size=6)
 

@@ -17,9 +17,9 @@ from sklearn.metrics import f1_score
 from statsmodels.stats.multitest import multipletests
 
 from tests.specs import toy_study
-from tuner.compare import build_report, keep_report
 from tuner.report import Report
-from tuner.study import run_study
+from tuner.report.build import build_report, keep_report
+from tuner.study.run import run_study
 
 ARMS = ("full", "head", "lora")
 SEEDS = (1, 2, 3, 4, 5, 6)

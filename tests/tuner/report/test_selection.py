@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from tests.specs import toy_study
 from trainers.contract import Seeds
-from tuner.definition import Definition, dump_definition, read_definition
-from tuner.plan import Cell, Phase
+from tuner.config.cells import Cell, Phase
+from tuner.config.definition import Definition, dump_definition, read_definition
 from tuner.report import planned_cells
 from tuner.report.compared import Selection, select
-from tuner.session import group_of
-from tuner.trackers import RunRecord
+from tuner.study.session import group_of
+from tuner.tracking import RunRecord
 
 SPACE = {"train.learning_rate": {"float": [1e-4, 1e-2], "log": True}}
 ARMS: Mapping[str, Any] = {

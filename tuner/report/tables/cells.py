@@ -11,7 +11,7 @@ from tuner.report.compared import Block, ComparedCell
 from tuner.report.evidence import Confusion, Evidence
 from tuner.report.scores import UNSEEN, main_scores
 from tuner.report.tables.frame import typed
-from tuner.trackers import RunRecord
+from tuner.tracking import RunRecord
 
 if TYPE_CHECKING:
     import pandas

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.report.compared import Block, ComparedCell
 from tuner.report.tables.frame import plain
-from tuner.trackers import Curve
+from tuner.tracking import Curve
 
 if TYPE_CHECKING:
     import pandas

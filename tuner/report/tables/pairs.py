@@ -12,7 +12,7 @@ from tuner.report.columns import PAIRS
 from tuner.report.compared import Block, ComparedCell, SeedKey, seed_text, seeds_of
 from tuner.report.scores import UNSEEN, higher_is_better, main_scores
 from tuner.report.tables.frame import typed
-from tuner.trackers import RunRecord
+from tuner.tracking import RunRecord
 
 if TYPE_CHECKING:
     import pandas

@@ -10,7 +10,7 @@ from tuner.report.columns import RUNS, TRIALS
 from tuner.report.compared import Block, ComparedCell, Trial
 from tuner.report.tables.cells import seconds_of, train_peak
 from tuner.report.tables.frame import typed
-from tuner.trackers import RunRecord
+from tuner.tracking import RunRecord
 
 if TYPE_CHECKING:
     import pandas

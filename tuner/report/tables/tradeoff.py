@@ -10,7 +10,7 @@ from tuner.report.compared import Block, ComparedCell
 from tuner.report.scores import higher_is_better
 from tuner.report.tables.cells import seconds_of, train_peak
 from tuner.report.tables.frame import plain
-from tuner.trackers import RunRecord
+from tuner.tracking import RunRecord
 
 if TYPE_CHECKING:
     import pandas

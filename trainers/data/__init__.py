@@ -1,0 +1,1 @@
+"""Read, draw, check and encode the rows of tasks; find and download their files."""

@@ -1,0 +1,76 @@
+"""Measure how long a task's rows are to a tokenizer before they are cut."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trainers.data.class_names import is_visible
+from trainers.data.encode import EncodedTask, count_tokens
+from trainers.data.findings import row_place
+from trainers.data.load import TaskData, load_task
+from trainers.data.survey import Lengths, splits_of
+from trainers.errors import ModelAway, TunerError, failure
+from trainers.interfaces import Example, ModelSource, Task
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How long a task's rows are to a model."""
+
+    splits: dict[str, Lengths] = field(default_factory=dict)
+    """By split."""
+    fault: str = ""
+    """Why the model's tokenizer cannot be used, and so neither can the model."""
+
+    @property
+    def longest(self) -> int:
+        """Return the tokens of the longest row of any split."""
+        return max(max(lengths.rows) for lengths in self.splits.values())
+
+
+def measure_lengths(task: Task, model: ModelSource, data_dir: Path, seed: int) -> Measured:
+    """Tokenise the rows of each split, and count.
+
+    Raises:
+        TunerError: Data that cannot be used, or a tokenizer that cannot be looked up now.
+    """
+    try:
+        tokenizer = model.tokenizer()
+    except (ModelAway, MemoryError):
+        raise
+    except TunerError as error:
+        return Measured(fault=str(error))
+    except Exception as error:  # the tokenizers library raises bare ones
+        return Measured(fault=f"{model.name}: its tokenizer cannot be loaded: {failure(error)}")
+    found = {}
+    for split, rows in splits_of(load_task(task, data_dir, seed)).items():
+        counts = count_tokens(rows, tokenizer)
+        found[split] = _lengths(rows, counts["tokens"], counts["known"])
+    return Measured(found)
+
+
+def encoded_lengths(data: TaskData, encoded: EncodedTask) -> dict[str, Lengths]:
+    """Return what was counted when the rows were encoded."""
+    return {
+        split: _lengths(rows, table["tokens"][:], table["known"][:])
+        for split, rows in splits_of(data).items()
+        for table in (getattr(encoded, split),)
+    }
+
+
+def _lengths(rows: Sequence[Example], tokens: Sequence[int], known: Sequence[int]) -> Lengths:
+    wordless = [
+        row.id
+        for row, count in zip(rows, known, strict=True)
+        if not count and is_visible(row.text + (row.pair or ""))
+    ]
+    empty = [row.id for row, count in zip(rows, tokens, strict=True) if not count]
+    return Lengths(
+        rows=dict(sorted(Counter(tokens).items())),
+        wordless=len(wordless),
+        first_wordless=min(wordless, key=row_place, default=""),
+        first_empty=min(empty, key=row_place, default=""),
+    )

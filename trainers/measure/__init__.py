@@ -1,0 +1,1 @@
+"""Measure a run: seconds, peaks of memory, and what is still free."""

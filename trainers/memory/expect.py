@@ -1,0 +1,233 @@
+"""Expect a run's memory: predict it for the rows that the run will see, and look what is free."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trainers.contract import RunSpec, Workspace
+from trainers.memory import Device, MemoryPrediction, follows_cuda, predict_memory
+from trainers.memory.batch_shapes import SeenRows, see_rows
+from trainers.memory.order import order_decides
+from trainers.plugins import Frozen
+
+_PHASES = ("load", "train", "eval")
+_NO_BYTES = {"learning_rate", "schedule", "warmup", "weight_decay", "early_stopping", "keep"} | {
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "group_by_length",
+}
+"""Settings whose value no tensor's size depends on, `keep` but for the copy that is added here."""
+
+
+_BESIDE_BYTES = 10_000_000
+"""What a training takes on a CPU besides tensors and rows, above what its process held before: the
+objects of model, adapter, Trainer and autograd, stacks of threads, buffers of MKL. 3 to 8 MB in
+runs of `tiny-bert` whose tensors took 10 to 260 MB, where malloc returns what is freed; some MB
+more in wide models (decision 19)."""
+_LEAST_URGENT = 19
+"""Of Unix's levels of priority."""
+
+
+class ExpectedMemory(Frozen):
+    """What one rank of a run will need, and what there is for it, in bytes."""
+
+    load_peak_bytes: int
+    """Tensors while the model is loaded."""
+    train_peak_bytes: int
+    """Tensors in training; on a CPU with the copy of the best epoch's weights."""
+    eval_peak_bytes: int
+    """Tensors in an evaluation."""
+    framework_bytes: int
+    """What the device's context holds besides tensors; on a CPU the process's own memory, with the
+    run's rows and tokenizer."""
+    free_bytes: int
+    """The device's free memory at this moment; on a CPU what the machine or its cgroup has."""
+
+    @property
+    def needed_bytes(self) -> int:
+        """Return all that the run takes at its fullest moment."""
+        peaks = (self.load_peak_bytes, self.train_peak_bytes, self.eval_peak_bytes)
+        return self.framework_bytes + max(peaks)
+
+
+def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
+    """Predict with the lengths and numbers of the task's rows; a trace is kept in the cache.
+
+    A search run is predicted with the test rows too, though it does not read them: a point whose
+    confirm run would not fit is not to be searched, and both share a trace.
+
+    On a CPU it is to be called in a process like the run's, which has done nothing before, and
+    where the rows have been tokenised: what it holds once they are loaded, the run will hold.
+
+    Raises:
+        TunerError: Data or model that cannot be used.
+    """
+    import torch
+
+    from trainers.measure.available import free_bytes
+    from trainers.measure.peaks import spare_memory
+
+    cuda = torch.cuda.is_available()
+    spare_memory(workspace)
+    seen = see_rows(spec, workspace)
+    predicted = _predict(seen, workspace.cache_dir / "memory")
+    kept = _kept_bytes(spec, predicted)
+    return ExpectedMemory(
+        load_peak_bytes=predicted.load_peak_bytes,
+        train_peak_bytes=predicted.train_peak_bytes + kept,
+        eval_peak_bytes=predicted.eval_peak_bytes + kept,
+        framework_bytes=predicted.framework_bytes if cuda else seen.own_bytes + _BESIDE_BYTES,
+        free_bytes=free_bytes(),
+    )
+
+
+def expect_aside(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
+    """Do as `expect_memory` in a process that gives way to the runs beside it.
+
+    Raises:
+        TunerError: Data or model that cannot be used.
+    """
+    os.nice(_LEAST_URGENT)
+    return expect_memory(spec, workspace)
+
+
+def predict_rows(
+    spec: RunSpec, workspace: Workspace, *, device: Device | None = None
+) -> MemoryPrediction:
+    """Predict a run with the lengths and numbers of its task's rows.
+
+    On a CPU the copy of the best epoch's weights is among the buffers.
+
+    Args:
+        spec: The run.
+        workspace: Its folders.
+        device: Whose kernels to follow; by default those of the device that is here.
+
+    Raises:
+        TunerError: Data or model that cannot be used.
+    """
+    predicted = _predict(see_rows(spec, workspace), workspace.cache_dir / "memory", device)
+    kept = _kept_bytes(spec, predicted, device)
+    buffers = predicted.categories.buffers + kept
+    return predicted.model_copy(
+        update={
+            "categories": predicted.categories.model_copy(update={"buffers": buffers}),
+            "train_peak_bytes": predicted.train_peak_bytes + kept,
+            "eval_peak_bytes": predicted.eval_peak_bytes + kept,
+        }
+    )
+
+
+def weights_bytes(spec: RunSpec) -> int:
+    """Return the bytes of the model's weights alone in one rank, whatever task and method.
+
+    Raises:
+        TunerError: No such model.
+    """
+    from trainers.measure.meter import resolve_precision
+    from trainers.memory.skeleton import outline
+    from trainers.memory.states import Sharding
+
+    sharding = Sharding.of(spec, on_cpu=not follows_cuda(None))
+    half = sharding.engine and resolve_precision(spec.train.precision) != "fp32"
+    numbers = sum(p.numel() for p in outline(spec, 2).parameters())
+    return round(numbers * (2 if half else 4) * sharding.share("parameters"))
+
+
+def memory_key(spec: RunSpec) -> str:
+    """Return a text that is equal for runs that need the same memory."""
+    tree = _sized(spec) | {"data": spec.seeds.data, "epochs": spec.train.epochs > 1}
+    if order_decides(spec):
+        grouped = spec.train.group_by_length
+        tree |= {"order": [spec.seeds.order, spec.train.epochs, grouped]}
+    return json.dumps(tree | {"keep": spec.train.keep}, sort_keys=True)
+
+
+def compare(expected: ExpectedMemory, memory: Mapping[str, int]) -> dict[str, float]:
+    """Set what was expected beside what was measured of the same thing.
+
+    That is bytes of tensors: of the CPU allocator's record where there is one, on a GPU of the
+    CUDA allocator. Without either it is the growth of resident memory over what the process held
+    before it had a model, which has libraries and what malloc keeps in it too.
+
+    Args:
+        expected: What `expect_memory` returned.
+        memory: `RunResult.memory`.
+
+    Returns:
+        `predicted/..._bytes`; `measured/<phase>_peak_bytes`; and by which share a
+        prediction is above what was measured: `predicted/error` of the training's peak,
+        `predicted/load_error` and `predicted/eval_error` of the others.
+    """
+    fields = expected.model_dump(exclude={"free_bytes"})
+    values = {f"predicted/{name}": float(value) for name, value in fields.items()}
+    measured = {phase: _measured(memory, phase) for phase in _PHASES}
+    values |= {f"measured/{phase}_peak_bytes": float(n) for phase, n in measured.items() if n}
+    names = {"train": "error", "load": "load_error", "eval": "eval_error"}
+    for phase, name in names.items():
+        if measured[phase]:
+            values[f"predicted/{name}"] = fields[f"{phase}_peak_bytes"] / measured[phase] - 1
+    return values
+
+
+def _measured(memory: Mapping[str, int], phase: str) -> int:
+    for source in ("allocator", "cuda_allocated"):
+        if f"{phase}/{source}_bytes" in memory:
+            return memory[f"{phase}/{source}_bytes"]
+    return max(0, memory.get(f"{phase}/peak_bytes", 0) - memory.get("baseline_bytes", 0))
+
+
+def _predict(seen: SeenRows, folder: Path, device: Device | None = None) -> MemoryPrediction:
+    """Trace, or read what an equal trace has left."""
+    device = "cuda" if follows_cuda(device) else "cpu"
+    of_rows = seen.rows.model_dump()
+    text = json.dumps([_traced(seen.spec), seen.labels, of_rows, device], sort_keys=True)
+    file = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    if file.exists():
+        return MemoryPrediction.model_validate_json(file.read_text())
+    predicted = predict_memory(seen.spec, labels=seen.labels, rows=seen.rows, device=device)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(predicted.model_dump_json())
+    partial.replace(file)
+    return predicted
+
+
+def _traced(spec: RunSpec) -> dict[str, Any]:
+    """Return all that decides a trace, the code that is traced included."""
+    import peft
+    import torch
+    import transformers
+
+    from trainers.measure.meter import resolve_precision
+
+    tree = _sized(spec)
+    del tree["task"]
+    tree["train"]["precision"] = resolve_precision(spec.train.precision)
+    config = Path(getattr(spec.model, "id", "")) / "config.json"
+    content = config.read_bytes() if config.is_file() else b""
+    versions = [module.__version__ for module in (torch, transformers, peft)]
+    return tree | {"versions": versions, "config": hashlib.sha256(content).hexdigest()}
+
+
+def _sized(spec: RunSpec) -> dict[str, Any]:
+    tree = spec.model_dump(mode="json", exclude={"seeds", "metric", "save", "read_test"})
+    train = {k: v for k, v in tree["train"].items() if k not in _NO_BYTES | {"epochs"}}
+    train["max_grad_norm"] = spec.train.max_grad_norm > 0
+    return tree | {"train": train}
+
+
+def _kept_bytes(spec: RunSpec, predicted: MemoryPrediction, device: Device | None = None) -> int:
+    """Return the copy of the best epoch's weights that a run on a CPU holds."""
+    from trainers.train.callback import holds_in_memory
+
+    size = 4 * predicted.trainable_parameters
+    copied = spec.train.keep == "best" and spec.train.epochs > 1
+    held = copied and not follows_cuda(device) and holds_in_memory(size)
+    return size if held else 0

@@ -1,0 +1,266 @@
+"""Build runs' models without weights, and say why one cannot be trained.
+
+To be called in a process that may load torch; what comes back can be sent to one that has none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from trainers.contract import RunSpec
+from trainers.errors import ModelAway, TunerError, Untraced
+from trainers.interfaces import Method
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+_LABELS = 2
+"""Classes of an outline's head: their number decides nothing that is looked for here."""
+_TOKENS = 8
+"""Tokens of the rows that are passed through an outline."""
+
+
+@dataclass(frozen=True)
+class Misnamed:
+    """Names of a model's parts that are not there."""
+
+    names: tuple[str, ...]
+    """Those that fit nothing."""
+    known: tuple[str, ...]
+    """Those that fit."""
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """What the outline of a run shows."""
+
+    fault: str = ""
+    """Why the run cannot be trained; it begins with the run's dotted key."""
+    unseen: str = ""
+    """Why there is no outline, where that is no fault: the model's config is not here."""
+    positions: int | None = None
+    """Tokens that a row may have; None: any number."""
+    virtual_tokens: int = 0
+    """Positions of a row that the method takes."""
+    unfit: Mapping[str, Misnamed] = field(default_factory=dict)
+    """What the method was given and fits no part of the model, by the method's field."""
+
+
+def outline_runs(specs: Sequence[RunSpec]) -> list[Outlined]:
+    """Outline runs one after the other; those of one model share it.
+
+    The first run of each way of training also passes a small batch through, forward and backward,
+    without computing: some methods can be applied to a model and not be run with it.
+    """
+    from trainers.measure.allocator import no_collection
+
+    with no_collection():
+        bodies: dict[str, Outlined | PreTrainedModel] = {}
+        passed: dict[str, str] = {}
+        found = []
+        for spec in specs:
+            key = _key(spec.model, spec.train.attention)
+            if key not in bodies:
+                bodies[key] = _body(spec)
+            found.append(_outlined(spec, bodies[key], passed))
+    return found
+
+
+def _key(*parts: object) -> str:
+    return json.dumps(
+        [p.model_dump(mode="json") if hasattr(p, "model_dump") else p for p in parts]
+    )
+
+
+def _body(spec: RunSpec) -> Outlined | PreTrainedModel:
+    from trainers.memory.skeleton import outline
+
+    try:
+        return outline(spec, _LABELS)
+    except ModelAway as away:
+        return Outlined(unseen=str(away))
+    except TunerError as error:
+        return Outlined(fault=str(error))
+
+
+def _outlined(spec: RunSpec, body: Outlined | PreTrainedModel, passed: dict[str, str]) -> Outlined:
+    from trainers.memory.skeleton import apply_method
+    from trainers.models._positions import position_count
+
+    if isinstance(body, Outlined):
+        return body
+    bare = Outlined(positions=position_count(body), fault=_out_of_range(spec.method, body))
+    if bare.fault:
+        return bare
+    own = copy.deepcopy(body)
+    try:
+        model = apply_method(spec, own)
+    except Untraced:
+        return bare
+    except Exception as error:
+        said = _said(error, spec, body)
+        named = (
+            said if isinstance(error, TunerError) else f"{_method(spec)} cannot be built: {said}"
+        )
+        return replace(bare, fault=named)
+    found = replace(
+        bare,
+        virtual_tokens=_virtual_tokens(model),
+        unfit=_unfit(spec.method, body, model),
+    )
+    room = _TOKENS if found.positions is None else found.positions - found.virtual_tokens
+    if room < 1:
+        return found
+    way = _key(spec.model, _way(spec.method), spec.train.attention, _checkpoints(spec))
+    if way not in passed:
+        passed[way] = _pass(model, spec, body, min(room, _TOKENS))
+    return replace(found, fault=passed[way])
+
+
+def _way(method: Method) -> dict[str, Any]:
+    """Return what of a method decides whether a batch can pass: not its numbers."""
+    fields = method.model_dump(mode="json")
+    return {name: v for name, v in fields.items() if not isinstance(v, int | float) or v is True}
+
+
+def _checkpoints(spec: RunSpec) -> bool:
+    return spec.train.gradient_checkpointing
+
+
+def _pass(model: nn.Module, spec: RunSpec, body: PreTrainedModel, length: int) -> str:
+    """Pass a batch through a model, and say why it cannot be; empty where it can, or may."""
+    plain = copy.deepcopy(body)
+    try:
+        _trace(model, spec, length)
+    except Untraced:
+        return ""
+    except Exception as error:
+        if not isinstance(error, TunerError) and not _passes(plain, spec, length):
+            return ""  # the model itself cannot be followed: nothing is known of the method
+        said = _said(error, spec, body)
+        return said if isinstance(error, TunerError) else f"{_method(spec)} cannot be run: {said}"
+    return ""
+
+
+def _passes(body: PreTrainedModel, spec: RunSpec, length: int) -> bool:
+    try:
+        _trace(body, spec, length)
+    except Exception:  # any says the same: the outline is no judge of this model
+        return False
+    return True
+
+
+def _trace(model: nn.Module, spec: RunSpec, length: int) -> None:
+    from trainers.measure.allocator import modules_passed_over
+    from trainers.memory import Rows
+    from trainers.memory.prediction import Batch
+    from trainers.memory.trace import Setting, trace
+    from trainers.models._quiet import quiet
+
+    rows = Rows(steps=((Batch(rows=2, length=length),),), eval_length=length)
+    with modules_passed_over(), quiet(), _silent("torch._subclasses.fake_tensor"):
+        trace(model, spec, Setting(rows, "fp32"))
+
+
+@contextlib.contextmanager
+def _silent(logger: str) -> Iterator[None]:
+    """Have a logger say nothing: torch's prints a traceback of what is told in one line here."""
+    log = logging.getLogger(logger)
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+def _method(spec: RunSpec) -> str:
+    return f"method: {spec.method.kind} on {spec.model.name}"
+
+
+def _said(error: Exception, spec: RunSpec, body: PreTrainedModel) -> str:
+    """Say an error in a line, the model by its name in the study."""
+    if not isinstance(error, TunerError):
+        lines = str(error).strip().splitlines() or [""]
+        said = f"{type(error).__name__}: {lines[0]}"
+    else:
+        said = str(error)
+    return said.replace(type(body).__name__, spec.model.name)
+
+
+def _virtual_tokens(model: nn.Module) -> int:
+    configs: Any = getattr(model, "peft_config", {})
+    return int(
+        max((getattr(c, "num_virtual_tokens", 0) or 0 for c in configs.values()), default=0)
+    )
+
+
+def _given(method: Method) -> Any:
+    """Return the targets that a method was given, under its own name for them or peft's."""
+    own = getattr(method, "targets", None)
+    return own or getattr(method, "config", {}).get("target_modules")
+
+
+def _unfit(method: Method, body: PreTrainedModel, model: nn.Module) -> dict[str, Misnamed]:
+    """Return the names that a method was given and that fit nothing, by its field."""
+    from trainers.methods._targets import target_names, targeted, unfit_options, unfit_targets
+
+    found = {}
+    if targets := unfit_targets(_given(method), body):
+        known = tuple(target_names(body.base_model))
+        found[getattr(method, "TARGETS", "")] = Misnamed(tuple(targets), known)
+    options = {k: v for k, v in getattr(method, "config", {}).items() if k != "target_modules"}
+    tuned: Any = getattr(model, "base_model", None)
+    adapted = [
+        *(getattr(tuned, "targeted_module_names", None) or ()),
+        *(getattr(tuned, "targeted_parameter_names", None) or ()),
+    ]
+    configs: Any = getattr(model, "peft_config", {})
+    excludable = [name for config in configs.values() for name in targeted(body, config)]
+    for option, (names, near) in unfit_options(options, body, adapted, excludable).items():
+        found[f"config.{option}"] = Misnamed(tuple(names), tuple(near))
+    return found
+
+
+def _out_of_range(method: Method, body: PreTrainedModel) -> str:
+    """Refuse numbers of layers and tokens that the model does not have."""
+    return _layers_out_of_range(method, body) or _tokens_out_of_range(method, body)
+
+
+def _tokens_out_of_range(method: Method, body: PreTrainedModel) -> str:
+    embeddings: Any = body.get_input_embeddings()
+    size = int(getattr(embeddings, "num_embeddings", 0))
+    for option in ("trainable_token_indices", "token_indices"):
+        asked = getattr(method, "config", {}).get(option) or ()
+        lists = asked.values() if isinstance(asked, dict) else [asked]
+        tokens = [n for one in lists if isinstance(one, list | tuple) for n in one]
+        beyond = [n for n in tokens if size and isinstance(n, int) and not 0 <= n < size]
+        if beyond:
+            return (
+                f"method.config.{option}: got {beyond[0]}, the model's vocabulary has {size} "
+                f"tokens; allowed: 0 to {size - 1}"
+            )
+    return ""
+
+
+def _layers_out_of_range(method: Method, body: PreTrainedModel) -> str:
+    """Refuse numbers of layers that the model does not have; peft passes over them."""
+    config: Any = body.config
+    layers: int | None = getattr(config.get_text_config(), "num_hidden_layers", None)
+    if layers is None:
+        return ""
+    asked = getattr(method, "config", {}).get("layers_to_transform")
+    asked = [asked] if isinstance(asked, int) else asked or ()
+    beyond = [number for number in asked if not 0 <= number < layers]
+    if not beyond:
+        return ""
+    return (
+        f"method.config.layers_to_transform: got {beyond[0]}, the model has {layers} layers; "
+        f"allowed: 0 to {layers - 1}"
+    )

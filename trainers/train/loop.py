@@ -1,0 +1,287 @@
+"""Train one RunSpec: the only training story, one loop for every method."""
+
+from __future__ import annotations
+
+import gc
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from traceback import format_exc
+from typing import TYPE_CHECKING, Any
+
+from trainers.contract import Emit, Rank, RunEvent, RunResult, RunSpec, Workspace
+from trainers.data.encode import EncodedTask, encode, highest_token
+from trainers.data.lengths import encoded_lengths
+from trainers.data.load import TaskData, load_task
+from trainers.data.parcel import read_rows
+from trainers.data.survey import WARNING, splits_of, survey_lengths, survey_rows
+from trainers.deepspeed.config import divides_parameters
+from trainers.deepspeed.zero3 import divide, make_whole
+from trainers.errors import CannotBuild, OutOfMemory, TunerError, failure
+from trainers.measure.meter import Meter, environment, resolve_precision
+from trainers.measure.out_of_memory import missing_memory
+from trainers.measure.peaks import across_ranks, spare_memory
+from trainers.methods._count import count_parameters
+from trainers.train.arguments import endless_warmup, training_arguments
+from trainers.train.batches import with_filler
+from trainers.train.metrics import score
+from trainers.train.predictions import keep_predictions, longest_first
+
+if TYPE_CHECKING:
+    import torch
+    from datasets import Dataset
+    from torch import nn
+    from transformers import (
+        EvalPrediction,
+        PreTrainedTokenizerBase,
+        Trainer,
+        TrainingArguments,
+    )
+
+    from trainers.train.callback import RunCallback
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a training needs, loaded."""
+
+    data: TaskData
+    encoded: EncodedTask
+    tokenizer: PreTrainedTokenizerBase
+    model: nn.Module
+
+
+def train(
+    spec: RunSpec, emit: Emit, workspace: Workspace, *, rank: Rank | None = None
+) -> RunResult:
+    """Train as the spec says and return what came out.
+
+    Args:
+        spec: The run.
+        emit: Called with every event, in order. It may raise StopRun, which ends the training
+            and passes through.
+        workspace: Folders and threads.
+        rank: Which of the run's processes this is; None: its only one. Ranks are begun by
+            `trainers.train.rank.train_rank`, which lets them meet first.
+
+    Raises:
+        OutOfMemory: The device or the process has no more memory.
+        Diverged: A loss or logits that are not finite, in training or in an evaluation.
+        CannotBuild: Model and method do not go together.
+        TunerError: Data that cannot be used.
+    """
+    import torch
+
+    rank = rank or Rank()
+    torch.set_num_threads(max(1, workspace.threads // rank.world_size))
+    workspace.run_dir.mkdir(parents=True, exist_ok=True)
+    spare_memory(workspace)
+    meter = Meter("load", workspace.measure)
+    heard = emit if rank.rank == 0 else _ignore
+    try:
+        return _train(spec, heard, workspace=workspace, meter=meter, rank=rank)
+    except Exception as error:
+        reason = missing_memory(error)
+        if reason is None:
+            raise
+    finally:
+        meter.close()
+    # Outside of the handler, whose traceback would hold the run's tensors.
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    raise OutOfMemory(f"out of memory ({meter.phase}): {reason}", meter.phase)
+
+
+def _train(
+    spec: RunSpec, emit: Emit, *, workspace: Workspace, meter: Meter, rank: Rank
+) -> RunResult:
+    import torch
+    from transformers import set_seed
+
+    from trainers.train.callback import RunCallback
+
+    precision = resolve_precision(spec.train.precision)
+    cpu = not torch.cuda.is_available()
+    if cpu and precision == "fp16":
+        raise CannotBuild("train.precision: fp16 needs a CUDA device; use auto, bf16 or fp32")
+    set_seed(spec.seeds.init)
+    parts = _load(spec, workspace, meter)
+    facts = environment() | {"precision": precision} | _data_facts(spec, parts)
+    if workspace.frugal and facts["device"] == "cpu":
+        facts["malloc"] = "frees at once"
+    facts["threads"] = str(workspace.threads)  # of the run, however many ranks share them
+    emit(RunEvent(kind="start", time=time.time(), facts=facts))
+    meter.switch("train")
+    callback = RunCallback(spec, emit, meter, run_dir=workspace.run_dir, rank=rank)
+    arguments = training_arguments(
+        spec, workspace.run_dir, precision=precision, rows=len(parts.encoded.train), cpu=cpu
+    )
+    if divides_parameters(spec.deepspeed):
+        divide(parts.model, arguments.hf_deepspeed_config.config)
+    trainer = _trainer(spec, parts, arguments, callback)
+    trainer.train()
+    meter.switch("eval")
+    callback.restore(parts.model)
+    test = _score_test(trainer, parts, workspace.run_dir, rank) if spec.read_test else None
+    if spec.save:
+        _save(spec, parts, trainer, folder=workspace.run_dir / "model", rank=rank)
+    meter.switch("end")
+    return RunResult(
+        validation=callback.kept,
+        test=test,
+        epoch=callback.kept_epoch,
+        parameters=count_parameters(parts.model),
+        memory=_memory_of_ranks(meter.memory, rank.world_size),
+        seconds=meter.seconds,
+        facts=facts,
+    )
+
+
+def _load(spec: RunSpec, workspace: Workspace, meter: Meter) -> _Parts:
+    data = _load_rows(spec, workspace)
+    tokenizer = spec.model.tokenizer()
+    encoded = encode(
+        data, tokenizer, max_length=spec.train.max_length, cache_dir=workspace.cache_dir
+    )
+    meter.before_model()
+    model = _build(spec, data.labels)
+    _check_vocabulary(spec, encoded, model)
+    meter.model_built(model)
+    return _Parts(data, encoded, tokenizer, model)
+
+
+def _build(spec: RunSpec, labels: tuple[str, ...]) -> nn.Module:
+    """Load the model and apply the method.
+
+    Raises:
+        CannotBuild: They do not go together, whatever the seeds.
+    """
+    try:
+        return spec.method.apply(spec.model.model(labels, spec.train.attention))
+    except TunerError as error:
+        raise CannotBuild(str(error)) from error
+    except Exception as error:
+        if missing_memory(error):
+            raise
+        raise CannotBuild(f"{spec.model.name}: {failure(error)}", format_exc()) from error
+
+
+def _check_vocabulary(spec: RunSpec, encoded: EncodedTask, model: Any) -> None:
+    """Refuse tokens that the model has no embedding for: torch would end in an index error."""
+    known, highest = model.config.vocab_size, highest_token(encoded)
+    if highest >= known:
+        raise CannotBuild(
+            f"model {spec.model.name}: its tokenizer gives token {highest}, the model knows 0 to "
+            f"{known - 1}; take the tokenizer that the model was trained with"
+        )
+
+
+def _load_rows(spec: RunSpec, workspace: Workspace) -> TaskData:
+    if workspace.rows is not None:
+        return read_rows(workspace.rows)
+    return load_task(spec.task, workspace.data_dir, spec.seeds.data)
+
+
+def _trainer(
+    spec: RunSpec, parts: _Parts, arguments: TrainingArguments, callback: RunCallback
+) -> Trainer:
+    import torch
+    from transformers import DataCollatorWithPadding, PrinterCallback, Trainer
+
+    from trainers.train.callback import ROW_LOSS
+    from trainers.train.loss import check_finite, mean_loss
+
+    loss = mean_loss(spec.train.label_smoothing)
+
+    def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
+        truth: Any = prediction.label_ids
+        logits: Any = prediction.predictions
+        check_finite(logits, f"at epoch {callback.epoch:g}")
+        scores = score(parts.data.labels, truth, logits.argmax(axis=-1))
+        if spec.ranks == 1:
+            return scores
+        tensors = torch.from_numpy(logits), torch.from_numpy(truth)
+        return scores | {ROW_LOSS: float(loss({"logits": tensors[0]}, tensors[1]))}
+
+    validation = parts.encoded.validation
+    trainer = Trainer(
+        model=parts.model,
+        args=arguments,
+        train_dataset=_training_rows(spec, parts.encoded.train),
+        eval_dataset=validation.select(longest_first(validation["length"])),
+        data_collator=DataCollatorWithPadding(parts.tokenizer),
+        processing_class=parts.tokenizer,
+        compute_metrics=compute_metrics,
+        preprocess_logits_for_metrics=_logits_alone,
+        compute_loss_func=loss,
+        callbacks=[callback],
+    )
+    trainer.remove_callback(PrinterCallback)  # the Trainer adds it where tqdm is off
+    return trainer
+
+
+def _training_rows(spec: RunSpec, rows: Dataset) -> Dataset:
+    if spec.ranks == 1:
+        return rows
+    return with_filler(rows, spec.ranks * spec.train.batch_size)
+
+
+def _score_test(
+    trainer: Trainer, parts: _Parts, run_dir: Path, rank: Rank
+) -> dict[str, float] | None:
+    """Score the test split, its rows back in the task's own order; rank 0 alone keeps them."""
+    import numpy
+
+    from trainers.train.callback import validation_scores
+
+    order = longest_first(parts.encoded.test["length"])
+    output = trainer.predict(parts.encoded.test.select(order), metric_key_prefix="test")
+    if rank.rank > 0:
+        return None
+    logits = numpy.empty_like(output.predictions, dtype="float64")
+    logits[order] = output.predictions
+    kept = keep_predictions(parts.data, logits, run_dir)
+    return validation_scores(output.metrics or {}) | kept
+
+
+def _logits_alone(outputs: Any, labels: torch.Tensor) -> torch.Tensor:
+    """Let an evaluation keep the logits; T5 and BART give the encoder's states with them."""
+    logits: torch.Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
+    return logits
+
+
+def _data_facts(spec: RunSpec, parts: _Parts) -> dict[str, str]:
+    """Return what was read: digests, numbers of rows, and all that a survey finds in them."""
+    data = parts.data
+    facts = {f"data.{split}": digest for split, digest in data.digests.items()}
+    facts |= {f"rows.{split}": str(len(rows)) for split, rows in splits_of(data).items()}
+    lengths = survey_lengths(encoded_lengths(data, parts.encoded), [spec.train.max_length])
+    warmup = endless_warmup(spec.train, len(data.train), ranks=spec.ranks)
+    facts |= {f"{WARNING}warmup": warmup} if warmup else {}
+    return facts | survey_rows(data).facts() | lengths.facts()
+
+
+def _save(spec: RunSpec, parts: _Parts, trainer: Trainer, *, folder: Path, rank: Rank) -> None:
+    from trainers.train.saved import save_trained
+
+    if divides_parameters(spec.deepspeed):
+        make_whole(parts.model, trainer.deepspeed, keep=rank.rank == 0)
+    if rank.rank == 0:
+        data, tokenizer = parts.data, parts.tokenizer
+        save_trained(spec, parts.model, folder, labels=data.labels, tokenizer=tokenizer)
+
+
+def _memory_of_ranks(own: dict[str, int], ranks: int) -> dict[str, int]:
+    """Ask the other ranks for their peaks; all must call it."""
+    if ranks == 1:
+        return own
+    from torch import distributed
+
+    every: list[dict[str, int]] = [{}] * ranks
+    distributed.all_gather_object(every, own)
+    return across_ranks(every)
+
+
+def _ignore(event: RunEvent) -> None:
+    """Let an event of a rank other than the first go unheard."""

@@ -1,0 +1,111 @@
+"""Train one rank of a run: meet the other ranks, train with them, part."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+
+from trainers.contract import Emit, Rank, RunResult, RunSpec, Workspace
+from trainers.deepspeed.engine import deepspeed_for
+from trainers.errors import LostRank
+from trainers.train.loop import train
+
+_SECONDS_TO_MEET = 120
+_SIGNS = ("gloo/", "Gloo connectFullMesh", "NCCL error", "NCCL communicator", "closed by peer")
+"""Of a RuntimeError of torch about another rank; gloo's name the line of its source."""
+
+
+def train_rank(
+    spec: RunSpec,
+    emit: Emit,
+    workspace: Workspace,
+    *,
+    rank: Rank,
+    listener: socket.socket | None = None,
+) -> RunResult:
+    """Do one rank's part of a run, in a process that does nothing else.
+
+    Every executor calls it once in each of the `spec.ranks` processes. A run of one rank without
+    DeepSpeed meets nobody.
+
+    Args:
+        spec: The run.
+        emit: Called with every event, on rank 0 alone. It may raise StopRun; whoever started the
+            ranks ends the others.
+        workspace: Folders and threads, shared by the ranks.
+        rank: Which one this is.
+        listener: On rank 0, a socket that listens on the rank's master port. Bound by whoever
+            chose the port, it leaves no moment for another to take it. Without it the port is
+            bound here.
+
+    Returns:
+        The same result on every rank.
+
+    Raises:
+        LostRank: Another rank has ended; its own error says why.
+    """
+    if workspace.folders:
+        spec = spec.placed(workspace.folders)
+    if spec.ranks == 1 and spec.deepspeed is None:
+        with deepspeed_for(spec):
+            return train(spec, emit, workspace)
+    try:
+        with meet(rank, listener), deepspeed_for(spec):
+            return train(spec, emit, workspace, rank=rank)
+    except Exception as error:
+        if not _is_about_peers(error):
+            raise
+        raise LostRank(f"rank {rank.rank} lost another: {str(error).splitlines()[0]}") from error
+
+
+@contextlib.contextmanager
+def meet(rank: Rank, listener: socket.socket | None = None) -> Iterator[None]:
+    """Open torch's process group, which accelerate and DeepSpeed find and use.
+
+    Args:
+        rank: Which one this is.
+        listener: As for `train_rank`.
+    """
+    import torch
+    from torch import distributed
+    from torch._C._distributed_c10d import TCPStore
+
+    # What torchrun would set: accelerate and DeepSpeed ask for it, group or no group.
+    os.environ |= {
+        "RANK": str(rank.rank),
+        "LOCAL_RANK": str(rank.local_rank),
+        "WORLD_SIZE": str(rank.world_size),
+        "LOCAL_WORLD_SIZE": str(rank.world_size),
+        "MASTER_ADDR": rank.master_address,
+        "MASTER_PORT": str(rank.master_port),
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),  # or accelerate sets another number
+    }
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(rank.local_rank % torch.cuda.device_count())
+    store = TCPStore(
+        rank.master_address,
+        rank.master_port,
+        rank.world_size,
+        rank.rank == 0,
+        timedelta(seconds=_SECONDS_TO_MEET),
+        wait_for_workers=False,
+        master_listen_fd=None if listener is None else listener.detach(),
+    )
+    distributed.init_process_group(
+        "nccl" if cuda else "gloo", store=store, rank=rank.rank, world_size=rank.world_size
+    )
+    yield
+    distributed.destroy_process_group()
+
+
+def _is_about_peers(error: Exception) -> bool:
+    """Tell an error that says that another rank is gone from this rank's own."""
+    from torch.distributed import DistError
+
+    if isinstance(error, DistError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)

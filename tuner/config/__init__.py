@@ -1,0 +1,1 @@
+"""What a study says: the YAML file, its fields, its cells."""

@@ -1,0 +1,98 @@
+"""What a study is at one time: its settings and its data, as text that a store keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import yaml
+from pydantic import ValidationError
+
+from tuner.config.cells import Cell, Digests, plan
+from tuner.config.load import dump_study
+from tuner.config.study import StudyConfig
+
+_MARK = "# read by tuner report: "
+"""Begins the last line of the text, a comment of the YAML."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A study with the digests of its data."""
+
+    config: StudyConfig
+    data: Mapping[str, Digests] = field(default_factory=dict)
+    """By task."""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """Of cells, by label, as a launcher wrote them down; another version may compute others."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Why a launcher did not begin cells, or gave them up, by label."""
+    ended: str = ""
+    """Why the last call ended before all was done, in a few words; empty where it did not."""
+    tried: Mapping[str, int] = field(default_factory=dict)
+    """Trials of a search that had ended as the last call did, by the cell's label."""
+
+    def cells(self) -> tuple[Cell, ...]:
+        """List the cells."""
+        return plan(self.config, self.data)
+
+    def fingerprint(self, cell: Cell) -> str:
+        """Return the fingerprint that the runs of a cell carry."""
+        return self.fingerprints.get(cell.label) or cell.fingerprint()
+
+
+def define(cells: Sequence[Cell]) -> Definition:
+    """Return the definition that has these cells: all of one study."""
+    return Definition(cells[0].study, {cell.task: cell.data for cell in cells})
+
+
+def dump_definition(
+    cells: Sequence[Cell],
+    faults: Mapping[str, str] | None = None,
+    *,
+    ended: str = "",
+    tried: Mapping[str, int] | None = None,
+) -> str:
+    """Write a study out as YAML, with the digests of its data in a comment at the end.
+
+    Args:
+        cells: The study's cells.
+        faults: Why cells are not begun, by label.
+        ended: Why a call ended before all was done.
+        tried: Trials of each search that have ended, by label.
+    """
+    made = define(cells)
+    known: dict[str, object] = {
+        "data": made.data,
+        "cells": {cell.label: cell.fingerprint() for cell in cells},
+    }
+    more = {"faults": dict(faults or {}), "ended": ended, "tried": dict(tried or {})}
+    known |= {name: value for name, value in more.items() if value}
+    return f"{dump_study(made.config)}{_MARK}{json.dumps(known, sort_keys=True)}\n"
+
+
+def read_definition(text: str) -> Definition | None:
+    """Read what `dump_definition` wrote; without digests where an earlier version wrote it.
+
+    Returns:
+        None where this version does not know some setting of it.
+    """
+    *_, last = text.splitlines() or [""]
+    known = json.loads(last.removeprefix(_MARK)) if last.startswith(_MARK) else {}
+    data = {
+        task: {int(seed): digests for seed, digests in by_seed.items()}
+        for task, by_seed in known.get("data", {}).items()
+    }
+    try:
+        config = StudyConfig.model_validate(yaml.safe_load(text))
+    except ValidationError:
+        return None
+    return Definition(
+        config,
+        data,
+        fingerprints=known.get("cells", {}),
+        faults=known.get("faults", {}),
+        ended=known.get("ended", ""),
+        tried=known.get("tried", {}),
+    )

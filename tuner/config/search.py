@@ -1,0 +1,125 @@
+"""What a study may spend and what for: search, confirm, seeds, objectives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from trainers.contract import Seeds
+from trainers.errors import ConfigError, known, shown
+from trainers.plugins import Written
+from tuner.config.samplers import Pruner, Sampler
+
+_SCORE = re.compile(r"loss|accuracy|macro_f1|micro_f1|f1/.+")
+_COST = re.compile(
+    r"memory/(load|train|eval)/(peak|allocator|resident|cuda_allocated|cuda_reserved|nvml)_bytes"
+    r"|seconds/(load|train|eval)|parameters/(total|trained|head|adapter)"
+)
+
+
+def _seeds(value: object) -> object:
+    """Take one number for all; what is wrong with it is not put down to a field of `Seeds`."""
+    if isinstance(value, Mapping | Seeds):
+        return value
+    number = int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**32:
+        allowed = "a whole number from 0 to 4294967295, or a mapping such as {init: 1, order: 2}"
+        raise ConfigError(f"expected {allowed}, got {shown(value)}")
+    return {"init": number, "order": number}
+
+
+SeedSet = Annotated[Seeds, BeforeValidator(_seeds)]
+
+
+class Objective(Written):
+    """A number that the search makes large or small."""
+
+    metric: str
+    """A validation metric such as macro_f1, or a cost such as memory/train/peak_bytes."""
+    direction: Literal["maximize", "minimize"] | None = None
+    """Which way is better; known for the metrics that the tool logs."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: object) -> object:
+        return {"metric": value} if isinstance(value, str) else value
+
+    @field_validator("metric")
+    @classmethod
+    def _logged(cls, metric: str) -> str:
+        if _COST.fullmatch(metric):
+            return metric
+        return check_score(metric)
+
+    def way(self) -> Literal["maximize", "minimize"]:
+        """Return the direction: as given, or small for losses and costs, large for the rest."""
+        cost = self.metric == "loss" or _COST.fullmatch(self.metric) is not None
+        return self.direction or ("minimize" if cost else "maximize")
+
+    @property
+    def logged(self) -> str:
+        """Name of the metric in a run's result."""
+        return self.metric if _COST.fullmatch(self.metric) else f"validation/{self.metric}"
+
+    def of(self, metrics: Mapping[str, float]) -> float:
+        """Pick this objective's value out of a run's metrics.
+
+        Raises:
+            ConfigError: The run has no such metric.
+        """
+        if self.logged not in metrics:
+            raise ConfigError(f"metric: no such metric {self.metric!r}; known: {known(metrics)}")
+        return metrics[self.logged]
+
+
+class SearchSettings(Written):
+    """The budget of every arm that has a space, the same for all."""
+
+    trials: int = Field(default=12, ge=1)
+    """Configurations tried in each cell."""
+    seeds: tuple[SeedSet, ...] = (Seeds(init=7, order=7),)
+    """Seeds of each trial; with several, its value is their mean."""
+    sampler: Sampler = Sampler(kind="tpe")
+    """How points are chosen."""
+    sampler_seed: int = Field(default=0, ge=0)
+    """Seed of the sampler's own randomness."""
+    pruner: Pruner = Pruner(kind="hyperband")
+    """When a bad trial is stopped; wilcoxon needs several seeds."""
+    objectives: tuple[Objective, ...] = ()
+    """Several aims at once; by default the study's metric alone."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _differ(cls, seeds: tuple[Seeds, ...]) -> tuple[Seeds, ...]:
+        return _distinct(seeds)
+
+
+class ConfirmSettings(Written):
+    """The runs that are compared."""
+
+    seeds: tuple[SeedSet, ...] = tuple(Seeds(init=n, order=n) for n in (1, 2, 3, 4, 5))
+    """Fresh seeds, none of them used in search."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _differ(cls, seeds: tuple[Seeds, ...]) -> tuple[Seeds, ...]:
+        return _distinct(seeds)
+
+
+def check_score(metric: str) -> str:
+    """Return the name of a score, if runs log it."""
+    if not _SCORE.fullmatch(metric):
+        allowed = "accuracy, macro_f1, micro_f1, loss, f1/<label>"
+        raise ConfigError(f"no such metric, got {metric!r}; known: {allowed}")
+    return metric
+
+
+def _distinct(seeds: tuple[Seeds, ...]) -> tuple[Seeds, ...]:
+    if not seeds:
+        raise ConfigError("at least one seed is needed, got none")
+    if len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds must differ, got {[s.init for s in seeds]}")
+    return seeds

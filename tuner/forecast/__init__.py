@@ -1,0 +1,1 @@
+"""Estimate what a study takes before it runs: time in `time`, memory in `memory`."""

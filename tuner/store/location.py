@@ -1,0 +1,173 @@
+"""Name the parts of a store: a folder of files, and the database that launchers share."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from trainers.errors import ConfigError
+from tuner.config.passwords import hide_password, hide_passwords
+
+STORE = Path("mlruns")
+"""Folder that keeps everything unless the user says otherwise."""
+_ADDRESS = re.compile(r"[\w+]+:/")
+_PATH = re.compile(r"\.{0,2}/[^/]")
+_POSTGRES = re.compile(r"postgres(ql)?(\+psycopg)?://", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where a study is kept; by default all of it, the tracker's runs too, in `./mlruns`."""
+
+    root: Path
+    """Folder of the files."""
+    shared: str | None = None
+    """URL of the PostgreSQL database of trials and claims; by default SQLite in the folder."""
+
+    @property
+    def database_url(self) -> str:
+        """URL of the database of Optuna's storage and of the claims, as SQLAlchemy wants it."""
+        if self.shared is not None:
+            # Optuna takes braces for a template's.
+            url = self.shared.replace("{", "%7B").replace("}", "%7D")
+            return _POSTGRES.sub("postgresql+psycopg://", url, count=1)
+        # SQLAlchemy unquotes the database's path and ends it at a question mark.
+        path = (self.root / "optuna.db").resolve().as_posix()
+        return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder of tokenised data."""
+        return self.root / "cache"
+
+    @property
+    def outbox_dir(self) -> Path:
+        """Folder of what waits for an MLflow server that is away."""
+        return self.root / "outbox"
+
+    def check(self) -> None:
+        """Look whether the folder is one, or can be made; nothing is written.
+
+        Raises:
+            ConfigError: A file is in its place or above it, or nothing may be written there.
+        """
+        check_folder(self.root)
+        there = _nearest(self.root)
+        if not os.access(there, os.W_OK):
+            raise ConfigError(
+                f"--store {self.root}: not a folder that can be written to: {there} may not be "
+                "written to"
+            )
+
+    def make(self) -> None:
+        """Make the folder.
+
+        Raises:
+            ConfigError: Nothing can be written there.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.root).close()
+        except OSError as error:
+            raise ConfigError(
+                f"--store {self.root}: not a folder that can be written to: {error.strerror}"
+            ) from error
+
+    def run_dir(self, digest: str) -> Path:
+        """Folder of one run: its journal, its outcome, what it keeps."""
+        return self.root / "runs" / digest
+
+
+def find_store(store: str | Path | Store, files: str | Path | None = None) -> Store:
+    """Return the store that an address means.
+
+    Args:
+        store: A folder, or the URL of a PostgreSQL database.
+        files: With a database, the folder of the files; by default `./mlruns`.
+
+    Raises:
+        ConfigError: It is the address of something else.
+    """
+    if isinstance(store, Store):
+        return store
+    if store == "":
+        raise ConfigError("--store: names a folder or postgresql://user@host/database, got ''")
+    if _ADDRESS.match(str(files or "")):
+        scheme = str(files).partition(":")[0]
+        raise ConfigError(f"--files: names a folder, got {scheme}:; --store takes an address")
+    if _POSTGRES.match(str(store)):
+        _check_address(str(store))
+        return Store(Path(files or STORE), str(store))
+    if _ADDRESS.match(str(store)):
+        scheme = str(store).partition(":")[0]
+        raise ConfigError(
+            f"--store: a study is kept in a folder or in PostgreSQL (postgresql://...), got "
+            f"{scheme}:"
+        )
+    shown = hide_password(str(store))
+    if shown != str(store) and not (_PATH.match(str(store)) or Path(store).is_dir()):
+        raise ConfigError(
+            f"--store: names a folder or postgresql://user@host/database, got {shown}"
+        )
+    if files is not None:
+        raise ConfigError(f"--files {files}: needs --store postgresql://..., got {shown}")
+    return Store(Path(store))
+
+
+def folder_of(store: str | Path, files: str | Path | None = None) -> str | Path:
+    """Return the folder of files of a study's store; another address as it is.
+
+    Raises:
+        ConfigError: A file is in the folder's place or above it.
+    """
+    if _POSTGRES.match(str(store)) or files is not None:
+        store = find_store(store, files).root
+    if not _ADDRESS.match(str(store)):
+        check_folder(Path(store))
+    return store
+
+
+def check_folder(root: Path) -> None:
+    """Refuse a store that cannot be a folder; one that is not there yet can.
+
+    Raises:
+        ConfigError: A file is in its place or above it.
+    """
+    there = _nearest(root)
+    if not there.is_dir():
+        raise ConfigError(
+            f"--store {hide_password(str(root))}: not a folder that can be written to: "
+            f"{hide_password(str(there))} is a file"
+        )
+
+
+def _nearest(root: Path) -> Path:
+    """Return a folder, or what is there nearest above it."""
+    places = (root, *root.absolute().parents)
+    return next(place for place in places if os.path.exists(place))
+
+
+def _check_address(url: str) -> None:
+    fault: ValueError | None = None
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # it is read on asking
+        unquoted = "@" in parts.path or parts.netloc.count("@") > 1
+        unquoted |= "@" in parts.netloc and ":" in parts.path
+    except ValueError as error:
+        unquoted, fault = True, error
+    if unquoted:  # what follows the first / of a password would be taken for the database
+        raise ConfigError(
+            "--store: PostgreSQL's address is postgresql://user@host:port/database, with signs "
+            f"such as @ / : in user or password as %40 %2F %3A; got {_cut(url)}"
+        ) from fault
+
+
+def _cut(url: str) -> str:
+    """Show an address; with a port behind a /, what is before may be half a password."""
+    user, mark, rest = hide_passwords(url).partition(":***@")
+    return f"{user}:***" if mark and ":" in rest.partition("/")[2] else f"{user}{mark}{rest}"

@@ -1,0 +1,152 @@
+"""Confirm a cell: its best configuration on fresh seeds, never pruned, test read once a run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from trainers.contract import RunEvent, RunSpec
+from tuner.config.cells import Cell
+from tuner.config.search import Objective
+from tuner.config.spaces import Point
+from tuner.store.database import RunInterrupted
+from tuner.store.outcome import Outcome
+from tuner.study.failures import TooManyFailures
+from tuner.study.session import Configuration, Session
+from tuner.study.threads import map_threads
+from tuner.tracking import RunState, aggregate
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A confirm run's spec, and how it ended; None if it was not begun."""
+
+    spec: RunSpec
+    outcome: Outcome | None
+    elsewhere: bool = False
+    """Another launcher did it, and keeps its model."""
+
+
+def confirm(
+    cell: Cell, session: Session, point: Point, *, trial: int | None, parallel: int
+) -> bool:
+    """Do the confirm runs of a cell, keep the models that the study wants; say if all are done.
+
+    Args:
+        cell: The cell.
+        session: The study's session.
+        point: The chosen configuration; empty for an arm without a space.
+        trial: Number of the trial that found it; None for an arm without a space.
+        parallel: Runs at once.
+    """
+    specs = [cell.spec(seeds, point, confirm=True) for seeds in cell.study.confirm.seeds]
+    made = session.open_group(cell, specs[0], phase="confirm", trial=trial, shared=True)
+    try:
+        runs = _do_runs(made, session, specs, parallel=parallel)
+    except (KeyboardInterrupt, RunInterrupted):
+        session.leave_group(made, specs)
+        raise
+    except TooManyFailures as error:
+        session.close_group(made, state="failed", reason=str(error), metrics={})
+        raise
+    _keep_models(made, session, runs)
+    missing = _close(made, session, runs)
+    session.failures.bear()
+    return not missing
+
+
+def _do_runs(
+    made: Configuration, session: Session, specs: Sequence[RunSpec], *, parallel: int
+) -> list[_Run]:
+    """Do what no other launcher is doing first; then wait for what is left."""
+
+    def work(spec: RunSpec, *, wait: bool) -> _Run | None:
+        while not session.failures.fault_of(made.cell):
+            session.failures.bear()
+            late = session.time_is_up()
+            done = session.try_run(made, spec, _watch_only, begin=not late)
+            if done is not None:
+                return _Run(spec, done.outcome, done.elsewhere)
+            if late:
+                session.late.add(made.cell.label)
+                break
+            if not wait:
+                return None
+            session.ending.pause(session.claims.poll_seconds)
+        return _Run(spec, None)
+
+    runs: dict[RunSpec, _Run] = {}
+    for wait in (False, True):
+        left = [spec for spec in specs if spec not in runs]
+        found = map_threads(
+            partial(work, wait=wait), left, parallel, on_error=session.ending.close
+        )
+        runs |= {run.spec: run for run in found if run is not None}
+    return [runs[spec] for spec in specs]
+
+
+def _close(made: Configuration, session: Session, runs: Sequence[_Run]) -> int:
+    """Close the group, unless other launchers are still at it; return how many runs lack.
+
+    A run that diverged has ended: it would diverge again.
+    """
+    ended = [run.outcome for run in runs if run.outcome is not None]
+    results = [outcome.result for outcome in ended if outcome.result is not None]
+    diverged = sum(outcome.state == "diverged" for outcome in ended)
+    missing = len(runs) - len(results) - diverged
+    fault = session.failures.fault_of(made.cell)
+    late = len(ended) < len(runs) and not fault
+    if late and session.is_shared_now([run.spec for run in runs]):
+        return missing
+    state: RunState = "killed" if late else "failed" if missing else "finished"
+    reason = f"{missing} of {len(runs)} runs {'not begun in time' if late else 'failed'}"
+    if not missing:
+        reason = f"{diverged} of {len(runs)} runs diverged" if diverged else ""
+        state = "diverged" if diverged else state
+    session.close_group(
+        made,
+        state=state,
+        reason=fault or reason,
+        metrics=aggregate([result.metrics() for result in results]),
+    )
+    return missing
+
+
+def _keep_models(made: Configuration, session: Session, runs: Sequence[_Run]) -> None:
+    """Track the models that the study keeps: of every run, or of the best on validation.
+
+    Each launcher does so for the runs that it did.
+    """
+    save = made.cell.study.save
+    finished = [run for run in runs if run.outcome is not None and run.outcome.result is not None]
+    settled = all(run.outcome is not None and run.outcome.state != "failed" for run in runs)
+    if save == "none" or not finished or (save == "best" and not settled):
+        return
+    kept = finished
+    if save == "best":
+        kept = [max(finished, key=lambda run: _merit(made.cell, run))]
+    tracker = session.recorder.tracker
+    for run in finished:
+        folder = session.model_folder(run.spec)
+        if run.elsewhere or not folder.is_dir():
+            continue
+        if run in kept:
+            run_id = tracker.open_run(made.group_id, run.spec, adopt=True)
+            tracker.log_model(run_id, folder)
+        else:
+            shutil.rmtree(folder)
+
+
+def _merit(cell: Cell, run: _Run) -> float:
+    """Return the study's metric on validation, turned so that more is better."""
+    assert run.outcome is not None
+    assert run.outcome.result is not None
+    objective = Objective(metric=cell.study.metric)
+    value = objective.of(run.outcome.result.metrics())
+    return value if objective.way() == "maximize" else -value
+
+
+def _watch_only(event: RunEvent) -> None:
+    """Take an event and never stop the run."""

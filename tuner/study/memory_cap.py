@@ -1,0 +1,167 @@
+"""Foresee each run's memory: refuse what is over the study's cap, compare what was measured."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trainers.contract import RunEvent, RunResult, RunSpec, Seeds, Workspace
+from trainers.errors import ConfigError, RunFailed
+from trainers.memory.batch_shapes import tokenise
+from trainers.memory.expect import (
+    ExpectedMemory,
+    compare,
+    expect_aside,
+    expect_memory,
+    memory_key,
+    weights_bytes,
+)
+from tuner.config.cells import Cell
+from tuner.config.sizes import show_bytes
+from tuner.executors import Executor, RunLost
+from tuner.store.database import RunInterrupted
+
+Cap = int | Literal["device"] | None
+"""Bytes; or what is free on the device when a run is to begin; or none."""
+Expect = Callable[[RunSpec, Workspace], ExpectedMemory]
+NOT_PREDICTED = "memory_not_predicted"
+"""Fact of a run whose memory could not be predicted, with the reason."""
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What is known of a run's memory before it begins."""
+
+    expected: ExpectedMemory | None
+    """None where it was not predicted."""
+    limit: int | None = None
+    """The cap in bytes."""
+    fault: str = ""
+    """Why it could not be predicted."""
+
+    @property
+    def excess_bytes(self) -> int | None:
+        """How far it is over the cap, below it if negative; None where that is not known."""
+        if self.expected is None or self.limit is None:
+            return None
+        return self.expected.needed_bytes - self.limit
+
+    @property
+    def refusal(self) -> str:
+        """Why the run is not to begin; empty where it is."""
+        if self.expected is None or self.limit is None or (self.excess_bytes or 0) <= 0:
+            return ""
+        needed, limit = show_bytes(self.expected.needed_bytes), show_bytes(self.limit)
+        return f"predicted peak of memory {needed} is over memory_cap {limit}"
+
+
+def refused(foreseen: Foreseen) -> RunEvent:
+    """Return the event of a run that needs too much, with what was predicted as its metrics."""
+    compared = compare(foreseen.expected, {}) if foreseen.expected else {}
+    metrics = {f"memory/{name}": value for name, value in compared.items()}
+    return RunEvent(kind="refused", time=time.time(), metrics=metrics)
+
+
+def check_weights(
+    cells: Sequence[Cell], compute: Callable[[Callable[[RunSpec], int], RunSpec], int]
+) -> None:
+    """Refuse a cap that a model's weights alone would break.
+
+    Args:
+        cells: A study's cells.
+        compute: Calls a function that needs torch.
+
+    Raises:
+        ConfigError: In one line, before anything has been written.
+        ModelError: No such model.
+    """
+    cap = cells[0].study.memory_cap
+    if not isinstance(cap, int):
+        return
+    known: dict[str, int] = {}
+    for cell in cells:
+        spec = cell.spec(Seeds(init=0, order=0))
+        held = [cell.model, spec.deepspeed, spec.ranks, spec.train.precision]
+        key = json.dumps(held, sort_keys=True)
+        weights = known[key] if key in known else compute(weights_bytes, spec)
+        known[key] = weights
+        if weights > cap:
+            raise ConfigError(
+                f"memory_cap: got {show_bytes(cap)}, less than the weights alone of "
+                f"{cell.model}, which take {show_bytes(weights)}"
+            )
+
+
+@dataclass
+class MemoryForecast:
+    """Predicts runs where the executor has torch, each kind of run once. Thread-safe."""
+
+    executor: Executor
+    cap: Cap = None
+    _known: dict[str, Foreseen] = field(default_factory=dict)
+    _locks: defaultdict[str, threading.Lock] = field(
+        default_factory=lambda: defaultdict(threading.Lock)
+    )
+
+    def before(self, spec: RunSpec, workspace: Workspace) -> Foreseen:
+        """Predict a run if there is a cap that it might break."""
+        if self.cap is None:
+            return Foreseen(None)
+        foreseen = self._foresee(spec, workspace)
+        free = foreseen.expected.free_bytes if foreseen.expected else None
+        return Foreseen(
+            foreseen.expected, free if self.cap == "device" else self.cap, foreseen.fault
+        )
+
+    def beside(self, spec: RunSpec, workspace: Workspace) -> None:
+        """Begin to predict a run that has begun, if that need not wait for its end.
+
+        By then its tokens are in the cache.
+        """
+        known = memory_key(spec) in self._known
+        if self.cap is not None or known or not self.executor.computes_aside:
+            return
+
+        def foresee() -> None:
+            with contextlib.suppress(RunInterrupted):
+                self._foresee(spec, workspace, expect_aside)
+
+        threading.Thread(target=foresee, daemon=True).start()
+
+    def of_too_much(self, spec: RunSpec, workspace: Workspace) -> list[RunEvent]:
+        """Return what was predicted for a run that ran out of memory; nothing if cut off."""
+        with contextlib.suppress(RunInterrupted, RunLost):
+            return [refused(self._foresee(spec, workspace))]
+        return []
+
+    def after(self, spec: RunSpec, workspace: Workspace, result: RunResult) -> RunResult:
+        """Add to a result what was predicted, and by how much that missed what was measured."""
+        foreseen = self._foresee(spec, workspace)
+        if foreseen.expected is None:
+            facts = result.facts | {NOT_PREDICTED: foreseen.fault}
+            return result.model_copy(update={"facts": facts})
+        compared = compare(foreseen.expected, result.memory)
+        return result.model_copy(update={"expected": compared})
+
+    def _foresee(
+        self, spec: RunSpec, workspace: Workspace, expect: Expect = expect_memory
+    ) -> Foreseen:
+        key = memory_key(spec)
+        with self._locks[key]:
+            known = self._known.get(key)
+            if known is not None and self.cap != "device":  # which is to be looked at each time
+                return known
+            try:
+                if self.cap is not None:  # or the prediction would have the tokeniser's work in it
+                    self.executor.compute(tokenise, spec, workspace)
+                foreseen = Foreseen(self.executor.compute(expect, spec, workspace))
+            except RunFailed as failed:
+                foreseen = Foreseen(None, fault=failed.reason)
+            self._known[key] = foreseen
+            return foreseen

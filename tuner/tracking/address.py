@@ -1,0 +1,101 @@
+"""Locate a store: a folder with a database and artifacts, or an MLflow server."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from trainers.data.proxies import proxy_of, said_proxy
+from trainers.errors import ConfigError
+from tuner.config.passwords import Login, hide_password, split_login
+
+_SECONDS_TO_ANSWER = 10
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class StoreAddress:
+    """Where MLflow finds runs and puts files."""
+
+    tracking_uri: str
+    """Of the database or the server, without the login of a server."""
+    shown: str
+    """For messages: the address as it was given, its password hidden."""
+    artifact_uri: str | None
+    """Of the artifact folder; None where the server decides."""
+    login: Login = field(default_factory=lambda: Login(""))
+    """User and password of a server."""
+
+    @property
+    def is_server(self) -> bool:
+        """Say whether an MLflow server is there, and not a database."""
+        return urlsplit(self.tracking_uri).scheme in _DEFAULT_PORTS
+
+
+def locate_store(store: str | Path) -> StoreAddress:
+    """Return the addresses of a store.
+
+    Args:
+        store: A folder, made on first use; or the URI of an MLflow server or database.
+    """
+    if isinstance(store, str) and "://" in store:
+        address = StoreAddress(store, hide_password(store), artifact_uri=None)
+        if not address.is_server:
+            return address
+        login = split_login(store)
+        return replace(address, tracking_uri=login.address, login=login)
+    folder = Path(store).resolve()
+    # SQLAlchemy unquotes the database's path and ends it at a question mark.
+    path = (folder / "mlflow.db").as_posix().replace("%", "%25").replace("?", "%3F")
+    artifacts = (folder / "artifacts").as_uri()
+    shown = hide_password(str(store))
+    return StoreAddress(f"sqlite:///{path}", shown, artifact_uri=artifacts)
+
+
+def check_server(address: StoreAddress) -> None:
+    """Look whether a server answers at all, which MLflow's client would try for minutes.
+
+    Raises:
+        ConfigError: It does not, or the address cannot be meant.
+    """
+    parts = urlsplit(address.tracking_uri)
+    try:
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    except ValueError as error:  # its text holds what may be half a password
+        raise ConfigError(
+            f"{address.shown}: its port is no number up to 65535; in a user or password, signs "
+            "such as @ / : are written %40 %2F %3A"
+        ) from error
+    proxy = proxy_of(address.tracking_uri)
+    try:
+        place = _place(proxy.address) if proxy else (parts.hostname or "", port)
+        socket.create_connection(place, _SECONDS_TO_ANSWER).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(
+            f"{address.shown}: no MLflow server answers there: {reason}"
+            f"{said_proxy(address.tracking_uri)}"
+        ) from error
+
+
+def _place(proxy: str) -> tuple[str, int]:
+    """Return the host and port of a proxy, which may stand without its scheme."""
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    return parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme, 1080)
+
+
+@contextlib.contextmanager
+def quiet_migration() -> Iterator[None]:
+    """Hold back the lines that MLflow logs while it makes a database."""
+    logger = logging.getLogger("mlflow.store.db.utils")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

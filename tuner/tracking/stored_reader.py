@@ -1,0 +1,163 @@
+"""Read what MLflow stores, whichever way its runs are fetched."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from tuner.tracking.base import Curve, Phase, Reader, RunRecord
+from tuner.tracking.curves import true_curves
+from tuner.tracking.definitions import KeptDefinition, kept_definitions
+from tuner.tracking.faults import UnknownStudy
+from tuner.tracking.files import local_folder, replace_files
+from tuner.tracking.names import is_cut
+from tuner.tracking.tags import PARENT, StoredRun, is_damaged, record_of, state_of
+
+_LOG = logging.getLogger(__name__)
+
+STUDY = "tuner.study"
+"""Tag of an experiment that is a study: its resolved YAML."""
+REPORT = "report"
+"""Phase of the one run that holds a study's report."""
+
+
+class StoredReader(Reader):
+    """Base of the readers of MLflow's runs: a subclass fetches them."""
+
+    def __init__(self) -> None:
+        self._artifact_uris: dict[str, str] = {}
+        self._said: set[str] = set()
+
+    @abstractmethod
+    def stored_runs(
+        self, study: str, *, phase: str | None = None, with_params: bool = True
+    ) -> Iterator[StoredRun]:
+        """Yield the runs of a study's experiment, groups' parents too, as they were started."""
+
+    def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
+        """Read the runs, groups' parents left out."""
+        records = []
+        stored = list(self.stored_runs(study, phase=phase))
+        parents = {run.run_id: state_of(run) for run in stored if PARENT not in run.tags}
+        for run in stored:
+            record = record_of(study, run, parents)
+            if record is not None:
+                self._artifact_uris[run.run_id] = run.artifact_uri
+                records.append(record)
+            elif is_damaged(run) and run.run_id not in self._said:
+                self._said.add(run.run_id)
+                _LOG.warning(
+                    "MLflow study %s: run %s is left out; its tags were removed or changed",
+                    *(study, run.run_id),
+                )
+        return sorted(records, key=lambda record: (record.start, record.run_id))
+
+    @abstractmethod
+    def stored_curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
+        """Yield curves as `curves` does, by the names that metrics are stored under."""
+
+    def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
+        """Read the curves of runs, many at once."""
+        return true_curves(names, lambda stored: self.stored_curves(run_ids, stored))
+
+    def artifact(self, run_id: str, name: str) -> Path | None:
+        """Look into the run's own folder if it is on this machine, else download the file."""
+        uri = self._artifact_uris.get(run_id) or self._find_artifact_uri(run_id)
+        if uri is None:
+            return None
+        self._artifact_uris[run_id] = uri
+        folder = self._folder(uri)
+        if folder is None:
+            return self._download(run_id, name)
+        path = folder / name
+        return path if path.is_file() else None
+
+    def replace_report(self, study: str, folder: Path) -> str | None:
+        """Put files into the place of the study's report, if it has one on this machine.
+
+        Returns:
+            The identifier of the report's run; None where nothing was done.
+        """
+        for run in self.stored_runs(study, phase=REPORT, with_params=False):
+            target = self._folder(run.artifact_uri)
+            if target is not None:
+                replace_files(folder, target)
+                return run.run_id
+        return None
+
+    def report_folder(self, study: str) -> Path | None:
+        """Return the folder of the study's report, if it has one on this machine."""
+        runs = self.stored_runs(study, phase=REPORT, with_params=False)
+        return next((self._folder(run.artifact_uri) for run in runs), None)
+
+    def study_yaml(self, study: str) -> str:
+        """Return the text that was kept last; where none is, the newest parent's file."""
+        tags = self._study_tags(study)
+        if STUDY not in tags:
+            raise UnknownStudy(study, self.studies())
+        kept, text = kept_definitions(tags), tags[STUDY]
+        if kept:
+            return kept[-1].text
+        if is_cut(text):
+            for run in reversed(list(self.stored_runs(study, with_params=False))):
+                path = self.artifact(run.run_id, "study.yaml")
+                if path is not None:
+                    return path.read_text(encoding="utf-8")
+        return text
+
+    def _folder(self, artifact_uri: str) -> Path | None:
+        """Return the folder of a run's files; None where it is not on this machine."""
+        return local_folder(artifact_uri)
+
+    def definitions(self, study: str) -> list[KeptDefinition]:
+        """Return the texts that the experiment's tags keep."""
+        return kept_definitions(self._study_tags(study))
+
+    def why_absent(self, study: str) -> str:
+        """Say that a study's experiment was deleted or renamed, and how to have it back."""
+        if self._is_deleted(study):
+            return "its experiment was deleted in MLflow; the same run-study command restores it"
+        renamed = self.renamed(study)
+        if not renamed:
+            return ""
+        names = " and ".join(map(repr, renamed))
+        return (
+            f"its experiment was renamed to {names} in MLflow; name it {study!r} again there, or "
+            "the next run-study begins anew"
+        )
+
+    def renamed(self, study: str) -> list[str]:
+        """List the experiments that hold a study under another name than its own."""
+        return [
+            name for name, text in self._texts_by_name() if name != study and _is_of(text, study)
+        ]
+
+    @abstractmethod
+    def _texts_by_name(self) -> Iterable[tuple[str, str]]:
+        """Yield the experiments that hold a study: their names, and the tag of its text."""
+
+    @abstractmethod
+    def _is_deleted(self, study: str) -> bool:
+        """Return whether a study's experiment has its name, and was deleted."""
+
+    @abstractmethod
+    def _study_tags(self, study: str) -> Mapping[str, str]:
+        """Read all tags of a study's experiment; none of an unknown one."""
+
+    @abstractmethod
+    def _find_artifact_uri(self, run_id: str) -> str | None: ...
+
+    @abstractmethod
+    def _download(self, run_id: str, name: str) -> Path | None: ...
+
+
+def _is_of(text: str, study: str) -> bool:
+    """Tell by the first line of a resolved YAML, which may be cut, whether it is a study's."""
+    try:
+        return bool(yaml.safe_load(text.partition("\n")[0]) == {"name": study})
+    except yaml.YAMLError:
+        return False

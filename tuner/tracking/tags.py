@@ -1,0 +1,156 @@
+"""Turn a run into tags, and a stored run's tags, params and metrics back into a record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pydantic import ValidationError
+
+from trainers.contract import RunSpec, Seeds
+from tuner.tracking.base import Group, RunRecord, RunState
+from tuner.tracking.names import entity_name, seed_text, true_metrics, true_name
+
+PARENT = "mlflow.parentRunId"
+"""MLflow's own tag for a parent run."""
+DIGEST = "tuner.digest"
+KEY = "tuner.key"
+"""Of the call that made the run; see `LifecycleTracker.stamped`."""
+PHASE = "tuner.phase"
+STATE, REASON = "tuner.state", "tuner.reason"
+STATUS: Mapping[RunState, str] = {
+    "running": "RUNNING",
+    "finished": "FINISHED",
+    "diverged": "FAILED",
+    "failed": "FAILED",
+    "pruned": "KILLED",
+    "killed": "KILLED",
+}
+"""MLflow's status of a run in each state."""
+
+_GROUP_FIELDS = tuple(name for name in Group.model_fields if name != "study")
+_GROUP_TAGS = tuple(f"tuner.{name}" for name in _GROUP_FIELDS)
+_FACT = "tuner.fact."
+_SEEDS = "tuner.seeds"
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as MLflow returns it."""
+
+    run_id: str
+    status: str
+    start: int
+    end: int | None
+    artifact_uri: str
+    tags: Mapping[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+
+
+def group_tags(group: Group) -> dict[str, str]:
+    """Return the tags of a configuration, which its runs carry too."""
+    fields = group.model_dump(exclude={"study"}, exclude_none=True)
+    tags = {f"tuner.{name}": str(value) for name, value in fields.items()}
+    return tags | {STATE: "running", REASON: "", "mlflow.source.name": "tuner"}
+
+
+def run_tags(group: Group, spec: RunSpec, parent_id: str) -> dict[str, str]:
+    """Return the tags of one run of a configuration."""
+    # tuner.seed is for people, tuner.seeds holds all three.
+    seeds = {"tuner.seed": seed_text(spec.seeds), _SEEDS: spec.seeds.model_dump_json()}
+    return group_tags(group) | {DIGEST: spec.digest(), PARENT: parent_id} | seeds
+
+
+def fact_tags(facts: Mapping[str, str]) -> dict[str, str]:
+    """Return facts as tags; the source revision also under the name that MLflow's table shows."""
+    tags = {_FACT + entity_name(name): value for name, value in facts.items()}
+    commit = facts.get("git_commit")
+    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+
+def group_of(study: str, tags: Mapping[str, str]) -> Group | None:
+    """Read a configuration from a run's tags; None where the run is not tuner's."""
+    if "tuner.cell" not in tags:
+        return None
+    try:
+        return _group(study, tuple(tags.get(tag) for tag in _GROUP_TAGS))
+    except ValidationError:  # somebody has changed its tags
+        return None
+
+
+def is_damaged(run: StoredRun) -> bool:
+    """Say whether a run was one of tuner's before somebody removed or changed its tags."""
+    if not {DIGEST, _SEEDS, "tuner.cell"} & run.tags.keys():
+        return False
+    if group_of("", run.tags) is None:
+        return True
+    own = {DIGEST, _SEEDS, PARENT}
+    return bool(own & run.tags.keys()) and not (own <= run.tags.keys() and _are_seeds(run.tags))
+
+
+def state_of(run: StoredRun) -> RunState:
+    """Return a run's state: MLflow's status decides, the tag tells those apart that share one."""
+    if run.status in ("RUNNING", "SCHEDULED"):
+        return "running"
+    states = [state for state, status in STATUS.items() if status == run.status]
+    tagged = [state for state in states if state == run.tags.get(STATE)]
+    return (tagged or states)[-1]
+
+
+def record_of(study: str, run: StoredRun, parents: Mapping[str, RunState]) -> RunRecord | None:
+    """Return the record of a stored run; None for a parent, or a run that is not tuner's.
+
+    Args:
+        study: The run's study.
+        run: As MLflow returns it.
+        parents: The states of groups' parents, by their identifiers.
+    """
+    group = group_of(study, run.tags)
+    if group is None or _SEEDS not in run.tags or is_damaged(run):
+        return None
+    state, tags = state_of(run), run.tags
+    facts = {_fact_name(k): v for k, v in tags.items() if k.startswith(_FACT)}
+    # Not validated: it is what was written, and a store may hold NaN, which a record would refuse.
+    return RunRecord.model_construct(
+        run_id=run.run_id,
+        parent_id=tags[PARENT],
+        group=group,
+        digest=tags[DIGEST],
+        seeds=_seeds(tags[_SEEDS]),
+        state=state,
+        reason=tags.get(REASON, ""),
+        params=run.params,
+        metrics=true_metrics(run.metrics, facts),
+        facts=facts,
+        start=run.start / 1000,
+        end=None if state == "running" or run.end is None else run.end / 1000,
+        group_state=parents.get(tags[PARENT]),
+    )
+
+
+# Runs share most of these: made once, held once.
+@lru_cache(maxsize=4096)
+def _group(study: str, values: tuple[str | None, ...]) -> Group:
+    fields = zip(_GROUP_FIELDS, values, strict=True)
+    given = {name: value for name, value in fields if value is not None}
+    return Group.model_validate(given | {"study": study})
+
+
+@lru_cache(maxsize=4096)
+def _seeds(text: str) -> Seeds:
+    return Seeds.model_validate_json(text)
+
+
+def _are_seeds(tags: Mapping[str, str]) -> bool:
+    try:
+        _seeds(tags[_SEEDS])
+    except ValidationError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _fact_name(tag: str) -> str:
+    return true_name(tag.removeprefix(_FACT))
