@@ -21,9 +21,7 @@ from sqlalchemy import create_engine, text
 
 from bench.made_up import make_events, make_result
 from trainers.contract import Emit, RunResult, RunSpec, Workspace
-from tuner.config.load import parse_study
-from tuner.config.samplers import Sampler
-from tuner.config.study import StudyConfig
+from tuner.config import Sampler, StudyConfig, parse_study
 from tuner.executors import Executor
 from tuner.executors.base import T
 from tuner.executors.process import ProcessExecutor

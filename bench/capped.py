@@ -17,9 +17,7 @@ from capped_page import put, section
 
 from trainers.contract import RunSpec, Workspace
 from trainers.errors import RunFailed
-from tuner.config.cells import plan
-from tuner.config.load import parse_study
-from tuner.config.sizes import parse_bytes
+from tuner.config import parse_bytes, parse_study, plan
 from tuner.executors.process import ProcessExecutor
 from tuner.store.location import Store
 from tuner.store.outcome import read_outcome

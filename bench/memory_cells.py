@@ -15,7 +15,7 @@ from trainers.contract import RunSpec, Workspace
 from trainers.memory import predict_memory
 from trainers.models import _tiny_tokenizer as tiny_tokenizer
 from trainers.train.loop import train
-from tuner.config.study import ExecutorSettings
+from tuner.config import ExecutorSettings
 from tuner.executors import make_executor
 
 METHODS = ("full", "lora", "bottleneck", "ia3", "prompt", "head")

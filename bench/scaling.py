@@ -23,8 +23,7 @@ from typing import Any
 
 from bench.bookkeeping import Cost
 from trainers.contract import Seeds, Workspace
-from tuner.config.load import parse_study
-from tuner.config.study import StudyConfig
+from tuner.config import StudyConfig, parse_study
 from tuner.study.progress import RunNotice
 from tuner.study.run import run_study
 

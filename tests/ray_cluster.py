@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from tuner.config.executor import ExecutorSettings
+from tuner.config import ExecutorSettings
 
 
 class RayCluster:

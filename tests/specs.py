@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers.contract import RunSpec, Workspace
-from tuner.config.load import parse_study
-from tuner.config.study import StudyConfig
+from tuner.config import StudyConfig, parse_study
 
 QUICK = {"epochs": 2, "learning_rate": 3e-3, "batch_size": 32, "precision": "fp32"}
 

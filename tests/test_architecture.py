@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import configparser
+import importlib
 import importlib.metadata
+import inspect
 import itertools
+import pkgutil
 import re
 import subprocess
 import sys
@@ -162,6 +165,26 @@ def test_functions_are_short_and_take_few_parameters(path: Path) -> None:
 def _is_command(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Tell a function whose parameters are a command's options."""
     return any(ast.unparse(decorator).startswith("app.") for decorator in function.decorator_list)
+
+
+@pytest.mark.parametrize("room", ["tuner", "tuner.config"])
+def test_a_door_that_loads_on_use_has_what_it_says(room: str) -> None:
+    """Every name can be had, none is a file's, and the type checker is told of the same names."""
+    module = importlib.import_module(room)
+    assert not {found.name for found in pkgutil.iter_modules(module.__path__)} & set(
+        module.__all__
+    )
+    told = {
+        alias.asname or alias.name
+        for block in ast.parse(inspect.getsource(module)).body
+        if isinstance(block, ast.If)
+        for node in ast.walk(block)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    exported = {name for name in module.__all__ if name not in vars(module)}
+    assert told == exported
+    assert all(getattr(module, name) is not None for name in exported)
 
 
 def test_every_module_has_its_floor() -> None:

@@ -19,7 +19,7 @@ from trainers.models.tiny import Tiny
 from trainers.tasks.text_file import TextFile
 from trainers.tasks.toy import Toy
 from trainers.train.loop import train
-from tuner.config.load import parse_study
+from tuner.config import parse_study
 from tuner.report.build import build_report
 from tuner.study.run import run_study
 

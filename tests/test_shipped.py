@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from tuner.config.cells import plan
-from tuner.config.deepspeed import ds_configs
-from tuner.config.load import dump_study, load_study, parse_study
-from tuner.config.shipped import shipped_folder, study_names
+from tuner.config import (
+    ds_configs,
+    dump_study,
+    load_study,
+    parse_study,
+    plan,
+    shipped_folder,
+    study_names,
+)
 
 STUDIES = sorted(shipped_folder("configs").rglob("*.yaml"))
 PRESETS = sorted(shipped_folder("ds_configs").rglob("*"))

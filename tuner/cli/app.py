@@ -75,8 +75,7 @@ def run_study_command(
     from tuner.cli.live import LiveView
     from tuner.cli.reading import show_reading
     from tuner.cli.show import Place, show_outcome
-    from tuner.config.cells import plan
-    from tuner.config.load import DATA_DIR, load_study
+    from tuner.config import DATA_DIR, load_study, plan
     from tuner.store.full_disk import full_disk_named
     from tuner.store.location import find_store
     from tuner.study.run import run_study
@@ -141,7 +140,7 @@ def report(
 ) -> None:
     """Compare the confirm runs of studies, as their files or their last run define them."""
     from tuner.cli.report import chosen_formats, find_studies, keep, write_report
-    from tuner.config.shipped import find_reference
+    from tuner.config import find_reference
     from tuner.report.build import build_report
     from tuner.store.location import folder_of
 
@@ -188,8 +187,7 @@ def validate(
     from trainers.errors import SeveralFaults
     from tuner.cli.reading import show_reading
     from tuner.cli.validate import validate_study
-    from tuner.config.cells import plan
-    from tuner.config.load import DATA_DIR, load_study
+    from tuner.config import DATA_DIR, load_study, plan
     from tuner.report.wording import counted
 
     show_reading()
@@ -239,7 +237,7 @@ def plan_command(
 ) -> None:
     """Say what a study will take before it runs: runs, time, disk, seeds. Writes nothing."""
     from tuner.cli.plan import estimate_lines
-    from tuner.config.load import DATA_DIR, load_study
+    from tuner.config import DATA_DIR, load_study
     from tuner.forecast.time import Wishes, estimate_study
     from tuner.store.location import find_store
 
@@ -260,7 +258,7 @@ def fetch_data(
 ) -> None:
     """Download task files from their pinned sources and check them."""
     from tuner.cli.fetch import fetch_tasks
-    from tuner.config.load import DATA_DIR
+    from tuner.config import DATA_DIR
 
     fetch_tasks(tasks, data_dir or DATA_DIR)
 

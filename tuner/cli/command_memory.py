@@ -135,8 +135,7 @@ class _Place:
 
 def _study(study: str, place: _Place, device: Any, *, as_json: bool) -> None:
     from tuner.cli.memory import needs_json, study_lines
-    from tuner.config.load import DATA_DIR, load_study
-    from tuner.config.passwords import hide_password
+    from tuner.config import DATA_DIR, hide_password, load_study
     from tuner.forecast.memory import study_needs
     from tuner.store.location import folder_of
 
@@ -178,7 +177,7 @@ def _fits(
     from rich.console import Console
 
     from tuner.cli.memory import fits_json, fits_lines
-    from tuner.config.sizes import parse_bytes
+    from tuner.config import parse_bytes
     from tuner.forecast.memory import METHODS, fitting
 
     try:

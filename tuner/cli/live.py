@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from tuner.config.cells import Cell, Phase
+from tuner.config import Cell, Phase
 from tuner.study.progress import RunNotice
 
 _STYLES = {"finished": "green", "pruned": "yellow", "diverged": "yellow", "failed": "red"}

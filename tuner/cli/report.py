@@ -9,8 +9,7 @@ from typing import get_args
 import typer
 
 from trainers.errors import ConfigError, known
-from tuner.config.load import DATA_DIR
-from tuner.config.passwords import hide_password
+from tuner.config import DATA_DIR, hide_password
 from tuner.report import FORMATS, Asked, Format, Report
 from tuner.report.build import Place, find_study, keep_report
 from tuner.store.full_disk import missing_space

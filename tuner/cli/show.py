@@ -16,9 +16,7 @@ from rich.text import Text
 from trainers.interfaces import Method, ModelSource, Task
 from trainers.plugins import Plugin, kinds, named, plugin_class
 from tuner.cli.report import keep
-from tuner.config.deepspeed import describe_ds_config, ds_configs
-from tuner.config.passwords import Login, split_login
-from tuner.config.shipped import study_names
+from tuner.config import Login, describe_ds_config, ds_configs, split_login, study_names
 from tuner.report.build import report_of_run
 from tuner.study.run import StudyOutcome
 
@@ -136,7 +134,7 @@ def show_list(noun: str) -> None:
 
 def _lines(noun: str) -> Iterable[tuple[str, str]]:
     if noun == "studies":
-        from tuner.config.load import load_study
+        from tuner.config import load_study
 
         return [(name, load_study(name).description) for name in study_names()]
     if noun == "ds-configs":

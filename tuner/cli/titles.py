@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuner.config.passwords import hide_password
+from tuner.config import hide_password
 
 VARIABLES = {"--store": "TUNER_STORE", "--tracking": "TUNER_TRACKING"}
 """Options that take an address, and the environment variables that may hold it instead."""

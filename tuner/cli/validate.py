@@ -10,8 +10,7 @@ from trainers.errors import ConfigError, DataError, SeveralFaults
 
 if TYPE_CHECKING:
     from trainers.contract import RunSpec
-    from tuner.config.cells import Cell
-    from tuner.config.study import StudyConfig
+    from tuner.config import Cell, StudyConfig
     from tuner.study.inputs import Inputs
 
 
@@ -28,7 +27,7 @@ def validate_study(config: StudyConfig, data_dir: Path | None) -> list[str]:
     Raises:
         SeveralFaults: All that was found.
     """
-    from tuner.config.cells import plan
+    from tuner.config import plan
     from tuner.study.checks import device_faults
     from tuner.study.inputs import read_inputs
 

@@ -23,7 +23,7 @@ from trainers.contract import AnyMethod, TrainSettings
 from trainers.errors import SeveralFaults, shown
 from trainers.plugins import Written
 from tuner.config.deepspeed import resolve_ds_config
-from tuner.config.fault_lines import fault_lines
+from tuner.config.faults import fault_lines
 from tuner.config.spaces import (
     Choice,
     FloatRange,

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from trainers.contract import Seeds
 from trainers.errors import SeveralFaults
 from tuner.config.deepspeed import ask_deepspeed
-from tuner.config.fault_lines import fault_lines
+from tuner.config.faults import fault_lines
 from tuner.config.shipped import study_path
 from tuner.config.spaces import Point, points_to_try, varied
 from tuner.config.study import StudyConfig

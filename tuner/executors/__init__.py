@@ -6,7 +6,7 @@ import importlib.util
 import os
 
 from trainers.errors import ConfigError
-from tuner.config.executor import ExecutorSettings
+from tuner.config import ExecutorSettings
 from tuner.executors.base import Executor, RunLost
 
 __all__ = ["Executor", "RunLost", "make_executor"]

@@ -17,7 +17,7 @@ from trainers.contract import Emit, RunEvent, RunResult, RunSpec, StopRun, Works
 from trainers.data.parcel import pack
 from trainers.errors import ConfigError, RunFailed, TunerError, run_failure
 from trainers.measure.meter import revision
-from tuner.config.executor import ExecutorSettings
+from tuner.config import ExecutorSettings
 from tuner.executors.base import Executor, RunLost, T
 from tuner.executors.outbox import Message
 from tuner.executors.process import ProcessExecutor

@@ -22,7 +22,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 import trainers
 import tuner
 from trainers.errors import ConfigError, RunFailed, failure
-from tuner.config.executor import ExecutorSettings
+from tuner.config import ExecutorSettings
 from tuner.executors.base import RunLost
 from tuner.executors.ray_place import Place
 from tuner.store.database import RunInterrupted

@@ -10,12 +10,19 @@ from pathlib import Path
 
 from trainers.data.load import load_task
 from trainers.errors import ConfigError, TunerError, known
-from tuner.config.cells import Cell, Digests
-from tuner.config.definition import Definition, read_definition
-from tuner.config.load import DATA_DIR, load_study
-from tuner.config.passwords import hide_password
-from tuner.config.shipped import find_reference, is_study_file, study_names
-from tuner.config.study import StudyConfig
+from tuner.config import (
+    DATA_DIR,
+    Cell,
+    Definition,
+    Digests,
+    StudyConfig,
+    find_reference,
+    hide_password,
+    is_study_file,
+    load_study,
+    read_definition,
+    study_names,
+)
 from tuner.report import (
     Asked,
     Evidence,

@@ -6,9 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from tuner.config.cells import Cell, Digests, cell_label
-from tuner.config.definition import Definition
-from tuner.config.search import Objective
+from tuner.config import Cell, Definition, Digests, Objective, cell_label
 from tuner.store.search_log import LoggedTrial, search_name
 from tuner.tracking import Reader, RunRecord
 

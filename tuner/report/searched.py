@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from trainers.errors import ConfigError
-from tuner.config.search import Objective
+from tuner.config import Objective
 from tuner.report.planned import PlannedCell, SeedKey, seeds_of
 from tuner.report.wording import counted
 from tuner.tracking import RunRecord

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from trainers.errors import ConfigError
-from tuner.config.passwords import hide_password, hide_passwords
+from tuner.config import hide_password, hide_passwords
 
 STORE = Path("mlruns")
 """Folder that keeps everything unless the user says otherwise."""

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial
 
-from tuner.config.cells import Cell
-from tuner.config.samplers import STATEFUL
-from tuner.config.spaces import Value, suggest
+from tuner.config import STATEFUL, Cell, Value, suggest
 from tuner.store.search_log import search_name
 from tuner.study.optuna_storage import StudyStorage
 from tuner.study.session import Session

@@ -24,8 +24,7 @@ from trainers.memory.outlines import Outlined, outline_runs
 from trainers.methods._targets import misfit
 from trainers.models._positions import too_long, too_many_virtual
 from trainers.train.devices import visible_devices
-from tuner.config.cells import Cell
-from tuner.config.spaces import Point, points_to_try, varied
+from tuner.config import Cell, Point, points_to_try, varied
 from tuner.study.known_good import is_known_good
 from tuner.study.memory_cap import check_weights
 from tuner.study.reading import ReadLengths, read_lengths

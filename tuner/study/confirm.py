@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from trainers.contract import RunEvent, RunSpec
-from tuner.config.cells import Cell
-from tuner.config.search import Objective
-from tuner.config.spaces import Point
+from tuner.config import Cell, Objective, Point
 from tuner.store.database import RunInterrupted
 from tuner.store.outcome import Outcome
 from tuner.study.failures import TooManyFailures

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 
 from trainers.errors import TunerError
-from tuner.config.cells import Cell
+from tuner.config import Cell
 from tuner.store.outcome import Outcome
 
 

@@ -13,8 +13,7 @@ from trainers.data.survey import survey_rows
 from trainers.deepspeed.engine import check_installed
 from trainers.errors import ConfigError, MissingData, ModelAway, SeveralFaults, TunerError
 from trainers.train.metrics import metric_names
-from tuner.config.cells import Digests
-from tuner.config.study import StudyConfig
+from tuner.config import Digests, StudyConfig
 from tuner.study.reading import ReadLengths, say_rows, say_warmups
 
 _SHOWN = 8

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from trainers.train.devices import visible_devices
-from tuner.config.cells import Cell
+from tuner.config import Cell
 
 _KNOWN_GOOD = "checked"
 

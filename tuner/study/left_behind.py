@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from tuner.config.cells import Cell, cell_label
-from tuner.config.definition import read_definition
+from tuner.config import Cell, cell_label, read_definition
 from tuner.tracking import KeptDefinition, RunRecord, Tracker
 
 # Below that of the data: the command prints both.

@@ -22,8 +22,7 @@ from trainers.memory.expect import (
     memory_key,
     weights_bytes,
 )
-from tuner.config.cells import Cell
-from tuner.config.sizes import show_bytes
+from tuner.config import Cell, show_bytes
 from tuner.executors import Executor, RunLost
 from tuner.store.database import RunInterrupted
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from trainers.contract import RunEvent
-from tuner.config.cells import Cell, Phase
+from tuner.config import Cell, Phase
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from trainers.data.lengths import Measured, measure_lengths
 from trainers.data.survey import Lengths, Survey, survey_lengths
 from trainers.errors import DataError, RunFailed
 from trainers.train.arguments import endless_warmup
-from tuner.config.cells import Cell
-from tuner.config.study import StudyConfig
+from tuner.config import Cell, StudyConfig
 from tuner.study.journal import write_whole
 
 _logger = logging.getLogger(__name__)

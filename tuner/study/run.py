@@ -10,10 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tuner.config.cells import Cell, Digests, plan
-from tuner.config.definition import dump_definition
-from tuner.config.load import DATA_DIR
-from tuner.config.study import StudyConfig
+from tuner.config import DATA_DIR, Cell, Digests, StudyConfig, dump_definition, plan
 from tuner.executors import Executor, make_executor
 from tuner.store.claims import Claims
 from tuner.store.database import Patience, explained, name_database, opening, reach

@@ -15,8 +15,7 @@ from optuna.trial import TrialState
 
 from trainers.contract import Emit, RunEvent, RunSpec, StopRun
 from trainers.errors import known
-from tuner.config.cells import Cell
-from tuner.config.sizes import show_bytes
+from tuner.config import Cell, show_bytes
 from tuner.store.database import RunInterrupted
 from tuner.store.outcome import Outcome
 from tuner.study.ask import Claimed, claim, study_name

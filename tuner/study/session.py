@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers.contract import Emit, RunEvent, RunSpec
-from tuner.config.cells import Cell, Phase
-from tuner.config.search import Objective
+from tuner.config import Cell, Objective, Phase
 from tuner.store.claims import Claims
 from tuner.store.database import Outage, RunInterrupted
 from tuner.store.outcome import Order, Outcome, Recorded, claim_of

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from tuner.config.cells import Cell
+from tuner.config import Cell
 from tuner.store.claims import Claims
 from tuner.study.threads import map_threads
 

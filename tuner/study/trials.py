@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.config.cells import Cell
-from tuner.config.spaces import Value
+from tuner.config import Cell, Value
 
 MEMORY_CAP = "memory_cap"
 """Constraint of a trial: the bytes by which its predicted memory is over the study's cap."""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from trainers.data.proxies import proxy_of, said_proxy
 from trainers.errors import ConfigError
-from tuner.config.passwords import Login, hide_password, split_login
+from tuner.config import Login, hide_password, split_login
 
 _SECONDS_TO_ANSWER = 10
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -19,7 +19,7 @@ from mlflow.protos.databricks_pb2 import (
 
 from trainers.data.proxies import said_proxy, spare_this_machine
 from trainers.errors import ConfigError
-from tuner.config.passwords import hide_passwords
+from tuner.config import hide_passwords
 from tuner.store.full_disk import missing_space
 from tuner.tracking.address import StoreAddress
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from trainers.errors import ConfigError
-from tuner.config.passwords import hide_passwords
+from tuner.config import hide_passwords
 
 _VALUES = ("run_uuid", "key", "value")
 

@@ -9,8 +9,7 @@ from pydantic import ValidationError
 
 from tests.specs import toy_spec, toy_tree
 from trainers.errors import ConfigError
-from tuner.config.deepspeed import ds_configs
-from tuner.config.load import parse_study
+from tuner.config import ds_configs, parse_study
 
 ZERO2: dict[str, Any] = {"zero_optimization": {"stage": 2}, "bf16": {"enabled": "auto"}}
 ADAMW = {"type": "AdamW", "params": {"lr": "auto", "torch_adam": True}}

@@ -27,7 +27,7 @@ from trainers.train.loop import train
 from trainers.train.predictions import longest_first
 from trainers.train.rank import meet, train_rank
 from trainers.train.saved import load_trained
-from tuner.config.deepspeed import ds_configs
+from tuner.config import ds_configs
 
 pytestmark = [
     pytest.mark.deepspeed,

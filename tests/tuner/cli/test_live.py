@@ -11,7 +11,7 @@ from rich.console import Console
 from tests.specs import toy_study
 from trainers.contract import RunEvent
 from tuner.cli.live import LiveView
-from tuner.config.cells import plan
+from tuner.config import plan
 from tuner.study.progress import RunNotice
 
 _LAST = {"validation/macro_f1": 0.165}

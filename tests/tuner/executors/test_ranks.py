@@ -20,7 +20,7 @@ from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent, RunSpec, StopRun
 from trainers.errors import RunFailed
 from trainers.train.rank import _is_about_peers
-from tuner.config.deepspeed import ds_configs
+from tuner.config import ds_configs
 from tuner.executors.process import ProcessExecutor
 from tuner.store.database import RunInterrupted
 

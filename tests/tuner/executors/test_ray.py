@@ -18,7 +18,7 @@ from tests.ray_cluster import RayCluster
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent, RunSpec, StopRun
 from trainers.errors import ConfigError, RunFailed
-from tuner.config.executor import ExecutorSettings
+from tuner.config import ExecutorSettings
 from tuner.executors import Executor, RunLost, make_executor
 from tuner.executors.inprocess import InprocessExecutor
 from tuner.store.database import RunInterrupted
@@ -259,7 +259,7 @@ def _wait_until_none_trains(cluster: RayCluster) -> None:
 
 _LOCAL = """
 import ray
-from tuner.config.executor import ExecutorSettings
+from tuner.config import ExecutorSettings
 from tuner.executors.ray_places import _connect
 _connect(ExecutorSettings(kind="ray"), 1)
 print(ray.is_initialized())

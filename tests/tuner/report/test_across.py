@@ -11,7 +11,7 @@ import pytest
 
 from tests.tuner.report.records import make_metrics, make_record, make_runs, make_trial, report_of
 from trainers.errors import ConfigError
-from tuner.config.shipped import find_reference
+from tuner.config import find_reference
 from tuner.report import read_references
 from tuner.report.across import budget_notes
 from tuner.report.tables.budget import place_swaps

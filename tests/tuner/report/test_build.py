@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from tests.servers import serve
 from tests.specs import toy_tree
 from trainers.errors import ConfigError
-from tuner.config.load import load_study
+from tuner.config import load_study
 from tuner.report import Report
 from tuner.report.build import Place, build_report, find_study, report_of_run
 from tuner.study.run import StudyOutcome, run_study

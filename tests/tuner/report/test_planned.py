@@ -8,8 +8,7 @@ import pytest
 
 from tests.specs import toy_study
 from tests.tuner.report.records import make_record, make_runs, make_trial
-from tuner.config.cells import plan
-from tuner.config.definition import Definition, dump_definition, read_definition
+from tuner.config import Definition, dump_definition, plan, read_definition
 from tuner.report import Evidence, build_report, planned_cells
 from tuner.report.planned import PlannedCell
 

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from tests.specs import toy_study
 from trainers.contract import Seeds
-from tuner.config.cells import Cell, Phase
-from tuner.config.definition import Definition, dump_definition, read_definition
+from tuner.config import Cell, Definition, Phase, dump_definition, read_definition
 from tuner.report import planned_cells
 from tuner.report.compared import Selection, select
 from tuner.study.session import group_of

@@ -10,9 +10,7 @@ import pytest
 from tests.specs import QUICK, toy_study, toy_tree
 from trainers.errors import ConfigError, TunerError
 from trainers.models.tiny import Tiny
-from tuner.config.cells import plan
-from tuner.config.load import parse_study
-from tuner.config.study import StudyConfig
+from tuner.config import StudyConfig, parse_study, plan
 from tuner.executors.inprocess import InprocessExecutor
 from tuner.study.checks import Findings, find_faults, look_at
 from tuner.study.inputs import read_inputs

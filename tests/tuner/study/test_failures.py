@@ -15,7 +15,7 @@ from tests.specs import QUICK, toy_study
 from tests.tuner.study.test_study import Place
 from trainers.errors import RunFailed
 from trainers.models.tiny import Tiny
-from tuner.config.definition import read_definition
+from tuner.config import read_definition
 from tuner.study.failures import TooManyFailures
 from tuner.study.progress import RunNotice
 from tuner.study.run import StudyOutcome

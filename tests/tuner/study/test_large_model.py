@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.config.load import load_study
+from tuner.config import load_study
 from tuner.report.build import build_report
 from tuner.study.run import run_study
 

@@ -10,8 +10,7 @@ import pytest
 from tests.specs import QUICK, toy_study
 from tests.tuner.forecast.time.past import past_run
 from trainers.contract import RunSpec
-from tuner.config.cells import Cell, plan
-from tuner.config.definition import dump_definition
+from tuner.config import Cell, dump_definition, plan
 from tuner.study.left_behind import left_behind, say_left_behind
 from tuner.study.session import group_of
 from tuner.tracking import MemoryTracker

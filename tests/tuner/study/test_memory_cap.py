@@ -20,10 +20,7 @@ from trainers.errors import ConfigError
 from trainers.memory.expect import ExpectedMemory, expect_memory, weights_bytes
 from trainers.train.loop import train
 from tuner.cli.validate import check_cap
-from tuner.config.cells import plan
-from tuner.config.load import dump_study, parse_study
-from tuner.config.sizes import parse_bytes, show_bytes
-from tuner.config.study import StudyConfig
+from tuner.config import StudyConfig, dump_study, parse_bytes, parse_study, plan, show_bytes
 from tuner.executors.inprocess import InprocessExecutor
 from tuner.store.location import Store
 from tuner.study.journal import read_journal

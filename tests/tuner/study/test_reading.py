@@ -14,7 +14,7 @@ from trainers.data.lengths import Measured
 from trainers.data.survey import Finding, Lengths, Survey
 from trainers.errors import DataError, RunFailed
 from trainers.models.tiny import Tiny
-from tuner.config.cells import Cell, plan
+from tuner.config import Cell, plan
 from tuner.study.inputs import read_inputs
 from tuner.study.reading import read_lengths, say_rows
 

@@ -13,9 +13,7 @@ from optuna.trial import TrialState
 
 from tests.specs import QUICK, toy_study, toy_tree
 from trainers.errors import DataError, RunFailed, TunerError
-from tuner.config.cells import plan
-from tuner.config.load import parse_study
-from tuner.config.study import StudyConfig
+from tuner.config import StudyConfig, parse_study, plan
 from tuner.report.searched import trials_of
 from tuner.study.progress import RunNotice
 from tuner.study.run import StudyOutcome, check_inputs, run_study

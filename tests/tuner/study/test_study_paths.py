@@ -16,8 +16,7 @@ from trainers.errors import ConfigError, DataError, ModelError
 from trainers.models._quiet import quiet
 from trainers.models.tiny import Tiny
 from trainers.train.rank import Rank, train_rank
-from tuner.config.load import load_study, parse_study
-from tuner.config.study import StudyConfig
+from tuner.config import StudyConfig, load_study, parse_study
 from tuner.study.run import check_inputs, run_study
 
 FILES = {"kind": "text_file", "train": "train.csv", "test": "test.csv"}

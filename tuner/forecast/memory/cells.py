@@ -8,9 +8,7 @@ from pathlib import Path
 from trainers.contract import RunSpec, Workspace
 from trainers.errors import DataError, ModelError
 from trainers.memory import Device, MemoryPrediction
-from tuner.config.cells import Cell, plan
-from tuner.config.spaces import Choice, Dimension, Value
-from tuner.config.study import StudyConfig
+from tuner.config import Cell, Choice, Dimension, StudyConfig, Value, plan
 from tuner.forecast.memory.need import Need, need
 from tuner.tracking import RunRecord
 

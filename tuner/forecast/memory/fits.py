@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isqrt
 
 from trainers.errors import ConfigError
-from tuner.config.sizes import show_bytes
+from tuner.config import show_bytes
 from tuner.forecast.memory.need import Need
 from tuner.forecast.memory.single import Configuration, need_of
 

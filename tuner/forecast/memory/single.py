@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError, ModelError, SeveralFaults
-from tuner.config.fault_lines import fault_lines
+from tuner.config import fault_lines
 from tuner.forecast.memory.need import Need, need
 
 _OPTIONS = {
@@ -168,7 +168,7 @@ def _model(text: str) -> object:
 
 def _zero(stage: int) -> dict[str, Any]:
     """Return the shipped preset of a stage."""
-    from tuner.config.deepspeed import ds_configs
+    from tuner.config import ds_configs
 
     return ds_configs()[f"zero{stage}"]
 

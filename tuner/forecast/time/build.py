@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainers.errors import ConfigError
-from tuner.config.cells import Cell, plan
-from tuner.config.study import StudyConfig
+from tuner.config import Cell, StudyConfig, plan
 from tuner.executors import make_executor
 from tuner.forecast.time.cost import CellCost, cost_of_earlier, cost_of_probe, cost_of_similar
 from tuner.forecast.time.disk import CellFiles, disk_of, trained_parameters

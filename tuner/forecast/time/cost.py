@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from tuner.config.cells import Cell, Phase
+from tuner.config import Cell, Phase
 from tuner.forecast.time.estimate import Source
 from tuner.forecast.time.history import History
 from tuner.forecast.time.midpoint import mean_epochs

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from tuner.config.cells import Cell
-from tuner.config.load import dump_study
+from tuner.config import Cell, dump_study
 from tuner.forecast.time.estimate import DiskForecast
 from tuner.forecast.time.history import History, Progress
 from tuner.forecast.time.midpoint import mean_epochs

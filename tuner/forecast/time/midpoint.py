@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from tuner.config.cells import Cell
-from tuner.config.spaces import Choice, Dimension, Point, Value
+from tuner.config import Cell, Choice, Dimension, Point, Value
 
 _EPOCHS = "train.epochs"
 

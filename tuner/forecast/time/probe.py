@@ -21,8 +21,7 @@ from statistics import fmean, stdev
 
 from trainers.contract import RunEvent, RunResult, RunSpec, StopRun, Workspace
 from trainers.errors import RunFailed
-from tuner.config.cells import Cell
-from tuner.config.executor import ExecutorSettings
+from tuner.config import Cell, ExecutorSettings
 from tuner.executors import Executor, make_executor
 from tuner.forecast.time.midpoint import midpoint
 from tuner.forecast.time.size import TaskSize

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev, variance
 
 from trainers.errors import ConfigError
-from tuner.config.study import StudyConfig
+from tuner.config import StudyConfig
 from tuner.forecast.time.estimate import BlockSpread, PairSpread, SeedsForecast
 from tuner.tracking import RunRecord
 

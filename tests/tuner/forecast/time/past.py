@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trainers.contract import Seeds
-from tuner.config.cells import Cell, plan
-from tuner.config.study import StudyConfig
+from tuner.config import Cell, StudyConfig, plan
 from tuner.tracking import Group, RunRecord
 
 

@@ -15,7 +15,7 @@ from tests.specs import QUICK, toy_study
 from tests.tuner.forecast.time.past import cell_of, past_run
 from trainers.errors import ConfigError, DataError, RunFailed
 from tuner.cli.plan import estimate_lines
-from tuner.config.study import StudyConfig
+from tuner.config import StudyConfig
 from tuner.forecast.time import Estimate, Wishes, estimate_study
 from tuner.forecast.time.estimate import Count
 from tuner.forecast.time.history import History, progress
