@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.made_up import STUDY, make_events, make_group, make_result, write_predictions
 from trainers.contract import RunSpec, Seeds
-from trainers.train.predictions import PREDICTIONS
+from trainers.train import PREDICTIONS
 from tuner.config import StudyConfig, dump_study, parse_study
 from tuner.tracking import Group, open_tracker
 

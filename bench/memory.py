@@ -22,8 +22,7 @@ from bench.memory_configs import CONFIGS, save_config
 from bench.memory_measured import measured_section
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
-from trainers.memory import CATEGORIES, MemoryPrediction, predict_memory
-from trainers.memory.states import states
+from trainers.memory import CATEGORIES, MemoryPrediction, predict_memory, state_bytes
 
 GB = 1e9
 T0_3B_PARAMETERS = 2_849_757_184
@@ -93,7 +92,7 @@ def published_section(models: dict[str, Path]) -> Iterator[str]:
         options = {"batch_size": batch, "max_length": length, "precision": "fp32"}
         yield _pair(peft, "17; 12", models["roberta-large"], "lora", options)
     readme = "[peft README](https://github.com/huggingface/peft), T0_3B on an A100: full and LoRA"
-    total = states(T0_3B_PARAMETERS, precision="fp32", optimizer="adamw").total
+    total = state_bytes(T0_3B_PARAMETERS, precision="fp32", optimizer="adamw").total
     yield (
         f"| {readme} | 47.14; 14.4 "
         f"| states alone, fp32 AdamW, {T0_3B_PARAMETERS:,} weights | {total / GB:.1f} | |"

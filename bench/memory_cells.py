@@ -14,7 +14,7 @@ from typing import Any, Literal
 from trainers.contract import RunSpec, Workspace
 from trainers.memory import predict_memory
 from trainers.models import _tiny_tokenizer as tiny_tokenizer
-from trainers.train.loop import train
+from trainers.train import train
 from tuner.config import ExecutorSettings
 from tuner.executors import make_executor
 

@@ -18,7 +18,7 @@ from peft import PeftType
 from trainers.contract import RunSpec
 from trainers.errors import TunerError
 from trainers.memory import predict_memory
-from trainers.methods._count import count_parameters
+from trainers.methods import count_parameters
 from trainers.methods.peft_any import PeftAny
 from trainers.models.tiny import Tiny
 

@@ -86,7 +86,7 @@ def measure(title: str, config: StudyConfig) -> Way:
 
 def bare_loop(runs: int) -> Way:
     """Train the same runs one after the other, with nothing around them."""
-    from trainers.train.loop import train
+    from trainers.train import train
 
     config = study(runs, kind="inprocess")
     training = 0.0

@@ -16,7 +16,7 @@ from torch import nn
 
 from trainers.errors import ConfigError, ModelError
 from trainers.interfaces import Method
-from trainers.methods._count import count_parameters
+from trainers.methods import count_parameters
 from trainers.models.tiny import Tiny
 
 LABELS = ("negative", "neutral", "positive")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from trainers.data.load import TaskData, load_task
+from trainers.data import TaskData, load_task
 from trainers.interfaces import Example, Task
 from trainers.plugins import resolve
-from trainers.train.metrics import metric_names, score
+from trainers.train import metric_names, score
 
 SEED = 2022
 OTHER_SEED = 7

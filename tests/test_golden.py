@@ -13,7 +13,7 @@ import pytest
 
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent
-from trainers.train.loop import train
+from trainers.train import train
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
 METHODS = ("full", "head", "bitfit", "lora", "ia3", "pfeiffer", "houlsby", "parallel", "prefix")

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from tests.specs import QUICK, toy_spec, toy_tree, workspace
+from trainers.data import load_task
 from trainers.data.class_names import alike
-from trainers.data.load import load_task
 from trainers.errors import CannotBuild, DataError
 from trainers.interfaces import Corpus
-from trainers.models._quiet import quiet
+from trainers.models import quiet
 from trainers.models.tiny import Tiny
 from trainers.tasks.text_file import TextFile
 from trainers.tasks.toy import Toy
-from trainers.train.loop import train
+from trainers.train import train
 from tuner.config import parse_study
 from tuner.report.build import build_report
 from tuner.study.run import run_study

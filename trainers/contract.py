@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from trainers.deepspeed.config import check_deepspeed, complete_deepspeed
+from trainers.deepspeed import check_deepspeed, complete_deepspeed
 from trainers.interfaces import Method, ModelSource, Task
 from trainers.plugins import Frozen, Written, resolve
 

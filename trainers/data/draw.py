@@ -40,7 +40,9 @@ def shuffled(rows: Sequence[Example], seed: int) -> tuple[Example, ...]:
     return tuple(rows[i] for i in numpy.random.default_rng(seed).permutation(len(rows)))
 
 
-def draw(rows: Sequence[Example], labels: Sequence[str], few_shot: FewShot, seed: int) -> Cut:
+def draw_few_shot(
+    rows: Sequence[Example], labels: Sequence[str], few_shot: FewShot, seed: int
+) -> Cut:
     """Draw the few-shot training rows.
 
     Raises:

@@ -39,7 +39,7 @@ class EncodedTask:
     test: Dataset
 
 
-def encode(
+def encode_task(
     data: TaskData, tokenizer: PreTrainedTokenizerBase, *, max_length: int, cache_dir: Path
 ) -> EncodedTask:
     """Tokenise the splits, or map them into memory where some run has done so before.
@@ -76,7 +76,7 @@ def highest_token(encoded: EncodedTask) -> int:
 def encoded_folder(
     data: TaskData, tokenizer: PreTrainedTokenizerBase, *, max_length: int, cache_dir: Path
 ) -> Path:
-    """Name the folder of `encode`'s result, there or not: for other input it is another."""
+    """Name the folder of `encode_task`'s result, there or not: for other input it is another."""
     return cache_dir / "encoded" / _key(data, tokenizer, max_length)
 
 
@@ -119,7 +119,7 @@ def _key(data: TaskData, tokenizer: PreTrainedTokenizerBase, max_length: int) ->
 def count_tokens(
     rows: Sequence[Example], tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, list[int]]:
-    """Return the columns `tokens` and `known` that `encode` gives to rows."""
+    """Return the columns `tokens` and `known` that `encode_task` gives to rows."""
 
     def count(part: Sequence[Example]) -> dict[str, list[int]]:
         return _counts(_call(part, tokenizer, None)["input_ids"], tokenizer)

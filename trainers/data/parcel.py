@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainers.contract import RunSpec, Workspace
-from trainers.data.encode import encode, encoded_folder
+from trainers.data.encode import encode_task, encoded_folder
 from trainers.data.load import TaskData, load_task
 from trainers.interfaces import Example
 
@@ -39,7 +39,7 @@ def pack(spec: RunSpec, workspace: Workspace) -> Parcel:
     data = load_task(spec.task, workspace.data_dir, spec.seeds.data)
     tokenizer = spec.model.tokenizer()
     length, cache_dir = spec.train.max_length, workspace.cache_dir
-    encode(data, tokenizer, max_length=length, cache_dir=cache_dir)
+    encode_task(data, tokenizer, max_length=length, cache_dir=cache_dir)
     folder = encoded_folder(data, tokenizer, max_length=length, cache_dir=cache_dir)
     rows = json.dumps(dataclasses.asdict(data), ensure_ascii=False).encode()
     buffer = io.BytesIO()

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from trainers.data.proxies import said_proxy
 from trainers.errors import DataError, MissingData
 from trainers.interfaces import SourceFile
+from trainers.proxies import said_proxy
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received so far and the bytes expected, None where unknown."""

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from trainers.deepspeed.fields import check_fields
 from trainers.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,6 +34,9 @@ def deepspeed_for(spec: RunSpec) -> Iterator[None]:
         ConfigError: The run uses DeepSpeed, and it is not installed or refuses the config.
     """
     if spec.deepspeed is not None:
+        # Imported here, or `python -m trainers.deepspeed.fields` would find it imported already.
+        from trainers.deepspeed.fields import check_fields
+
         check_installed()
         _set_up()
         check_fields(spec.deepspeed)

@@ -23,6 +23,10 @@ _VERSION_1 = _Files(
 )
 
 
+_SHARE_OF_COPY = 0.25
+"""Most of the available memory that a copy of the best epoch's weights may take."""
+
+
 def free_bytes() -> int:
     """Return the free memory of the CUDA device; without one that of the machine."""
     import torch
@@ -39,6 +43,15 @@ def available_bytes(system: Path = Path("/")) -> int:
     import psutil
 
     return min([int(psutil.virtual_memory().available), *_left_in_groups(system)])
+
+
+def holds_in_memory(size: int) -> bool:
+    """Return whether a copy of the best epoch's weights is held in memory, or else in a file.
+
+    Args:
+        size: Bytes of the copy.
+    """
+    return size <= _SHARE_OF_COPY * available_bytes()
 
 
 def _left_in_groups(system: Path) -> Iterator[int]:

@@ -1,14 +1,40 @@
-"""Predict what memory a run needs, without weights and without a GPU."""
+"""Predict the memory that a run needs, without weights and without a GPU."""
 
+from trainers.memory.batch_shapes import tokenise
+from trainers.memory.expect import (
+    ExpectedMemory,
+    compare,
+    expect_aside,
+    expect_memory,
+    memory_key,
+    predict_rows,
+    weights_bytes,
+)
+from trainers.memory.outlines import Outlined, outline_runs
 from trainers.memory.predict import Device, follows_cuda, predict_memory
 from trainers.memory.prediction import CATEGORIES, Categories, MemoryPrediction, Rows
+from trainers.memory.states import STAGES, Sharding, States, state_bytes
 
 __all__ = [
     "CATEGORIES",
+    "STAGES",
     "Categories",
     "Device",
+    "ExpectedMemory",
     "MemoryPrediction",
+    "Outlined",
     "Rows",
+    "Sharding",
+    "States",
+    "compare",
+    "expect_aside",
+    "expect_memory",
     "follows_cuda",
+    "memory_key",
+    "outline_runs",
     "predict_memory",
+    "predict_rows",
+    "state_bytes",
+    "tokenise",
+    "weights_bytes",
 ]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trainers.contract import RunSpec, Workspace
-from trainers.memory import Rows
+from trainers.data import encode_task, load_task
+from trainers.measure import own_bytes, spare_memory
+from trainers.memory.order import decisive_rows
+from trainers.memory.prediction import Rows
 
 
 def tokenise(spec: RunSpec, workspace: Workspace) -> None:
@@ -14,8 +17,6 @@ def tokenise(spec: RunSpec, workspace: Workspace) -> None:
     Raises:
         TunerError: Data or model that cannot be used.
     """
-    from trainers.measure.peaks import spare_memory
-
     spare_memory(workspace)
     see_rows(spec, workspace)
 
@@ -39,15 +40,10 @@ def see_rows(spec: RunSpec, workspace: Workspace) -> SeenRows:
     Raises:
         TunerError: Data or model that cannot be used.
     """
-    from trainers.data.encode import encode
-    from trainers.data.load import load_task
-    from trainers.measure.peaks import own_bytes
-    from trainers.memory.order import decisive_rows
-
     data = load_task(spec.task, workspace.data_dir, spec.seeds.data)
     length = spec.train.max_length
     tokenizer = spec.model.tokenizer()
-    tokens = encode(data, tokenizer, max_length=length, cache_dir=workspace.cache_dir)
+    tokens = encode_task(data, tokenizer, max_length=length, cache_dir=workspace.cache_dir)
     held = own_bytes()
     scored = (tokens.validation, tokens.test)
     share = -(-len(tokens.train) // spec.ranks)

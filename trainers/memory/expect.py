@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from trainers.contract import RunSpec, Workspace
-from trainers.memory import Device, MemoryPrediction, follows_cuda, predict_memory
+from trainers.measure import free_bytes, holds_in_memory, resolve_precision, spare_memory
 from trainers.memory.batch_shapes import SeenRows, see_rows
 from trainers.memory.order import order_decides
+from trainers.memory.predict import Device, follows_cuda, predict_memory
+from trainers.memory.prediction import MemoryPrediction
+from trainers.memory.states import Sharding
 from trainers.plugins import Frozen
 
 _PHASES = ("load", "train", "eval")
@@ -69,9 +72,6 @@ def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
         TunerError: Data or model that cannot be used.
     """
     import torch
-
-    from trainers.measure.available import free_bytes
-    from trainers.measure.peaks import spare_memory
 
     cuda = torch.cuda.is_available()
     spare_memory(workspace)
@@ -130,9 +130,7 @@ def weights_bytes(spec: RunSpec) -> int:
     Raises:
         TunerError: No such model.
     """
-    from trainers.measure.meter import resolve_precision
     from trainers.memory.skeleton import outline
-    from trainers.memory.states import Sharding
 
     sharding = Sharding.of(spec, on_cpu=not follows_cuda(None))
     half = sharding.engine and resolve_precision(spec.train.precision) != "fp32"
@@ -205,8 +203,6 @@ def _traced(spec: RunSpec) -> dict[str, Any]:
     import torch
     import transformers
 
-    from trainers.measure.meter import resolve_precision
-
     tree = _sized(spec)
     del tree["task"]
     tree["train"]["precision"] = resolve_precision(spec.train.precision)
@@ -225,8 +221,6 @@ def _sized(spec: RunSpec) -> dict[str, Any]:
 
 def _kept_bytes(spec: RunSpec, predicted: MemoryPrediction, device: Device | None = None) -> int:
     """Return the copy of the best epoch's weights that a run on a CPU holds."""
-    from trainers.train.callback import holds_in_memory
-
     size = 4 * predicted.trainable_parameters
     copied = spec.train.keep == "best" and spec.train.epochs > 1
     held = copied and not follows_cuda(device) and holds_in_memory(size)

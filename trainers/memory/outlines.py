@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING, Any
 from trainers.contract import RunSpec
 from trainers.errors import ModelAway, TunerError, Untraced
 from trainers.interfaces import Method
+from trainers.measure import modules_passed_over, no_collection
+from trainers.memory.prediction import Batch, Rows
+from trainers.methods import target_names, targeted, unfit_options, unfit_targets
+from trainers.models import position_count, quiet
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,8 +63,6 @@ def outline_runs(specs: Sequence[RunSpec]) -> list[Outlined]:
     The first run of each way of training also passes a small batch through, forward and backward,
     without computing: some methods can be applied to a model and not be run with it.
     """
-    from trainers.measure.allocator import no_collection
-
     with no_collection():
         bodies: dict[str, Outlined | PreTrainedModel] = {}
         passed: dict[str, str] = {}
@@ -92,7 +94,6 @@ def _body(spec: RunSpec) -> Outlined | PreTrainedModel:
 
 def _outlined(spec: RunSpec, body: Outlined | PreTrainedModel, passed: dict[str, str]) -> Outlined:
     from trainers.memory.skeleton import apply_method
-    from trainers.models._positions import position_count
 
     if isinstance(body, Outlined):
         return body
@@ -158,11 +159,7 @@ def _passes(body: PreTrainedModel, spec: RunSpec, length: int) -> bool:
 
 
 def _trace(model: nn.Module, spec: RunSpec, length: int) -> None:
-    from trainers.measure.allocator import modules_passed_over
-    from trainers.memory import Rows
-    from trainers.memory.prediction import Batch
     from trainers.memory.trace import Setting, trace
-    from trainers.models._quiet import quiet
 
     rows = Rows(steps=((Batch(rows=2, length=length),),), eval_length=length)
     with modules_passed_over(), quiet(), _silent("torch._subclasses.fake_tensor"):
@@ -209,8 +206,6 @@ def _given(method: Method) -> Any:
 
 def _unfit(method: Method, body: PreTrainedModel, model: nn.Module) -> dict[str, Misnamed]:
     """Return the names that a method was given and that fit nothing, by its field."""
-    from trainers.methods._targets import target_names, targeted, unfit_options, unfit_targets
-
     found = {}
     if targets := unfit_targets(_given(method), body):
         known = tuple(target_names(body.base_model))

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
-from trainers.measure.allocator import modules_passed_over, no_collection
+from trainers.measure import modules_passed_over, no_collection, resolve_precision
+from trainers.memory.engine import Weights, rank_share
+from trainers.memory.framework import framework_bytes
 from trainers.memory.prediction import Batch, MemoryPrediction, Rows
 from trainers.memory.states import Sharding
+from trainers.models import position_count, too_long
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,9 +50,6 @@ def predict_memory(
             than it.
     """
     with no_collection():  # a fifth of the seconds that the imports take
-        from trainers.measure.meter import resolve_precision
-        from trainers.memory.engine import Weights, rank_share
-        from trainers.memory.framework import framework_bytes
         from trainers.memory.skeleton import build
         from trainers.memory.trace import HALF, Setting, trace
 
@@ -92,8 +92,6 @@ def _worst(spec: RunSpec) -> Rows:
 
 
 def _check_length(model: nn.Module, spec: RunSpec, rows: Rows) -> None:
-    from trainers.models._positions import position_count, too_long
-
     positions = position_count(model)
     if positions is not None and rows.longest > positions:
         raise ConfigError(too_long(spec.model.name, rows.longest, positions))

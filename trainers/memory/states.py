@@ -99,7 +99,7 @@ class States:
         return self.parameters + self.gradients + self.optimizer
 
 
-def states(
+def state_bytes(
     parameters: float, *, precision: str, optimizer: str, sharding: Sharding | None = None
 ) -> States:
     """Return the states of a model whose weights are all trained.

@@ -30,7 +30,7 @@ from trainers.memory.ledger import Ledger
 from trainers.memory.optimizer import make_optimizer
 from trainers.memory.prediction import Batch, Rows
 from trainers.memory.skeleton import materialize
-from trainers.train.loss import mean_loss
+from trainers.train import mean_loss
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _CUDA_ROUNDING = 512  # bytes, the least that torch's CUDA allocator gives

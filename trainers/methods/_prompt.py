@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainers.errors import ConfigError
-from trainers.models._positions import position_count
+from trainers.models import position_count
 
 if TYPE_CHECKING:
     import torch

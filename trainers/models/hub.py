@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from trainers.data.hub_lookup import is_kept, look_up_model
-from trainers.data.places import find, looked_in
+from trainers.data import find, is_kept, look_up_model, looked_in
 from trainers.errors import ModelAway, ModelError
 from trainers.interfaces import ModelSource
 

@@ -6,8 +6,16 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from trainers.data.class_names import refuse_labels, refuse_one_a_row
-from trainers.data.draw import Cut, FewShot, carve, check_enough, draw, take_evenly
+from trainers.data import (
+    Cut,
+    FewShot,
+    carve,
+    check_enough,
+    draw_few_shot,
+    refuse_labels,
+    refuse_one_a_row,
+    take_evenly,
+)
 from trainers.errors import ConfigError, DataError
 from trainers.interfaces import Corpus, Example, Task
 
@@ -51,7 +59,7 @@ class SampledTask(Task):
         if not corpus.train:
             return corpus
         if self.few_shot is not None:
-            drawn = draw(corpus.train, corpus.labels, self.few_shot, seed)
+            drawn = draw_few_shot(corpus.train, corpus.labels, self.few_shot, seed)
             validation = self._few_shot_validation(drawn, corpus.labels, self.few_shot)
             return Corpus(corpus.labels, drawn.taken, validation, corpus.test)
         if corpus.validation is not None and self.validation_size is None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from trainers.data.formats import read_table
-from trainers.data.sources import locate
-from trainers.data.tables import Columns, examples
+from trainers.data import Columns, examples, locate, read_table
 from trainers.interfaces import Corpus, Example, SourceFile
 from trainers.tasks._sampled import SampledTask
 

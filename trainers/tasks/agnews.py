@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from trainers.data.decode import read_text
-from trainers.data.draw import shuffled
-from trainers.data.separated import split_lines
-from trainers.data.sources import locate
+from trainers.data import locate, read_text, shuffled, split_lines
 from trainers.interfaces import Corpus, Example, SourceFile
 from trainers.tasks._sampled import SampledTask
 

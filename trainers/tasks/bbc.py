@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from trainers.data.draw import shuffled
+from trainers.data import shuffled
 from trainers.errors import DataError, MissingData
 from trainers.interfaces import Corpus, Example
 from trainers.tasks._sampled import SampledTask

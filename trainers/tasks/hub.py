@@ -13,18 +13,22 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from trainers.data.formats import Dialect, column_cells, names_a_file, read_table
-from trainers.data.hub_lookup import look_up_data
-from trainers.data.places import find, looked_in
-from trainers.data.tables import (
+from trainers.data import (
     Columns,
+    Dialect,
     Table,
     check_classes,
     class_name,
+    column_cells,
     examples,
+    find,
     is_gap,
     label_order,
+    look_up_data,
+    looked_in,
+    names_a_file,
     no_class,
+    read_table,
     shown,
 )
 from trainers.errors import DataError, MissingData, known

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from trainers.data.decode import read_text
-from trainers.data.sources import locate
+from trainers.data import locate, read_text
 from trainers.interfaces import Corpus, Example, SourceFile, TextColumns
 from trainers.tasks._sampled import SampledTask
 

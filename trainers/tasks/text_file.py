@@ -10,11 +10,21 @@ from typing import Literal, Self, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from trainers.data.class_names import refuse_unlabelled
-from trainers.data.formats import Dialect, Format, read_table
-from trainers.data.headers import Quoting
-from trainers.data.places import find, likely_reason, looked_in
-from trainers.data.tables import Columns, Misread, examples, label_order, setting
+from trainers.data import (
+    Columns,
+    Dialect,
+    Format,
+    Misread,
+    Quoting,
+    examples,
+    find,
+    label_order,
+    likely_reason,
+    looked_in,
+    read_table,
+    refuse_unlabelled,
+    setting,
+)
 from trainers.errors import ConfigError, DataError, SeveralFaults, known, shown
 from trainers.interfaces import Corpus, Example, TextColumns
 from trainers.tasks._sampled import SampledTask

@@ -11,17 +11,15 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from trainers.contract import Emit, Rank, RunEvent, RunSpec
-from trainers.deepspeed.zero3 import own_part, put_back
+from trainers.deepspeed import own_part, put_back
 from trainers.errors import Diverged, RunFailed
-from trainers.measure.available import available_bytes
-from trainers.measure.meter import Meter
+from trainers.measure import Meter, holds_in_memory
 from trainers.train.batches import deal
 
 if TYPE_CHECKING:
     from torch import nn
 
 _CURVES = {"loss": "train/loss", "learning_rate": "train/learning_rate"}
-_MEMORY_SHARE = 0.25
 ROW_LOSS = "row_loss"
 """Score that stands in for the Trainer's own loss, which counts rows that accelerate repeats."""
 
@@ -179,11 +177,6 @@ def validation_scores(metrics: dict[str, float]) -> dict[str, float]:
     return {
         key: value for key, value in named.items() if key not in timings and math.isfinite(value)
     }
-
-
-def holds_in_memory(size: int) -> bool:
-    """Say whether a copy of the best epoch's weights is held in memory, or else in a file."""
-    return size <= _MEMORY_SHARE * available_bytes()
 
 
 class _Weights:

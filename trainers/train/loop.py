@@ -10,18 +10,30 @@ from traceback import format_exc
 from typing import TYPE_CHECKING, Any
 
 from trainers.contract import Emit, Rank, RunEvent, RunResult, RunSpec, Workspace
-from trainers.data.encode import EncodedTask, encode, highest_token
-from trainers.data.lengths import encoded_lengths
-from trainers.data.load import TaskData, load_task
-from trainers.data.parcel import read_rows
-from trainers.data.survey import WARNING, splits_of, survey_lengths, survey_rows
-from trainers.deepspeed.config import divides_parameters
-from trainers.deepspeed.zero3 import divide, make_whole
+from trainers.data import (
+    WARNING,
+    EncodedTask,
+    TaskData,
+    encode_task,
+    encoded_lengths,
+    highest_token,
+    load_task,
+    read_rows,
+    splits_of,
+    survey_lengths,
+    survey_rows,
+)
+from trainers.deepspeed import divide, divides_parameters, make_whole
 from trainers.errors import CannotBuild, OutOfMemory, TunerError, failure
-from trainers.measure.meter import Meter, environment, resolve_precision
-from trainers.measure.out_of_memory import missing_memory
-from trainers.measure.peaks import across_ranks, spare_memory
-from trainers.methods._count import count_parameters
+from trainers.measure import (
+    Meter,
+    across_ranks,
+    environment,
+    missing_memory,
+    resolve_precision,
+    spare_memory,
+)
+from trainers.methods import count_parameters
 from trainers.train.arguments import endless_warmup, training_arguments
 from trainers.train.batches import with_filler
 from trainers.train.metrics import score
@@ -141,7 +153,7 @@ def _train(
 def _load(spec: RunSpec, workspace: Workspace, meter: Meter) -> _Parts:
     data = _load_rows(spec, workspace)
     tokenizer = spec.model.tokenizer()
-    encoded = encode(
+    encoded = encode_task(
         data, tokenizer, max_length=spec.train.max_length, cache_dir=workspace.cache_dir
     )
     meter.before_model()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainers.data.load import TaskData, leaked_test_rows
+from trainers.data import TaskData, leaked_test_rows
 from trainers.interfaces import Example
 from trainers.train.metrics import score
 

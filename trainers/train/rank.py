@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from trainers.contract import Emit, Rank, RunResult, RunSpec, Workspace
-from trainers.deepspeed.engine import deepspeed_for
+from trainers.deepspeed import deepspeed_for
 from trainers.errors import LostRank
 from trainers.train.loop import train
 

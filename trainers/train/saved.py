@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainers.contract import RunSpec
-from trainers.data.texts import Texts, read_texts
+from trainers.data import Texts, read_texts
 from trainers.errors import InputError
 from trainers.interfaces import ModelSource
+from trainers.plugins import resolve
 
 if TYPE_CHECKING:
     import pandas
@@ -187,12 +188,11 @@ def _read_spec(folder: Path) -> RunSpec:
 
 def _source(source: ModelSource, weights: Path, file: str) -> ModelSource:
     """Return what model or tokenizer comes from: the kept folder, if it has the file."""
-    from trainers.models.hub import Hub
-
     if not (weights / file).is_file():
         return source
     trusted = getattr(source, "trust_remote_code", False)
-    return Hub(id=str(weights.resolve()), trust_remote_code=trusted)
+    settings = {"kind": "hub", "id": str(weights.resolve()), "trust_remote_code": trusted}
+    return resolve(ModelSource, "trainers.models", settings)  # type: ignore[type-abstract]  # a base
 
 
 def _clean(tokenizer: PreTrainedTokenizerBase, max_length: int) -> PreTrainedTokenizerBase:

@@ -44,7 +44,7 @@ def _run_command() -> int:
 
     from typer import TyperException
 
-    from trainers.data.proxies import spare_this_machine
+    from trainers.proxies import spare_this_machine
     from tuner.cli.command_memory import app
     from tuner.store.full_disk import full_disk_named
 

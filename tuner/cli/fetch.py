@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from trainers.data.sources import fetch
+from trainers.data import fetch
 from trainers.errors import ConfigError
 from trainers.interfaces import SourceFile, Task
 from trainers.plugins import resolve

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainers.errors import ConfigError
-from trainers.memory.prediction import CATEGORIES
-from trainers.memory.states import STAGES, Sharding, States, states
+from trainers.memory import CATEGORIES, STAGES, Sharding, States, state_bytes
 
 if TYPE_CHECKING:
     from tuner.forecast.memory import Fitting, Need
@@ -52,9 +51,11 @@ def parse_stages(text: str | None) -> tuple[int, ...]:
 def states_text(wish: StatesWish, *, as_json: bool) -> str:
     """Return the states alone: undivided, and by stage where stages are named."""
     options: dict[str, Any] = {"precision": wish.precision, "optimizer": wish.optimizer}
-    whole = states(wish.parameters, **options)
+    whole = state_bytes(wish.parameters, **options)
     by_stage = {
-        stage: states(wish.parameters, **options, sharding=Sharding(ranks=wish.ranks, stage=stage))
+        stage: state_bytes(
+            wish.parameters, **options, sharding=Sharding(ranks=wish.ranks, stage=stage)
+        )
         for stage in wish.stages
     }
     if as_json:

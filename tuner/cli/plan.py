@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tuner.forecast.time import Estimate
-from tuner.forecast.time.estimate import Count, PairSpread, SeedsForecast, Span
+from tuner.forecast.time import Count, Estimate, PairSpread, SeedsForecast, Span
 
 _SOURCES = {
     "earlier runs": "earlier runs",

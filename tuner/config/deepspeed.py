@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationInfo
 
 from trainers.contract import folders_of
-from trainers.data.places import find, looked_in
+from trainers.data import find, looked_in
 from trainers.errors import BadFile, ConfigError, known, nearest, shown
 from tuner.config.shipped import shipped_folder
 

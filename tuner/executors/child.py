@@ -55,8 +55,7 @@ def run_child(
     code = 1
     try:
         _print_to(orders.log)
-        from trainers.train.devices import take_devices
-        from trainers.train.rank import train_rank
+        from trainers.train import take_devices, train_rank
 
         take_devices(orders.places)
         result = train_rank(

@@ -14,7 +14,7 @@ class InprocessExecutor(Executor):
 
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
         """Do one run, here and now."""
-        from trainers.train.rank import train_rank
+        from trainers.train import train_rank
 
         try:
             return train_rank(spec, emit, workspace, rank=Rank())

@@ -15,7 +15,7 @@ import psutil
 
 from trainers.contract import Emit, RunEvent, RunResult
 from trainers.errors import LostRank, OutOfMemory, RunFailed, run_failure
-from trainers.measure.out_of_memory import dying_words
+from trainers.measure import dying_words
 
 _STDERR_LINES = 20
 _SECONDS_TO_LEAVE = 0.2

@@ -14,9 +14,9 @@ from typing import Any
 import ray
 
 from trainers.contract import Emit, RunEvent, RunResult, RunSpec, StopRun, Workspace
-from trainers.data.parcel import pack
+from trainers.data import pack
 from trainers.errors import ConfigError, RunFailed, TunerError, run_failure
-from trainers.measure.meter import revision
+from trainers.measure import revision
 from tuner.config import ExecutorSettings
 from tuner.executors.base import Executor, RunLost, T
 from tuner.executors.outbox import Message

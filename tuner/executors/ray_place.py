@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 
 from trainers.contract import RunSpec, Workspace
-from trainers.data.parcel import ROWS, unpack
+from trainers.data import ROWS, unpack
 from trainers.errors import OutOfMemory, RunFailed, failure
 from tuner.executors.outbox import Message, Outbox
 from tuner.executors.process import ProcessExecutor

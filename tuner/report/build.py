@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from trainers.data.load import load_task
+from trainers.data import load_task
 from trainers.errors import ConfigError, TunerError, known
 from tuner.config import (
     DATA_DIR,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainers.data.survey import READ, WARNING
+from trainers.data import READ, WARNING
 from tuner.report.compared import Block, SeedKey, seed_text, seeds_of
 from tuner.report.reading import reading_note
 from tuner.report.scores import title

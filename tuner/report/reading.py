@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from trainers.data.survey import READ, WARNING
+from trainers.data import READ, WARNING
 from tuner.report.compared import Block
 
 _OF_MODEL = ("cut", "unknown")

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from trainers.contract import RunSpec
-from trainers.data.lengths import Measured, measure_lengths
+from trainers.data import Measured, measure_lengths
 from trainers.errors import RunFailed, SeveralFaults, shown
-from trainers.memory.outlines import Outlined, outline_runs
-from trainers.methods._targets import misfit
-from trainers.models._positions import too_long, too_many_virtual
-from trainers.train.devices import visible_devices
+from trainers.memory import Outlined, outline_runs
+from trainers.methods import misfit
+from trainers.models import too_long, too_many_virtual
+from trainers.train import visible_devices
 from tuner.config import Cell, Point, points_to_try, varied
 from tuner.study.known_good import is_known_good
 from tuner.study.memory_cap import check_weights

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from trainers.data.load import load_task
-from trainers.data.survey import survey_rows
-from trainers.deepspeed.engine import check_installed
+from trainers.data import load_task, survey_rows
+from trainers.deepspeed import check_installed
 from trainers.errors import ConfigError, MissingData, ModelAway, SeveralFaults, TunerError
-from trainers.train.metrics import metric_names
+from trainers.train import metric_names
 from tuner.config import Digests, StudyConfig
 from tuner.study.reading import ReadLengths, say_rows, say_warmups
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from trainers.train.devices import visible_devices
+from trainers.train import visible_devices
 from tuner.config import Cell
 
 _KNOWN_GOOD = "checked"

@@ -13,13 +13,13 @@ from typing import Literal
 
 from trainers.contract import RunEvent, RunResult, RunSpec, Seeds, Workspace
 from trainers.errors import ConfigError, RunFailed
-from trainers.memory.batch_shapes import tokenise
-from trainers.memory.expect import (
+from trainers.memory import (
     ExpectedMemory,
     compare,
     expect_aside,
     expect_memory,
     memory_key,
+    tokenise,
     weights_bytes,
 )
 from tuner.config import Cell, show_bytes

@@ -14,11 +14,9 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from trainers.contract import Seeds
-from trainers.data.findings import Finding
-from trainers.data.lengths import Measured, measure_lengths
-from trainers.data.survey import Lengths, Survey, survey_lengths
+from trainers.data import Finding, Lengths, Measured, Survey, measure_lengths, survey_lengths
 from trainers.errors import DataError, RunFailed
-from trainers.train.arguments import endless_warmup
+from trainers.train import endless_warmup
 from tuner.config import Cell, StudyConfig
 from tuner.study.journal import write_whole
 

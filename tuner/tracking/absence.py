@@ -6,7 +6,7 @@ import logging
 import time
 from pathlib import Path
 
-from trainers.data.proxies import said_proxy
+from trainers.proxies import said_proxy
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_UNSAID = 10.0

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from trainers.data.proxies import proxy_of, said_proxy
 from trainers.errors import ConfigError
+from trainers.proxies import proxy_of, said_proxy
 from tuner.config import Login, hide_password, split_login
 
 _SECONDS_TO_ANSWER = 10

@@ -17,8 +17,8 @@ from mlflow.protos.databricks_pb2 import (
     ErrorCode,
 )
 
-from trainers.data.proxies import said_proxy, spare_this_machine
 from trainers.errors import ConfigError
+from trainers.proxies import said_proxy, spare_this_machine
 from tuner.config import hide_passwords
 from tuner.store.full_disk import missing_space
 from tuner.tracking.address import StoreAddress

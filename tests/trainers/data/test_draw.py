@@ -7,7 +7,7 @@ from collections import Counter
 import numpy
 import pytest
 
-from trainers.data.draw import FewShot, carve, draw, shuffled, take_evenly
+from trainers.data.draw import FewShot, carve, draw_few_shot, shuffled, take_evenly
 from trainers.errors import DataError
 from trainers.interfaces import Example
 
@@ -32,20 +32,20 @@ def test_first_takes_the_head_of_numpys_permutation() -> None:
     """The rule `first` is the paper's code: shuffle, take the first rows."""
     whole = rows(a=30, b=20, c=10)
     order = numpy.random.default_rng(5).permutation(60)
-    cut = draw(whole, LABELS, FewShot(rule="first", count=10), 5)
+    cut = draw_few_shot(whole, LABELS, FewShot(rule="first", count=10), 5)
     assert cut.taken == tuple(whole[i] for i in order[:10])
     assert cut.rest == tuple(whole[i] for i in order[10:])
 
 
 def test_per_class_takes_the_same_number_of_each() -> None:
     """The rule `per_class` counts rows of each class."""
-    cut = draw(rows(a=30, b=20, c=10), LABELS, FewShot(rule="per_class", count=4), 5)
+    cut = draw_few_shot(rows(a=30, b=20, c=10), LABELS, FewShot(rule="per_class", count=4), 5)
     assert classes(cut.taken) == {"a": 4, "b": 4, "c": 4}
 
 
 def test_balanced_spreads_the_count_over_the_classes() -> None:
     """The rule `balanced` counts all rows; what is left over goes to the first classes."""
-    cut = draw(rows(a=30, b=20, c=10), LABELS, FewShot(rule="balanced", count=8), 5)
+    cut = draw_few_shot(rows(a=30, b=20, c=10), LABELS, FewShot(rule="balanced", count=8), 5)
     assert classes(cut.taken) == {"a": 3, "b": 3, "c": 2}
 
 
@@ -53,7 +53,7 @@ def test_balanced_spreads_the_count_over_the_classes() -> None:
 def test_a_draw_and_its_rest_are_the_whole(rule: str) -> None:
     """No row is lost or doubled."""
     whole = rows(a=30, b=20, c=10)
-    cut = draw(whole, LABELS, FewShot.model_validate({"rule": rule, "count": 6}), 5)
+    cut = draw_few_shot(whole, LABELS, FewShot.model_validate({"rule": rule, "count": 6}), 5)
     assert sorted(row.id for row in cut.taken + cut.rest) == sorted(row.id for row in whole)
 
 
@@ -69,7 +69,7 @@ def test_a_draw_beyond_the_rows_is_refused(rule: str, count: int, message: str) 
     """Too few rows are an error, never a smaller draw."""
     few_shot = FewShot.model_validate({"rule": rule, "count": count})
     with pytest.raises(DataError, match=f"^{message}$"):
-        draw(rows(a=30, b=20, c=10), LABELS, few_shot, 5)
+        draw_few_shot(rows(a=30, b=20, c=10), LABELS, few_shot, 5)
 
 
 def test_carving_keeps_the_proportions() -> None:

@@ -13,7 +13,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from trainers.data.encode import encode, tokenizer_fingerprint
+from trainers.data.encode import encode_task, tokenizer_fingerprint
 from trainers.data.load import TaskData, load_task
 from trainers.interfaces import Example
 from trainers.tasks.toy import Toy
@@ -67,7 +67,7 @@ PAIR = data(("cat", "the red dog", "x"), ("the the the the cat", "red blue", "y"
 
 def test_single_texts_are_framed_and_not_padded(tmp_path: Path) -> None:
     """Rows keep their order and their own lengths; class numbers follow the labels' order."""
-    train = encode(SINGLE, encoder(), max_length=16, cache_dir=tmp_path).train
+    train = encode_task(SINGLE, encoder(), max_length=16, cache_dir=tmp_path).train
     assert train["input_ids"][:] == [[2, 6, 4, 3], [2, 7, 3], [2, 3]]
     assert train["attention_mask"][:] == [[1, 1, 1, 1], [1, 1, 1], [1, 1]]
     assert train["labels"][:] == [1, 0, 0]
@@ -76,14 +76,14 @@ def test_single_texts_are_framed_and_not_padded(tmp_path: Path) -> None:
 
 def test_pairs_are_segments_and_the_longer_text_is_cut(tmp_path: Path) -> None:
     """Both texts of a pair survive a small limit."""
-    train = encode(PAIR, encoder(), max_length=7, cache_dir=tmp_path).train
+    train = encode_task(PAIR, encoder(), max_length=7, cache_dir=tmp_path).train
     assert train["input_ids"][:] == [[2, 4, 3, 6, 7, 5, 3], [2, 6, 6, 3, 7, 8, 3]]
     assert train["token_type_ids"][:] == [[0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1, 1]]
 
 
 def test_a_decoders_rows_have_no_segments(tmp_path: Path) -> None:
     """Only the columns that the tokenizer makes are kept."""
-    train = encode(PAIR, decoder(), max_length=16, cache_dir=tmp_path).train
+    train = encode_task(PAIR, decoder(), max_length=16, cache_dir=tmp_path).train
     assert train.column_names == [
         "input_ids",
         "attention_mask",
@@ -95,7 +95,7 @@ def test_a_decoders_rows_have_no_segments(tmp_path: Path) -> None:
 def test_pairs_and_single_texts_may_be_mixed(tmp_path: Path) -> None:
     """Joined tasks hold both; a missing second text is not an empty one."""
     mixed = data(("cat", None, "x"), ("cat", "dog", "y"), ("cat", "", "x"))
-    train = encode(mixed, encoder(), max_length=16, cache_dir=tmp_path).train
+    train = encode_task(mixed, encoder(), max_length=16, cache_dir=tmp_path).train
     assert train["input_ids"][:] == [[2, 4, 3], [2, 4, 3, 5, 3], [2, 4, 3, 3]]
 
 
@@ -103,22 +103,22 @@ def test_the_second_time_nothing_is_tokenised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that comes later reads what an earlier one wrote, and gets the same rows."""
-    first = encode(PAIR, encoder(), max_length=16, cache_dir=tmp_path)
+    first = encode_task(PAIR, encoder(), max_length=16, cache_dir=tmp_path)
 
     def refuse(*arguments: object, **settings: object) -> None:
         raise AssertionError("tokenised again")
 
     monkeypatch.setattr(PreTrainedTokenizerFast, "__call__", refuse)
-    second = encode(PAIR, encoder(), max_length=16, cache_dir=tmp_path)
+    second = encode_task(PAIR, encoder(), max_length=16, cache_dir=tmp_path)
     assert second.test.to_dict() == first.test.to_dict()
 
 
 def test_a_damaged_entry_is_made_again(tmp_path: Path) -> None:
     """A crash or a full disk costs time, not a wrong result."""
-    first = encode(PAIR, encoder(), max_length=16, cache_dir=tmp_path).train.to_dict()
+    first = encode_task(PAIR, encoder(), max_length=16, cache_dir=tmp_path).train.to_dict()
     (path,) = tmp_path.rglob("train.arrow")
     path.write_bytes(path.read_bytes()[:200])
-    again = encode(PAIR, encoder(), max_length=16, cache_dir=tmp_path)
+    again = encode_task(PAIR, encoder(), max_length=16, cache_dir=tmp_path)
     assert again.train.to_dict() == first
 
 
@@ -137,7 +137,7 @@ def test_data_tokenizer_and_length_have_entries_of_their_own(tmp_path: Path) -> 
         (SINGLE, encoder(), 8),
     ]
     for task, tokenizer, length in cases:
-        encode(task, tokenizer, max_length=length, cache_dir=tmp_path)
+        encode_task(task, tokenizer, max_length=length, cache_dir=tmp_path)
     assert len(list((tmp_path / "encoded").iterdir())) == len(cases)
 
 
@@ -153,7 +153,7 @@ def test_a_fingerprint_does_not_change_by_use() -> None:
 def test_entries_are_small_and_mapped_from_their_files(tmp_path: Path) -> None:
     """Reading maps files instead of copying them, and ids take four bytes each."""
     task = load_task(Toy(rows=400), tmp_path, 2022)
-    train = encode(task, encoder(), max_length=64, cache_dir=tmp_path).train
+    train = encode_task(task, encoder(), max_length=64, cache_dir=tmp_path).train
     (file,) = train.cache_files
     tokens = sum(train["length"][:])
     assert Path(file["filename"]).is_relative_to(tmp_path)
@@ -171,7 +171,7 @@ def test_nothing_is_written_outside_the_cache_folder(tmp_path: Path) -> None:
     }
     code = (
         "from pathlib import Path; from tests.trainers.data.test_encode import *; "
-        f"encode(PAIR, encoder(), max_length=16, cache_dir=Path({str(tmp_path / 'cache')!r}))"
+        f"encode_task(PAIR, encoder(), max_length=16, cache_dir=Path({str(tmp_path / 'cache')!r}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -21,12 +21,10 @@ from torch import nn
 
 from tests.specs import toy_spec, workspace
 from trainers.contract import Rank, RunEvent, RunResult, RunSpec
-from trainers.data.encode import encode
-from trainers.data.load import load_task
-from trainers.train.loop import train
+from trainers.data import encode_task, load_task
+from trainers.train import load_trained, train, train_rank
 from trainers.train.predictions import longest_first
-from trainers.train.rank import meet, train_rank
-from trainers.train.saved import load_trained
+from trainers.train.rank import meet
 from tuner.config import ds_configs
 
 pytestmark = [
@@ -213,7 +211,7 @@ def _logits(model: nn.Module, spec: RunSpec, folder: Path) -> Any:
     tokenizer = spec.model.tokenizer()
     data = load_task(spec.task, folder, spec.seeds.data)
     assert data.labels == LABELS
-    rows = encode(data, tokenizer, max_length=128, cache_dir=folder / "cache").test
+    rows = encode_task(data, tokenizer, max_length=128, cache_dir=folder / "cache").test
     order = longest_first(rows["length"])
     collate = DataCollatorWithPadding(tokenizer)
     names = ("input_ids", "attention_mask", "token_type_ids", "labels")

@@ -11,7 +11,7 @@ import torch
 from tests.specs import toy_spec, workspace
 from trainers.measure.meter import Meter
 from trainers.measure.peaks import CudaMemory, across_ranks, nvml_bytes
-from trainers.train.loop import train
+from trainers.train import train
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 PHASES = {"load", "train", "eval"}

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunSpec
-from trainers.train.loop import train
+from trainers.train import train
 
 
 def allocator_peak(run: Callable[[], object]) -> int:

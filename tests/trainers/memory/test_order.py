@@ -13,7 +13,7 @@ from trainers.contract import RunSpec
 from trainers.memory.expect import compare, expect_memory
 from trainers.memory.order import decisive_rows
 from trainers.memory.prediction import Batch
-from trainers.train.loop import train
+from trainers.train import train
 
 
 def _ragged_spec(folder: Path, **changes: Any) -> RunSpec:

@@ -12,7 +12,7 @@ import pytest
 from tests.specs import toy_spec, workspace
 from tests.trainers.memory.measured import full_spec
 from trainers.memory import predict_memory
-from trainers.train.loop import train
+from trainers.train import train
 
 
 def test_the_evaluation_is_what_the_allocator_records(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.trainers.memory.measured import full_spec, run_peak
 from trainers.errors import ModelError
 from trainers.memory import predict_memory
 from trainers.models import _tiny_tokenizer as tiny_tokenizer
-from trainers.train.loop import train
+from trainers.train import train
 
 _CELLS: list[tuple[str, str, dict[str, Any]]] = [
     ("tiny-bert", "full", {}),

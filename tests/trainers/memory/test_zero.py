@@ -14,7 +14,7 @@ from tests.specs import toy_spec
 from trainers.errors import ConfigError
 from trainers.memory import predict_memory
 from trainers.memory.engine import Weights, rank_share
-from trainers.memory.states import Sharding, states
+from trainers.memory.states import Sharding, state_bytes
 
 _GB = 1e9
 
@@ -22,7 +22,7 @@ _GB = 1e9
 @pytest.mark.parametrize(("stage", "gigabytes"), [(0, 48), (1, 27), (2, 16.5), (3, 6)])
 def test_three_billion_weights_on_eight_ranks(stage: int, gigabytes: float) -> None:
     """The states of full fine-tuning in float32, as worked out by hand."""
-    found = states(
+    found = state_bytes(
         3e9, precision="fp32", optimizer="adamw", sharding=Sharding(ranks=8, stage=stage)
     )
     assert found.total == gigabytes * _GB
@@ -40,7 +40,7 @@ def test_what_cannot_be_counted_is_said(field: str, values: dict[str, object]) -
     """One line names the option and what it may be."""
     given = {"parameters": 3e9, "precision": "fp32", "optimizer": "adamw"} | values
     with pytest.raises(ConfigError, match=f"^{field}: "):
-        states(given.pop("parameters"), **given)  # type: ignore[arg-type]  # that is the test
+        state_bytes(given.pop("parameters"), **given)  # type: ignore[arg-type]  # that is the test
 
 
 def test_a_deepspeed_run_divides_its_states() -> None:

@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification
 from tests.contracts import LABELS, apply, batch_of, logits_of, train
 from trainers.methods._count import count_parameters
 from trainers.methods.full import Full
-from trainers.models._quiet import quiet
+from trainers.models import quiet
 from trainers.models.tiny import Tiny
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trainers.data.draw import FewShot
-from trainers.data.load import load_task
+from trainers.data import FewShot, load_task
 from trainers.errors import DataError
 from trainers.tasks import bbc
 from trainers.tasks.bbc import Bbc

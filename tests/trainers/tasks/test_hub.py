@@ -12,7 +12,7 @@ import pyarrow.json
 import pyarrow.parquet
 import pytest
 
-from trainers.data.load import load_task
+from trainers.data import load_task
 from trainers.errors import DataError
 from trainers.tasks.hub import Hub
 

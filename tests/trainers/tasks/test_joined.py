@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from trainers.data.load import load_task
+from trainers.data import load_task
 from trainers.tasks.joined import Joined
 from trainers.tasks.toy import Toy
 

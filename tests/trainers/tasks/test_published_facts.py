@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.task_contract import require_data_dir
-from trainers.data.load import TaskData, leaked_test_rows, load_task
+from trainers.data import TaskData, leaked_test_rows, load_task
 from trainers.interfaces import Example, Task
 from trainers.plugins import resolve
-from trainers.train.metrics import score
+from trainers.train import score
 
 SIZES = {
     "restaurant_sup": (3452, 150, 1120),

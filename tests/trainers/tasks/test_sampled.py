@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from trainers.data.draw import FewShot
-from trainers.data.load import load_task
+from trainers.data import FewShot, load_task
 from trainers.errors import DataError
 from trainers.tasks.toy import Toy
 

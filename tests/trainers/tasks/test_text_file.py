@@ -14,7 +14,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from trainers.data.load import TaskData, load_task
+from trainers.data import TaskData, load_task
 from trainers.errors import DataError, MissingData
 from trainers.interfaces import Example
 from trainers.tasks.text_file import TextFile

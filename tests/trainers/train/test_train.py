@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent, RunResult
-from trainers.data.load import load_task
+from trainers.data import load_task
 from trainers.errors import CannotBuild, Diverged
 from trainers.methods.head import Head
 from trainers.train.loop import train

@@ -17,8 +17,8 @@ from tests.launchers import wait_until
 from tests.specs import QUICK, toy_spec, toy_study, toy_tree, workspace
 from trainers.contract import ParameterCounts, RunResult, RunSpec, Workspace
 from trainers.errors import ConfigError
-from trainers.memory.expect import ExpectedMemory, expect_memory, weights_bytes
-from trainers.train.loop import train
+from trainers.memory import ExpectedMemory, expect_memory, weights_bytes
+from trainers.train import train
 from tuner.cli.validate import check_cap
 from tuner.config import StudyConfig, dump_study, parse_bytes, parse_study, plan, show_bytes
 from tuner.executors.inprocess import InprocessExecutor

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.specs import toy_study
-from trainers.data.lengths import Measured
-from trainers.data.survey import Finding, Lengths, Survey
+from trainers.data import Lengths, Measured, Survey
+from trainers.data.survey import Finding
 from trainers.errors import DataError, RunFailed
 from trainers.models.tiny import Tiny
 from tuner.config import Cell, plan

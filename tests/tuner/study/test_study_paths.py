@@ -13,9 +13,10 @@ import yaml
 from tests.specs import QUICK, toy_tree
 from trainers.contract import RunSpec, Seeds, Workspace
 from trainers.errors import ConfigError, DataError, ModelError
-from trainers.models._quiet import quiet
+from trainers.models import quiet
 from trainers.models.tiny import Tiny
-from trainers.train.rank import Rank, train_rank
+from trainers.train import train_rank
+from trainers.train.rank import Rank
 from tuner.config import StudyConfig, load_study, parse_study
 from tuner.study.run import check_inputs, run_study
 

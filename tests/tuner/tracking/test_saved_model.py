@@ -12,7 +12,7 @@ import pytest
 
 from tests.specs import toy_spec
 from tests.tracker_contract import STUDY, YAML, make_group, make_spec
-from trainers.train.saved import load_trained, save_trained
+from trainers.train import load_trained, save_trained
 from tuner.tracking import locate_store
 from tuner.tracking.mlflow import MlflowTracker
 

@@ -66,8 +66,7 @@ def _upper(dimension: Dimension) -> Value:
 
 
 def _predict(spec: RunSpec, place: Workspace, device: Device | None) -> MemoryPrediction:
-    from trainers.memory import predict_memory
-    from trainers.memory.expect import predict_rows
+    from trainers.memory import predict_memory, predict_rows
 
     try:
         return predict_rows(spec, place, device=device)

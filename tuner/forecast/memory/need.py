@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trainers.memory.prediction import MemoryPrediction
+from trainers.memory import MemoryPrediction
 from trainers.plugins import Frozen
 
 

@@ -1,8 +1,8 @@
-"""Foretell what a study takes before anything runs: runs, seconds, disk, seeds."""
+"""Estimate the runs, seconds, disk space and seeds of a study before it runs: `tuner plan`."""
 
 from __future__ import annotations
 
 from tuner.forecast.time.build import Wishes, estimate_study
-from tuner.forecast.time.estimate import Estimate
+from tuner.forecast.time.estimate import Count, Estimate, PairSpread, SeedsForecast, Span
 
-__all__ = ["Estimate", "Wishes", "estimate_study"]
+__all__ = ["Count", "Estimate", "PairSpread", "SeedsForecast", "Span", "Wishes", "estimate_study"]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainers.contract import RunSpec
-from trainers.data.load import load_task
+from trainers.data import load_task
 from trainers.interfaces import Task
-from trainers.train.arguments import optimizer_steps
+from trainers.train import optimizer_steps
 
 
 @dataclass(frozen=True)

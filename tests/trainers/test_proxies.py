@@ -13,10 +13,10 @@ from urllib.request import urlopen
 import pytest
 import requests
 
-from trainers.data.proxies import proxy_of, said_proxy, spare_this_machine
-from trainers.data.sources import fetch
+from trainers.data import fetch
 from trainers.errors import ConfigError, DataError
 from trainers.interfaces import SourceFile
+from trainers.proxies import proxy_of, said_proxy, spare_this_machine
 from tuner.tracking import reach_server
 
 _NOBODY = "http://127.0.0.1:9"
