@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from trainers.contract import RunSpec, Workspace
 from trainers.memory import predict_memory
-from trainers.models import _tiny_tokenizer as tiny_tokenizer
+from trainers.models.tiny import DIALECTS, build_tokenizer, vocabulary
 from trainers.train import train
 from tuner.config import ExecutorSettings
 from tuner.executors import make_executor
@@ -162,8 +162,8 @@ def save_model(folder: Path, architecture: str) -> Path:
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     pairs = architecture in ENCODER_DECODERS
-    dialect = tiny_tokenizer.DIALECTS["roberta" if pairs else architecture]
-    ids = tiny_tokenizer.vocabulary(dialect)
+    dialect = DIALECTS["roberta" if pairs else architecture]
+    ids = vocabulary(dialect)
     padding = dialect.special.get("pad_token", dialect.special.get("eos_token", ""))
     options: dict[str, Any] = {**_SIZE, "pad_token_id": ids[padding]}
     if architecture == "roberta":
@@ -174,7 +174,7 @@ def save_model(folder: Path, architecture: str) -> Path:
         options |= {**_SIZES[architecture], "eos_token_id": end, "decoder_start_token_id": end}
     config = AutoConfig.for_model(architecture, **options)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
-    tokenizer = tiny_tokenizer.build(dialect)
+    tokenizer = build_tokenizer(dialect)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -1,6 +1,6 @@
 """Predict the memory that a run needs, without weights and without a GPU."""
 
-from trainers.memory.batch_shapes import tokenise
+from trainers.memory.batch_shapes import Rows
 from trainers.memory.expect import (
     ExpectedMemory,
     compare,
@@ -8,12 +8,13 @@ from trainers.memory.expect import (
     expect_memory,
     memory_key,
     predict_rows,
+    tokenise,
     weights_bytes,
 )
 from trainers.memory.outlines import Outlined, outline_runs
 from trainers.memory.predict import Device, follows_cuda, predict_memory
-from trainers.memory.prediction import CATEGORIES, Categories, MemoryPrediction, Rows
-from trainers.memory.states import STAGES, Sharding, States, state_bytes
+from trainers.memory.prediction import CATEGORIES, Categories, MemoryPrediction
+from trainers.memory.sharding import STAGES, Sharding, States, state_bytes
 
 __all__ = [
     "CATEGORIES",

@@ -1,66 +1,116 @@
-"""See a run's rows: how long they are, how many, and what the process holds with them."""
+"""Draw the order of a training's rows as its run will, and keep the batches that decide its peak.
+
+What a batch meets decides with its size: the first micro-batch of a training neither gradients nor
+the optimizer's state, the first of a later step that state alone, any other gradients too.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from typing import Any
 
-from trainers.contract import RunSpec, Workspace
-from trainers.data import encode_task, load_task
-from trainers.measure import own_bytes, spare_memory
-from trainers.memory.order import decisive_rows
-from trainers.memory.prediction import Rows
+from pydantic import Field
+
+from trainers.contract import RunSpec
+from trainers.plugins import Frozen
 
 
-def tokenise(spec: RunSpec, workspace: Workspace) -> None:
-    """Leave a run's tokens in the cache, as its first run would.
+class Batch(Frozen):
+    """The shape of a micro-batch."""
 
-    Raises:
-        TunerError: Data or model that cannot be used.
+    rows: int = Field(ge=1)
+    """Rows."""
+    length: int = Field(ge=1)
+    """Tokens of each, padding included."""
+
+    def joined(self, other: Batch) -> Batch:
+        """Return the smallest that is as large as both."""
+        return Batch(rows=max(self.rows, other.rows), length=max(self.length, other.length))
+
+    def covers(self, other: Batch) -> bool:
+        """Say whether it is as large as the other."""
+        return self.joined(other) == self
+
+
+class Rows(Frozen):
+    """What is known of the batches that a run will see."""
+
+    steps: tuple[tuple[Batch, ...], ...] = Field(min_length=1, max_length=2)
+    """The micro-batches of the first optimizer step, and of one that stands for all later ones;
+    of each the first, and one that stands for all others. A run of a single step never holds the
+    optimizer's state beside the activations of a step."""
+    eval_length: int
+    """Tokens of the longest row that is scored."""
+
+    @property
+    def longest(self) -> int:
+        """Return the tokens of the longest row."""
+        return max(self.eval_length, *(batch.length for step in self.steps for batch in step))
+
+
+def decisive_rows(spec: RunSpec, lengths: Sequence[int], *, eval_length: int) -> Rows:
+    """Return a training's first step and one that stands for all later ones.
+
+    Args:
+        spec: The run; its order seed counts where `order_decides`.
+        lengths: Tokens of each training row.
+        eval_length: Tokens of the longest row that is scored.
     """
-    spare_memory(workspace)
-    see_rows(spec, workspace)
+    steps = [_short(step) for step in _steps(spec, lengths)]
+    first, later = steps[0], steps[1:]
+    if not later:
+        return Rows(steps=(first,), eval_length=eval_length)
+    seconds = [step[1] for step in later if len(step) > 1]
+    rest = _short([reduce(Batch.joined, [step[0] for step in later]), *seconds])
+    # What comes later meets at least as much: where it is as large, the first need not be told.
+    covered = len(first) <= len(rest) and all(map(Batch.covers, rest, first))
+    return Rows(steps=(rest if covered else first, rest), eval_length=eval_length)
 
 
-@dataclass(frozen=True)
-class SeenRows:
-    """What a run's rows make of it."""
+def order_decides(spec: RunSpec) -> bool:
+    """Say whether the order of rows decides what a run needs.
 
-    spec: RunSpec
-    """With batches that its rows can fill."""
-    labels: int
-    """Number of classes."""
-    rows: Rows
-    own_bytes: int
-    """The process's own memory with rows and tokenizer loaded."""
-
-
-def see_rows(spec: RunSpec, workspace: Workspace) -> SeenRows:
-    """Load the rows as a run does.
-
-    Raises:
-        TunerError: Data or model that cannot be used.
+    Else each row comes into the only batch of a step that has the optimizer's state.
     """
-    data = load_task(spec.task, workspace.data_dir, spec.seeds.data)
-    length = spec.train.max_length
-    tokenizer = spec.model.tokenizer()
-    tokens = encode_task(data, tokenizer, max_length=length, cache_dir=workspace.cache_dir)
-    held = own_bytes()
-    scored = (tokens.validation, tokens.test)
-    share = -(-len(tokens.train) // spec.ranks)
-    rows = decisive_rows(
-        spec,
-        tokens.train["length"],
-        eval_length=max(max(split["length"]) for split in scored),
-    )
-    seen = _with_batches(spec, share, max(map(len, scored)))
-    return SeenRows(spec=seen, labels=len(data.labels), rows=rows, own_bytes=held)
+    return spec.train.epochs == 1 or spec.train.gradient_accumulation > 1
 
 
-def _with_batches(spec: RunSpec, train_rows: int, scored_rows: int) -> RunSpec:
-    """Return the spec with batches no larger than the splits that fill them."""
-    settings = spec.train
-    batches = {
-        "batch_size": min(settings.batch_size, train_rows),
-        "eval_batch_size": min(settings.eval_batch_size, scored_rows),
-    }
-    return spec.model_copy(update={"train": settings.model_copy(update=batches)})
+def _short(step: Sequence[Batch]) -> tuple[Batch, ...]:
+    """Return the first micro-batch and one for all others, which meet gradients."""
+    if len(step) == 1:
+        return tuple(step)
+    first, second = step[0], reduce(Batch.joined, step[1:])
+    return (second if second.covers(first) else first, second)
+
+
+def _steps(spec: RunSpec, lengths: Sequence[int]) -> Iterator[list[Batch]]:
+    """Yield the micro-batches of each optimizer step; of several ranks the largest."""
+    share = spec.train.batch_size * spec.ranks
+    known = list(lengths)
+    filler = -len(known) % share if spec.ranks > 1 else 0  # see `with_filler`
+    known += [min(known)] * min(1, filler)
+    sampler = _sampler(spec, lengths)
+    for _ in range(spec.train.epochs if order_decides(spec) else 2):
+        order = [*sampler, *[len(lengths)] * filler]
+        parts = [order[start : start + share] for start in range(0, len(order), share)]
+        batches = [
+            Batch(rows=-(-len(part) // spec.ranks), length=max(known[row] for row in part))
+            for part in parts
+        ]
+        count = spec.train.gradient_accumulation
+        yield from (batches[start : start + count] for start in range(0, len(batches), count))
+
+
+def _sampler(spec: RunSpec, lengths: Sequence[int]) -> Any:
+    """Return the sampler that the Trainer, accelerate and `RunCallback` make of the spec."""
+    import torch
+    from accelerate.data_loader import SeedableRandomSampler
+    from transformers.trainer_pt_utils import LengthGroupedSampler
+
+    generator = torch.Generator().manual_seed(spec.seeds.order)
+    if not spec.train.group_by_length:
+        rows = range(len(lengths))
+        return SeedableRandomSampler(rows, generator=generator, data_seed=spec.seeds.order)
+    step = spec.train.batch_size * spec.train.gradient_accumulation * spec.ranks
+    return LengthGroupedSampler(step, lengths=list(lengths), generator=generator)

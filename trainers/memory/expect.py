@@ -6,16 +6,23 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trainers.contract import RunSpec, Workspace
-from trainers.measure import free_bytes, holds_in_memory, resolve_precision, spare_memory
-from trainers.memory.batch_shapes import SeenRows, see_rows
-from trainers.memory.order import order_decides
+from trainers.data import encode_task, load_task
+from trainers.measure import (
+    free_bytes,
+    holds_in_memory,
+    own_bytes,
+    resolve_precision,
+    spare_memory,
+)
+from trainers.memory.batch_shapes import Rows, decisive_rows, order_decides
 from trainers.memory.predict import Device, follows_cuda, predict_memory
 from trainers.memory.prediction import MemoryPrediction
-from trainers.memory.states import Sharding
+from trainers.memory.sharding import Sharding
 from trainers.plugins import Frozen
 
 _PHASES = ("load", "train", "eval")
@@ -35,6 +42,19 @@ runs of `tiny-bert` whose tensors took 10 to 260 MB, where malloc returns what i
 more in wide models (decision 19)."""
 _LEAST_URGENT = 19
 """Of Unix's levels of priority."""
+
+
+@dataclass(frozen=True)
+class SeenRows:
+    """What a run's rows make of it."""
+
+    spec: RunSpec
+    """With batches that its rows can fill."""
+    labels: int
+    """Number of classes."""
+    rows: Rows
+    own_bytes: int
+    """The process's own memory with rows and tokenizer loaded."""
 
 
 class ExpectedMemory(Frozen):
@@ -57,6 +77,16 @@ class ExpectedMemory(Frozen):
         """Return all that the run takes at its fullest moment."""
         peaks = (self.load_peak_bytes, self.train_peak_bytes, self.eval_peak_bytes)
         return self.framework_bytes + max(peaks)
+
+
+def tokenise(spec: RunSpec, workspace: Workspace) -> None:
+    """Leave a run's tokens in the cache, as its first run would.
+
+    Raises:
+        TunerError: Data or model that cannot be used.
+    """
+    spare_memory(workspace)
+    see_rows(spec, workspace)
 
 
 def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
@@ -122,6 +152,28 @@ def predict_rows(
             "eval_peak_bytes": predicted.eval_peak_bytes + kept,
         }
     )
+
+
+def see_rows(spec: RunSpec, workspace: Workspace) -> SeenRows:
+    """Load the rows as a run does.
+
+    Raises:
+        TunerError: Data or model that cannot be used.
+    """
+    data = load_task(spec.task, workspace.data_dir, spec.seeds.data)
+    length = spec.train.max_length
+    tokenizer = spec.model.tokenizer()
+    tokens = encode_task(data, tokenizer, max_length=length, cache_dir=workspace.cache_dir)
+    held = own_bytes()
+    scored = (tokens.validation, tokens.test)
+    share = -(-len(tokens.train) // spec.ranks)
+    rows = decisive_rows(
+        spec,
+        tokens.train["length"],
+        eval_length=max(max(split["length"]) for split in scored),
+    )
+    seen = _with_batches(spec, share, max(map(len, scored)))
+    return SeenRows(spec=seen, labels=len(data.labels), rows=rows, own_bytes=held)
 
 
 def weights_bytes(spec: RunSpec) -> int:
@@ -225,3 +277,13 @@ def _kept_bytes(spec: RunSpec, predicted: MemoryPrediction, device: Device | Non
     copied = spec.train.keep == "best" and spec.train.epochs > 1
     held = copied and not follows_cuda(device) and holds_in_memory(size)
     return size if held else 0
+
+
+def _with_batches(spec: RunSpec, train_rows: int, scored_rows: int) -> RunSpec:
+    """Return the spec with batches no larger than the splits that fill them."""
+    settings = spec.train
+    batches = {
+        "batch_size": min(settings.batch_size, train_rows),
+        "eval_batch_size": min(settings.eval_batch_size, scored_rows),
+    }
+    return spec.model_copy(update={"train": settings.model_copy(update=batches)})

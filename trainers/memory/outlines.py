@@ -17,7 +17,7 @@ from trainers.contract import RunSpec
 from trainers.errors import ModelAway, TunerError, Untraced
 from trainers.interfaces import Method
 from trainers.measure import modules_passed_over, no_collection
-from trainers.memory.prediction import Batch, Rows
+from trainers.memory.batch_shapes import Batch, Rows
 from trainers.methods import target_names, targeted, unfit_options, unfit_targets
 from trainers.models import position_count, quiet
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
 from trainers.measure import modules_passed_over, no_collection, resolve_precision
-from trainers.memory.engine import Weights, rank_share
-from trainers.memory.framework import framework_bytes
-from trainers.memory.prediction import Batch, MemoryPrediction, Rows
-from trainers.memory.states import Sharding
+from trainers.memory.batch_shapes import Batch, Rows
+from trainers.memory.prediction import MemoryPrediction, framework_bytes
+from trainers.memory.sharding import Sharding, Weights, rank_share
 from trainers.models import position_count, too_long
 
 if TYPE_CHECKING:

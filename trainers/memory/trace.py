@@ -24,11 +24,10 @@ from torch._subclasses.fake_tensor import (
 
 from trainers.contract import RunSpec
 from trainers.errors import ModelError, Untraced
-from trainers.memory.attention import CudaAttention
-from trainers.memory.by_value import ByValue
-from trainers.memory.ledger import Ledger
+from trainers.memory.allocations import Ledger
+from trainers.memory.batch_shapes import Batch, Rows
 from trainers.memory.optimizer import make_optimizer
-from trainers.memory.prediction import Batch, Rows
+from trainers.memory.overrides import ByValue, CudaAttention
 from trainers.memory.skeleton import materialize
 from trainers.train import mean_loss
 

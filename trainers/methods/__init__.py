@@ -3,7 +3,7 @@
 Other rooms get a method by its name, from `trainers.plugins`.
 """
 
-from trainers.methods._count import count_parameters
+from trainers.methods._parameters import count_parameters
 from trainers.methods._targets import misfit, target_names, targeted, unfit_options, unfit_targets
 
 __all__ = [

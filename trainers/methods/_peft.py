@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from trainers.errors import ConfigError, ModelError, known
 from trainers.interfaces import Method
-from trainers.methods._count import count_parameters
-from trainers.methods._head import head_names
+from trainers.methods._parameters import check_fit, count_parameters, head_names
 from trainers.methods._peft_options import check_options
 from trainers.methods._prompt import adapt_prompt
 from trainers.methods._targets import misfit, query_value, target_names, unfit_targets
-from trainers.methods._tensors import check_fit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from trainers.errors import ConfigError
 from trainers.interfaces import Method
-from trainers.methods._head import freeze_body
-from trainers.methods._tensors import load_trained, save_trained
+from trainers.methods._parameters import freeze_body, load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,8 +49,8 @@ class BitFit(Method):
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write biases and head."""
-        save_trained(model, folder / _FILE)
+        save_tensors(model, folder / _FILE)
 
     def load(self, model: nn.Module, folder: Path) -> None:
         """Read biases and head."""
-        load_trained(model, folder / _FILE)
+        load_tensors(model, folder / _FILE)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from trainers.interfaces import Method
-from trainers.methods._head import freeze_body
-from trainers.methods._tensors import load_trained, save_trained
+from trainers.methods._parameters import freeze_body, load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,8 +66,8 @@ class Bottleneck(Method):
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write adapters and head."""
-        save_trained(model, folder / _FILE)
+        save_tensors(model, folder / _FILE)
 
     def load(self, model: nn.Module, folder: Path) -> None:
         """Read adapters and head."""
-        load_trained(model, folder / _FILE)
+        load_tensors(model, folder / _FILE)

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from trainers.interfaces import Method
-from trainers.methods._head import classifier_in
-from trainers.methods._tensors import load_trained, save_trained
+from trainers.methods._parameters import classifier_in, load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +28,7 @@ class Full(Method):
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the model as `from_pretrained` reads it: weights and config."""
-        save_trained(model, folder / _FILE)
+        save_tensors(model, folder / _FILE)
         classifier = classifier_in(model)
         config = copy.deepcopy(classifier.config)
         config.architectures = [type(classifier).__name__]  # the base's may be another
@@ -37,4 +36,4 @@ class Full(Method):
 
     def load(self, model: nn.Module, folder: Path) -> None:
         """Read every weight back."""
-        load_trained(model, folder / _FILE)
+        load_tensors(model, folder / _FILE)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from trainers.interfaces import Method
-from trainers.methods._head import freeze_body
-from trainers.methods._tensors import load_trained, save_trained
+from trainers.methods._parameters import freeze_body, load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,8 +32,8 @@ class Head(Method):
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the head."""
-        save_trained(model, folder / _FILE)
+        save_tensors(model, folder / _FILE)
 
     def load(self, model: nn.Module, folder: Path) -> None:
         """Read the head."""
-        load_trained(model, folder / _FILE)
+        load_tensors(model, folder / _FILE)

@@ -4,8 +4,7 @@ from trainers.train.arguments import endless_warmup, optimizer_steps
 from trainers.train.devices import take_devices, visible_devices
 from trainers.train.loop import train
 from trainers.train.loss import mean_loss
-from trainers.train.metrics import metric_names, score
-from trainers.train.predictions import PREDICTIONS
+from trainers.train.predictions import PREDICTIONS, metric_names, score
 from trainers.train.rank import train_rank
 from trainers.train.saved import TextClassifier, load_trained, save_trained
 

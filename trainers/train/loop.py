@@ -36,8 +36,7 @@ from trainers.measure import (
 from trainers.methods import count_parameters
 from trainers.train.arguments import endless_warmup, training_arguments
 from trainers.train.batches import with_filler
-from trainers.train.metrics import score
-from trainers.train.predictions import keep_predictions, longest_first
+from trainers.train.predictions import keep_predictions, longest_first, score
 
 if TYPE_CHECKING:
     import torch

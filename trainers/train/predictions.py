@@ -1,4 +1,4 @@
-"""Score the test split once, and keep every prediction beside its row."""
+"""Score predicted classes by scikit-learn, and keep every test prediction beside its row."""
 
 from __future__ import annotations
 
@@ -8,15 +8,47 @@ from typing import TYPE_CHECKING, Any
 
 from trainers.data import TaskData, leaked_test_rows
 from trainers.interfaces import Example
-from trainers.train.metrics import score
 
 if TYPE_CHECKING:
+    import numpy
+    import numpy.typing
     import pandas
+
+    Classes = Sequence[int] | numpy.typing.NDArray[numpy.integer]
 
 PREDICTIONS = "predictions.parquet"
 """File of a run's folder: a row for each test row, in the task's order, with the columns id,
 label, prediction, seen_in_train (its text stands in train too) and `probability/<label>`."""
 _OF_UNSEEN = ("accuracy", "macro_f1")
+
+
+def metric_names(labels: Sequence[str]) -> tuple[str, ...]:
+    """List the metrics that `score` gives, in its order."""
+    return ("accuracy", "macro_f1", "micro_f1", *(f"f1/{label}" for label in labels))
+
+
+def score(labels: Sequence[str], truth: Classes, predictions: Classes) -> dict[str, float]:
+    """Compare predictions with the truth, as scikit-learn does.
+
+    The macro mean is `f1_score(truth, predictions, average="macro")`: over the classes that some
+    row has or is taken for. A class that is neither is left out of the mean; one that no row has
+    and some row is taken for counts as 0 in it. This holds for every split and every epoch.
+    `f1/<class>` is 0 where no row has the class, whether or not some row is taken for it.
+
+    Args:
+        labels: Class names; a class's number is its place here.
+        truth: Number of each row's class.
+        predictions: Number of each row's predicted class.
+    """
+    import numpy
+    from sklearn.metrics import accuracy_score, f1_score
+
+    numbers = list(range(len(labels)))
+    by_class = f1_score(truth, predictions, labels=numbers, average=None, zero_division=0)
+    micro = f1_score(truth, predictions, labels=numbers, average="micro", zero_division=0)
+    macro = by_class[numpy.union1d(truth, predictions)].mean()
+    values = [accuracy_score(truth, predictions), macro, micro, *by_class]
+    return {name: float(value) for name, value in zip(metric_names(labels), values, strict=True)}
 
 
 def keep_predictions(data: TaskData, logits: Any, run_dir: Path) -> dict[str, float]:

@@ -11,7 +11,7 @@ from tests.specs import toy_spec, workspace
 from tests.trainers.memory.measured import full_spec, run_peak
 from trainers.errors import ModelError
 from trainers.memory import predict_memory
-from trainers.models import _tiny_tokenizer as tiny_tokenizer
+from trainers.models.tiny import DIALECTS, build_tokenizer, vocabulary
 from trainers.train import train
 
 _CELLS: list[tuple[str, str, dict[str, Any]]] = [
@@ -85,8 +85,8 @@ def test_an_evaluation_keeps_no_states_of_an_encoder(tmp_path: Path) -> None:
 def _save(folder: Path, architecture: str) -> Path:
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    dialect = tiny_tokenizer.DIALECTS["roberta"]
-    ids = tiny_tokenizer.vocabulary(dialect)
+    dialect = DIALECTS["roberta"]
+    ids = vocabulary(dialect)
     names = {f"{name}_token_id": ids[dialect.special[f"{name}_token"]] for name in ("pad", "eos")}
     config = AutoConfig.for_model(
         architecture,
@@ -96,7 +96,7 @@ def _save(folder: Path, architecture: str) -> Path:
         decoder_start_token_id=names["eos_token_id"],
     )
     AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
-    tiny_tokenizer.build(dialect).save_pretrained(folder)
+    build_tokenizer(dialect).save_pretrained(folder)
     return folder
 
 

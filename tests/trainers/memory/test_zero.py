@@ -13,8 +13,7 @@ import pytest
 from tests.specs import toy_spec
 from trainers.errors import ConfigError
 from trainers.memory import predict_memory
-from trainers.memory.engine import Weights, rank_share
-from trainers.memory.states import Sharding, state_bytes
+from trainers.memory.sharding import Sharding, Weights, rank_share, state_bytes
 
 _GB = 1e9
 

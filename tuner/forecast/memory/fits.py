@@ -8,8 +8,7 @@ from math import isqrt
 
 from trainers.errors import ConfigError
 from tuner.config import show_bytes
-from tuner.forecast.memory.need import Need
-from tuner.forecast.memory.single import Configuration, need_of
+from tuner.forecast.memory.need import Configuration, Need, need_of
 
 _TOO_LARGE = "does not fit, not even one row at a time"
 Fit = tuple[Configuration, Need]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuner.forecast.time.build import Wishes, estimate_study
-from tuner.forecast.time.estimate import Count, Estimate, PairSpread, SeedsForecast, Span
+from tuner.forecast.time.estimate import Wishes, estimate_study
+from tuner.forecast.time.forecasts import Count, Estimate, PairSpread, SeedsForecast, Span
 
 __all__ = ["Count", "Estimate", "PairSpread", "SeedsForecast", "Span", "Wishes", "estimate_study"]

@@ -1,17 +1,18 @@
-"""Work out the seconds of a cell's runs from earlier runs, similar runs, or a probe."""
+"""Estimate the seconds of a cell's runs from earlier runs or a probe, and add up a study's."""
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from tuner.config import Cell, Phase
-from tuner.forecast.time.estimate import Source
-from tuner.forecast.time.history import History
-from tuner.forecast.time.midpoint import mean_epochs
+from tuner.forecast.time.forecasts import Source, Span
+from tuner.forecast.time.history import History, Progress
 from tuner.forecast.time.probe import Measured
-from tuner.forecast.time.size import TaskSize
+from tuner.forecast.time.run_size import TaskSize, mean_epochs
 from tuner.tracking import RunRecord
 
 RUN_OVERHEAD = 0.5
@@ -28,6 +29,12 @@ EARLIER, SIMILAR, WHOLE_PROBE, PART_PROBE = 0.1, 0.5, 0.25, 0.4
 """Share of the seconds that the interval leaves on either side for what the numbers cannot show:
 another load of the machine; another arm or setting; that one run, or a part of one, stands for
 all."""
+LAUNCH_SECONDS = 4.0
+"""Seconds of `tuner run-study` before its executor begins: Python, MLflow, a new database.
+Measured on two idle cores: 3 to 5."""
+START_SECONDS = 10.0
+"""The same until the first run begins, where no probe has measured it: torch comes to it."""
+_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,20 @@ class CellCost:
     """Whether pruning, which shortens the search, is not yet in the numbers."""
     degrees: int
     """Degrees of freedom of the spread; 0: no spread was seen."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a cell has left, and what a run of it costs."""
+
+    progress: Progress
+    cost: CellCost
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all its runs, one after the other."""
+        left, cost = self.progress, self.cost
+        return left.search.left * cost.search.mean + left.confirm.left * cost.confirm.mean
 
 
 def cost_of_earlier(cell: Cell, history: History) -> CellCost | None:
@@ -156,6 +177,62 @@ def run_seconds(run: RunRecord, phase: Phase, epochs: float | None = None) -> fl
     wants = wanted * validation + (test if phase == "confirm" else 0)
     evaluation *= wants / had if had else 1.0
     return load + train * wanted / of_run + evaluation + RUN_OVERHEAD
+
+
+def total_seconds(work: Sequence[Work], *, cells: int, workers: int, start: float) -> Span:
+    """Return the wall seconds of a study's remaining runs.
+
+    Cells are taken up in their order by as many workers, as `run_study` does. The interval is
+    that of the sum over runs still to come: the error of each cell's mean, the spread of single
+    runs about it, and a stated allowance, which is taken to push all cells the same way.
+
+    Args:
+        work: The cells with something left, in the study's order.
+        cells: Cells of the study, these and others.
+        workers: Runs at once.
+        start: Seconds before the first run.
+    """
+    whole = sum(cell.seconds for cell in work)
+    if not whole:
+        return Span(likely=0.0, low=0.0, high=0.0)
+    wall = _wall_seconds(work, at_once=min(workers, cells), workers=workers)
+    variance = sum(map(_variance, work))
+    allowance = sum(cell.cost.allowance * cell.seconds for cell in work)
+    half = math.hypot(_quantile(work) * math.sqrt(variance), allowance) / whole
+    return Span(
+        likely=start + wall,
+        low=start + wall * max(0.0, 1 - half),
+        high=start + wall * (1 + half),
+    )
+
+
+def _wall_seconds(work: Sequence[Work], *, at_once: int, workers: int) -> float:
+    within = workers // at_once
+    free = [0.0] * at_once
+    for cell in work:
+        left, cost = cell.progress, cell.cost
+        taken = math.ceil(left.search.left / within) * cost.search.mean
+        taken += math.ceil(left.confirm.left / within) * cost.confirm.mean
+        heapq.heappush(free, heapq.heappop(free) + taken)
+    return max(free)
+
+
+def _variance(cell: Work) -> float:
+    search, confirm = cell.cost.search, cell.cost.confirm
+    searches, confirms = cell.progress.search.left, cell.progress.confirm.left
+    # The means of both phases come from the same runs: their errors go together.
+    of_means = searches * search.mean * search.error + confirms * confirm.mean * confirm.error
+    of_runs = searches * (search.mean * search.spread) ** 2
+    of_runs += confirms * (confirm.mean * confirm.spread) ** 2
+    return of_means**2 + of_runs
+
+
+def _quantile(work: Sequence[Work]) -> float:
+    """Return Student's t for the runs that the spread rests on, and the usual one's five."""
+    from scipy.stats import t
+
+    freedom = 4 + sum(cell.cost.degrees for cell in work if cell.seconds)
+    return float(t.ppf((1 + _CONFIDENCE) / 2, freedom))
 
 
 def _sample(seconds: Sequence[float]) -> Sample:

@@ -8,10 +8,9 @@ from pathlib import Path
 from statistics import fmean
 
 from tuner.config import Cell, dump_study
-from tuner.forecast.time.estimate import DiskForecast
+from tuner.forecast.time.forecasts import DiskForecast
 from tuner.forecast.time.history import History, Progress
-from tuner.forecast.time.midpoint import mean_epochs
-from tuner.forecast.time.size import TaskSize
+from tuner.forecast.time.run_size import TaskSize, mean_epochs
 
 # Measured in stores of the tiny model and of MiniLM, 7 to 46 runs.
 _DATABASE_OF_A_RUN = 100_000

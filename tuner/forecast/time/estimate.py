@@ -1,198 +1,235 @@
-"""What `tuner plan` foretells of a study. `--json` prints an Estimate, field by field."""
+"""Put the estimate of a study together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from trainers.plugins import Frozen
-
-Source = Literal["earlier runs", "similar runs", "probe"]
-"""earlier runs: of the same cells; similar runs: of the same task and model; probe: measured."""
-
-
-class Count(Frozen):
-    """Runs of one phase."""
-
-    planned: int
-    """All that the study may do; a pruned trial may do fewer of its seeds."""
-    done: int
-    """Those that the store has already, and that are not done again."""
-    left: int
-    """Those still to be done."""
-
-
-class Span(Frozen):
-    """Wall seconds with their error."""
-
-    likely: float
-    """Best guess."""
-    low: float
-    """Lower end of the 95% interval."""
-    high: float
-    """Upper end of it."""
-
-
-class CellForecast(Frozen):
-    """One cell."""
-
-    task: str
-    """Name of the task."""
-    model: str
-    """Name of the model."""
-    arm: str
-    """Name of the arm."""
-    search: Count
-    """Search runs; none for an arm without a space."""
-    confirm: Count
-    """Confirm runs."""
-    search_run_seconds: float | None
-    """Wall seconds of one search run; null: unknown, or the arm is not searched."""
-    confirm_run_seconds: float | None
-    """Wall seconds of one confirm run; null: unknown."""
-    source: Source | None
-    """Where the seconds come from; null: unknown."""
-    based_on: int
-    """Runs that the seconds rest on; 1 for a probe."""
+from trainers.errors import ConfigError
+from tuner.config import Cell, StudyConfig, plan
+from tuner.executors import make_executor
+from tuner.forecast.time.cost import (
+    LAUNCH_SECONDS,
+    START_SECONDS,
+    CellCost,
+    Work,
+    cost_of_earlier,
+    cost_of_probe,
+    cost_of_similar,
+    total_seconds,
+)
+from tuner.forecast.time.disk import CellFiles, disk_of, trained_parameters
+from tuner.forecast.time.forecasts import (
+    CellForecast,
+    Count,
+    Estimate,
+    Layout,
+    Runs,
+    TimeForecast,
+)
+from tuner.forecast.time.history import History, Progress, progress, read_history
+from tuner.forecast.time.probe import Measured, probe_cells
+from tuner.forecast.time.run_size import TaskSize, measure_task
+from tuner.forecast.time.seeds_needed import check_detect, seeds_of
+from tuner.study.checks import Findings, look_at
+from tuner.study.run import check_inputs
 
 
-class DiskForecast(Frozen):
-    """Bytes that the runs still to be done add to the store; all of them rough."""
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asks of an estimate."""
 
-    run_folders_bytes: int
-    """Journals, specs and predictions under `runs/`."""
-    artifacts_bytes: int
-    """In MLflow: copies of specs and predictions, each configuration's study, the report."""
-    databases_bytes: int
-    """Growth of MLflow's and Optuna's databases."""
-    cache_bytes: int
-    """Tokenised data, once for each task and model."""
-    models_bytes: int | None
-    """Trained models that `save` keeps, in the run's folder and in MLflow; null: their sizes are
-    not known before a run has finished."""
-    total_bytes: int
-    """Sum of what is known."""
-    measured: bool
-    """Whether the sizes of files come from runs in the store, or from the number of rows."""
+    detect: float = 0.01
+    """Difference between arms that the study is to detect, in the metric's unit."""
+    spread: float | None = None
+    """Standard deviation of one arm over seeds, such as a published one."""
+    probe: bool | None = None
+    """True: measure every cell that has no earlier runs of its own; False: measure nothing;
+    None: measure those that have no similar runs either."""
+    probe_seconds: float = 20.0
+    """Training of each probe, about."""
 
 
-class PairSpread(Frozen):
-    """Two arms, and how their difference varies over seeds."""
+@dataclass(frozen=True)
+class _Costs:
+    """What the cells' runs cost, by label; a cell that nothing is known of is left out."""
 
-    arm_a: str
-    """First arm."""
-    arm_b: str
-    """Second arm."""
-    n: int
-    """Common seeds."""
-    std_difference: float
-    """Standard deviation of the difference between the arms, in the metric's unit."""
-    seeds: int | None
-    """Seeds needed to detect the difference; null: more than 1,000."""
+    cells: Mapping[str, CellCost]
+    measured: Mapping[str, Measured]
+    start: float
+    """Seconds before the first run."""
 
 
-class BlockSpread(Frozen):
-    """Pairs of arms on one task and model."""
+def estimate_study(
+    config: StudyConfig,
+    *,
+    store: Path,
+    data_dir: Path,
+    tracking: str | None = None,
+    wishes: Wishes | None = None,
+) -> Estimate:
+    """Foretell what is left of a study. Nothing is written to the store.
 
-    task: str
-    """Name of the task."""
-    model: str
-    """Name of the model."""
-    pairs: int
-    """Pairs of arms that the spread is known of."""
-    largest: PairSpread
-    """The pair that varies most."""
-    median: PairSpread
-    """The pair in the middle; of two, the one that varies more."""
+    Args:
+        config: The study.
+        store: Folder that the study runs in; it need not exist.
+        data_dir: Folder of the task files.
+        tracking: Address of the MLflow server that has its runs; by default the store has them.
+        wishes: What to detect, and whether to measure.
 
-
-class SeedsForecast(Frozen):
-    """Seeds that a comparison needs."""
-
-    metric: str
-    """Metric that arms are compared by."""
-    difference: float
-    """Difference to be detected, in the metric's unit."""
-    level: float
-    """Chance of an error of the first kind over all comparisons."""
-    power: float
-    """Chance to detect a true difference of this size."""
-    comparisons: int
-    """Pairs of arms in the study; the level is shared among them."""
-    planned: int
-    """Confirm seeds of the study."""
-    source: Literal["confirm runs", "search runs"] | None
-    """Where the spread was seen; null: nowhere yet."""
-    blocks: tuple[BlockSpread, ...]
-    """What was seen, by task and model."""
-    given_std: float | None
-    """Standard deviation of one arm over seeds, as the user gave it."""
-    given_seeds: int | None
-    """Seeds needed if two arms vary so, independently of each other; null: not given, or more
-    than 1,000."""
-
-
-class Layout(Frozen):
-    """How a study is laid out."""
-
-    tasks: int
-    """Number of tasks."""
-    models: int
-    """Number of models."""
-    arms: int
-    """Number of arms."""
-    trials: int
-    """Configurations tried in each cell whose arm has a space: the same for all."""
-    points: Mapping[str, int] = {}
-    """Different points of each arm whose space has fewer than that."""
-    search_seeds: int
-    """Runs of each trial."""
-    confirm_seeds: int
-    """Confirm runs of each cell."""
-    workers: int
-    """Runs at once."""
+    Raises:
+        ConfigError: A wish that cannot be meant, or a store that cannot be read.
+        DataError, ModelError: As `run_study`.
+        RunFailed: A probe failed.
+    """
+    wishes = wishes or Wishes()
+    check_detect(config, wishes.detect, wishes.spread)
+    if not 0 < wishes.probe_seconds < math.inf:
+        raise ConfigError(f"--probe-seconds: a number above 0, got {wishes.probe_seconds}")
+    config = config.with_data_dir(data_dir)
+    every = plan(config, check_inputs(config, data_dir))
+    history = read_history(config, store, tracking=tracking)
+    findings = _look(every, history, data_dir)
+    cells = [cell for cell in every if not findings.of(cell)]
+    seed = config.confirm.seeds[0].data
+    sizes = {task.name: measure_task(task, data_dir, seed) for task in config.tasks}
+    done = {cell.label: progress(cell, history) for cell in cells}
+    left = [cell for cell in cells if _left(done[cell.label])]
+    costs = _costs_of(left, history, sizes, data_dir=data_dir, wishes=wishes)
+    counted = trained_parameters(cells, history) | {
+        label: found.trained for label, found in costs.measured.items() if found.trained
+    }
+    files = [
+        CellFiles(cell, done[cell.label], sizes[cell.task], counted.get(cell.label))
+        for cell in cells
+    ]
+    return Estimate(
+        study=config.name,
+        layout=_layout(config),
+        cells=tuple(_cell(cell, done[cell.label], costs.cells) for cell in cells),
+        runs=_runs(list(done.values())),
+        time=_time(cells, done, costs),
+        disk=disk_of(files, history),
+        seeds=seeds_of(config, history.runs, wishes.detect, wishes.spread),
+        notes=(*findings.sayings(), *_few_points(config), *_notes(costs, history)),
+    )
 
 
-class Runs(Frozen):
-    """Runs of all cells."""
+def _look(cells: Sequence[Cell], history: History, data_dir: Path) -> Findings:
+    """Look whether what is left can run, as `run_study` will; it leaves out what cannot.
 
-    search: Count
-    """Search runs."""
-    confirm: Count
-    """Confirm runs."""
-    total: Count
-    """Both together."""
-
-
-class TimeForecast(Frozen):
-    """Time that what is left will take."""
-
-    seconds: Span | None
-    """Wall seconds; null: unknown, for some cell at least."""
-    sources: tuple[Source, ...]
-    """Where they come from, over the cells with something left."""
-    based_on: int
-    """Runs and probes that they rest on."""
-    upper: bool
-    """Whether the search may take less, as the pruner ends bad trials."""
+    Raises:
+        ConfigError: Nothing can.
+    """
+    if not any(_left(progress(cell, history)) for cell in cells):
+        return Findings()
+    study = cells[0].study
+    executor = make_executor(study.executor, ranks=study.most_ranks())
+    try:
+        return look_at(cells, data_dir, executor.compute, history.store.cache_dir).findings
+    finally:
+        executor.close()
 
 
-class Estimate(Frozen):
-    """What a study will take."""
+def _costs_of(
+    cells: Sequence[Cell],
+    history: History,
+    sizes: Mapping[str, TaskSize],
+    *,
+    data_dir: Path,
+    wishes: Wishes,
+) -> _Costs:
+    """Look at earlier runs, then at similar ones, then measure; say which cost came from where."""
+    costs = {cell.label: cost_of_earlier(cell, history) for cell in cells}
+    if wishes.probe is not True:
+        for cell in cells:
+            costs[cell.label] = costs[cell.label] or cost_of_similar(cell, history)
+    unknown = [cell for cell in cells if costs[cell.label] is None]
+    measured: dict[str, Measured] = {}
+    start = START_SECONDS
+    if unknown and wishes.probe is not False:
+        probes = probe_cells(unknown, sizes=sizes, data_dir=data_dir, seconds=wishes.probe_seconds)
+        start, measured = probes.start + LAUNCH_SECONDS, probes.cells
+    for cell in unknown:
+        if cell.label in measured:
+            found = measured[cell.label]
+            costs[cell.label] = cost_of_probe(cell, found, sizes[cell.task])
+    known = {label: cost for label, cost in costs.items() if cost is not None}
+    return _Costs(known, measured, start)
 
-    study: str
-    """Name of the study."""
-    layout: Layout
-    """How it is laid out."""
-    cells: tuple[CellForecast, ...]
-    """Every cell, in the order of the study."""
-    runs: Runs
-    """Runs of all cells."""
-    time: TimeForecast
-    """Wall time of what is left."""
-    disk: DiskForecast
-    """Bytes that the store grows by."""
-    seeds: SeedsForecast
-    """Seeds that a difference needs."""
-    notes: tuple[str, ...]
-    """What must be known to read the numbers."""
+
+def _left(done: Progress) -> int:
+    return done.search.left + done.confirm.left
+
+
+def _layout(config: StudyConfig) -> Layout:
+    return Layout(
+        tasks=len(config.tasks),
+        models=len(config.models),
+        arms=len(config.arms),
+        trials=config.search.trials,
+        points=config.few_points(),
+        search_seeds=len(config.search.seeds),
+        confirm_seeds=len(config.confirm.seeds),
+        workers=config.executor.workers,
+    )
+
+
+def _few_points(config: StudyConfig) -> list[str]:
+    return [
+        f"{arm}: {config.search.trials} trials asked, "
+        f"{points} different point{'s' * (points > 1)} in its space: no equal budget"
+        for arm, points in config.few_points().items()
+    ]
+
+
+def _runs(done: Sequence[Progress]) -> Runs:
+    search = _sum([cell.search for cell in done])
+    confirm = _sum([cell.confirm for cell in done])
+    return Runs(search=search, confirm=confirm, total=_sum([search, confirm]))
+
+
+def _sum(counts: Sequence[Count]) -> Count:
+    return Count(
+        planned=sum(count.planned for count in counts),
+        done=sum(count.done for count in counts),
+        left=sum(count.left for count in counts),
+    )
+
+
+def _time(cells: Sequence[Cell], done: Mapping[str, Progress], costs: _Costs) -> TimeForecast:
+    left = [cell.label for cell in cells if _left(done[cell.label])]
+    work = [Work(done[label], costs.cells[label]) for label in left if label in costs.cells]
+    workers = cells[0].study.executor.workers
+    seconds = total_seconds(work, cells=len(cells), workers=workers, start=costs.start)
+    return TimeForecast(
+        seconds=seconds if len(work) == len(left) else None,
+        sources=tuple(dict.fromkeys(part.cost.source for part in work)),
+        based_on=sum(part.cost.based_on for part in work),
+        upper=any(part.cost.upper and part.progress.search.left for part in work),
+    )
+
+
+def _cell(cell: Cell, done: Progress, costs: Mapping[str, CellCost]) -> CellForecast:
+    cost = costs.get(cell.label)
+    return CellForecast(
+        task=cell.task,
+        model=cell.model,
+        arm=cell.arm,
+        search=done.search,
+        confirm=done.confirm,
+        search_run_seconds=cost.search.mean if cost and cell.searched else None,
+        confirm_run_seconds=cost.confirm.mean if cost else None,
+        source=cost.source if cost else None,
+        based_on=cost.based_on if cost else 0,
+    )
+
+
+def _notes(costs: _Costs, history: History) -> list[str]:
+    hosts = {run.facts["host"] for run in history.runs if "host" in run.facts}
+    measured = any(cost.source != "probe" for cost in costs.cells.values())
+    elsewhere = measured and bool(hosts - {platform.node()})
+    return ["some earlier runs were done on another machine"] if elsewhere else []

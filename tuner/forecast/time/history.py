@@ -12,7 +12,7 @@ from pathlib import Path
 from trainers.contract import RunSpec, Seeds
 from trainers.errors import ConfigError
 from tuner.config import Cell, StudyConfig, count_points
-from tuner.forecast.time.estimate import Count
+from tuner.forecast.time.forecasts import Count
 from tuner.report import Search, plan_cell, read_search
 from tuner.store.location import Store, check_folder
 from tuner.store.outcome import Order, read_outcome

@@ -23,8 +23,7 @@ from trainers.contract import RunEvent, RunResult, RunSpec, StopRun, Workspace
 from trainers.errors import RunFailed
 from tuner.config import Cell, ExecutorSettings
 from tuner.executors import Executor, make_executor
-from tuner.forecast.time.midpoint import midpoint
-from tuner.forecast.time.size import TaskSize
+from tuner.forecast.time.run_size import TaskSize, midpoint
 from tuner.store.database import RunInterrupted
 from tuner.study.threads import map_threads
 

@@ -13,17 +13,17 @@ from tests.tuner.forecast.time.past import cell_of, past_run
 from tuner.forecast.time.cost import (
     CellCost,
     Sample,
+    Work,
     cost_of_earlier,
     cost_of_probe,
     cost_of_similar,
     run_seconds,
+    total_seconds,
 )
-from tuner.forecast.time.estimate import Count
+from tuner.forecast.time.forecasts import Count
 from tuner.forecast.time.history import History, Progress
-from tuner.forecast.time.midpoint import mean_epochs, midpoint
 from tuner.forecast.time.probe import Measured
-from tuner.forecast.time.size import TaskSize
-from tuner.forecast.time.total import Work, total_seconds
+from tuner.forecast.time.run_size import TaskSize, mean_epochs, midpoint
 from tuner.store.location import Store
 
 STORE = Store(Path("nowhere"))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.specs import toy_study
 from tuner.forecast.time import Wishes, estimate_study
-from tuner.forecast.time.estimate import DiskForecast
+from tuner.forecast.time.forecasts import DiskForecast
 
 
 def foretell(store: Path, **changes: object) -> DiskForecast:

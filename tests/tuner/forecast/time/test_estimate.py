@@ -17,7 +17,7 @@ from trainers.errors import ConfigError, DataError, RunFailed
 from tuner.cli.plan import estimate_lines
 from tuner.config import StudyConfig
 from tuner.forecast.time import Estimate, Wishes, estimate_study
-from tuner.forecast.time.estimate import Count
+from tuner.forecast.time.forecasts import Count
 from tuner.forecast.time.history import History, progress
 from tuner.store.location import Store
 from tuner.study.progress import RunNotice

@@ -10,7 +10,7 @@ from tests.specs import toy_study
 from tests.tuner.forecast.time.past import cell_of
 from trainers.contract import RunEvent
 from tuner.forecast.time.probe import measure, probe_cells
-from tuner.forecast.time.size import measure_task
+from tuner.forecast.time.run_size import measure_task
 
 
 def event(kind: str, step: int = 0) -> RunEvent:

@@ -10,9 +10,8 @@ import pytest
 
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunSpec
+from trainers.memory.batch_shapes import Batch, decisive_rows
 from trainers.memory.expect import compare, expect_memory
-from trainers.memory.order import decisive_rows
-from trainers.memory.prediction import Batch
 from trainers.train import train
 
 

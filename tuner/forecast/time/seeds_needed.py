@@ -11,7 +11,7 @@ from statistics import fmean, stdev, variance
 
 from trainers.errors import ConfigError
 from tuner.config import StudyConfig
-from tuner.forecast.time.estimate import BlockSpread, PairSpread, SeedsForecast
+from tuner.forecast.time.forecasts import BlockSpread, PairSpread, SeedsForecast
 from tuner.tracking import RunRecord
 
 LEVEL, POWER = 0.05, 0.8

@@ -10,7 +10,7 @@ import pytest
 from tests.specs import toy_study
 from tests.tuner.forecast.time.past import cell_of, past_run
 from tuner.config import StudyConfig
-from tuner.forecast.time.seeds import seeds_of
+from tuner.forecast.time.seeds_needed import seeds_of
 from tuner.report.stats import seeds_to_detect
 from tuner.tracking import RunRecord
 

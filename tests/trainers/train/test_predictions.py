@@ -6,7 +6,7 @@ import numpy
 import pytest
 from sklearn.metrics import f1_score
 
-from trainers.train.metrics import metric_names, score
+from trainers.train.predictions import metric_names, score
 
 LABELS = ("a", "b", "c")
 

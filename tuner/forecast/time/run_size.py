@@ -1,14 +1,53 @@
-"""Choose the point of an arm's space that stands for all when its cost is foretold."""
+"""Count what decides the cost of runs: rows, characters, steps, epochs and the middle point."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 
+from trainers.contract import RunSpec
+from trainers.data import load_task
+from trainers.interfaces import Task
+from trainers.train import optimizer_steps
 from tuner.config import Cell, Choice, Dimension, Point, Value
 
 _EPOCHS = "train.epochs"
+
+
+@dataclass(frozen=True)
+class TaskSize:
+    """How much data a task has."""
+
+    train: int
+    validation: int
+    test: int
+    labels: int
+    characters: tuple[int, ...]
+    """Of every row of every split."""
+
+    def steps(self, spec: RunSpec) -> int:
+        """Return the optimizer steps of a run."""
+        return optimizer_steps(spec.train, self.train, ranks=spec.ranks)
+
+
+def measure_task(task: Task, data_dir: Path, seed: int) -> TaskSize:
+    """Read a task as a run with this data seed does.
+
+    Raises:
+        DataError: The data cannot be used.
+    """
+    data = load_task(task, data_dir, seed)
+    rows = (*data.train, *data.validation, *data.test)
+    return TaskSize(
+        train=len(data.train),
+        validation=len(data.validation),
+        test=len(data.test),
+        labels=len(data.labels),
+        characters=tuple(len(row.text) + len(row.pair or "") for row in rows),
+    )
 
 
 def midpoint(cell: Cell) -> Point:
