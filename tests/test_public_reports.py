@@ -20,7 +20,7 @@ from trainers.tasks.text_file import TextFile
 from trainers.tasks.toy import Toy
 from trainers.train import train
 from tuner.config import parse_study
-from tuner.report.build import build_report
+from tuner.report import build_report
 from tuner.study.run import run_study
 
 LABELS = ("no", "yes")

@@ -141,7 +141,7 @@ def report(
     """Compare the confirm runs of studies, as their files or their last run define them."""
     from tuner.cli.report import chosen_formats, find_studies, keep, write_report
     from tuner.config import find_reference
-    from tuner.report.build import build_report
+    from tuner.report import build_report
     from tuner.store.location import folder_of
 
     formats = chosen_formats(format, output)

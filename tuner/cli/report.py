@@ -10,8 +10,7 @@ import typer
 
 from trainers.errors import ConfigError, known
 from tuner.config import DATA_DIR, hide_password
-from tuner.report import FORMATS, Asked, Format, Report
-from tuner.report.build import Place, find_study, keep_report
+from tuner.report import FORMATS, Asked, Format, Report, find_study, keep_report
 from tuner.store.full_disk import missing_space
 from tuner.tracking import locate_store, open_reader, settle_or_say
 
@@ -51,10 +50,13 @@ def find_studies(
         raise ConfigError(
             f"--definition: goes with one study, got {len(studies)}: {', '.join(studies)}"
         )
-    place = Place(open_reader(store), store, data_dir or DATA_DIR)
+    reader, folder = open_reader(store), data_dir or DATA_DIR
     if locate_store(store).artifact_uri is not None:
         settle_or_say(Path(store))
-    return [find_study(study, place, definition=definition) for study in studies]
+    return [
+        find_study(study, reader, store=store, data_dir=folder, definition=definition)
+        for study in studies
+    ]
 
 
 def write_report(report: Report, formats: Sequence[Format], output: Path | None) -> None:

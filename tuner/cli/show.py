@@ -17,7 +17,7 @@ from trainers.interfaces import Method, ModelSource, Task
 from trainers.plugins import Plugin, kinds, named, plugin_class
 from tuner.cli.report import keep
 from tuner.config import Login, describe_ds_config, ds_configs, split_login, study_names
-from tuner.report.build import report_of_run
+from tuner.report import report_of_run
 from tuner.study.run import StudyOutcome
 
 _BASES: dict[str, type[Plugin]] = {"methods": Method, "tasks": Task, "models": ModelSource}

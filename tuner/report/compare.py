@@ -6,19 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trainers.errors import ConfigError, known
-from tuner.report.across import budget_notes, rank_notes
-from tuner.report.compared import Block
 from tuner.report.comparison import Comparison, Note
-from tuner.report.evidence import Evidence
 from tuner.report.guards import refuse_early_test, unfair
-from tuner.report.notes import block_notes
-from tuner.report.presence import left_out_note, presence_notes
-from tuner.report.reading import data_warnings
-from tuner.report.tables.budget import budget_frame
+from tuner.report.notes import block_notes, data_warnings, left_out_note, presence_notes
+from tuner.report.selection import Block, Evidence
+from tuner.report.tables.arm_ranks import rank_notes, ranks_frame
+from tuner.report.tables.budget import budget_frame, budget_notes
 from tuner.report.tables.cells import cells_frame
 from tuner.report.tables.curves import curves_frame
 from tuner.report.tables.pairs import LEVEL, pairs_frame
-from tuner.report.tables.ranks import ranks_frame
 from tuner.report.tables.references import Published, references_frame
 from tuner.report.tables.runs import runs_frame, trials_frame
 from tuner.report.tables.tradeoff import tradeoff_frame

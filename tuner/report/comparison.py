@@ -8,6 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas
 
+NOTHING = "No confirm run has finished or failed yet."
+UNFAIR = "Not a fair comparison"
+DOUBTFUL = "Doubtful data"
+CAPTION = (
+    "Scores are on the test split, in points (a loss in nats), mean ± standard deviation of the "
+    "sample over n seeds, with the 95% interval of the mean (Student t). Peak memory is the "
+    "largest of the training phase over the runs, seconds the mean wall time of a run."
+)
+
 
 @dataclass(frozen=True)
 class Note:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from trainers.errors import TunerError
-from tuner.report.compared import Block
-from tuner.report.searched import Search
+from tuner.report.planned import Search
+from tuner.report.selection import Block
 from tuner.report.wording import counted
 from tuner.tracking import RunRecord
 

@@ -7,11 +7,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tuner.report.across import CAPTION
-from tuner.report.comparison import Comparison
-from tuner.report.layout import DOUBTFUL, NOTHING, UNFAIR
+from tuner.report.comparison import CAPTION, DOUBTFUL, NOTHING, UNFAIR, Comparison
 from tuner.report.page import across_tables, page_blocks, run_tables
-from tuner.report.scores import title
+from tuner.report.wording import title
 
 if TYPE_CHECKING:
     from jinja2 import Environment

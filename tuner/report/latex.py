@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tuner.report.comparison import Comparison
-from tuner.report.layout import DOUBTFUL, NOTHING, UNFAIR, BlockView, block_views
+from tuner.report.comparison import DOUBTFUL, NOTHING, UNFAIR, Comparison
+from tuner.report.layout import BlockView, block_views
 
 _HEAD = "% \\usepackage{booktabs} and \\usepackage[T1]{fontenc}"
 _LEFT_OUT = ("95% interval", "trials", "of these head")

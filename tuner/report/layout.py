@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tuner.report.comparison import Comparison
-from tuner.report.scores import UNSEEN, main_scores, title
 from tuner.report.wording import (
     NONE,
+    UNSEEN,
     bytes_text,
     count_text,
     further_text,
     interval_text,
+    main_scores,
     missing,
     number_text,
     p_text,
@@ -21,6 +22,7 @@ from tuner.report.wording import (
     score_text,
     seconds_text,
     share_text,
+    title,
     value_text,
 )
 
@@ -28,10 +30,7 @@ if TYPE_CHECKING:
     import pandas
 
 Row = Mapping[Any, Any]
-NOTHING = "No confirm run has finished or failed yet."
 NOT_RUN = "not run"
-UNFAIR = "Not a fair comparison"
-DOUBTFUL = "Doubtful data"
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class _Best:
 
 def _best(pairs: list[Row], arms: Mapping[str, Row]) -> _Best:
     """Find the arm with the best mean, and those compared with it and not shown to differ."""
-    from tuner.report.scores import higher_is_better
+    from tuner.report.wording import higher_is_better
 
     known = {arm: row["mean"] for arm, row in arms.items() if not missing(row["mean"])}
     if len(known) < 2:

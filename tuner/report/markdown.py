@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tuner.report.across import CAPTION
-from tuner.report.comparison import Comparison
-from tuner.report.layout import (
-    DOUBTFUL,
-    NOTHING,
-    UNFAIR,
-    BlockView,
-    block_views,
-    untraded,
-)
-from tuner.report.scores import title
-from tuner.report.wording import missing, number_text, percent_text, value_text
+from tuner.report.comparison import CAPTION, DOUBTFUL, NOTHING, UNFAIR, Comparison
+from tuner.report.layout import BlockView, block_views, untraded
+from tuner.report.wording import missing, number_text, percent_text, title, value_text
 
 
 def render_markdown(comparison: Comparison) -> str:

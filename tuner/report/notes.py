@@ -1,4 +1,4 @@
-"""Say in sentences what the numbers of a comparison can and cannot tell."""
+"""Say in sentences what the numbers can and cannot tell, what is missing and what is left out."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainers.data import READ, WARNING
-from tuner.report.compared import Block, SeedKey, seed_text, seeds_of
-from tuner.report.reading import reading_note
-from tuner.report.scores import title
+from tuner.report.comparison import Note
+from tuner.report.planned import SeedKey, seed_text, seeds_of
+from tuner.report.selection import Block, ComparedCell, LeftOut, OtherDefinition, Why
 from tuner.report.tables.pairs import LEVEL
-from tuner.report.wording import counted, is_loss, missing, p_text, value_text
+from tuner.report.wording import counted, is_loss, missing, p_text, title, value_text
 
 if TYPE_CHECKING:
     import pandas
@@ -19,6 +19,21 @@ if TYPE_CHECKING:
 Rows = Sequence[Mapping[Any, Any]]
 _NAMED = 6
 """Longer lists are counted, not named."""
+_WHY: dict[Why, str] = {
+    "definition": "of another definition (other settings, space or data)",
+    "choice": "of a configuration that is not the best of the trials as they are now",
+    "open": "of a search that is not finished: it may choose another configuration",
+    "seeds": "of seeds that the study does not have",
+    "cell": "of tasks, models or arms that the study does not have",
+    "trials": "beyond search.trials",
+}
+_UNKNOWN = "no run of this definition is in the store"
+"""All that is known: the study has not come to it, or its runs were deleted."""
+_FEW = 3
+"""More definitions are counted."""
+_PHASES = {"confirm": "confirm run", "search": "search trial"}
+_OF_MODEL = ("cut", "unknown")
+"""Findings that depend on the model's tokenizer too."""
 
 
 def block_notes(
@@ -36,7 +51,7 @@ def block_notes(
     yield from _collapsed(own_cells)
     yield from _noise(own_cells, metric)
     yield from _seen_rows(block)
-    yield from reading_note(block)
+    yield from _read_rows(block)
 
 
 def _rows(frame: pandas.DataFrame, block: Block, metric: str) -> Rows:
@@ -210,3 +225,124 @@ def _seen_rows(block: Block) -> Iterator[str]:
                 else f"{seen} of {total} test rows stand in train too; the scores of unseen rows "
                 f"are of the other {left}."
             )
+
+
+def presence_notes(blocks: Sequence[Block]) -> Iterator[Note]:
+    """Yield a note for cells that lack confirm runs or records of trials, one for alike ones."""
+    for block in blocks:
+        arms: dict[str, list[str]] = {}
+        for cell in block.cells:
+            for text in _lacks(cell):
+                arms.setdefault(text, []).append(cell.arm)
+        for text, alike in arms.items():
+            yield Note(f"{', '.join(alike)}: {text}", block.task, block.model)
+
+
+def left_out_note(
+    left_out: Sequence[LeftOut], others: Mapping[str, Sequence[OtherDefinition]]
+) -> Iterator[Note]:
+    """Say in one line which runs of the store no table shows, and how to see them.
+
+    Args:
+        left_out: The runs.
+        others: Other definitions that the store keeps, by study.
+    """
+    counts = _left_out_counts(left_out)
+    parts = []
+    for why, words in _WHY.items():
+        found = [
+            counted(counts[why, phase], noun)
+            for phase, noun in _PHASES.items()
+            if (why, phase) in counts
+        ]
+        if found:
+            parts.append(f"{' and '.join(found)} {words}{_arms(left_out, why)}")
+    if parts:
+        listed, ways = "; ".join(parts), _ways(left_out, others)
+        yield Note(f"Left out, as the study does not define them now: {listed}. {ways}")
+
+
+def _ways(left_out: Sequence[LeftOut], others: Mapping[str, Sequence[OtherDefinition]]) -> str:
+    """Say how to see runs that are left out."""
+    cells = {one.run.group.cell for one in left_out}
+    ways = [
+        f"tuner report {study} --definition {other.id} (last run {other.when})"
+        for study, found in others.items()
+        for other in found
+        if other.fingerprints & cells
+    ]
+    if not ways:
+        return "MLflow has them: the tag tuner.cell tells definitions apart."
+    more = f", and {counted(len(ways) - _FEW, 'earlier one')}" if len(ways) > _FEW else ""
+    return f"To see them: {', '.join(ways[:_FEW])}{more}."
+
+
+def _lacks(cell: ComparedCell) -> Iterator[str]:
+    ended, planned = len(cell.runs), len(cell.planned.seeds)
+    reason = cell.reason if cell.reason or ended else _UNKNOWN
+    why = f": {reason.rstrip('.')}." if reason else "."
+    if not ended:
+        yield f"not run{why}"
+    elif ended < planned:
+        yield f"{ended} of {planned} confirm runs have ended so far{why}"
+    if cell.search.lost:
+        lost = counted(cell.search.lost, "trial")
+        yield f"{lost} without runs in the store, which were deleted there, counted all the same."
+
+
+def _arms(left_out: Sequence[LeftOut], why: Why) -> str:
+    """Name the arms that are gone."""
+    arms = sorted({one.run.group.arm for one in left_out if one.why == why})
+    return f" ({', '.join(arms)})" if why == "cell" else ""
+
+
+def _left_out_counts(left_out: Sequence[LeftOut]) -> Mapping[tuple[Why, str], int]:
+    """Count runs left out by reason and phase: confirm runs one by one, trials whole."""
+    found: defaultdict[tuple[Why, str], set[object]] = defaultdict(set)
+    for one in left_out:
+        group = one.run.group
+        what = group if group.phase == "search" else one.run.run_id
+        found[one.why, group.phase].add(what)
+    return {key: len(things) for key, things in found.items()}
+
+
+def data_warnings(blocks: Sequence[Block]) -> tuple[str, ...]:
+    """Return what in the tasks' rows makes numbers doubtful; several models say it once."""
+    found: dict[str, None] = {}
+    for block in blocks:
+        for name, text in _findings(block, WARNING):
+            of_model = name.partition(".")[0] in _OF_MODEL
+            where = f"{block.task} · {block.model}: " if of_model else f"{block.task}: "
+            found[f"{where}{text}" if len(blocks) > 1 else text] = None
+    return tuple(found)
+
+
+def _read_rows(block: Block) -> Iterator[str]:
+    """Yield what else was read: rows, classes, lengths."""
+    texts = [text for _, text in _findings(block, READ)]
+    if texts:
+        yield f"Read: {'. '.join(texts)}."
+
+
+def _findings(block: Block, rank: str) -> Iterator[tuple[str, str]]:
+    """Yield each finding's name and sentence, with the arms it is about where not about all."""
+    runs = [(cell.arm, run) for cell in block.cells for run in cell.finished]
+    names = {name for _, run in runs for name in run.facts if name.startswith(rank)}
+    for name in sorted(names, key=_place):
+        arms: dict[str, list[str]] = {}
+        for arm, run in runs:
+            if name in run.facts:
+                arms.setdefault(run.facts[name], []).append(arm)
+        by_arms: dict[tuple[str, ...], list[str]] = {}
+        for text, of in arms.items():
+            by_arms.setdefault(tuple(dict.fromkeys(of)), []).append(text)
+        every = tuple(dict.fromkeys(arm for arm, _ in runs))
+        for of_arms, texts in by_arms.items():
+            more = " (other data seeds draw other rows)" if len(texts) > 1 else ""
+            who = "" if of_arms == every else f"{', '.join(of_arms)}: "
+            yield name.removeprefix(rank), f"{who}{texts[0]}{more}"
+
+
+def _place(name: str) -> tuple[bool, str]:
+    """Put the numbers of rows first."""
+    return not name.endswith(".rows"), name

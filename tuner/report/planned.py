@@ -1,14 +1,17 @@
-"""Say which runs a study's cells are to have, as the study is defined."""
+"""Know which runs a study's cells are to have, and how far the search of each has come."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 
+from trainers.errors import ConfigError
 from tuner.config import Cell, Definition, Digests, Objective, cell_label
+from tuner.report.wording import counted
 from tuner.store.search_log import LoggedTrial, search_name
-from tuner.tracking import Reader, RunRecord
+from tuner.tracking import RunRecord
 
 SeedKey = tuple[int, int, int]
 """Init, order and data seed."""
@@ -85,40 +88,6 @@ def plan_cell(cell: Cell) -> PlannedCell:
     return _planned(cell, cell.fingerprint())
 
 
-def taken_up(
-    cells: Sequence[PlannedCell], kept: Sequence[PlannedCell], reader: Reader
-) -> tuple[PlannedCell, ...]:
-    """Give cells that have no run the runs from before a data seed was added or dropped.
-
-    Their fingerprint is of all data seeds, and a study that is started again enters the runs of
-    the seeds that stay under the new one.
-
-    Args:
-        cells: Of one study.
-        kept: As the store's earlier definitions have them, the last one first.
-        reader: The store.
-    """
-    earlier = {
-        cell: [other.fingerprint for other in kept if _differ_in_seeds_alone(cell, other)]
-        for cell in cells
-    }
-    if not any(earlier.values()):
-        return tuple(cells)
-    groups = [run.group for run in reader.runs(cells[0].study)]
-    ran = {(group.study, group.task, group.model, group.arm, group.cell) for group in groups}
-    found = []
-    for cell, others in earlier.items():
-        marks = (mark for mark in (cell.fingerprint, *others) if (*cell.name, mark) in ran)
-        found.append(replace(cell, fingerprint=next(marks, cell.fingerprint)))
-    return tuple(found)
-
-
-def _differ_in_seeds_alone(one: PlannedCell, other: PlannedCell) -> bool:
-    shared = one.data.keys() & other.data.keys()
-    same = (one.name, one.core) == (other.name, other.core)
-    return same and bool(shared) and all(one.data[seed] == other.data[seed] for seed in shared)
-
-
 def latest_cells(records: Sequence[RunRecord]) -> tuple[PlannedCell, ...]:
     """Take every cell for what its last confirm run was: where no definition is known."""
     found: defaultdict[Name, list[RunRecord]] = defaultdict(list)
@@ -163,3 +132,200 @@ def _planned(cell: Cell, fingerprint: str) -> PlannedCell:
         core=replace(cell, data={}).fingerprint(),
         data=cell.data,
     )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A configuration that the search tried, with its runs in the order of seeds."""
+
+    number: int
+    runs: tuple[RunRecord, ...]
+
+    @property
+    def state(self) -> str:
+        """How the first run that did not finish ended; pruned where it was between its seeds."""
+        states = (run.state for run in self.runs if run.state != "finished")
+        pruned = any(run.group_state == "pruned" for run in self.runs)
+        return next(states, "pruned" if pruned else "finished")
+
+    @property
+    def reason(self) -> str:
+        """Why it is not finished; empty where it is."""
+        spared = f"pruned after {counted(len(self.runs), 'seed')}"
+        reasons = (run.reason for run in self.runs if run.reason)
+        return next(reasons, spared if self.state == "pruned" else "")
+
+    @property
+    def counts(self) -> bool:
+        """Whether it came to an end, and so was a part of the budget.
+
+        It was not if it was interrupted, or ended by what no run of its cell can do without.
+        """
+        interrupted = any(run.group_state == "killed" for run in self.runs)
+        return not interrupted and self.state in ("finished", "pruned", "diverged", "failed")
+
+    def lacks(self, runs: int) -> bool:
+        """Say whether it has finished on fewer seeds than a trial has: it may be going on."""
+        return self.state == "finished" and len(self.runs) < runs
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where the search of a cell stands, as its study is defined."""
+
+    trials: tuple[Trial, ...] = ()
+    """Of the budget, by number; those that were interrupted too."""
+    beyond: frozenset[int] = frozenset()
+    """Numbers of trials that were done when the budget was larger."""
+    counted: int = 0
+    """Trials of the budget that came to an end, with or without a record."""
+    lost: int = 0
+    """Trials of the budget whose runs were deleted from the store."""
+    spent: bool = True
+    """Whether the budget is spent, so that a configuration is chosen."""
+    chosen: int | None = None
+    """Number of the trial that is confirmed; None: the arm is not searched, or none finished."""
+
+    @property
+    def different(self) -> list[Trial]:
+        """One trial of each point that came to an end: a point that comes again is found."""
+        ended = sorted(
+            (trial for trial in self.trials if trial.counts),
+            key=lambda trial: (trial.state != "finished", trial.number),
+        )
+        seen: set[str] = set()
+        kept: list[Trial] = []
+        for trial in ended:
+            digests = {run.digest for run in trial.runs}
+            if seen.isdisjoint(digests):
+                kept.append(trial)
+            seen |= digests
+        return sorted(kept, key=lambda trial: trial.number)
+
+    @property
+    def points(self) -> int:
+        """Different points of the trials that are counted; one whose runs are gone counts."""
+        repeats = sum(trial.counts for trial in self.trials) - len(self.different)
+        return self.counted - repeats
+
+    def said(self, cell: PlannedCell) -> str:
+        """Say why nothing is confirmed; empty where nothing of it is known."""
+        if not cell.trials:
+            return ""
+        if not self.spent:
+            last = self.trials[-1] if self.trials else Trial(0, ())
+            failed = f"; the last failed: {last.runs[-1].reason}" if last.state == "failed" else ""
+            return f"{self.counted} of {counted(cell.trials, 'trial')} searched{failed}"
+        done = counted(self.counted, "trial")
+        return f"{done} searched, " + ("none finished" if self.chosen is None else "not confirmed")
+
+
+def read_search(cell: PlannedCell, records: Sequence[RunRecord]) -> Search:
+    """Read a cell's search from the records of its definition, in the order of seeds and time.
+
+    The budget's trials are the first that came to an end. Trials are numbered one by one: a
+    number that is missing is of a trial whose runs were deleted, and counts all the same. So does
+    one that is missing at the end, where a launcher has written down how many there were.
+    """
+    trials = trials_of(records)
+    if cell.latest is not None:
+        counted_trials = sum(trial.counts for trial in trials.values())
+        chosen = cell.latest.group.trial
+        return Search(tuple(trials.values()), counted=counted_trials, chosen=chosen)
+    if not cell.trials:
+        return Search()
+    if any(logged.ended and logged.number not in trials for logged in cell.log[: cell.trials]):
+        return _from_log(cell, trials)
+    confirms = [run for run in records if run.group.phase == "confirm"]
+    confirmed = {run.group.trial: run for run in confirms if run.group.trial is not None}
+    numbers = range(max([*trials, *confirmed], default=-1) + 1)
+    kept: list[Trial] = []
+    lost: list[int] = []
+    beyond: set[int] = set()
+    ended = 0
+    for number in numbers:
+        trial = trials.get(number)
+        if ended == cell.trials:
+            beyond.add(number)
+            continue
+        if trial is None:
+            lost.append(number)
+        else:
+            kept.append(trial)
+            going_on = not confirms and number == numbers[-1] and trial.lacks(cell.search_seeds)
+            if going_on or not trial.counts:
+                continue
+        ended += 1
+    unseen = max(0, min(cell.tried, cell.trials) - ended)
+    ended, gone = ended + unseen, len(lost) + unseen
+    deleted = [confirmed[number] for number in lost if number in confirmed]
+    if deleted:  # the best trial's own runs are gone; its confirm runs say that it was the best
+        chosen = max(deleted, key=lambda run: (run.start, run.run_id)).group.trial
+        return Search(tuple(kept), frozenset(beyond), ended, gone, chosen=chosen)
+    best = best_trial(kept, cell.objectives, runs=cell.search_seeds)
+    spent = ended == cell.trials
+    return Search(tuple(kept), frozenset(beyond), ended, gone, spent, best)
+
+
+def _from_log(cell: PlannedCell, trials: Mapping[int, Trial]) -> Search:
+    """Read a search of which some trials' runs were deleted: Optuna knows them all."""
+    log = cell.log[: cell.trials]
+    ended = [logged for logged in log if logged.ended]
+    last = log[-1].number
+    spent = len(ended) == cell.trials
+    signs = [-1.0 if aim.way() == "maximize" else 1.0 for aim in cell.objectives]
+    costs = [
+        (tuple(sign * value for sign, value in zip(signs, logged.values, strict=True)), logged)
+        for logged in ended
+        if logged.values
+    ]
+    best = min(costs, key=lambda one: (one[0], one[1].number), default=None)
+    return Search(
+        tuple(trial for number, trial in trials.items() if number <= last),
+        frozenset(number for number in trials if number > last and len(log) == cell.trials),
+        counted=len(ended),
+        lost=sum(logged.number not in trials for logged in ended),
+        spent=spent,
+        chosen=best[1].number if spent and best else None,
+    )
+
+
+def trials_of(records: Sequence[RunRecord]) -> dict[int, Trial]:
+    """Return the trials of a search by number; of each seed the last run."""
+    found: defaultdict[int, dict[SeedKey, RunRecord]] = defaultdict(dict)
+    for record in records:
+        group = record.group
+        if group.phase == "search" and group.trial is not None:
+            # Runs of a trial that was taken up again stand twice: the later one counts.
+            found[group.trial][seeds_of(record)] = record
+    return {number: Trial(number, tuple(runs.values())) for number, runs in sorted(found.items())}
+
+
+def best_trial(
+    trials: Sequence[Trial], objectives: Sequence[Objective], *, runs: int
+) -> int | None:
+    """Return the number of the trial that the search chooses: see `tuner.study.trials.best_of`.
+
+    Args:
+        trials: Of the budget.
+        objectives: What the search aims at.
+        runs: Of a trial that was not pruned.
+    """
+    found = []
+    for trial in trials:
+        if trial.state == "finished" and not trial.lacks(runs):
+            costs = tuple(_cost(trial, objective) for objective in objectives)
+            if None not in costs:
+                found.append((costs, trial.number))
+    return min(found, default=((), None))[1]
+
+
+def _cost(trial: Trial, objective: Objective) -> float | None:
+    """Return what is to be small: the mean over the trial's runs, turned round if need be."""
+    values = []
+    for run in trial.runs:
+        try:
+            values.append(objective.of(run.metrics))
+        except ConfigError:
+            return None
+    return fmean(values) * (-1.0 if objective.way() == "maximize" else 1.0)

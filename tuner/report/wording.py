@@ -1,4 +1,4 @@
-"""Write numbers as text: points, bytes, seconds, p. No markup."""
+"""Write metrics and numbers as text: points, bytes, seconds, p. No markup."""
 
 from __future__ import annotations
 
@@ -10,7 +10,27 @@ NONE = "-"
 """Stands for a number that there is none of."""
 MANY = "> 1,000"
 """Stands for more seeds than anybody trains."""
+UNSEEN = "unseen/"
+"""Begins the name of a test metric over the rows that train does not have."""
 _LOSS_DIGITS = 4
+_TITLES = {"macro_f1": "macro-F1", "micro_f1": "micro-F1"}
+
+
+def main_scores(metric: str) -> tuple[str, ...]:
+    """Return the test metrics of the main tables: the one compared by, accuracy, macro-F1."""
+    return tuple(dict.fromkeys((metric, "accuracy", "macro_f1")))
+
+
+def higher_is_better(metric: str) -> bool:
+    """Return False for a loss."""
+    return metric.removeprefix(UNSEEN) != "loss"
+
+
+def title(metric: str) -> str:
+    """Return a metric's name for people, such as `macro-F1` or `accuracy, unseen rows`."""
+    name = metric.removeprefix(UNSEEN)
+    shown = _TITLES.get(name, name)
+    return shown if name == metric else f"{shown}, unseen rows"
 
 
 def missing(value: Any) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainers.contract import Seeds
-from tuner.report import Evidence, Report, build_report
+from tuner.report import Evidence, Report, report_on
 from tuner.report.compare import Question
 from tuner.tracking import Group, RunRecord
 
@@ -97,4 +97,4 @@ def report_of(
 ) -> Report:
     """Compare records, without curves and predictions."""
     evidence = Evidence(studies=("s",), records=tuple(records), metric=metric)
-    return build_report(evidence, Question(**question))
+    return report_on(evidence, Question(**question))

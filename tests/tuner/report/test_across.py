@@ -13,8 +13,7 @@ from tests.tuner.report.records import make_metrics, make_record, make_runs, mak
 from trainers.errors import ConfigError
 from tuner.config import find_reference
 from tuner.report import read_references
-from tuner.report.across import budget_notes
-from tuner.report.tables.budget import place_swaps
+from tuner.report.tables.budget import budget_notes, place_swaps
 
 VALUES = {"full": [0.5, 0.55, 0.6, 0.58], "lora": [0.1, 0.9, 0.2, 0.3]}
 

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats as scipy_stats
 
 from tests.tuner.report.records import make_metrics, make_record, make_runs, report_of
-from tuner.report import Evidence, build_report
-from tuner.report.evidence import Confusion
+from tuner.report import Evidence, report_on
+from tuner.report.confusion import Confusion
 
 SCORES = {"full": [0.81, 0.84, 0.83, 0.7], "lora": [0.79, 0.8, 0.86, 0.81]}
 
@@ -89,7 +89,7 @@ def test_the_noise_of_the_test_rows_is_set_against_the_spread_over_seeds() -> No
         metric="accuracy",
         confusions={record.run_id: table for record in records},
     )
-    for made in (report_of(records, metric="accuracy"), build_report(evidence)):
+    for made in (report_of(records, metric="accuracy"), report_on(evidence)):
         row = made.cells.set_index("metric").loc["accuracy"]
         assert row["test_noise_std"] == pytest.approx((0.8 * 0.2 / 200) ** 0.5, rel=0.15)
         assert any("spread over seeds is smaller than the noise" in n for n in made.notes())

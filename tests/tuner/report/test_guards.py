@@ -8,8 +8,7 @@ import pytest
 
 from tests.tuner.report.records import make_metrics, make_record, make_runs, make_trial, report_of
 from trainers.errors import ConfigError
-from tuner.report import Evidence, PlannedCell, Question
-from tuner.report import build_report as report_on
+from tuner.report import Evidence, PlannedCell, Question, report_on
 from tuner.report.guards import TestReadEarly
 
 BOTH = {"full": [0.8, 0.81], "lora": [0.7, 0.71]}

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tuner.report.records import make_metrics, make_record, make_runs, report_of
-from tuner.report.compared import compared_blocks
+from tuner.report.planned import latest_cells
+from tuner.report.selection import select
 from tuner.report.tables.pairs import pairs_frame
 from tuner.tracking import RunRecord
 
@@ -121,7 +122,7 @@ def test_swapping_arms_mirrors_and_order_and_shift_change_nothing(
 
 def pair(records: Sequence[RunRecord]) -> pd.Series:
     """Return the row of the only pair in macro-F1."""
-    blocks = compared_blocks(records)
+    blocks = select(records, latest_cells(records)).blocks
     return pairs_frame(blocks, metric="macro_f1", baseline=None).iloc[0]
 
 

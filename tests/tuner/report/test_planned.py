@@ -9,7 +9,7 @@ import pytest
 from tests.specs import toy_study
 from tests.tuner.report.records import make_record, make_runs, make_trial
 from tuner.config import Definition, dump_definition, plan, read_definition
-from tuner.report import Evidence, build_report, planned_cells
+from tuner.report import Evidence, planned_cells, report_on
 from tuner.report.planned import PlannedCell
 
 SEEDS = tuple((n, n, 2022) for n in range(5))
@@ -55,7 +55,7 @@ def test_unconfirmed_arms_and_missing_runs_stand_in_the_table() -> None:
         cell("ia3"),
         cell("full", task="far"),
     )
-    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
+    made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
     rows = {(row[0], row[1]): row[2:4] for row in made.rows()[1:]}
     assert rows["toy", "full"][0] == "5"
     assert rows["toy", "lora"] == ["2 of 5", "35.00 ± 0.00"]
@@ -79,14 +79,14 @@ def test_runs_that_a_stopped_study_lacks_are_said_with_the_reason(state: str, sa
         make_record("lora", 2, state=state, reason="interrupted", start=900.0),
     ]
     planned = [cell(arm) for arm in ("full", "lora", "head", "ia3")]
-    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=tuple(planned)))
+    made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=tuple(planned)))
     assert f"head, ia3: not run: the study was {said}.".replace("was going", "is going") in (
         made.notes()
     )
     (some,) = (note for note in made.notes() if note.startswith("lora: 2 of 5 confirm runs"))
     assert said in some
     planned = [cell(arm, fingerprint="another") for arm in ("full", "head")]
-    new = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=tuple(planned)))
+    new = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=tuple(planned)))
     assert "full, head: not run: no run of this definition is in the store." in new.notes()
 
 
@@ -98,7 +98,7 @@ def test_why_a_call_ended_early_is_kept_with_the_definition() -> None:
     )
     assert kept is not None
     planned = planned_cells(kept)
-    made = build_report(Evidence(("toy-study",), (), "macro_f1", planned=planned))
+    made = report_on(Evidence(("toy-study",), (), "macro_f1", planned=planned))
     assert "full: not run: 0 of 2 trials searched; the time was up." in made.notes()
     assert "head: not run: too large." in made.notes()
     assert set(made.cells["reason"]) == {
@@ -111,7 +111,7 @@ def test_arms_that_are_not_run_are_in_no_pair_and_make_nothing_unfair() -> None:
     """Every form shows them, with nothing made up for their numbers."""
     records = make_runs({"full": [0.8, 0.7], "lora": [0.7, 0.6]})
     planned = tuple(cell(arm, seeds=SEEDS[:2]) for arm in ("full", "lora", "head"))
-    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
+    made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
     assert made.comparison.flags == ()
     assert set(made.pairs["arm_a"]) | set(made.pairs["arm_b"]) == {"full", "lora"}
     assert "| head | 0 of 2 | not run |" in made.markdown()
@@ -132,7 +132,7 @@ def test_arms_that_are_in_no_table_of_score_memory_and_time_are_named() -> None:
     ]
     arms = ("full", "lora", "ia3", "head", "prefix", "bitfit")
     planned = tuple(cell(arm, seeds=SEEDS[:2]) for arm in arms)
-    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
+    made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
     line = (
         "Not in this table: bitfit, prefix (not run); head (without a finished run); "
         "ia3 (without a score or a peak of memory)."
@@ -140,7 +140,7 @@ def test_arms_that_are_in_no_table_of_score_memory_and_time_are_named() -> None:
     assert f"toy · tiny: {line}" in made.markdown()
     assert line in made.html()
     whole = tuple(cell(arm, seeds=SEEDS[:2]) for arm in ("full", "lora"))
-    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=whole))
+    made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=whole))
     assert "Not in this table" not in made.markdown() + made.html()
 
 
@@ -150,14 +150,14 @@ def test_columns_of_what_went_wrong_are_on_the_page_where_something_did() -> Non
     sound = make_runs({"full": [0.8, 0.7], "head": [0.6, 0.7]})
     failed = [*sound[:3], make_record("head", 1, state="failed", metrics={})]
     for records, there in ((sound, False), (failed, True)):
-        made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
+        made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
         assert (">failed</button>" in made.html()) is there
         assert ">collapsed</button>" not in made.html()
 
 
 def test_a_study_of_which_nothing_is_run_has_rows_that_say_so() -> None:
     """In place of a table without rows."""
-    made = build_report(Evidence(("s",), (), "macro_f1", planned=(cell("full"),)))
+    made = report_on(Evidence(("s",), (), "macro_f1", planned=(cell("full"),)))
     assert made.rows()[1][:3] == ["full", "0 of 5", "not run"]
 
 
@@ -169,7 +169,7 @@ def test_what_is_left_out_is_one_line_with_the_reasons() -> None:
         make_trial("full", 0, 0.5, cell="beef"),
     ]
     planned = (cell("full", seeds=SEEDS[:2]),)
-    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
+    made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
     (line,) = (note for note in made.notes() if note.startswith("Left out"))
     assert "1 confirm run and 1 search trial of another definition" in line
     assert "1 confirm run of seeds that the study does not have" in line
@@ -186,7 +186,7 @@ def test_trials_whose_runs_are_gone_count_and_their_confirm_runs_stay() -> None:
         for run in make_runs({"full": [0.8, 0.7]})
     ]
     records = [*confirms, make_trial("full", 0, 0.5), make_trial("full", 2, 0.6)]
-    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=(searched,)))
+    made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=(searched,)))
     assert set(made.runs["run_id"]) == {run.run_id for run in confirms}
     assert set(made.cells["trials"]) == {3}
     assert any("1 trial without runs in the store" in note for note in made.notes())
@@ -210,7 +210,7 @@ def test_runs_of_a_search_that_goes_on_are_left_out_as_such() -> None:
         for run in make_runs({"full": [0.8, 0.7]})
     ]
     records = [*confirms, make_trial("full", 0, 0.5), make_trial("full", 1, 0.4)]
-    made = build_report(Evidence(("s",), tuple(records), "macro_f1", planned=(searched,)))
+    made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=(searched,)))
     (line,) = (note for note in made.notes() if note.startswith("Left out"))
     assert "2 confirm runs of a search that is not finished" in line
     assert "not the best" not in line

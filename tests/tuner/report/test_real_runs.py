@@ -17,8 +17,7 @@ from sklearn.metrics import f1_score
 from statsmodels.stats.multitest import multipletests
 
 from tests.specs import toy_study
-from tuner.report import Report
-from tuner.report.build import build_report, keep_report
+from tuner.report import Report, build_report, keep_report
 from tuner.study.run import run_study
 
 ARMS = ("full", "head", "lora")

@@ -15,7 +15,7 @@ from tests.specs import toy_study
 from trainers.contract import Seeds
 from tuner.config import Cell, Definition, Phase, dump_definition, read_definition
 from tuner.report import planned_cells
-from tuner.report.compared import Selection, select
+from tuner.report.selection import Selection, select
 from tuner.study.session import group_of
 from tuner.tracking import RunRecord
 

@@ -9,8 +9,7 @@ import yaml
 from mlflow import MlflowClient
 
 from tests.specs import toy_study
-from tuner.report import Report
-from tuner.report.build import Place, build_report, find_study
+from tuner.report import Report, build_report, find_study
 from tuner.store.search_log import read_search_log
 from tuner.study.run import run_study
 from tuner.tracking import open_reader
@@ -68,7 +67,7 @@ def test_an_arm_of_another_name_has_no_trials_of_its_like(store: Path) -> None:
     )
     path = store.parent / "both.yaml"
     path.write_text(yaml.safe_dump(both.model_dump(mode="json", by_alias=True)))
-    asked = find_study(path, Place(open_reader(store), store, store / "data"))
+    asked = find_study(path, open_reader(store), store=store, data_dir=store / "data")
     report = build_report(asked, store=store)
     rows = report.cells.drop_duplicates("arm").set_index("arm")
     assert dict(rows["trials"]) == {"adapter": 0, "head": TRIALS}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tuner.config import load_study
-from tuner.report.build import build_report
+from tuner.report import build_report
 from tuner.study.run import run_study
 
 

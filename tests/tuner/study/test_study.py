@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from tests.specs import QUICK, toy_study, toy_tree
 from trainers.errors import DataError, RunFailed, TunerError
 from tuner.config import StudyConfig, parse_study, plan
-from tuner.report.searched import trials_of
+from tuner.report.planned import trials_of
 from tuner.study.progress import RunNotice
 from tuner.study.run import StudyOutcome, check_inputs, run_study
 from tuner.study.search import study_name

@@ -31,13 +31,13 @@ from tuner.report.page.table import (
     score,
     word,
 )
-from tuner.report.scores import title
 from tuner.report.wording import (
     NONE,
     missing,
     parameters_text,
     percent_text,
     seconds_text,
+    title,
 )
 
 if TYPE_CHECKING:

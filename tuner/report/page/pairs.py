@@ -16,8 +16,15 @@ from tuner.report.page.table import (
     run_ids,
     word,
 )
-from tuner.report.scores import title
-from tuner.report.wording import MANY, further_text, missing, number_text, p_text, share_text
+from tuner.report.wording import (
+    MANY,
+    further_text,
+    missing,
+    number_text,
+    p_text,
+    share_text,
+    title,
+)
 
 
 def pairs_table(rows: Sequence[Row], metric: str) -> TableView:

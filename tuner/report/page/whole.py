@@ -20,13 +20,13 @@ from tuner.report.page.table import (
     score,
     word,
 )
-from tuner.report.scores import title
 from tuner.report.wording import (
     missing,
     number_text,
     p_text,
     percent_text,
     seconds_text,
+    title,
 )
 
 _PLACE = tuple(Head(name, numeric=False) for name in ("task", "model", "arm"))

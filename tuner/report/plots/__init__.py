@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tuner.report.plots.block import Block, arm_looks
+from tuner.report.plots.arm_ranks import sketch_ranks
 from tuner.report.plots.budget import sketch_budget
 from tuner.report.plots.curves import sketch_curves
 from tuner.report.plots.picture import Picture, Sketch
-from tuner.report.plots.ranks import sketch_ranks
 from tuner.report.plots.seeds import sketch_seeds
+from tuner.report.plots.subject import Subject, arm_looks
 from tuner.report.plots.tradeoff import sketch_tradeoff
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ def _sketches(comparison: Comparison) -> Iterator[tuple[str, Sketch]]:
     keys = comparison.cells[["task", "model"]].drop_duplicates()
     looks = arm_looks(comparison)
     for task, model in keys.itertuples(index=False, name=None):
-        block = Block(comparison, task, model, looks)
+        subject = Subject(comparison, task, model, looks)
         for kind, sketch in (
-            ("seeds", sketch_seeds(block)),
-            ("tradeoff", sketch_tradeoff(block)),
-            ("curves", sketch_curves(block)),
-            ("budget", sketch_budget(block)),
+            ("seeds", sketch_seeds(subject)),
+            ("tradeoff", sketch_tradeoff(subject)),
+            ("curves", sketch_curves(subject)),
+            ("budget", sketch_budget(subject)),
         ):
             if sketch is not None:
                 yield kind, sketch

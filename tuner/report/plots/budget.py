@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tuner.report.plots.block import Block, Look, Row
 from tuner.report.plots.layout import (
     BELOW,
     LEFT,
@@ -20,9 +19,9 @@ from tuner.report.plots.layout import (
     make_figure,
 )
 from tuner.report.plots.picture import Sketch
+from tuner.report.plots.subject import Look, Row, Subject
 from tuner.report.plots.units import axis_title, scale
-from tuner.report.scores import higher_is_better, title
-from tuner.report.wording import missing
+from tuner.report.wording import higher_is_better, missing, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,21 +34,21 @@ _MARKERS_OF_A_LINE = 10
 Lines = dict[str, list[Row]]
 
 
-def sketch_budget(block: Block) -> Sketch | None:
+def sketch_budget(subject: Subject) -> Sketch | None:
     """Draw score against trials and against time; None unless an arm had two trials or more."""
-    rows = [row for row in block.rows(block.comparison.budget) if not missing(row["expected"])]
-    lines = block.by_arm(rows)
+    rows = [row for row in subject.rows(subject.comparison.budget) if not missing(row["expected"])]
+    lines = subject.by_arm(rows)
     if not any(len(points) > 1 for points in lines.values()):
         return None
-    score = f"validation {title(block.metric)}"
-    better = "higher" if higher_is_better(block.metric) else "lower"
+    score = f"validation {title(subject.metric)}"
+    better = "higher" if higher_is_better(subject.metric) else "lower"
     caption = (
-        f"Expected best {score} on {block.task} with {block.model} after so many random trials "
+        f"Expected best {score} {subject.where} after so many random trials "
         "of an arm's search (left) and after the seconds that these take on average (right). "
         f"The arm whose line is {better} is the better choice at that budget."
     )
-    paint = partial(_paint, lines, block.looks, metric=block.metric)
-    return Sketch("Expected validation performance", caption, paint, block.task, block.model)
+    paint = partial(_paint, lines, subject.looks, metric=subject.metric)
+    return Sketch("Expected validation performance", caption, paint, subject.task, subject.model)
 
 
 def _paint(lines: Lines, looks: Mapping[str, Look], *, metric: str) -> Figure:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tuner.report.plots.block import Block, Look, Row
 from tuner.report.plots.layout import (
     BELOW,
     LEFT,
@@ -20,9 +19,9 @@ from tuner.report.plots.layout import (
     make_figure,
 )
 from tuner.report.plots.picture import Sketch
+from tuner.report.plots.subject import Look, Row, Subject
 from tuner.report.plots.units import axis_title, scale
-from tuner.report.scores import title
-from tuner.report.wording import missing
+from tuner.report.wording import missing, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,13 +35,13 @@ Lines = dict[str, list[Row]]
 """A series' points by arm."""
 
 
-def sketch_curves(block: Block) -> Sketch | None:
+def sketch_curves(subject: Subject) -> Sketch | None:
     """Draw a panel for each series that has two steps or more; None if none has."""
-    rows = block.rows(block.comparison.curves)
+    rows = subject.rows(subject.comparison.curves)
     series = sorted({row["series"] for row in rows}, key=_order)
     panels: dict[str, Lines] = {}
     for name in series:
-        lines = block.by_arm([row for row in rows if row["series"] == name])
+        lines = subject.by_arm([row for row in rows if row["series"] == name])
         lines = {arm: points for arm, points in lines.items() if len(points) > 1}
         if lines:
             panels[name] = lines
@@ -50,12 +49,12 @@ def sketch_curves(block: Block) -> Sketch | None:
         return None
     names = ", ".join(map(_title, panels))
     caption = (
-        f"{names[0].upper()}{names[1:]} by optimizer step on {block.task} with {block.model}: "
+        f"{names[0].upper()}{names[1:]} by optimizer step {subject.where}: "
         "the line of an arm is the mean over its confirm seeds, the band one standard deviation "
         "to each side."
     )
-    paint = partial(_paint, panels, block.looks)
-    return Sketch("Learning curves", caption, paint, block.task, block.model)
+    paint = partial(_paint, panels, subject.looks)
+    return Sketch("Learning curves", caption, paint, subject.task, subject.model)
 
 
 def _order(series: str) -> tuple[bool, bool, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuner.report.plots.block import Look
+from tuner.report.plots.subject import Look
 from tuner.report.plots.units import short
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tuner.report.plots.block import Block, Look, Row
 from tuner.report.plots.layout import (
     CHARACTER,
     LEFT,
@@ -19,9 +18,9 @@ from tuner.report.plots.layout import (
     spread,
 )
 from tuner.report.plots.picture import Sketch
+from tuner.report.plots.subject import Look, Row, Subject
 from tuner.report.plots.units import axis_title, scale, short
-from tuner.report.scores import title
-from tuner.report.wording import missing
+from tuner.report.wording import missing, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,16 +39,16 @@ Scores = dict[str, dict[str, float]]
 """The scaled score of each run: by arm, then by seed."""
 
 
-def sketch_seeds(block: Block) -> Sketch | None:
+def sketch_seeds(subject: Subject) -> Sketch | None:
     """Draw the dots; None unless two arms share a seed and there are two seeds or more."""
-    column = f"test/{block.metric}"
-    if column not in block.comparison.runs:
+    column = f"test/{subject.metric}"
+    if column not in subject.comparison.runs:
         return None
-    rows = [row for row in block.rows(block.comparison.runs) if not missing(row[column])]
-    factor, with_data = scale(block.metric), len({row["data_seed"] for row in rows}) > 1
+    rows = [row for row in subject.rows(subject.comparison.runs) if not missing(row[column])]
+    factor, with_data = scale(subject.metric), len({row["data_seed"] for row in rows}) > 1
     scores: Scores = {
         arm: {_seed(row, with_data): factor * row[column] for row in found}
-        for arm, found in block.by_arm(rows).items()
+        for arm, found in subject.by_arm(rows).items()
     }
     runs_of_seed: defaultdict[str, int] = defaultdict(int)
     for seed in (seed for found in scores.values() for seed in found):
@@ -58,7 +57,7 @@ def sketch_seeds(block: Block) -> Sketch | None:
         return None
     kind = "init/order/data" if with_data else "init, or init/order where these differ"
     caption = (
-        f"Test {title(block.metric)} of every confirm run on {block.task} with {block.model}: a "
+        f"Test {title(subject.metric)} of every confirm run {subject.where}: a "
         "dot is a run, moved aside where it would cover another, a grey line joins the runs of "
         "one seed across arms, a bar is an arm's mean. Where lines run in parallel, the "
         "difference between two arms is the same whatever the seed; where they cross, it depends "
@@ -66,9 +65,9 @@ def sketch_seeds(block: Block) -> Sketch | None:
     )
     if len(runs_of_seed) <= _MOST_LABELS:
         caption += f" The numbers at the right are the seeds ({kind})."
-    axis = axis_title("test", block.metric)
-    paint = partial(_paint, scores, block.looks, axis=axis)
-    return Sketch("Seeds as paired dots", caption, paint, block.task, block.model)
+    axis = axis_title("test", subject.metric)
+    paint = partial(_paint, scores, subject.looks, axis=axis)
+    return Sketch("Seeds as paired dots", caption, paint, subject.task, subject.model)
 
 
 def _seed(row: Row, with_data: bool) -> str:

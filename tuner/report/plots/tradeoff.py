@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tuner.report.plots.block import Block, Look, Row
 from tuner.report.plots.layout import (
     BELOW,
     LEFT,
@@ -20,9 +19,9 @@ from tuner.report.plots.layout import (
     make_figure,
 )
 from tuner.report.plots.picture import Sketch
+from tuner.report.plots.subject import Look, Row, Subject
 from tuner.report.plots.units import axis_title, scale, short
-from tuner.report.scores import higher_is_better, title
-from tuner.report.wording import missing, seconds_text
+from tuner.report.wording import higher_is_better, missing, seconds_text, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,26 +31,26 @@ _HEIGHT = 170.0
 _GIB, _MIB = 2.0**30, 2.0**20
 
 
-def sketch_tradeoff(block: Block) -> Sketch | None:
+def sketch_tradeoff(subject: Subject) -> Sketch | None:
     """Draw a point an arm; None unless two arms have a score and a peak."""
     rows = [
         row
-        for row in block.rows(block.comparison.tradeoff)
+        for row in subject.rows(subject.comparison.tradeoff)
         if not missing(row["score"]) and not missing(row["peak_memory_bytes"])
     ]
     if len(rows) < 2:
         return None
-    score = title(block.metric)
-    better = "higher" if higher_is_better(block.metric) else "lower"
+    score = title(subject.metric)
+    better = "higher" if higher_is_better(subject.metric) else "lower"
     caption = (
-        f"Test {score} ({better} is better) against the peak memory of training on {block.task} "
-        f"with {block.model}: means over the seeds with the 95% interval of {score}, and the mean "
+        f"Test {score} ({better} is better) against the peak memory of training "
+        f"{subject.where}: means over the seeds with the 95% interval of {score}, and the mean "
         "seconds of a run beside the name. Filled: in the Pareto set, so that no other arm is as "
         "good in score, memory and seconds and better in one. The stepped line joins the arms "
         "that none beats in score and memory alone."
     )
-    paint = partial(_paint, rows, block.looks, metric=block.metric)
-    return Sketch("Score, memory and time", caption, paint, block.task, block.model)
+    paint = partial(_paint, rows, subject.looks, metric=subject.metric)
+    return Sketch("Score, memory and time", caption, paint, subject.task, subject.model)
 
 
 def _paint(rows: Sequence[Row], looks: Mapping[str, Look], *, metric: str) -> Figure:

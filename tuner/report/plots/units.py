@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuner.report.scores import higher_is_better, title
+from tuner.report.wording import higher_is_better, title
 
 _LONGEST_NAME = 26
 

@@ -21,7 +21,8 @@ from tuner.report.stats.noise import (
     bootstrap_noise,
     confusion_counts,
 )
-from tuner.report.stats.pairs import PairedComparison, compare_pairs, holm
+from tuner.report.stats.paired import PairedComparison, compare_pairs, holm
+from tuner.report.stats.pareto import pareto, pareto_probability
 from tuner.report.stats.power import (
     noether_pairs,
     paired_power,
@@ -29,7 +30,7 @@ from tuner.report.stats.power import (
     seeds_to_detect,
     sign_flip_power,
 )
-from tuner.report.stats.ranks import (
+from tuner.report.stats.rank_tests import (
     critical_difference,
     friedman_p,
     mean_ranks,
@@ -37,9 +38,8 @@ from tuner.report.stats.ranks import (
     not_separable_groups,
 )
 from tuner.report.stats.sign_flip import least_sign_flip_p, sign_flip_p
-from tuner.report.stats.tradeoff import pareto, pareto_probability
 from tuner.report.stats.validation_curve import Swap, expected_best, expected_seconds, swaps
-from tuner.report.stats.variance import variance_components
+from tuner.report.stats.variance_components import variance_components
 
 __all__ = [
     "Interval",

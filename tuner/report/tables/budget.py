@@ -8,14 +8,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tuner.report.compared import Block, ComparedCell
-from tuner.report.scores import higher_is_better
+from tuner.report.comparison import Note
+from tuner.report.selection import Block, ComparedCell
 from tuner.report.tables.frame import plain
 from tuner.report.tables.runs import seconds_spent, trial_score
+from tuner.report.wording import higher_is_better, title
 
 if TYPE_CHECKING:
     import pandas
 
+_NAMED = 6
+"""Longer lists are counted."""
 _COLUMNS = ("task", "model", "arm", "trials", "seconds", "expected")
 Unit = Literal["trials", "seconds"]
 
@@ -70,6 +73,45 @@ def place_swaps(budget: pandas.DataFrame, *, metric: str) -> list[PlaceSwap]:
                         PlaceSwap(str(task), str(model), unit, float(swap.at), before, after)
                     )
     return found
+
+
+def budget_notes(budget: pandas.DataFrame, *, metric: str) -> Iterator[Note]:
+    """Say which arm leads at which search budget, and where arms change places."""
+    swaps = place_swaps(budget, metric=metric)
+    for (task, model), rows in budget.groupby(["task", "model"]):
+        table = rows.pivot_table(index="trials", columns="arm", values="expected").dropna()
+        if len(table.columns) < 2 or table.empty:
+            continue
+        best = table.idxmax(axis=1) if higher_is_better(metric) else table.idxmin(axis=1)
+        leaders = [str(arm) for arm in best]
+        text = f"Expected best validation {title(metric)} by number of trials: "
+        text += f"{leaders[0]} leads after 1"
+        changes = [
+            f"{arm} from {trials}"
+            for trials, arm, before in zip(table.index[1:], leaders[1:], leaders, strict=False)
+            if arm != before
+        ]
+        text += f", {', '.join(changes)} on" if changes else f" and up to all {len(leaders)}"
+        here = _without_ties([s for s in swaps if (s.task, s.model) == (task, model)])
+        shown = "; ".join(map(_swap_text, here[:_NAMED]))
+        more = f"; {len(here) - _NAMED} more are in report.json" if len(here) > _NAMED else ""
+        text += f". Arms change places: {shown}{more}." if here else ". No arms change places."
+        yield Note(f"{text} So few trials leave all of this uncertain.", str(task), str(model))
+
+
+def _without_ties(swaps: Sequence[PlaceSwap]) -> list[PlaceSwap]:
+    """Leave out swaps that are undone at the budget, as it is shown, at which they happen."""
+    left: dict[tuple[str, str, frozenset[str]], PlaceSwap] = {}
+    for swap in swaps:
+        key = (swap.unit, f"{swap.at:.0f}", frozenset((swap.before, swap.after)))
+        if left.pop(key, None) is None:
+            left[key] = swap
+    return list(left.values())
+
+
+def _swap_text(swap: PlaceSwap) -> str:
+    at = f"{swap.at:.0f} trials" if swap.unit == "trials" else f"{swap.at:.0f} s of search"
+    return f"{swap.after} overtakes {swap.before} at {at}"
 
 
 def _rows(cell: ComparedCell, metric: str) -> Iterator[dict[str, Any]]:

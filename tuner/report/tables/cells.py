@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tuner.report.columns import CELLS
-from tuner.report.compared import Block, ComparedCell
-from tuner.report.evidence import Confusion, Evidence
-from tuner.report.scores import UNSEEN, main_scores
+from tuner.report.confusion import Confusion
+from tuner.report.selection import Block, ComparedCell, Evidence
 from tuner.report.tables.frame import typed
+from tuner.report.wording import UNSEEN, main_scores
 from tuner.tracking import RunRecord
 
 if TYPE_CHECKING:

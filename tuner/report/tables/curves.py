@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuner.report.compared import Block, ComparedCell
+from tuner.report.selection import Block, ComparedCell
 from tuner.report.tables.frame import plain
 from tuner.tracking import Curve
 

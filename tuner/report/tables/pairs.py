@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tuner.report.columns import PAIRS
-from tuner.report.compared import Block, ComparedCell, SeedKey, seed_text, seeds_of
-from tuner.report.scores import UNSEEN, higher_is_better, main_scores
+from tuner.report.planned import SeedKey, seed_text, seeds_of
+from tuner.report.selection import Block, ComparedCell
 from tuner.report.tables.frame import typed
+from tuner.report.wording import UNSEEN, higher_is_better, main_scores
 from tuner.tracking import RunRecord
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from trainers.errors import ConfigError, known
 from trainers.plugins import Frozen
-from tuner.report.scores import higher_is_better
 from tuner.report.tables.frame import plain
+from tuner.report.wording import higher_is_better
 
 if TYPE_CHECKING:
     import pandas

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner.report.columns import RUNS, TRIALS
-from tuner.report.compared import Block, ComparedCell, Trial
+from tuner.report.planned import Trial
+from tuner.report.selection import Block, ComparedCell
 from tuner.report.tables.cells import seconds_of, train_peak
 from tuner.report.tables.frame import typed
 from tuner.tracking import RunRecord

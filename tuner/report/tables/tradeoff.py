@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuner.report.compared import Block, ComparedCell
-from tuner.report.scores import higher_is_better
+from tuner.report.selection import Block, ComparedCell
 from tuner.report.tables.cells import seconds_of, train_peak
 from tuner.report.tables.frame import plain
+from tuner.report.wording import higher_is_better
 from tuner.tracking import RunRecord
 
 if TYPE_CHECKING:

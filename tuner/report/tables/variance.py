@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuner.report.compared import Block, ComparedCell
+from tuner.report.selection import Block, ComparedCell
 from tuner.report.tables.frame import plain
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from tests.tuner.report.comparisons import (
     ranks_of,
 )
 from tuner.report.plots import Picture, draw
-from tuner.report.plots.block import arm_looks
-from tuner.report.plots.ranks import critical_groups
+from tuner.report.plots.arm_ranks import critical_groups
+from tuner.report.plots.subject import arm_looks
 from tuner.report.plots.tradeoff import pareto_steps
 
 KINDS = ("seeds", "tradeoff", "curves", "budget")

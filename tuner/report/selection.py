@@ -1,4 +1,4 @@
-"""Choose the runs that are compared: those of the study as it is defined, and its search."""
+"""Choose the runs that are compared, and read from the store what a comparison needs of them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from tuner.report.planned import Name, PlannedCell, SeedKey, latest_cells, seed_text, seeds_of
-from tuner.report.searched import Search, Trial, read_search
-from tuner.tracking import RunRecord
+from tuner.report.confusion import Confusion, read_confusion
+from tuner.report.planned import (
+    Name,
+    PlannedCell,
+    Search,
+    SeedKey,
+    Trial,
+    latest_cells,
+    read_search,
+    seeds_of,
+)
+from tuner.tracking import Curve, Reader, RunRecord
 
-__all__ = [
-    "Block",
-    "ComparedCell",
-    "LeftOut",
-    "SeedKey",
-    "Selection",
-    "Trial",
-    "compared_blocks",
-    "seed_text",
-    "seeds_of",
-    "select",
-]
-
+_FILE = "predictions.parquet"
+_CURVES = ("train/loss", "validation/loss")
 Why = Literal["definition", "choice", "open", "seeds", "cell", "trials"]
 """Why a run is not shown: it is of another definition of its cell, of a configuration that is not
 the best, of a search that is not finished, of a seed or of a task, model or arm that the study has
@@ -126,11 +124,6 @@ class Selection:
 
     blocks: list[Block]
     left_out: list[LeftOut] = field(default_factory=list)
-
-
-def compared_blocks(records: Sequence[RunRecord]) -> list[Block]:
-    """Return what is compared where no definition is known: each cell's latest confirm runs."""
-    return select(records, latest_cells(records)).blocks
 
 
 def select(records: Sequence[RunRecord], planned: Sequence[PlannedCell]) -> Selection:
@@ -255,11 +248,101 @@ def _order(record: RunRecord) -> tuple[int, int, int, float, str]:
     return (*seeds_of(record), record.start, record.run_id)
 
 
-def left_out_counts(left_out: Sequence[LeftOut]) -> Mapping[tuple[Why, str], int]:
-    """Count runs left out by reason and phase: confirm runs one by one, trials whole."""
-    found: defaultdict[tuple[Why, str], set[object]] = defaultdict(set)
-    for one in left_out:
-        group = one.run.group
-        what = group if group.phase == "search" else one.run.run_id
-        found[one.why, group.phase].add(what)
-    return {key: len(things) for key, things in found.items()}
+@dataclass(frozen=True)
+class OtherDefinition:
+    """A definition that a study was run with, beside the one that is asked about."""
+
+    id: str
+    when: str
+    """When it was last run, for people."""
+    fingerprints: frozenset[str]
+    """Of its cells."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A study that is asked about."""
+
+    study: str
+    """Its name."""
+    cells: tuple[PlannedCell, ...] | None = None
+    """As it is defined; None where that is not known: each cell's latest confirm runs count."""
+    metric: str = ""
+    """Its metric, where its definition is known."""
+    said: tuple[str, ...] = ()
+    """How its definition is known, in sentences."""
+    doubts: tuple[str, ...] = ()
+    """What makes its numbers doubtful, each without a full stop."""
+    others: tuple[OtherDefinition, ...] = ()
+    """The last one first."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the studies that are compared."""
+
+    studies: tuple[str, ...]
+    records: tuple[RunRecord, ...]
+    """All runs of the studies."""
+    metric: str
+    """The studies' own metric."""
+    curves: tuple[Curve, ...] = ()
+    """Of the confirm runs that are compared."""
+    confusions: Mapping[str, Confusion] = field(default_factory=dict)
+    """By run id; runs without stored predictions are missing."""
+    planned: tuple[PlannedCell, ...] | None = None
+    """The cells of the studies; None where their definitions are not known."""
+    said: tuple[str, ...] = ()
+    """Sentences on how the definitions are known."""
+    doubts: tuple[str, ...] = ()
+    """What makes the numbers doubtful, beside what the runs say of their data."""
+    others: Mapping[str, Sequence[OtherDefinition]] = field(default_factory=dict)
+    """Other definitions that the store keeps, by study, the last one first."""
+
+    def select(self) -> Selection:
+        """Choose what is compared."""
+        planned = latest_cells(self.records) if self.planned is None else self.planned
+        return select(self.records, planned)
+
+
+def gather(reader: Reader, studies: Sequence[Asked], *, metric: str | None = None) -> Evidence:
+    """Read what a comparison of these studies needs.
+
+    Args:
+        reader: The store.
+        studies: Studies that it holds, as they are defined.
+        metric: Metric to compare by; by default that of the study whose run is the latest.
+    """
+    records = tuple(record for asked in studies for record in reader.runs(asked.study))
+    planned = tuple(cell for asked in studies for cell in _cells(asked, records))
+    blocks = select(records, planned).blocks
+    runs = [run for block in blocks for cell in block.cells for run in cell.finished]
+    metric = _own_metric(studies, runs) if metric is None else metric
+    compared = [run.run_id for run in runs]
+    names = (*_CURVES, f"validation/{metric}")
+    found = {run_id: read_confusion(reader.artifact(run_id, _FILE)) for run_id in compared}
+    return Evidence(
+        studies=tuple(asked.study for asked in studies),
+        records=records,
+        metric=metric,
+        curves=tuple(reader.curves(compared, tuple(dict.fromkeys(names)))),
+        confusions={run_id: table for run_id, table in found.items() if table is not None},
+        planned=planned,
+        said=tuple(sentence for asked in studies for sentence in asked.said),
+        doubts=tuple(doubt for asked in studies for doubt in asked.doubts),
+        others={asked.study: asked.others for asked in studies},
+    )
+
+
+def _cells(asked: Asked, records: Sequence[RunRecord]) -> tuple[PlannedCell, ...]:
+    if asked.cells is not None:
+        return asked.cells
+    return latest_cells([record for record in records if record.group.study == asked.study])
+
+
+def _own_metric(studies: Sequence[Asked], runs: Sequence[RunRecord]) -> str:
+    last = max(runs, key=lambda run: (run.start, run.run_id), default=None)
+    known = {asked.study: asked.metric for asked in studies}
+    if last is None:
+        return studies[0].metric or "macro_f1"
+    return known[last.group.study] or last.params.get("metric", "macro_f1")

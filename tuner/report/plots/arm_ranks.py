@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tuner.report.plots.block import Look, Row
 from tuner.report.plots.layout import WIDTH, ink, make_figure, spread
 from tuner.report.plots.picture import Sketch
+from tuner.report.plots.subject import Look, Row
 from tuner.report.plots.units import short
 from tuner.report.wording import missing
 

@@ -33,7 +33,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Block:
+class Subject:
     """The arms of one task and model, which are compared."""
 
     comparison: Comparison
@@ -50,6 +50,11 @@ class Block:
     def title(self) -> str:
         """What a picture's title ends with."""
         return f"{self.task} · {self.model}"
+
+    @property
+    def where(self) -> str:
+        """Task and model inside a sentence."""
+        return f"on {self.task} with {self.model}"
 
     def rows(self, frame: pandas.DataFrame) -> list[Row]:
         """Return the rows of a frame that are about this task and model."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,29 +22,18 @@ from tuner.config import (
     read_definition,
     study_names,
 )
-from tuner.report import (
-    Asked,
-    Evidence,
-    OtherDefinition,
-    PlannedCell,
-    Question,
-    Report,
-    gather,
-    plan_cell,
-    planned_cells,
-    read_references,
-    taken_up,
-)
-from tuner.report import build_report as report_of
+from tuner.report.compare import Question
+from tuner.report.output import Report, report_on
+from tuner.report.planned import PlannedCell, plan_cell, planned_cells
+from tuner.report.selection import Asked, Evidence, OtherDefinition, gather
+from tuner.report.tables.references import read_references
 from tuner.store.location import STORE
 from tuner.store.search_log import read_search_log
 from tuner.tracking import (
     KeptDefinition,
     Reader,
     RunRecord,
-    log_report,
     open_reader,
-    report_folder,
 )
 from tuner.tracking.unentered import count_unentered
 
@@ -78,24 +66,22 @@ def build_report(
     published = read_references(find_reference(reference)) if reference is not None else ()
     reader = open_reader(store)
     wanted = [study] if isinstance(study, str | Path | Asked) else list(study)
-    place = Place(reader, store)
-    found = [one if isinstance(one, Asked) else find_study(one, place) for one in wanted]
+    found = [
+        one if isinstance(one, Asked) else find_study(one, reader, store=store) for one in wanted
+    ]
     logged = [_with_log(asked, store) for asked in _each_once(found)]
     evidence = _with_unentered(gather(reader, logged, metric=metric), logged, store)
-    return report_of(evidence, Question(baseline=baseline, published=published))
+    return report_on(evidence, Question(baseline=baseline, published=published))
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where studies are looked for, and their data."""
-
-    reader: Reader
-    store: str | Path
-    data_dir: Path = DATA_DIR
-    """Folder of the task files."""
-
-
-def find_study(study: str | Path, place: Place, *, definition: str | None = None) -> Asked:
+def find_study(
+    study: str | Path,
+    reader: Reader,
+    *,
+    store: str | Path,
+    data_dir: Path = DATA_DIR,
+    definition: str | None = None,
+) -> Asked:
     """Find a study in a store, as it is defined now, or as it was when it was last run.
 
     A file is read as it is now, and its data too. A name is a study that the store holds, as it
@@ -103,32 +89,34 @@ def find_study(study: str | Path, place: Place, *, definition: str | None = None
 
     Args:
         study: A name or a file.
-        place: Where to look.
+        reader: Of the store.
+        store: Its folder or address, for messages.
+        data_dir: Folder of the task files.
         definition: Id of an earlier definition that the store keeps.
 
     Raises:
         ConfigError: The store does not hold it, or no such definition of it.
     """
-    held = place.reader.studies()
-    shown = hide_password(str(place.store))
+    held = reader.studies()
+    shown = hide_password(str(store))
     named = str(study) in held and not is_study_file(study)
     if not named and not is_study_file(study) and str(study) not in study_names():
-        absent = place.reader.why_absent(str(study))
+        absent = reader.why_absent(str(study))
         there = f"studies there: {known(held) or 'none'}; a file is named with its suffix"
         raise ConfigError(f"no such study {str(study)!r} in {shown}; {absent or there}")
     config = None if named else load_study(study)
     name = str(study) if config is None else config.name
     if name not in held:
-        absent = place.reader.why_absent(name)
+        absent = reader.why_absent(name)
         there = absent or f"studies there: {known(held) or 'none'}"
         raise ConfigError(f"{study}: not {'found' if absent else 'run'} in {shown}; {there}")
     if definition is not None:
-        return _with_others(_as_kept(name, place.reader, definition), place.reader)
+        return _with_others(_as_kept(name, reader, definition), reader)
     if config is None:
-        return _with_others(_as_last_run(name, place.reader), place.reader)
-    data, doubts = _read_data(config, place)
+        return _with_others(_as_last_run(name, reader), reader)
+    data, doubts = _read_data(config, data_dir, reader)
     cells = planned_cells(Definition(config, data))
-    return _with_others(Asked(name, cells, config.metric, doubts=doubts), place.reader)
+    return _with_others(Asked(name, cells, config.metric, doubts=doubts), reader)
 
 
 def report_of_run(
@@ -145,7 +133,7 @@ def report_of_run(
     planned = tuple(replace(plan_cell(c), fault=faults.get(c.label, "")) for c in cells)
     asked = Asked(study.name, planned, study.metric)
     asked = _with_log(_with_others(asked, reader), store)
-    return report_of(_with_unentered(gather(reader, [asked]), [asked], store))
+    return report_on(_with_unentered(gather(reader, [asked]), [asked], store))
 
 
 def _with_others(asked: Asked, reader: Reader) -> Asked:
@@ -173,8 +161,42 @@ def _with_others(asked: Asked, reader: Reader) -> Asked:
             _as_told(cell, told.get((*cell.name, cell.fingerprint), ())) for cell in asked.cells
         ]
         earlier = [cell for _, cells in definitions for cell in cells]
-        asked = replace(asked, cells=taken_up(own, earlier, reader))
+        asked = replace(asked, cells=_taken_up(own, earlier, reader))
     return replace(asked, others=tuple(others))
+
+
+def _taken_up(
+    cells: Sequence[PlannedCell], kept: Sequence[PlannedCell], reader: Reader
+) -> tuple[PlannedCell, ...]:
+    """Give cells that have no run the runs from before a data seed was added or dropped.
+
+    Their fingerprint is of all data seeds, and a study that is started again enters the runs of
+    the seeds that stay under the new one.
+
+    Args:
+        cells: Of one study.
+        kept: As the store's earlier definitions have them, the last one first.
+        reader: The store.
+    """
+    earlier = {
+        cell: [other.fingerprint for other in kept if _differ_in_seeds_alone(cell, other)]
+        for cell in cells
+    }
+    if not any(earlier.values()):
+        return tuple(cells)
+    groups = [run.group for run in reader.runs(cells[0].study)]
+    ran = {(group.study, group.task, group.model, group.arm, group.cell) for group in groups}
+    found = []
+    for cell, others in earlier.items():
+        marks = (mark for mark in (cell.fingerprint, *others) if (*cell.name, mark) in ran)
+        found.append(replace(cell, fingerprint=next(marks, cell.fingerprint)))
+    return tuple(found)
+
+
+def _differ_in_seeds_alone(one: PlannedCell, other: PlannedCell) -> bool:
+    shared = one.data.keys() & other.data.keys()
+    same = (one.name, one.core) == (other.name, other.core)
+    return same and bool(shared) and all(one.data[seed] == other.data[seed] for seed in shared)
 
 
 def _as_told(cell: PlannedCell, kept: Sequence[PlannedCell]) -> PlannedCell:
@@ -266,20 +288,22 @@ def _when(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _read_data(config: StudyConfig, place: Place) -> tuple[dict[str, Digests], tuple[str, ...]]:
+def _read_data(
+    config: StudyConfig, data_dir: Path, reader: Reader
+) -> tuple[dict[str, Digests], tuple[str, ...]]:
     """Return the digests of a study's data as they are; where they cannot be read, as last run.
 
     And a doubt for each task whose data cannot be read: its numbers may be of other rows.
     """
-    config = config.with_data_dir(place.data_dir)
+    config = config.with_data_dir(data_dir)
     seeds = sorted({s.data for s in (*config.search.seeds, *config.confirm.seeds)})
     data: dict[str, Digests] = {}
     doubts = []
     for task in config.tasks:
         try:
-            found = {seed: load_task(task, place.data_dir, seed).digests for seed in seeds}
+            found = {seed: load_task(task, data_dir, seed).digests for seed in seeds}
         except (TunerError, OSError, ImportError) as error:
-            found = dict(_last_data(config.name, task.name, seeds, place.reader))
+            found = dict(_last_data(config.name, task.name, seeds, reader))
             doubts.append(
                 f"{task.name}: its data cannot be read here ({error}); the runs are those on the "
                 "data as they were when the study was last run"
@@ -321,26 +345,3 @@ def _each_once(studies: Sequence[Asked]) -> list[Asked]:
                 f"study {asked.study!r}: asked for in two definitions; a report shows one of them"
             )
     return [found[name] for name in sorted(found)]
-
-
-def keep_report(report: Report, *, store: str | Path = STORE) -> None:
-    """Keep a report as artifacts of the run `report` of each of its studies.
-
-    Where the same report is kept already, nothing is drawn or written. Pictures are kept as SVG
-    alone: drawing them again as PNG takes as long as all the rest.
-    """
-    raw = report.json()
-    studies = [name for name in report.comparison.studies if not _is_kept(raw, store, name)]
-    if not studies:
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "report"
-        report.write(folder, pictures=("svg",))
-        for study in studies:
-            log_report(store, study, folder)
-
-
-def _is_kept(raw: str, store: str | Path, study: str) -> bool:
-    folder = report_folder(store, study)
-    path = folder / "report.json" if folder else None
-    return path is not None and path.is_file() and path.read_text(encoding="utf-8") == raw

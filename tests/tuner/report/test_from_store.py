@@ -17,8 +17,7 @@ from tests.servers import serve
 from tests.specs import toy_tree
 from trainers.errors import ConfigError
 from tuner.config import load_study
-from tuner.report import Report
-from tuner.report.build import Place, build_report, find_study, report_of_run
+from tuner.report import Report, build_report, find_study, report_of_run
 from tuner.study.run import StudyOutcome, run_study
 from tuner.tracking import open_reader, open_tracker
 
@@ -62,8 +61,9 @@ class Desk:
 
     def report(self, study: str, data_dir: Path | None = None, **options: Any) -> Report:
         """Report on a file or a name."""
-        place = Place(open_reader(self.store), self.store, data_dir or self.data)
-        return build_report(find_study(study, place, **options), store=self.store)
+        reader, data_dir = open_reader(self.store), data_dir or self.data
+        found = find_study(study, reader, store=self.store, data_dir=data_dir, **options)
+        return build_report(found, store=self.store)
 
 
 def shown(report: Report) -> set[str]:
@@ -199,8 +199,8 @@ def test_two_definitions_of_one_study_are_not_one_report(
     desk: Desk, files: tuple[str, str]
 ) -> None:
     """Their arms would have the same names."""
-    place = Place(open_reader(desk.store), desk.store, desk.data)
-    both = [find_study(file, place) for file in files]
+    reader = open_reader(desk.store)
+    both = [find_study(f, reader, store=desk.store, data_dir=desk.data) for f in files]
     with pytest.raises(ConfigError, match="study 'back': asked for in two definitions"):
         build_report(both, store=desk.store)
 
@@ -243,7 +243,7 @@ def test_data_that_change_and_are_put_right_change_the_report(
 def refused(study: str, store: str | Path) -> str:
     """Return why a report is refused."""
     with pytest.raises(ConfigError) as caught:
-        find_study(study, Place(open_reader(store), store))
+        find_study(study, open_reader(store), store=store)
     return str(caught.value)
 
 
@@ -278,9 +278,9 @@ def test_a_study_that_was_deleted_or_renamed_in_mlflow_is_said_to_be(tmp_path: P
 def test_the_report_of_a_file_is_the_same_at_a_server(desk: Desk, files: tuple[str, str]) -> None:
     """What the store keeps of definitions is read through MLflow's client too."""
     with serve(desk.store) as address:
-        place = Place(open_reader(address), address, desk.data)
+        reader = open_reader(address)
         for study in (*files, "back"):
-            found = find_study(study, place)
+            found = find_study(study, reader, store=address, data_dir=desk.data)
             assert shown(build_report(found, store=address)) == shown(desk.report(study))
 
 
@@ -308,10 +308,11 @@ def test_a_store_of_an_earlier_version_shows_what_was_run_last(tmp_path: Path) -
 def test_reading_the_data_for_a_report_loads_no_torch(desk: Desk, files: tuple[str, str]) -> None:
     """A report is quick, and needs none of what trains."""
     code = (
-        "import sys; from pathlib import Path; from tuner.report.build import *\n"
+        "import sys; from pathlib import Path; from tuner.report import *\n"
         "from tuner.tracking import open_reader\n"
-        f"place = Place(open_reader({str(desk.store)!r}), '', Path({str(desk.data)!r}))\n"
-        f"find_study({files[0]!r}, place); print('torch' in sys.modules)"
+        f"reader, data = open_reader({str(desk.store)!r}), Path({str(desk.data)!r})\n"
+        f"find_study({files[0]!r}, reader, store='', data_dir=data)\n"
+        "print('torch' in sys.modules)"
     )
     command = [sys.executable, "-c", code]
     root = Path(__file__).parents[3]

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuner.report.compared import Block
-from tuner.report.scores import higher_is_better
+from tuner.report.selection import Block
 from tuner.report.tables.frame import plain
+from tuner.report.tables.pairs import LEVEL
+from tuner.report.wording import higher_is_better, missing, p_text, title
 
 if TYPE_CHECKING:
     import pandas
@@ -31,6 +32,27 @@ def ranks_frame(blocks: Sequence[Block], *, metric: str, level: float) -> pandas
         for row in _model_rows(model, tasks, higher_is_better(metric), level)
     ]
     return plain(rows, _COLUMNS)
+
+
+def rank_notes(ranks: pandas.DataFrame, *, metric: str) -> Iterator[str]:
+    """Say how arms rank across tasks, with a test from five tasks on."""
+    for model, rows in ranks.groupby("model"):
+        order = rows.sort_values(["mean_rank", "arm"])
+        shown = ", ".join(
+            f"{arm} {rank:.2f}" for arm, rank in zip(order["arm"], order["mean_rank"], strict=True)
+        )
+        tasks = int(rows["tasks"].iloc[0])
+        text = (
+            f"Mean rank in {title(metric)} over {tasks} tasks with {model} (1 is best): {shown}."
+        )
+        p, difference = rows["friedman_p"].iloc[0], rows["critical_difference"].iloc[0]
+        if missing(difference):
+            yield f"{text} Friedman's test and its picture need {LEAST_TASKS} tasks or more."
+        else:
+            yield (
+                f"{text} Friedman's test: p = {p_text(p)}. Ranks that differ by less than "
+                f"{difference:.2f} are not separable at the {LEVEL:.0%} level (Nemenyi)."
+            )
 
 
 def _means(block: Block, metric: str) -> dict[str, float]:
