@@ -24,7 +24,7 @@ from trainers.contract import Emit, RunResult, RunSpec, Workspace
 from tuner.config import Sampler, StudyConfig, parse_study
 from tuner.executors import Executor
 from tuner.executors.base import T
-from tuner.executors.process import ProcessExecutor
+from tuner.executors.process.executor import ProcessExecutor
 from tuner.store.location import Store
 from tuner.study.progress import RunNotice
 from tuner.study.run import run_study

@@ -18,7 +18,7 @@ from capped_page import put, section
 from trainers.contract import RunSpec, Workspace
 from trainers.errors import RunFailed
 from tuner.config import parse_bytes, parse_study, plan
-from tuner.executors.process import ProcessExecutor
+from tuner.executors.process.executor import ProcessExecutor
 from tuner.store.location import Store
 from tuner.store.outcome import read_outcome
 from tuner.study.run import run_study

@@ -33,9 +33,9 @@ def make_executor(settings: ExecutorSettings, *, ranks: int = 1) -> Executor:
             )
         # Of a signal that ends the study, Ray would print where in its code it was.
         os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
-        from tuner.executors.ray import RayExecutor
+        from tuner.executors.ray.executor import RayExecutor
 
         return RayExecutor(settings, ranks=ranks)
-    from tuner.executors.process import ProcessExecutor
+    from tuner.executors.process.executor import ProcessExecutor
 
     return ProcessExecutor()

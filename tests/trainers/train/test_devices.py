@@ -10,7 +10,7 @@ import pytest
 from tests.specs import toy_spec, workspace
 from trainers.errors import ConfigError
 from trainers.train.devices import take_devices
-from tuner.executors.process import ProcessExecutor
+from tuner.executors.process.executor import ProcessExecutor
 
 
 def _cuda_devices() -> int:

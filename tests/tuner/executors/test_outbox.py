@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from tests.launchers import wait_until
-from tuner.executors.outbox import Message, Outbox
+from tuner.executors.ray.outbox import Message, Outbox
 
 
 def _event(text: str) -> Message:

@@ -22,7 +22,7 @@ from trainers.contract import RunEvent
 from trainers.errors import OutOfMemory, RunFailed
 from tuner.executors import Executor
 from tuner.executors.inprocess import InprocessExecutor
-from tuner.executors.process import ProcessExecutor
+from tuner.executors.process.executor import ProcessExecutor
 from tuner.store.database import RunInterrupted
 
 LONG = {"epochs": 2000}
@@ -150,7 +150,7 @@ _LAUNCHER = """
 import sys
 from multiprocessing import forkserver
 from pathlib import Path
-from tuner.executors.process import ProcessExecutor
+from tuner.executors.process.executor import ProcessExecutor
 
 ProcessExecutor().compute(Path.exists, Path("."))
 print(forkserver._forkserver._forkserver_pid, flush=True)
@@ -181,7 +181,7 @@ def run_process() -> int:
 
 _SERVER = """
 import multiprocessing, time
-from tuner.executors.server import start_server
+from tuner.executors.process.server import start_server
 multiprocessing.get_context("forkserver").set_forkserver_preload(["loads_long"])
 start_server()
 time.sleep(60)

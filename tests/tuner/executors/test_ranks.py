@@ -21,7 +21,7 @@ from trainers.contract import RunEvent, RunSpec, StopRun
 from trainers.errors import RunFailed
 from trainers.train.rank import _is_about_peers
 from tuner.config import ds_configs
-from tuner.executors.process import ProcessExecutor
+from tuner.executors.process.executor import ProcessExecutor
 from tuner.store.database import RunInterrupted
 
 SMOOTH = {"kind": "tiny", "name": "tiny-smooth", "dropout": 0.0}

@@ -260,7 +260,7 @@ def _wait_until_none_trains(cluster: RayCluster) -> None:
 _LOCAL = """
 import ray
 from tuner.config import ExecutorSettings
-from tuner.executors.ray_places import _connect
+from tuner.executors.ray.pool import _connect
 _connect(ExecutorSettings(kind="ray"), 1)
 print(ray.is_initialized())
 ray.shutdown()

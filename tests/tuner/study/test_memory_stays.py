@@ -11,7 +11,7 @@ from tests.specs import toy_spec
 from tests.tuner.executors.test_process import run_process
 from trainers.contract import RunEvent, StopRun, Workspace
 from trainers.errors import OutOfMemory, RunFailed
-from tuner.executors.process import ProcessExecutor
+from tuner.executors.process.executor import ProcessExecutor
 
 TASK = {"kind": "toy", "rows": 512}
 LARGE = {"batch_size": 512, "attention": "eager", "epochs": 1}

@@ -9,7 +9,7 @@ import pytest
 from tests.specs import QUICK, toy_spec, toy_study, workspace
 from tests.tuner.study.test_study import Place
 from trainers.contract import RunEvent, StopRun
-from tuner.executors.process import ProcessExecutor
+from tuner.executors.process.executor import ProcessExecutor
 
 
 def test_values_reach_their_own_trial_and_no_other(tmp_path: Path) -> None:

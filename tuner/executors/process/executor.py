@@ -16,11 +16,11 @@ from typing import Any
 
 from trainers.contract import Emit, Rank, RunResult, RunSpec, Workspace
 from trainers.errors import RunFailed
-from tuner.executors.aside import Aside
 from tuner.executors.base import Executor, T
-from tuner.executors.child import Orders, run_child
-from tuner.executors.processes import end, follow, kill
-from tuner.executors.server import start_server
+from tuner.executors.process.aside import Aside
+from tuner.executors.process.child import Orders, run_child
+from tuner.executors.process.processes import end, follow, kill
+from tuner.executors.process.server import start_server
 from tuner.store.database import RunInterrupted
 
 _PRELOAD = [
@@ -36,7 +36,7 @@ _PRELOAD = [
     "trainers.train.callback",
     "trainers.train.devices",
     "trainers.train.rank",
-    "tuner.executors.server_end",
+    "tuner.executors.process.server_end",
 ]
 _LOCALHOST = "127.0.0.1"
 

@@ -13,7 +13,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, TypeVar
 
 from trainers.errors import RunFailed, TunerError, failure
-from tuner.executors.server import start_server
+from tuner.executors.process.server import start_server
 from tuner.store.database import RunInterrupted
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from pathlib import Path
 from trainers.contract import RunSpec, Workspace
 from trainers.data import ROWS, unpack
 from trainers.errors import OutOfMemory, RunFailed, failure
-from tuner.executors.outbox import Message, Outbox
-from tuner.executors.process import ProcessExecutor
+from tuner.executors.process.executor import ProcessExecutor
+from tuner.executors.ray.outbox import Message, Outbox
 from tuner.store.database import RunInterrupted
 
 _CHUNK_BYTES = 8 * 1024**2

@@ -24,7 +24,7 @@ import tuner
 from trainers.errors import ConfigError, RunFailed, failure
 from tuner.config import ExecutorSettings
 from tuner.executors.base import RunLost
-from tuner.executors.ray_place import Place
+from tuner.executors.ray.actor import Place
 from tuner.store.database import RunInterrupted
 
 _log = logging.getLogger(__name__)

@@ -19,9 +19,9 @@ from trainers.errors import ConfigError, RunFailed, TunerError, run_failure
 from trainers.measure import revision
 from tuner.config import ExecutorSettings
 from tuner.executors.base import Executor, RunLost, T
-from tuner.executors.outbox import Message
-from tuner.executors.process import ProcessExecutor
-from tuner.executors.ray_places import OpenPlace, Places
+from tuner.executors.process.executor import ProcessExecutor
+from tuner.executors.ray.outbox import Message
+from tuner.executors.ray.pool import OpenPlace, Places
 from tuner.store.database import RunInterrupted
 
 _MOST_LOSSES = 3
