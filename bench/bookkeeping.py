@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 import psutil
@@ -21,15 +21,14 @@ from sqlalchemy import create_engine, text
 
 from bench.made_up import make_events, make_result
 from trainers.contract import Emit, RunResult, RunSpec, Workspace
-from tuner.config import Sampler, StudyConfig, parse_study
+from tuner.config import ExecutorSettings, Sampler, StudyConfig, parse_study, read_executor
 from tuner.executors import Executor
-from tuner.executors.base import T
-from tuner.executors.process.executor import ProcessExecutor
 from tuner.store.location import Store
 from tuner.study.progress import RunNotice
 from tuner.study.run import run_study
 from tuner.tracking.tracking_process import tracking_process
 
+T = TypeVar("T")
 POINTS = 50
 """Points of each curve of a run, as a training has them."""
 
@@ -58,7 +57,7 @@ class _Untrained(Executor):
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._processes = ProcessExecutor()
+        self._processes = read_executor("process").open()
 
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
         """Make up events and a result."""
@@ -145,7 +144,7 @@ def measure(
 
     gc.freeze()  # as the command line does
     with (
-        mock.patch("tuner.study.run.make_executor", return_value=_Untrained(training)),
+        mock.patch.object(ExecutorSettings, "open", return_value=_Untrained(training)),
         mock.patch.object(Sampler, "build", lambda *a, **o: samplers.build(*a, **o)),
     ):
         run_study(_study(max(marks), sampler), store=store, watch=watch)

@@ -17,8 +17,8 @@ from capped_page import put, section
 
 from trainers.contract import RunSpec, Workspace
 from trainers.errors import RunFailed
-from tuner.config import parse_bytes, parse_study, plan
-from tuner.executors.process.executor import ProcessExecutor
+from tuner.config import parse_bytes, parse_study, plan, read_executor
+from tuner.executors import Executor
 from tuner.store.location import Store
 from tuner.store.outcome import read_outcome
 from tuner.study.run import run_study
@@ -79,7 +79,7 @@ class Bench:
     setup: SetUp
     trials: int
     root: Path
-    executor: ProcessExecutor = field(default_factory=ProcessExecutor)
+    executor: Executor = field(default_factory=lambda: read_executor("process").open())
 
     def __post_init__(self) -> None:
         self.executor.warm_up()

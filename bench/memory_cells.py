@@ -15,8 +15,7 @@ from trainers.contract import RunSpec, Workspace
 from trainers.memory import predict_memory
 from trainers.models.tiny import DIALECTS, build_tokenizer, vocabulary
 from trainers.train import train
-from tuner.config import ExecutorSettings
-from tuner.executors import make_executor
+from tuner.config import read_executor
 
 METHODS = ("full", "lora", "bottleneck", "ia3", "prompt", "head")
 MODELS = ("bert", "roberta", "llama")
@@ -143,7 +142,7 @@ def _cell(
 
 def _in_a_process(spec: RunSpec, place: Path) -> Mapping[str, int]:
     """Return what a run in a process of its own measures, VmHWM in each phase."""
-    executor = make_executor(ExecutorSettings(kind="process", threads=2))
+    executor = read_executor({"threads": 2}).open()
     return executor.run(spec, lambda _: None, _workspace(place, "process")).memory
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent, StopRun
 from trainers.errors import CannotBuild, Diverged, RunFailed
+from tuner.config import read_executor
 from tuner.executors import Executor
 
 
@@ -33,13 +34,14 @@ class ExecutorContract:
         scores = {event.epoch: event.metrics["validation/macro_f1"] for event in epochs}
         assert result.validation["macro_f1"] == scores[result.epoch] == max(scores.values())
 
-    def test_the_same_spec_gives_bit_equal_numbers(
+    def test_numbers_equal_those_of_every_other_executor(
         self, executor: Executor, tmp_path: Path
     ) -> None:
-        """Losses and scores of two runs are the same floats."""
-        first, second = (self._numbers(executor, tmp_path / name) for name in ("one", "two"))
-        assert first == second
-        assert len(first) > 8
+        """Losses and scores are the same floats as in the launcher, and the same once more."""
+        here = _numbers(read_executor("inprocess").open(), tmp_path / "here")
+        first, second = (_numbers(executor, tmp_path / name) for name in ("one", "two"))
+        assert here == first == second
+        assert len(here) > 8
 
     def test_stopping_in_the_sink_ends_the_run(self, executor: Executor, tmp_path: Path) -> None:
         """StopRun comes out of `run`, and no event comes after it."""
@@ -82,7 +84,7 @@ class ExecutorContract:
         self, executor: Executor, tmp_path: Path
     ) -> None:
         """Nothing of a stopped run leaks into the next."""
-        before = self._numbers(executor, tmp_path / "before")
+        before = _numbers(executor, tmp_path / "before")
 
         def stop(event: RunEvent) -> None:
             if event.kind == "step":
@@ -92,12 +94,19 @@ class ExecutorContract:
             executor.run(
                 toy_spec(train={"weight_decay": 0.9}), stop, workspace(tmp_path / "stopped")
             )
-        assert self._numbers(executor, tmp_path / "after") == before
+        assert _numbers(executor, tmp_path / "after") == before
         assert threading.active_count() < 20
 
-    @staticmethod
-    def _numbers(executor: Executor, folder: Path) -> list[float]:
-        events: list[RunEvent] = []
-        result = executor.run(toy_spec(), events.append, workspace(folder))
-        curve = [value for event in events for _, value in sorted(event.metrics.items())]
-        return curve + [value for _, value in sorted(result.validation.items())]
+    def test_what_is_computed_comes_back_and_what_fails_says_why(self, executor: Executor) -> None:
+        """A function of its arguments, wherever it is called."""
+        assert executor.compute(divmod, 7, 2) == (3, 1)
+        with pytest.raises(RunFailed, match="ZeroDivisionError"):
+            executor.compute(divmod, 7, 0)
+
+
+def _numbers(executor: Executor, folder: Path) -> list[float]:
+    """Return every loss and score of a run."""
+    events: list[RunEvent] = []
+    result = executor.run(toy_spec(), events.append, workspace(folder))
+    curve = [value for event in events for _, value in sorted(event.metrics.items())]
+    return curve + [value for _, value in sorted(result.validation.items())]

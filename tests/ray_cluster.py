@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from tuner.config import ExecutorSettings
+from tuner.config import ExecutorSettings, read_executor
 
 
 class RayCluster:
@@ -43,7 +43,7 @@ class RayCluster:
     def settings(self, **changes: Any) -> ExecutorSettings:
         """Return settings of an executor that does two runs at once."""
         values = {"kind": "ray", "address": self.address, "workers": 2, "cpus_per_run": 1}
-        return ExecutorSettings.model_validate(values | changes)
+        return read_executor(values | changes)
 
     def add(self, name: str) -> None:
         """Add a node of two CPUs."""

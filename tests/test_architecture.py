@@ -21,6 +21,7 @@ import pytest
 
 from trainers.interfaces import Method, ModelSource, Task
 from trainers.plugins import Plugin, kinds
+from tuner.config import EXECUTORS, ExecutorSettings
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(path for name in ("trainers", "tuner") for path in (ROOT / name).rglob("*.py"))
@@ -41,8 +42,8 @@ PACKAGES: dict[type[Plugin], str] = {
     Method: "trainers.methods",
     Task: "trainers.tasks",
     ModelSource: "trainers.models",
+    ExecutorSettings: EXECUTORS,
 }
-NOUNS = ("studies", "methods", "tasks", "models", "ds-configs")
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION, PARAMETERS = 350, 40, 5
 
 
@@ -115,27 +116,36 @@ def test_checking_a_study_loads_nothing_that_trains_or_tracks(words: tuple[str, 
 
 
 def test_plugin_files_are_light_to_import() -> None:
-    """Every file that is a method, a task or a model imports heavy things inside functions."""
+    """Every file or folder that is a plug-in imports heavy things inside functions."""
     names = [
-        f"{package}.{path.stem}"
+        f"{package}.{found.name}"
         for package in PACKAGES.values()
-        for path in sorted((ROOT / package.replace(".", "/")).glob("*.py"))
-        if not path.stem.startswith("_")
+        for found in pkgutil.iter_modules([str(ROOT / package.replace(".", "/"))])
+        if not found.name.startswith("_")
     ]
-    assert len(names) >= 20
-    assert _loaded_by(f"import {', '.join(names)}") & HEAVY == set()
+    assert len(names) >= 23
+    assert _loaded_by(f"import {', '.join(names)}") & (HEAVY | {"ray"}) == set()
 
 
-@pytest.mark.parametrize("base", [Method, Task, ModelSource], ids=lambda base: base.__name__)
+@pytest.mark.parametrize("base", PACKAGES, ids=lambda base: base.__name__)
+def test_a_folder_of_plugins_holds_nothing_else(base: type[Plugin]) -> None:
+    """A file without a leading underscore is a plug-in; whatever they share has one."""
+    package = PACKAGES[base]
+    files = pkgutil.iter_modules([str(ROOT / package.replace(".", "/"))])
+    assert [found.name for found in files if found.name[0] != "_"] == kinds(base, package)
+
+
+@pytest.mark.parametrize("base", PACKAGES, ids=lambda base: base.__name__)
 def test_a_plugin_knows_no_other(base: type[Plugin]) -> None:
     """What plug-ins share stands in a file that is none, so that each can be taken away."""
     package = PACKAGES[base]
     names = kinds(base, package)
     assert len(names) > 1
     for name in names:
-        others = {f"{package}.{other}" for other in names if other != name}
-        path = ROOT / package.replace(".", "/") / f"{name}.py"
-        assert set(_imported(path)) & others == set(), name
+        others = tuple(f"{package}.{other}" for other in names if other != name)
+        folder = ROOT / package.replace(".", "/")
+        for path in (*folder.glob(f"{name}.py"), *folder.glob(f"{name}/*.py")):
+            assert [used for used in _imported(path) if used.startswith(others)] == [], path
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=_name)

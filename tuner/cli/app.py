@@ -44,7 +44,7 @@ def options(
     """Take the options that stand before a command."""
 
 
-_NOUNS = ("studies", "methods", "tasks", "models", "ds-configs")
+_NOUNS = ("studies", "methods", "tasks", "models", "executors", "ds-configs")
 """What `list` lists."""
 
 

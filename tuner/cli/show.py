@@ -16,11 +16,25 @@ from rich.text import Text
 from trainers.interfaces import Method, ModelSource, Task
 from trainers.plugins import Plugin, kinds, named, plugin_class
 from tuner.cli.report import keep
-from tuner.config import Login, describe_ds_config, ds_configs, split_login, study_names
+from tuner.config import (
+    EXECUTORS,
+    ExecutorSettings,
+    Login,
+    describe_ds_config,
+    ds_configs,
+    split_login,
+    study_names,
+)
 from tuner.report import report_of_run
 from tuner.study.run import StudyOutcome
 
-_BASES: dict[str, type[Plugin]] = {"methods": Method, "tasks": Task, "models": ModelSource}
+_PLUGINS: dict[str, tuple[type[Plugin], str]] = {
+    "methods": (Method, "trainers.methods"),
+    "tasks": (Task, "trainers.tasks"),
+    "models": (ModelSource, "trainers.models"),
+    "executors": (ExecutorSettings, EXECUTORS),
+}
+"""Base and package of the plug-ins that `list` lists, by noun."""
 
 _FIRST_TO_GO = ("of these head", "trained parameters", "accuracy", "seconds", "peak memory")
 """Columns that a narrow terminal does without."""
@@ -139,7 +153,7 @@ def _lines(noun: str) -> Iterable[tuple[str, str]]:
         return [(name, load_study(name).description) for name in study_names()]
     if noun == "ds-configs":
         return [(name, describe_ds_config(content)) for name, content in ds_configs().items()]
-    base, package = _BASES[noun], f"trainers.{noun}"
+    base, package = _PLUGINS[noun]
     lines = {name: _about(base, package, s["kind"]) for name, s in named(base, package).items()}
     lines |= {kind: _about(base, package, kind) for kind in kinds(base, package)}
     return sorted(lines.items())

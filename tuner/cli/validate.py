@@ -53,11 +53,11 @@ def _try(
     cells: Sequence[Cell], data_dir: Path, inputs: Inputs
 ) -> tuple[Sequence[str], Sequence[str]]:
     """Return the faults of cells whose model is there, and what could not be looked at."""
-    from tuner.executors.inprocess import InprocessExecutor
+    from tuner.config import read_executor
     from tuner.study.checks import find_faults
     from tuner.study.reading import read_lengths
 
-    compute = InprocessExecutor().compute
+    compute = read_executor("inprocess").open().compute
     found = find_faults(cells, data_dir, compute)
     faults = list(found.texts())
     try:

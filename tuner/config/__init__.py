@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from tuner.config.definition import Definition as Definition
     from tuner.config.definition import dump_definition as dump_definition
     from tuner.config.definition import read_definition as read_definition
+    from tuner.config.executor import EXECUTORS as EXECUTORS
     from tuner.config.executor import ExecutorSettings as ExecutorSettings
+    from tuner.config.executor import read_executor as read_executor
     from tuner.config.faults import fault_lines as fault_lines
     from tuner.config.load import DATA_DIR as DATA_DIR
     from tuner.config.load import dump_study as dump_study
@@ -54,7 +56,7 @@ _NAMES = {
     "cells": ["Cell", "Digests", "Phase", "cell_label", "plan"],
     "deepspeed": ["describe_ds_config", "ds_configs"],
     "definition": ["Definition", "dump_definition", "read_definition"],
-    "executor": ["ExecutorSettings"],
+    "executor": ["EXECUTORS", "ExecutorSettings", "read_executor"],
     "faults": ["fault_lines"],
     "load": ["DATA_DIR", "dump_study", "load_study", "parse_study"],
     "passwords": ["Login", "hide_password", "hide_passwords", "split_login"],

@@ -1,87 +1,117 @@
-"""Say where a study's runs are done: the fields of its `executor`."""
+"""Where a study's runs are done: the base of all executors' settings, and how they are read."""
 
 from __future__ import annotations
 
-import re
-from typing import Literal, get_args
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny
 
-from trainers.errors import ConfigError
-from trainers.plugins import Written
-from tuner.config.passwords import hide_passwords
+from trainers.errors import ConfigError, SeveralFaults
+from trainers.plugins import Plugin, kinds, plugin_class, resolve
 
-_Kind = Literal["process", "ray", "inprocess"]
-_HOST_AND_PORT = re.compile(r"(?:ray://)?(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
-_CPUS_ON_A_CLUSTER = 4
+if TYPE_CHECKING:
+    from tuner.config.study import StudyConfig
+    from tuner.executors import Executor
+
+EXECUTORS = "tuner.executors"
+"""Package of the plug-ins: each of its files and folders is a kind of executor."""
+_UNLESS_NAMED = "process"
 
 
-class ExecutorSettings(Written):
-    """Where runs are done."""
+class ExecutorSettings(Plugin):
+    """Settings of an executor. A subclass is alone in the file, or folder, named like its kind."""
 
-    kind: _Kind = "process"
-    """process: each run in a process of its own; ray: the same on the nodes of a Ray cluster;
-    inprocess: in the launcher, for debugging."""
+    EXTRA: ClassVar[str] = ""
+    """Extra of this package that it needs, named like the module which that installs."""
+
     workers: int = Field(default=1, ge=1)
     """Runs at once."""
     threads: int | None = Field(default=None, ge=1)
-    """CPU threads of a run; by default the machine's, shared out among the workers, and with
-    `ray` as many as `cpus_per_run`."""
+    """CPU threads of a run; by default as many as the CPUs that it has to itself."""
     heartbeat_seconds: float = Field(default=60.0, gt=0)
-    """Time between a launcher's signs of life; others take over its runs after two it missed."""
-    address: str | None = Field(default=None, min_length=1)
-    """Ray cluster: HOST:PORT, ray://HOST:PORT from outside, `auto` on one of its machines; none:
-    a Ray of its own on this machine. A connection that the program has already is used."""
-    gpus_per_run: float | None = Field(default=None, ge=0)
-    """Devices that Ray keeps for a run (for each rank), or a share of one below 1; by default 1
-    where the cluster has any, else 0."""
-    cpus_per_run: int | None = Field(default=None, ge=1)
-    """CPUs that Ray keeps for a run (for each rank); by default 4 on a cluster, and this
-    machine's shared out among the workers without one."""
+    """Time between a launcher's signs of life; after two missed ones others take over its runs."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _mapping(cls, said: object) -> object:
-        if isinstance(said, str):
-            kinds = get_args(_Kind)
-            shown = [said] if said in kinds else kinds
-            allowed = ", ".join(f"{{kind: {kind}}}" for kind in shown)
-            raise ConfigError(f"got {said!r}; allowed: a mapping such as {allowed}")
-        return said
+    @property
+    def elsewhere(self) -> bool:
+        """Whether runs are done on other machines, whose devices and packages are unknown here."""
+        return False
 
-    @field_validator("address")
-    @classmethod
-    def _reachable(cls, address: str | None) -> str | None:
-        if address is None or address == "auto":
-            return address
-        found = _HOST_AND_PORT.fullmatch(address)
-        if found is None or not 0 < int(found[1]) < 2**16:
-            allowed = "null, auto, HOST:PORT, ray://HOST:PORT, with a port of 1 to 65535"
-            raise ConfigError(f"got {hide_passwords(address)!r}; allowed: {allowed}")
-        return address
+    def open(self, *, ranks: int = 1) -> Executor:
+        """Make the executor.
 
-    @field_validator("gpus_per_run")
-    @classmethod
-    def _whole(cls, gpus: float | None) -> float | None:
-        if gpus is not None and gpus > 1 and gpus != int(gpus):
-            raise ConfigError(f"got {gpus}; allowed: a whole number, or a share below 1")
-        return gpus
+        Args:
+            ranks: The most that a run of the study has.
 
-    @model_validator(mode="after")
-    def _consistent(self) -> ExecutorSettings:
-        if self.kind == "inprocess" and self.workers > 1:
-            raise ConfigError(f"workers: inprocess does one run at a time, got {self.workers}")
-        for name in ("address", "gpus_per_run", "cpus_per_run"):
-            if self.kind != "ray" and getattr(self, name) is not None:
-                raise ConfigError(f"{name}: only the executor ray has it, got kind {self.kind}")
-        return self
+        Raises:
+            ConfigError: It needs a package that is not installed.
+        """
+        if self.EXTRA and find_spec(self.EXTRA) is None:
+            raise ConfigError(
+                f"executor.kind: {self.kind} needs the extra `{self.EXTRA}`; "
+                f"run `pip install 'tuner-studies[{self.EXTRA}]'`"
+            )
+        return self._open(ranks)
+
+    @abstractmethod
+    def _open(self, ranks: int) -> Executor:
+        """Make the executor; its extra is installed. Imports what is heavy."""
+
+    def conflicts(self, study: StudyConfig) -> Iterable[str]:
+        """Return what in a study this executor cannot do: a line each, dotted key first."""
+        return ()
+
+    def missing_devices(self, *, ranks: int, devices: int) -> str:
+        """Return how a field asks for more devices than there are; empty: none does.
+
+        Args:
+            ranks: Of a run.
+            devices: CUDA devices of this machine.
+        """
+        return ""
 
     def cpus(self, machine: int) -> int:
-        """Return the CPUs of a run, given those of this machine."""
-        if self.cpus_per_run is not None:
-            return self.cpus_per_run
-        return _CPUS_ON_A_CLUSTER if self.address else max(1, machine // self.workers)
+        """Return the CPUs that a run has to itself, given the number of this machine's."""
+        return max(1, machine // self.workers)
 
     def threads_of_a_run(self, machine: int) -> int:
-        """Return the threads of a run, given the CPUs of this machine."""
+        """Return the threads of a run, given the number of this machine's CPUs."""
         return self.threads or self.cpus(machine)
+
+
+_BASE: type[ExecutorSettings] = ExecutorSettings  # type: ignore[type-abstract]
+
+
+def read_executor(value: object) -> ExecutorSettings:
+    """Read `executor:` of a study: a kind's name, or a mapping; `process` unless it has a `kind`.
+
+    Raises:
+        ConfigError: Unknown kind, or a field that only another kind has.
+        pydantic.ValidationError: The kind's own fields do not hold.
+    """
+    if isinstance(value, Mapping):
+        value = _without_others_fields({"kind": _UNLESS_NAMED, **value})
+    return resolve(_BASE, EXECUTORS, value)
+
+
+AnyExecutor = Annotated[SerializeAsAny[ExecutorSettings], BeforeValidator(read_executor)]
+
+
+def _without_others_fields(said: Mapping[str, object]) -> Mapping[str, object]:
+    """Refuse fields that only another kind has; null there says nothing, and is left out."""
+    classes = {kind: plugin_class(_BASE, EXECUTORS, kind) for kind in kinds(_BASE, EXECUTORS)}
+    fields = {kind: set(found.model_fields) for kind, found in classes.items()}
+    own = fields.get(str(said["kind"]))
+    if own is None:
+        return said
+    others = {name: kind for kind, names in fields.items() for name in names - own}
+    faults = [
+        f"{name}: only the executor {others[name]} has it, got kind {said['kind']}"
+        for name, given in said.items()
+        if name in others and given is not None
+    ]
+    if faults:
+        raise SeveralFaults(faults)
+    return {name: given for name, given in said.items() if name not in others}

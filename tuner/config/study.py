@@ -14,7 +14,7 @@ from trainers.contract import AnyModel, AnyTask, Measure, RunSpec, Seeds, TrainS
 from trainers.errors import ConfigError, SeveralFaults, known, shown
 from trainers.plugins import Written
 from tuner.config.arm import Arm, DeepSpeed, put
-from tuner.config.executor import ExecutorSettings
+from tuner.config.executor import AnyExecutor, read_executor
 from tuner.config.search import ConfirmSettings, Objective, SearchSettings, check_score
 from tuner.config.sizes import parse_cap
 from tuner.config.spaces import Point, count_points
@@ -39,8 +39,8 @@ class StudyConfig(Written):
     """Budget of the search."""
     confirm: ConfirmSettings = ConfirmSettings()
     """Runs that are compared."""
-    executor: ExecutorSettings = ExecutorSettings()
-    """Where runs are done."""
+    executor: AnyExecutor = Field(default_factory=lambda: read_executor({}))
+    """Where runs are done: an executor's name, or a mapping with `kind`."""
     ranks: int = Field(default=1, ge=1, strict=True)
     """Processes that train a run together, each on a device of its own."""
     deepspeed: DeepSpeed | None = None
@@ -98,9 +98,7 @@ class StudyConfig(Written):
             f"arms.{name}.{line}" for name, arm in self.arms.items() for line in arm.set_twice()
         ]
         found += _idle_patience(self)
-        found += _needs_of_processes(self) if self.executor.kind == "inprocess" else []
-        if self.executor.kind == "ray" and self.memory_cap == "device":
-            found.append("memory_cap: nodes differ; with the executor ray give a size")
+        found += self.executor.conflicts(self)
         if any(arm.space for arm in self.arms.values()):
             found += _conflicts_of_search(self)
         return found
@@ -156,7 +154,7 @@ class StudyConfig(Written):
             "train": self.train.model_dump() | dict(chosen.train),
             "seeds": seeds,
             "metric": self.metric,
-            "ranks": self._ranks_of(chosen),
+            "ranks": self.ranks_of(arm),
             "deepspeed": self.deepspeed_of(arm) or None,
         }
         for name, value in (point or {}).items():
@@ -165,10 +163,11 @@ class StudyConfig(Written):
 
     def most_ranks(self) -> int:
         """Return the most ranks that a run of the study has."""
-        return max(map(self._ranks_of, self.arms.values()))
+        return max(map(self.ranks_of, self.arms))
 
-    def _ranks_of(self, arm: Arm) -> int:
-        return arm.ranks or self.ranks
+    def ranks_of(self, arm: str) -> int:
+        """Return the ranks that a run of an arm has."""
+        return self.arms[arm].ranks or self.ranks
 
 
 def _refuse(faults: Sequence[str]) -> None:
@@ -182,18 +181,6 @@ def _unfit_names(names: Iterable[str]) -> list[str]:
         for name in names
         if not name.strip() or not name.isprintable() or len(name) > 100
     ]
-
-
-def _needs_of_processes(config: StudyConfig) -> Iterator[str]:
-    """Say what needs processes of its own."""
-    for name, arm in config.arms.items():
-        ranks = config._ranks_of(arm)
-        if ranks > 1:
-            place = "ranks" if arm.ranks is None else f"arms.{name}.ranks"
-            yield f"{place}: got {ranks}; allowed: 1 with the executor inprocess; use process"
-        if config.deepspeed_of(name):
-            place = "deepspeed" if arm.deepspeed is None else f"arms.{name}.deepspeed"
-            yield f"{place}: it needs processes of its own; use the executor process"
 
 
 def _conflicts_of_search(config: StudyConfig) -> Iterator[str]:

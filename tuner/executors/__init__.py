@@ -1,41 +1,67 @@
-"""Where runs are done. One file each; all keep the contract of `Executor`."""
+"""Where runs are done: the contract of executors. Every other file and folder is a kind of them.
+
+A study names a kind, `tuner.config` reads its settings, and their `open` makes the executor.
+"""
 
 from __future__ import annotations
 
-import importlib.util
-import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
-from trainers.errors import ConfigError
-from tuner.config import ExecutorSettings
-from tuner.executors.base import Executor, RunLost
+from trainers.contract import Emit, RunResult, RunSpec, Workspace
+from trainers.errors import RunFailed
+from tuner.executors._messages import failure_message
 
-__all__ = ["Executor", "RunLost", "make_executor"]
+__all__ = ["Executor", "RunLost"]
+
+T = TypeVar("T")
 
 
-def make_executor(settings: ExecutorSettings, *, ranks: int = 1) -> Executor:
-    """Make the executor that a study names.
+class RunLost(Exception):  # a state, not an error
+    """The machine that did the run is gone; nothing speaks against doing the run again."""
 
-    Args:
-        settings: What the study says of it.
-        ranks: The most that a run of the study has.
 
-    Raises:
-        ConfigError: It needs a package that is not installed.
-    """
-    if settings.kind == "inprocess":
-        from tuner.executors.inprocess import InprocessExecutor
+class Executor(ABC):
+    """Runs specs. `run` may be called from several threads at once."""
 
-        return InprocessExecutor()
-    if settings.kind == "ray":
-        if importlib.util.find_spec("ray") is None:
-            raise ConfigError(
-                "executor.kind: ray needs the extra `ray`; run `pip install 'tuner-studies[ray]'`"
-            )
-        # Of a signal that ends the study, Ray would print where in its code it was.
-        os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
-        from tuner.executors.ray.executor import RayExecutor
+    computes_aside: ClassVar[bool] = False
+    """Whether `compute` has a process of its own, and so may go on beside a run."""
 
-        return RayExecutor(settings, ranks=ranks)
-    from tuner.executors.process.executor import ProcessExecutor
+    @abstractmethod
+    def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
+        """Do one run.
 
-    return ProcessExecutor()
+        Args:
+            spec: The run.
+            emit: Called in the caller's thread with each event, in order.
+            workspace: The run's folders and threads.
+
+        Raises:
+            StopRun: `emit` raised it; the run has ended.
+            OutOfMemory: A RunFailed; with fewer rows at once it may go through.
+            RunFailed: The run ended without a result.
+            RunInterrupted: `close` was called; the run has ended.
+            RunLost: Its machine is gone, and the run with it.
+        """
+
+    def warm_up(self) -> None:  # noqa: B027  # most have nothing to prepare
+        """Prepare in the background for the first run, which would wait for it otherwise."""
+
+    def compute(self, function: Callable[..., T], *args: Any) -> T:
+        """Return the result of a function of `trainers` that needs torch; here, in the launcher.
+
+        Raises:
+            RunFailed: It raised.
+            RunInterrupted: `close` was called.
+        """
+        try:
+            return function(*args)
+        except RunFailed:
+            raise
+        except Exception as error:
+            raise failure_message(error).failure() from error
+
+    @abstractmethod
+    def close(self) -> None:
+        """End every run that is going on; `run` raises RunInterrupted in their threads."""

@@ -315,18 +315,17 @@ def _unfit(tried: Sequence[_Tried]) -> Iterator[Fault]:
 def device_faults(cells: Sequence[Cell]) -> Iterator[Fault]:
     """Blame what this machine has not; the nodes of a cluster are not known here."""
     study = cells[0].study
-    if study.executor.address is not None:
+    if study.executor.elsewhere:
         return
     devices, cores = len(visible_devices()), os.cpu_count() or 1
-    gpus = study.executor.gpus_per_run or 0
     most = devices or max(cores, _RANKS_TO_TRY)
     has = f"this machine has {devices or 'no'} CUDA device{'s' * (devices > 1)}"
     for cell in cells:
         arm = study.arms[cell.arm]
         own, spec = f"arms.{cell.arm}.", cell.spec(study.confirm.seeds[0])
-        if gpus * spec.ranks > devices:
-            each = f" for each of {spec.ranks} ranks" if spec.ranks > 1 else ""
-            yield Fault(f"executor.gpus_per_run: got {gpus:g}{each}; {has}", cell)
+        missing = study.executor.missing_devices(ranks=spec.ranks, devices=devices)
+        if missing:
+            yield Fault(f"executor.{missing}; {has}", cell)
         elif spec.ranks > most:
             key = "ranks" if arm.ranks is None else f"{own}ranks"
             where = has if devices else f"{has} and {cores} cores"

@@ -74,7 +74,7 @@ def read_inputs(config: StudyConfig, data_dir: Path | None) -> Inputs:
     """
     found = Inputs()
     # A cluster's nodes have an environment of their own.
-    if config.executor.kind == "process" and any(map(config.deepspeed_of, config.arms)):
+    if not config.executor.elsewhere and any(map(config.deepspeed_of, config.arms)):
         _note(found, check_installed)
     for model in config.models:
         if not _note(found, partial(model.check, ask=data_dir is not None)):

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from tuner.config import DATA_DIR, Cell, Digests, StudyConfig, dump_definition, plan
-from tuner.executors import Executor, make_executor
+from tuner.executors import Executor
 from tuner.store.claims import Claims
 from tuner.store.database import Patience, explained, name_database, opening, reach
 from tuner.store.launchers import Launcher
@@ -100,7 +100,7 @@ def run_study(
     _reach(place, tracking)
     inputs = _usable_inputs(config, data_dir)
     cells = plan(config, inputs.digests)
-    executor = make_executor(config.executor, ranks=config.most_ranks())
+    executor = config.executor.open(ranks=config.most_ranks())
     _preload(tracking)
     with _closed_by_an_error(executor):
         looked = look_at(cells, data_dir, executor.compute, place.cache_dir)

@@ -10,7 +10,7 @@ import pytest
 from tests.specs import toy_spec, workspace
 from trainers.errors import ConfigError
 from trainers.train.devices import take_devices
-from tuner.executors.process.executor import ProcessExecutor
+from tuner.config import read_executor
 
 
 def _cuda_devices() -> int:
@@ -59,7 +59,7 @@ def test_without_devices_nothing_is_said(
 @pytest.mark.skipif("_cuda_devices() < 1", reason="needs a CUDA device")
 def test_a_run_of_one_rank_trains_on_one_device(tmp_path: Path) -> None:
     """The Trainer spreads nothing, and the allocator's figures are there."""
-    executor = ProcessExecutor()
+    executor = read_executor("process").open()
     result = executor.run(toy_spec(), lambda event: None, workspace(tmp_path))
     executor.close()
     assert (result.facts["device"], result.facts["gpu_count"]) == ("cuda", "1")
@@ -70,7 +70,7 @@ def test_a_run_of_one_rank_trains_on_one_device(tmp_path: Path) -> None:
 @pytest.mark.skipif("_cuda_devices() < 2", reason="needs two CUDA devices")
 def test_two_ranks_train_on_a_device_each(tmp_path: Path) -> None:
     """Over NCCL, with the losses of one rank and the memory of both."""
-    executor = ProcessExecutor()
+    executor = read_executor("process").open()
     smooth = {"kind": "tiny", "name": "tiny-smooth", "dropout": 0.0}
     losses: dict[int, list[float]] = {1: [], 2: []}
     for ranks, seen in losses.items():

@@ -236,7 +236,9 @@ def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
         assert f"Example: tuner {command}" in page.stdout
 
 
-@pytest.mark.parametrize("noun", ["studies", "methods", "tasks", "models", "ds-configs"])
+@pytest.mark.parametrize(
+    "noun", ["studies", "methods", "tasks", "models", "executors", "ds-configs"]
+)
 def test_lists_name_what_a_study_may_name(tmp_path: Path, noun: str) -> None:
     """One of each kind stands there."""
     listed = tuner("list", noun, cwd=tmp_path)
@@ -245,6 +247,7 @@ def test_lists_name_what_a_study_may_name(tmp_path: Path, noun: str) -> None:
         "methods": "bottleneck",
         "tasks": "restaurant_fs",
         "models": "scibert",
+        "executors": "inprocess",
         "ds-configs": "zero3-offload",
     }[noun]
     assert listed.returncode == 0

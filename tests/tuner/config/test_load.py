@@ -139,10 +139,10 @@ BAD = [
     (
         "executor",
         {"kind": "slurm"},
-        r"executor\.kind: .*'process', 'ray' or 'inprocess', got 'slurm'",
+        r"executor: no such kind 'slurm'; known executors: inprocess, process, ray$",
     ),
     ("executor", {"address": "auto"}, r"executor\.address: only the executor ray has it"),
-    ("executor", "ray", r"executor: got 'ray'; allowed: a mapping such as \{kind: ray\}"),
+    ("executor", "rayy", r"executor: no such name 'rayy'; .*; did you mean ray\?"),
     (
         "executor",
         {"kind": "ray", "address": "http://x:1"},

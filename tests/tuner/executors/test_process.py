@@ -15,26 +15,24 @@ from subprocess import PIPE
 import psutil
 import pytest
 
-from tests.executor_contract import ExecutorContract
 from tests.launchers import lives, ranks_of, wait_until
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent
 from trainers.errors import OutOfMemory, RunFailed
+from tuner.config import read_executor
 from tuner.executors import Executor
-from tuner.executors.inprocess import InprocessExecutor
-from tuner.executors.process.executor import ProcessExecutor
 from tuner.store.database import RunInterrupted
 
 LONG = {"epochs": 2000}
 
 
-class TestProcess(ExecutorContract):
-    """Keeps the contract, and more: a run's death is not the launcher's."""
+class TestProcess:
+    """A run's death is not the launcher's."""
 
     @pytest.fixture
     def executor(self) -> Iterator[Executor]:
         """Make one, and leave no process behind."""
-        executor = ProcessExecutor()
+        executor = read_executor("process").open()
         yield executor
         executor.close()
 
@@ -123,13 +121,6 @@ class TestProcess(ExecutorContract):
         assert isinstance(raised[0], RunInterrupted)
         assert not psutil.pid_exists(found[0])
 
-    def test_numbers_equal_those_of_a_run_in_the_launcher(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
-        """The executor has no part in a run's results."""
-        here = self._numbers(InprocessExecutor(), tmp_path / "here")
-        assert self._numbers(executor, tmp_path / "there") == here
-
     def test_peak_memory_is_the_runs_own(self, executor: Executor, tmp_path: Path) -> None:
         """A launcher that holds much memory does not show in a run's peak."""
         hoard = bytearray(2 * 1024**3)
@@ -150,9 +141,9 @@ _LAUNCHER = """
 import sys
 from multiprocessing import forkserver
 from pathlib import Path
-from tuner.executors.process.executor import ProcessExecutor
+from tuner.config import read_executor
 
-ProcessExecutor().compute(Path.exists, Path("."))
+read_executor("process").open().compute(Path.exists, Path("."))
 print(forkserver._forkserver._forkserver_pid, flush=True)
 sys.stdin.read()
 """

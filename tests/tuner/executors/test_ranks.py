@@ -20,8 +20,8 @@ from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent, RunSpec, StopRun
 from trainers.errors import RunFailed
 from trainers.train.rank import _is_about_peers
-from tuner.config import ds_configs
-from tuner.executors.process.executor import ProcessExecutor
+from tuner.config import ds_configs, read_executor
+from tuner.executors import Executor
 from tuner.store.database import RunInterrupted
 
 SMOOTH = {"kind": "tiny", "name": "tiny-smooth", "dropout": 0.0}
@@ -31,9 +31,9 @@ SECONDS = 10
 
 
 @pytest.fixture
-def executor() -> Iterator[ProcessExecutor]:
+def executor() -> Iterator[Executor]:
     """Make one; afterwards no run's process is left, and no port of theirs."""
-    executor = ProcessExecutor()
+    executor = read_executor("process").open()
     yield executor
     executor.close()
     assert ranks_of() == []
@@ -51,7 +51,7 @@ class Ending:
     """Runs two ranks until the first loss, then calls `act` with their processes."""
 
     def __init__(
-        self, executor: ProcessExecutor, folder: Path, act: Callable[[list[psutil.Process]], None]
+        self, executor: Executor, folder: Path, act: Callable[[list[psutil.Process]], None]
     ) -> None:
         self.ports: set[int] = set()
         self.raised: BaseException | None = None
@@ -84,7 +84,7 @@ class Ending:
 
 
 def test_two_ranks_equal_one_process_of_the_same_global_batch(
-    executor: ProcessExecutor, tmp_path: Path
+    executor: Executor, tmp_path: Path
 ) -> None:
     """Losses, validation and test scores, where rows fill no batch and are accumulated too."""
     alone, together = (
@@ -100,9 +100,7 @@ def test_two_ranks_equal_one_process_of_the_same_global_batch(
 
 
 class _Done:
-    def __init__(
-        self, executor: ProcessExecutor, folder: Path, *, ranks: int, batch_size: int
-    ) -> None:
+    def __init__(self, executor: Executor, folder: Path, *, ranks: int, batch_size: int) -> None:
         self.events: list[RunEvent] = []
         settings = {"batch_size": batch_size, "gradient_accumulation": 2, "epochs": 3}
         settings["eval_batch_size"] = 24
@@ -114,7 +112,7 @@ class _Done:
 
 
 def test_only_rank_0_is_heard_and_the_memory_of_every_rank_is_known(
-    executor: ProcessExecutor, tmp_path: Path
+    executor: Executor, tmp_path: Path
 ) -> None:
     """One start, one event an epoch; peaks by rank, and the largest without a rank."""
     run = _Done(executor, tmp_path, ranks=2, batch_size=16)
@@ -126,7 +124,7 @@ def test_only_rank_0_is_heard_and_the_memory_of_every_rank_is_known(
     assert min(peaks) > 50 * 1024**2
 
 
-def test_early_stopping_ends_both_ranks(executor: ProcessExecutor, tmp_path: Path) -> None:
+def test_early_stopping_ends_both_ranks(executor: Executor, tmp_path: Path) -> None:
     """With a rate that learns nothing, patience ends the run after two epochs."""
     settings = {**LONG, "learning_rate": 1e-12, "early_stopping": 1}
     events: list[RunEvent] = []
@@ -135,7 +133,7 @@ def test_early_stopping_ends_both_ranks(executor: ProcessExecutor, tmp_path: Pat
     assert [event.epoch for event in events if event.kind == "epoch"] == [1.0, 2.0]
 
 
-def test_pruning_ends_both_ranks(executor: ProcessExecutor, tmp_path: Path) -> None:
+def test_pruning_ends_both_ranks(executor: Executor, tmp_path: Path) -> None:
     """StopRun comes out with its reason."""
 
     def stop(ranks: list[psutil.Process]) -> None:
@@ -149,7 +147,7 @@ def test_pruning_ends_both_ranks(executor: ProcessExecutor, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_rank_ends_the_other_and_is_named(
-    executor: ProcessExecutor, tmp_path: Path, rank: int
+    executor: Executor, tmp_path: Path, rank: int
 ) -> None:
     """The reason is the signal, not the connection that the other rank lost over it."""
     ending = Ending(executor, tmp_path, lambda ranks: ranks[rank].send_signal(signal.SIGKILL))
@@ -158,7 +156,7 @@ def test_a_killed_rank_ends_the_other_and_is_named(
     assert f"rank {rank} was ended by SIGKILL" in ending.raised.reason
 
 
-def test_an_exception_on_one_rank_is_the_reason(executor: ProcessExecutor, tmp_path: Path) -> None:
+def test_an_exception_on_one_rank_is_the_reason(executor: Executor, tmp_path: Path) -> None:
     """An interrupt in rank 1 alone, as an exception there: not what rank 0 says about it."""
     ending = Ending(executor, tmp_path, lambda ranks: ranks[1].send_signal(signal.SIGINT))
     ending.check()
@@ -166,7 +164,7 @@ def test_an_exception_on_one_rank_is_the_reason(executor: ProcessExecutor, tmp_p
     assert ending.raised.reason.startswith("rank 1: KeyboardInterrupt")
 
 
-def test_closing_ends_both_ranks(executor: ProcessExecutor, tmp_path: Path) -> None:
+def test_closing_ends_both_ranks(executor: Executor, tmp_path: Path) -> None:
     """What Ctrl-C does: the run is interrupted, not failed."""
 
     def close(ranks: list[psutil.Process]) -> None:
@@ -177,7 +175,7 @@ def test_closing_ends_both_ranks(executor: ProcessExecutor, tmp_path: Path) -> N
     assert isinstance(ending.raised, RunInterrupted)
 
 
-def test_runs_side_by_side_do_not_collide(executor: ProcessExecutor, tmp_path: Path) -> None:
+def test_runs_side_by_side_do_not_collide(executor: Executor, tmp_path: Path) -> None:
     """Two at once, each on a port of its own; the same numbers as one after the other."""
     losses: dict[int, list[float]] = {}
 
@@ -196,9 +194,7 @@ def test_runs_side_by_side_do_not_collide(executor: ProcessExecutor, tmp_path: P
 
 @pytest.mark.deepspeed
 @pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs the extra `deepspeed`")
-def test_deepspeed_in_the_processes_of_the_executor(
-    executor: ProcessExecutor, tmp_path: Path
-) -> None:
+def test_deepspeed_in_the_processes_of_the_executor(executor: Executor, tmp_path: Path) -> None:
     """A run under ZeRO-3 is as any other; a run without DeepSpeed never loads it."""
     preset = ds_configs()["zero3-offload"]
     spec = _spec(deepspeed=preset, train={"batch_size": 16, "epochs": 1})

@@ -10,15 +10,14 @@ import pytest
 from tests.specs import QUICK, toy_study, toy_tree
 from trainers.errors import ConfigError, TunerError
 from trainers.models.tiny import Tiny
-from tuner.config import StudyConfig, parse_study, plan
-from tuner.executors.inprocess import InprocessExecutor
+from tuner.config import StudyConfig, parse_study, plan, read_executor
 from tuner.study.checks import Findings, find_faults, look_at
 from tuner.study.inputs import read_inputs
 from tuner.study.known_good import is_known_good, remember_good
 from tuner.study.run import run_study
 from tuner.tracking import MemoryTracker
 
-COMPUTE = InprocessExecutor().compute
+COMPUTE = read_executor("inprocess").open().compute
 
 
 def findings(data_dir: Path | None = None, **changes: Any) -> Findings:

@@ -15,13 +15,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tests.launchers import wait_until
 from tests.specs import QUICK, toy_spec, toy_study, toy_tree, workspace
-from trainers.contract import ParameterCounts, RunResult, RunSpec, Workspace
+from trainers.contract import Emit, ParameterCounts, RunResult, RunSpec, Workspace
 from trainers.errors import ConfigError
 from trainers.memory import ExpectedMemory, expect_memory, weights_bytes
 from trainers.train import train
 from tuner.cli.validate import check_cap
 from tuner.config import StudyConfig, dump_study, parse_bytes, parse_study, plan, show_bytes
-from tuner.executors.inprocess import InprocessExecutor
+from tuner.executors import Executor
 from tuner.store.location import Store
 from tuner.study.journal import read_journal
 from tuner.study.memory_cap import NOT_PREDICTED, Foreseen, MemoryForecast
@@ -372,7 +372,7 @@ def test_every_run_has_its_prediction_beside_what_was_measured(place: Place) -> 
             assert metrics[f"memory/measured/{phase}_peak_bytes"] > 0
 
 
-class Counting(InprocessExecutor):
+class Counting(Executor):
     """Counts what is computed, and takes its time over it."""
 
     computes_aside = True
@@ -386,6 +386,13 @@ class Counting(InprocessExecutor):
         time.sleep(0.2)
         sizes = dict.fromkeys(ExpectedMemory.model_fields, 1)
         return ExpectedMemory.model_validate(sizes)
+
+    def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
+        """Do nothing: no run is asked for."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 def test_a_kind_of_run_is_predicted_once_beside_the_first(tmp_path: Path) -> None:

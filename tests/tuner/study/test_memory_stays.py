@@ -11,7 +11,8 @@ from tests.specs import toy_spec
 from tests.tuner.executors.test_process import run_process
 from trainers.contract import RunEvent, StopRun, Workspace
 from trainers.errors import OutOfMemory, RunFailed
-from tuner.executors.process.executor import ProcessExecutor
+from tuner.config import read_executor
+from tuner.executors import Executor
 
 TASK = {"kind": "toy", "rows": 512}
 LARGE = {"batch_size": 512, "attention": "eager", "epochs": 1}
@@ -27,7 +28,7 @@ def workspace(folder: Path, number: int) -> Workspace:
     )
 
 
-def prune(executor: ProcessExecutor, place: Workspace) -> None:
+def prune(executor: Executor, place: Workspace) -> None:
     """End a run at its first step, as a pruner does."""
 
     def stop(event: RunEvent) -> None:
@@ -38,14 +39,14 @@ def prune(executor: ProcessExecutor, place: Workspace) -> None:
         executor.run(toy_spec(task=TASK), stop, place)
 
 
-def fail(executor: ProcessExecutor, place: Workspace) -> None:
+def fail(executor: Executor, place: Workspace) -> None:
     """Do a run whose loss is not finite."""
     spec = toy_spec(task=TASK, train={"learning_rate": 1e30, "max_grad_norm": 0.0})
     with pytest.raises(RunFailed, match="train/loss"):
         executor.run(spec, lambda event: None, place)
 
 
-def run_out_of_memory(executor: ProcessExecutor, place: Workspace) -> None:
+def run_out_of_memory(executor: Executor, place: Workspace) -> None:
     """Do a run that gets little more memory than its model takes."""
 
     def limit(event: RunEvent) -> None:
@@ -69,7 +70,7 @@ def test_a_runs_peak_is_the_first_ones_after_prunes_failures_and_out_of_memory(
 
     A run before them makes the tokens, which takes 5 MB of its process that no later one needs.
     """
-    executor = ProcessExecutor()
+    executor = read_executor("process").open()
     peaks: list[dict[str, int]] = []
     try:
         executor.run(toy_spec(task=TASK), lambda event: None, workspace(tmp_path, -1))

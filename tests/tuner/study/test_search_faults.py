@@ -9,7 +9,7 @@ import pytest
 from tests.specs import QUICK, toy_spec, toy_study, workspace
 from tests.tuner.study.test_study import Place
 from trainers.contract import RunEvent, StopRun
-from tuner.executors.process.executor import ProcessExecutor
+from tuner.config import read_executor
 
 
 def test_values_reach_their_own_trial_and_no_other(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_values_reach_their_own_trial_and_no_other(tmp_path: Path) -> None:
 
 def test_pruned_runs_end_at_once_and_leave_no_memory_behind(tmp_path: Path) -> None:
     """The run after three stopped ones has the peak of the run before them."""
-    executor = ProcessExecutor()
+    executor = read_executor("process").open()
 
     def peak(name: str) -> int:
         result = executor.run(toy_spec(), lambda event: None, workspace(tmp_path / name))

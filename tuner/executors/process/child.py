@@ -1,4 +1,7 @@
-"""What a run's process does: train one rank, send up what happens, end."""
+"""A run's processes, from both ends of their pipes: what each does, and how the launcher follows.
+
+A process sends `Message`s: rank 0 sends events, each rank ends with its result or its failure.
+"""
 
 from __future__ import annotations
 
@@ -9,74 +12,82 @@ import signal
 import socket
 import sys
 import threading
-import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
 
-from trainers.contract import Rank, RunEvent, RunSpec, Workspace
+import psutil
+
+from trainers.contract import Emit, Rank, RunEvent, RunResult, RunSpec, Workspace
 from trainers.errors import LostRank, OutOfMemory, RunFailed, TunerError, failure
+from trainers.measure import dying_words
+from tuner.executors._messages import (
+    Message,
+    event_message,
+    failure_message,
+    result_message,
+)
+
+_STDERR_LINES = 20
+_SECONDS_TO_LEAVE = 0.2
+_SECONDS_TO_END = 10.0
+_SECONDS_FOR_THE_CAUSE = 2.0
+"""How long to wait for the first cause once a rank has said that it lost another."""
 
 
 @dataclass(frozen=True)
-class Orders:
-    """What one process is to do. Crosses to it by pickle, models as JSON."""
+class ChildTask:
+    """What the process of one rank is to do. Crosses to it by pickle, models as JSON."""
 
     spec: str
     workspace: str
     rank: str
     log: str
-    """File of what it prints."""
-    places: Sequence[int]
-    """Numbers of the run's ranks among all that the launcher has going on."""
+    """File that its output goes to."""
+    slots: Sequence[int]
+    """Numbers of the run's ranks among all that the launcher has going on: they choose devices."""
 
 
 def run_child(
-    orders: Orders, sender: Connection, watched: Connection, listener: socket.socket | None
+    task: ChildTask, sender: Connection, lifeline: Connection, listener: socket.socket | None
 ) -> None:
-    """Train; this function does not return.
-
-    Sends tuples of a kind and two texts: event, result, or the kind of a RunFailed.
+    """Train one rank in this process, send what happens, end the process.
 
     Args:
-        orders: The run, and which rank of it.
+        task: The run, and which rank of it.
         sender: Where events and the end go.
-        watched: Closes when the launcher dies or gives the run up; the process ends then.
+        lifeline: Closes when the launcher dies or gives the run up; the process ends then.
         listener: Rank 0's: the socket on which the ranks meet.
     """
     os.setsid()
     _take_interrupts()
     gc.freeze()  # the Trainer collects garbage; what the server loaded need not be looked through
-    threading.Thread(target=_end_with_launcher, args=(watched,), daemon=True).start()
+    threading.Thread(target=_end_with_launcher, args=(lifeline,), daemon=True).start()
 
     def emit(event: RunEvent) -> None:
-        sender.send(("event", event.model_dump_json(), ""))
+        sender.send(event_message(event))
 
     code = 1
     try:
-        _print_to(orders.log)
+        _redirect_output(task.log)
         from trainers.train import take_devices, train_rank
 
-        take_devices(orders.places)
+        take_devices(task.slots)
         result = train_rank(
-            RunSpec.model_validate_json(orders.spec),
+            RunSpec.model_validate_json(task.spec),
             emit,
-            Workspace.model_validate_json(orders.workspace),
-            rank=Rank.model_validate_json(orders.rank),
+            Workspace.model_validate_json(task.workspace),
+            rank=Rank.model_validate_json(task.rank),
             listener=listener,
         )
-        sender.send(("result", result.model_dump_json(), ""))
+        sender.send(result_message(result))
         code = 0
-    except OutOfMemory as error:
-        sender.send((error.kind, error.reason, error.during))
-    except LostRank as error:
-        sender.send((error.kind, error.reason, traceback.format_exc()))
-    except RunFailed as error:
-        sender.send((error.kind, error.reason, error.detail))
-    except TunerError as error:
-        sender.send(("failed", str(error), ""))
     except BaseException as error:
-        sender.send(("failed", failure(error), traceback.format_exc()))
+        sender.send(failure_message(error))
     finally:
         with contextlib.suppress(OSError):  # the disk of the log may be full
             sys.stdout.flush()
@@ -84,7 +95,25 @@ def run_child(
         os._exit(code)
 
 
-def _print_to(path: str) -> None:
+def compute_in_child(
+    function: Callable[..., Any], args: tuple[Any, ...], sender: Connection
+) -> None:
+    """Call a function in this process, send an error or else its result, end the process.
+
+    What it prints is lost, and the terminal's Ctrl-C does not reach it.
+    """
+    os.setsid()
+    _redirect_output(os.devnull)
+    try:
+        sender.send(("", function(*args)))
+    except TunerError as error:
+        sender.send((str(error), None))
+    except BaseException as error:
+        sender.send((failure(error), None))
+    os._exit(0)
+
+
+def _redirect_output(path: str) -> None:
     log = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(log, stream.fileno())
@@ -97,8 +126,129 @@ def _take_interrupts() -> None:
     signal.signal(signal.SIGINT, before)
 
 
-def _end_with_launcher(watched: Connection) -> None:
+def _end_with_launcher(lifeline: Connection) -> None:
     """Wait until the launcher's end of the pipe is gone, then go too."""
     with contextlib.suppress(EOFError, OSError):
-        watched.recv_bytes()
+        lifeline.recv_bytes()
     os._exit(1)
+
+
+def follow(
+    processes: Mapping[Connection, BaseProcess], logs: Sequence[Path], emit: Emit
+) -> RunResult:
+    """Pass on the events of a run's processes and return the result of rank 0.
+
+    Args:
+        processes: Each rank's process by its pipe, in the order of ranks.
+        logs: File of each rank's output.
+        emit: Called with every event, in order.
+
+    Raises:
+        RunFailed: A rank ended without a result. The reason is the first real one: that a rank
+            missed another is said only where no other reason is found.
+    """
+    ranks = {pipe: rank for rank, pipe in enumerate(processes)}
+    several = len(ranks) > 1
+    lost: RunFailed | None = None
+    result: RunResult | None = None
+    until = 0.0
+    phase = "load"
+    while ranks:
+        ready = wait(list(ranks), max(0.0, until - time.monotonic()) if lost else None)
+        if lost and not ready:
+            raise lost
+        for pipe in ready:
+            assert isinstance(pipe, Connection)
+            try:
+                message: Message = pipe.recv()
+            except (EOFError, ConnectionResetError):
+                rank = ranks.pop(pipe)
+                failed = _death(processes[pipe], logs[rank], rank if several else None, phase)
+            else:
+                if message.kind == "event":
+                    phase = "train"  # or the evaluation after it, which takes less
+                    emit(RunEvent.model_validate_json(message.text))
+                    continue
+                rank = ranks.pop(pipe)
+                if message.kind == "result":
+                    result = RunResult.model_validate_json(message.text) if rank == 0 else result
+                    continue
+                failed = _failure(message, rank if several else None)
+            if not isinstance(failed, LostRank):
+                raise failed
+            if lost is None:
+                lost, until = failed, time.monotonic() + _SECONDS_FOR_THE_CAUSE
+    if result is None:
+        raise lost or RunFailed("rank 0 ended without a result")
+    return result
+
+
+def end(processes: Sequence[BaseProcess], *, at_once: bool) -> None:
+    """End processes and what they have started; unless at once, those that are done may leave."""
+    until = time.monotonic() + (0 if at_once else _SECONDS_TO_LEAVE)
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+    for process in processes:
+        kill(process)
+    for process in processes:
+        process.join(_SECONDS_TO_END)
+
+
+def kill(process: BaseProcess) -> None:
+    """Kill the process's group, or the process alone where it has not made its group yet."""
+    pid = process.pid
+    if pid is None:
+        return
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    seen: set[int] = set()
+    while new := _session_of(pid) - seen:  # one may start another before it is killed
+        for child in new:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+        seen |= new
+
+
+def _session_of(pid: int) -> set[int]:
+    """Return what a run's process has started and left: ninja gives each compiler its group."""
+    found = set()
+    for other in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if other != pid and os.getsid(other) == pid:
+                found.add(other)
+    return found
+
+
+def _failure(message: Message, rank: int | None) -> RunFailed:
+    # Only an exception has details: what is wrong with the run is so on all ranks.
+    unexpected = message.kind == RunFailed.kind and rank is not None and message.detail
+    if unexpected:
+        message = replace(message, text=f"rank {rank}: {message.text}")
+    return message.failure()
+
+
+def _death(process: BaseProcess, log: Path, rank: int | None, phase: str) -> RunFailed:
+    process.join(_SECONDS_TO_END)
+    who = "the run's process" if rank is None else f"the process of rank {rank}"
+    code, lines = process.exitcode, _last_lines(log)
+    if code is None:
+        return RunFailed(f"{who} closed its pipe and did not end", lines)
+    words = dying_words(lines)
+    if words is not None and code not in (0, -signal.SIGKILL):
+        return OutOfMemory(f"out of memory ({phase}): {words}", phase)
+    if code >= 0:
+        return RunFailed(f"{who} ended with exit code {code} and no result", lines)
+    name = signal.Signals(-code).name
+    if name == "SIGABRT" and rank is not None:
+        # NCCL's watchdog aborts a rank that waits in vain for another.
+        return LostRank(f"{who} was ended by {name}", lines)
+    hint = ", often the kernel out of memory" if name == "SIGKILL" else ""
+    return RunFailed(f"{who} was ended by {name}{hint}", lines)
+
+
+def _last_lines(path: Path) -> str:
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    return "\n".join(lines[-_STDERR_LINES:])

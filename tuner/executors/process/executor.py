@@ -4,40 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import multiprocessing
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from trainers.contract import Emit, Rank, RunResult, RunSpec, Workspace
 from trainers.errors import RunFailed
-from tuner.executors.base import Executor, T
-from tuner.executors.process.aside import Aside
-from tuner.executors.process.child import Orders, run_child
-from tuner.executors.process.processes import end, follow, kill
-from tuner.executors.process.server import start_server
+from tuner.executors import Executor
+from tuner.executors.process.child import (
+    ChildTask,
+    compute_in_child,
+    end,
+    follow,
+    kill,
+    run_child,
+)
+from tuner.executors.process.server import server_context, start_server
 from tuner.store.database import RunInterrupted
 
-_PRELOAD = [
-    "torch",
-    "transformers.models.bert.modeling_bert",
-    "transformers.models.llama.modeling_llama",
-    "transformers.models.roberta.modeling_roberta",
-    "transformers.trainer",
-    "peft",
-    "pandas",
-    "sklearn.metrics",
-    "scipy.special",
-    "trainers.train.callback",
-    "trainers.train.devices",
-    "trainers.train.rank",
-    "tuner.executors.process.server_end",
-]
+T = TypeVar("T")
 _LOCALHOST = "127.0.0.1"
 
 
@@ -51,11 +41,9 @@ class ProcessExecutor(Executor):
     computes_aside = True
 
     def __init__(self) -> None:
-        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(_PRELOAD)
-        self._aside = Aside(self._context)
+        self._context = server_context()
         self._live: set[ForkServerProcess] = set()
-        self._places: set[int] = set()
+        self._slots: set[int] = set()
         self._closed = False
         self._lock = threading.Lock()
 
@@ -64,27 +52,44 @@ class ProcessExecutor(Executor):
         start_server()
 
     def compute(self, function: Callable[..., T], *args: Any) -> T:
-        """Compute in a process of its own too: the launcher has no torch."""
-        return self._aside.compute(function, *args)
+        """Compute in a process that ends with the call: the launcher has no torch."""
+        receiver, sender = self._context.Pipe(duplex=False)
+        process = self._start(sender, compute_in_child, (function, args, sender))
+        try:
+            with receiver:
+                error, result = receiver.recv()
+        except EOFError:
+            if self._closed:
+                raise RunInterrupted from None
+            process.join()
+            raise RunFailed(f"its process ended with exit code {process.exitcode}") from None
+        finally:
+            with self._lock:
+                self._live.discard(process)
+        process.join()
+        if error:
+            raise RunFailed(error)
+        answer: T = result
+        return answer
 
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
         """Start the run's processes, pass their events on, return the result."""
         workspace.run_dir.mkdir(parents=True, exist_ok=True)
         processes: dict[Connection, ForkServerProcess] = {}
         done = False
-        with self._own_places(spec.ranks) as places, ExitStack() as stack:
-            watched, _lifeline = map(stack.enter_context, self._context.Pipe(duplex=False))
+        with self._own_slots(spec.ranks) as slots, ExitStack() as stack:
+            lifeline, _held = map(stack.enter_context, self._context.Pipe(duplex=False))
             listener = stack.enter_context(_listen()) if _meets(spec) else None
-            orders = _orders(spec, workspace, listener, places=places)
+            tasks = _tasks(spec, workspace, listener, slots=slots)
             try:
-                for order in orders:
+                for task in tasks:
                     receiver, sender = self._context.Pipe(duplex=False)
                     stack.enter_context(receiver)
-                    arguments = (order, sender, watched, None if processes else listener)
-                    processes[receiver] = self._start(sender, arguments)
+                    arguments = (task, sender, lifeline, None if processes else listener)
+                    processes[receiver] = self._start(sender, run_child, arguments)
                 if listener is not None:
                     listener.close()  # rank 0 has it now
-                result = follow(processes, [Path(order.log) for order in orders], emit)
+                result = follow(processes, [Path(task.log) for task in tasks], emit)
                 done = True
                 return result
             except RunFailed:
@@ -97,16 +102,17 @@ class ProcessExecutor(Executor):
                     self._live.difference_update(processes.values())
 
     def close(self) -> None:
-        """Kill every run that is going on."""
-        self._aside.close()
+        """Kill every run, and every process that computes."""
         with self._lock:
             self._closed = True
             live = list(self._live)
         for process in live:
             kill(process)
 
-    def _start(self, sender: Connection, arguments: tuple[object, ...]) -> ForkServerProcess:
-        process = self._context.Process(target=run_child, args=arguments)
+    def _start(
+        self, sender: Connection, target: Callable[..., None], arguments: tuple[object, ...]
+    ) -> ForkServerProcess:
+        process = self._context.Process(target=target, args=arguments)
         start_server()
         with self._lock, sender:
             if self._closed:
@@ -116,25 +122,25 @@ class ProcessExecutor(Executor):
         return process
 
     @contextlib.contextmanager
-    def _own_places(self, ranks: int) -> Iterator[list[int]]:
+    def _own_slots(self, ranks: int) -> Iterator[list[int]]:
         """Number a run's ranks with the lowest numbers that no other run has."""
         with self._lock:
-            free = (place for place in itertools.count() if place not in self._places)
+            free = (slot for slot in itertools.count() if slot not in self._slots)
             own = list(itertools.islice(free, ranks))
-            self._places.update(own)
+            self._slots.update(own)
         try:
             yield own
         finally:
             with self._lock:
-                self._places.difference_update(own)
+                self._slots.difference_update(own)
 
 
-def _orders(
-    spec: RunSpec, workspace: Workspace, listener: socket.socket | None, *, places: list[int]
-) -> list[Orders]:
+def _tasks(
+    spec: RunSpec, workspace: Workspace, listener: socket.socket | None, *, slots: list[int]
+) -> list[ChildTask]:
     port = 0 if listener is None else listener.getsockname()[1]
     return [
-        Orders(
+        ChildTask(
             spec=spec.model_dump_json(),
             workspace=workspace.model_dump_json(),
             rank=Rank(
@@ -145,14 +151,14 @@ def _orders(
                 master_port=port,
             ).model_dump_json(),
             log=str(workspace.run_dir / ("stderr.log" if rank == 0 else f"stderr.{rank}.log")),
-            places=places,
+            slots=slots,
         )
         for rank in range(spec.ranks)
     ]
 
 
 def _meets(spec: RunSpec) -> bool:
-    """Say whether the run needs a port for its ranks to meet on."""
+    """Return whether the run needs a port for its ranks to meet on."""
     return spec.ranks > 1 or spec.deepspeed is not None
 
 

@@ -1,9 +1,38 @@
-"""Start the server that runs are forked from."""
+"""The server that the processes of runs are forked from: what it loads, how it starts and ends."""
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
+import os
 import signal
+import sys
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext
+
+_PRELOAD = [
+    "torch",
+    "transformers.models.bert.modeling_bert",
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.roberta.modeling_roberta",
+    "transformers.trainer",
+    "peft",
+    "pandas",
+    "sklearn.metrics",
+    "scipy.special",
+    "trainers.train.callback",
+    "trainers.train.devices",
+    "trainers.train.rank",
+    "tuner.executors.process.child",
+    __name__,
+]
+
+
+def server_context() -> ForkServerContext:
+    """Return the context whose processes are forked from the server, once it has loaded torch."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    return context
 
 
 def start_server() -> None:
@@ -18,3 +47,10 @@ def start_server() -> None:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+if any("multiprocessing.forkserver" in word for word in sys.orig_argv):
+    # This is the server, which loads this file too. Once its launcher is gone it ends at once:
+    # Python's own ending looks through all that torch and transformers made, for seconds under
+    # load. The processes that it forks never come here: multiprocessing ends them itself.
+    atexit.register(os._exit, 0)

@@ -10,23 +10,30 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
+from collections import deque
 from pathlib import Path
 
 from trainers.contract import RunSpec, Workspace
 from trainers.data import ROWS, unpack
-from trainers.errors import OutOfMemory, RunFailed, failure
-from tuner.executors.process.executor import ProcessExecutor
-from tuner.executors.ray.outbox import Message, Outbox
+from trainers.errors import RunFailed
+from tuner.config import read_executor
+from tuner.executors._messages import (
+    Message,
+    event_message,
+    failure_message,
+    result_message,
+)
 from tuner.store.database import RunInterrupted
 
 _CHUNK_BYTES = 8 * 1024**2
+_MOST_CHUNKS = 8
+_SECONDS_TO_WAIT = 10.0
 _SECONDS_TO_END = 20
 _DAYS_TO_KEEP = 30
 _LOGS = "stderr*.log"
 
 
-class Place:
+class RunActor:
     """Does one run after another, each as `process` does it, in a process of its own.
 
     Every method may be called again where its answer was lost. The data of runs are kept in the
@@ -46,17 +53,17 @@ class Place:
         vars(sys.modules["__main__"]).pop("__file__", None)
         self._root = Path(tempfile.gettempdir()) / f"tuner-{getpass.getuser()}"
         self._run = ""
-        self._outbox = Outbox()
-        self._executor = ProcessExecutor()
+        self._buffer = MessageBuffer()
+        self._executor = read_executor("process").open()
         self._thread = threading.Thread()
         self._executor.warm_up()
-        _forget_old(self._root)
+        _remove_old(self._root)
 
     def ready(self) -> None:
-        """Answer when the place stands."""
+        """Answer, once the actor has been made."""
 
     def has(self, parcel: str) -> bool:
-        """Say whether a parcel has been unpacked on this node."""
+        """Return whether a parcel has been unpacked on this node."""
         folder = self._parcel(parcel)
         if not folder.is_dir():
             return False
@@ -79,7 +86,8 @@ class Place:
         """
         if self._run == run:
             return
-        self._run, self._outbox, self._executor = run, Outbox(), ProcessExecutor()
+        self._run, self._buffer = run, MessageBuffer()
+        self._executor = read_executor("process").open()
         data = self._parcel(parcel)
         (self._root / "runs").mkdir(parents=True, exist_ok=True)
         run_dir = Path(tempfile.mkdtemp(dir=self._root / "runs"))
@@ -92,13 +100,13 @@ class Place:
         self._thread.start()
 
     def receive(self, seen: int) -> list[Message]:
-        """Return what the run has said after its first `seen` messages, waiting some seconds."""
-        return self._outbox.after(seen)
+        """Return the run's messages after the first `seen`, waiting some seconds for one."""
+        return self._buffer.after(seen)
 
     def stop(self) -> bool:
-        """End the run and its processes; say whether it has ended, so that another may begin."""
+        """End the run and its processes; return whether it has ended, so another may begin."""
         self._executor.close()
-        self._outbox.close()
+        self._buffer.close()
         self._thread.join(_SECONDS_TO_END)
         return not self._thread.is_alive()
 
@@ -106,45 +114,76 @@ class Place:
         return self._root / "data" / name
 
     def _work(self, spec: RunSpec, workspace: Workspace) -> None:
-        outbox, run_dir = self._outbox, workspace.run_dir
+        buffer, run_dir = self._buffer, workspace.run_dir
         files = run_dir.glob(_LOGS)
         try:
             result = self._executor.run(
-                spec,
-                lambda event: outbox.put(Message("event", event.model_dump_json())),
-                workspace,
+                spec, lambda event: buffer.put(event_message(event)), workspace
             )
-            end = Message("result", result.model_dump_json())
+            end = result_message(result)
             files = run_dir.rglob("*")
-        except OutOfMemory as failed:
-            end = Message(failed.kind, failed.reason, failed.during)
-        except RunFailed as failed:
-            end = Message(failed.kind, failed.reason, failed.detail)
         except RunInterrupted:
-            end = Message("failed", "the run was stopped")
+            end = Message(RunFailed.kind, "the run was stopped")
         except BaseException as error:
-            end = Message("failed", failure(error), traceback.format_exc())
+            end = failure_message(error)
         try:
             for path in sorted(path for path in files if path.is_file()):
-                _send(path, str(path.relative_to(run_dir)), outbox)
+                _send(path, str(path.relative_to(run_dir)), buffer)
         except OSError as error:
-            end = Message("failed", failure(error), traceback.format_exc())
+            end = failure_message(error)
         shutil.rmtree(run_dir, ignore_errors=True)
-        outbox.put(end)
+        buffer.put(end)
 
 
-def _send(path: Path, name: str, outbox: Outbox) -> None:
+class MessageBuffer:
+    """Keeps messages in order, each until the launcher says that it has seen it.
+
+    So none is lost where an answer got lost, and none is read twice.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Message] = deque()
+        self._seen = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, message: Message) -> None:
+        """Add a message; a file's bytes wait until there is room for them."""
+        with self._changed:
+            if message.kind == "file":
+                self._changed.wait_for(lambda: self._closed or len(self._waiting) < _MOST_CHUNKS)
+            self._waiting.append(message)
+            self._changed.notify_all()
+
+    def after(self, seen: int) -> list[Message]:
+        """Return the messages after the first `seen`, or none if none comes within seconds."""
+        with self._changed:
+            while self._seen < seen:
+                self._waiting.popleft()
+                self._seen += 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._waiting, _SECONDS_TO_WAIT)
+            return list(self._waiting)
+
+    def close(self) -> None:
+        """Let nobody wait any longer: the messages are not wanted."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def _send(path: Path, name: str, buffer: MessageBuffer) -> None:
     with path.open("rb") as file:
         while True:
             content = file.read(_CHUNK_BYTES)
-            outbox.put(Message("file", name, content=content))
+            buffer.put(Message("file", name, content=content))
             if len(content) < _CHUNK_BYTES:
                 return
 
 
-def _forget_old(root: Path) -> None:
+def _remove_old(root: Path) -> None:
     """Remove what no run has used for long, such as the folder of a run that was killed."""
     for folder in (*root.glob("data/*"), *root.glob("runs/*")):
-        with contextlib.suppress(FileNotFoundError):  # another place may do the same
+        with contextlib.suppress(FileNotFoundError):  # another actor may do the same
             if time.time() - folder.stat().st_mtime > _DAYS_TO_KEEP * 24 * 3600:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -9,38 +9,39 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 
 from trainers.contract import Emit, RunEvent, RunResult, RunSpec, StopRun, Workspace
 from trainers.data import pack
-from trainers.errors import ConfigError, RunFailed, TunerError, run_failure
+from trainers.errors import ConfigError, RunFailed, TunerError
 from trainers.measure import revision
-from tuner.config import ExecutorSettings
-from tuner.executors.base import Executor, RunLost, T
-from tuner.executors.process.executor import ProcessExecutor
-from tuner.executors.ray.outbox import Message
-from tuner.executors.ray.pool import OpenPlace, Places
+from tuner.config import read_executor
+from tuner.executors import Executor, RunLost
+from tuner.executors._messages import Message, failure_message
+from tuner.executors.ray import RaySettings
+from tuner.executors.ray.pool import ActorPool, PooledActor
 from tuner.store.database import RunInterrupted
 
+T = TypeVar("T")
 _MOST_LOSSES = 3
 
 
 class RayExecutor(Executor):
     """Spreads runs over a cluster; each is done there as the executor `process` does it.
 
-    A place, an actor with a run's CPUs and devices, does one run after another, so that only its
-    first waits for torch to load. Rows and tokens are packed here and sent to each node once;
-    what a run leaves in its folder comes back. Ray ends the places when the launcher is gone.
+    An actor with a run's CPUs and devices does one run after another, so that only its first
+    waits for torch to load. Rows and tokens are packed here and sent to each node once; the files
+    that a run leaves in its folder come back. Ray ends the actors when the launcher is gone.
     """
 
     computes_aside = True
 
-    def __init__(self, settings: ExecutorSettings, *, ranks: int = 1) -> None:
+    def __init__(self, settings: RaySettings, *, ranks: int = 1) -> None:
         self._settings = settings
-        self._places = Places(settings, ranks=ranks)
-        self._here = ProcessExecutor()
+        self._pool = ActorPool(settings, ranks=ranks)
+        self._here = read_executor("process").open()
         self._parcels: dict[str, _Sent] = {}
         self._packing = threading.Lock()
         self._lost: Counter[str] = Counter()
@@ -52,60 +53,60 @@ class RayExecutor(Executor):
         def connect() -> None:
             # The first run will meet a fault again.
             with contextlib.suppress(ConfigError, RunInterrupted):
-                self._places.connect()
+                self._pool.connect()
 
         threading.Thread(target=connect, daemon=True).start()
 
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
         """Do one run on some node."""
-        place = self._places.take(spec.ranks)
+        actor = self._pool.take(spec.ranks)
         try:
-            end = self._do(place, spec, emit, workspace)
+            end = self._do(actor, spec, emit, workspace)
         except StopRun:
-            self._stop(place)
+            self._stop(actor)
             raise
         except RunLost as lost:
-            self._places.discard(place)
+            self._pool.discard(actor)
             self._count(spec.digest(), lost)
             raise
         except BaseException:
-            self._places.discard(place)
+            self._pool.discard(actor)
             raise
-        self._places.give_back(place)
+        self._pool.give_back(actor)
         if end.kind != "result":
-            raise run_failure(end.kind, end.text, end.detail)
+            raise end.failure()
         result = RunResult.model_validate_json(end.text)
         return result.model_copy(update={"facts": self._revision | result.facts})
 
     def compute(self, function: Callable[..., T], *args: Any) -> T:
-        """Compute beside the launcher: what is asked for does not depend on a node."""
+        """Compute beside the launcher: the answer is the same on every node."""
         return self._here.compute(function, *args)
 
     def close(self) -> None:
         """End every run that is going on."""
         self._here.close()
-        self._places.close()
+        self._pool.close()
 
-    def _do(self, place: OpenPlace, spec: RunSpec, emit: Emit, workspace: Workspace) -> Message:
-        """Send the run and its data to a place, pass its events on, return its end."""
-        ask, actor = self._places.ask, place.actor
+    def _do(self, actor: PooledActor, spec: RunSpec, emit: Emit, workspace: Workspace) -> Message:
+        """Send the run and its data to an actor, pass its events on, return its end."""
+        ask, remote = self._pool.ask, actor.handle
         try:
             parcel = self._parcel(spec, workspace)
         except TunerError as error:
-            return Message("failed", str(error))
-        self._places.wait(place)
-        if not ask(actor.has.remote, parcel.name):
-            ask(actor.unpack.remote, parcel.name, parcel.content)
+            return failure_message(error)
+        self._pool.wait(actor)
+        if not ask(remote.has.remote, parcel.name):
+            ask(remote.unpack.remote, parcel.name, parcel.content)
         if not self._settings.threads:
             # As the CPUs, they are those of a rank so far.
             threads = workspace.threads * spec.ranks
             workspace = workspace.model_copy(update={"threads": threads})
         texts = (spec.model_dump_json(), workspace.model_dump_json())
-        ask(actor.begin.remote, uuid.uuid4().hex, *texts, parcel.name)
+        ask(remote.begin.remote, uuid.uuid4().hex, *texts, parcel.name)
         workspace.run_dir.mkdir(parents=True, exist_ok=True)
         seen = 0
         while True:
-            messages: list[Message] = ask(actor.receive.remote, seen)
+            messages: list[Message] = ask(remote.receive.remote, seen)
             seen += len(messages)
             for message in messages:
                 if message.kind == "event":
@@ -115,16 +116,16 @@ class RayExecutor(Executor):
                 else:
                     return message
 
-    def _stop(self, place: OpenPlace) -> None:
-        """End the run of a place, and keep the place where that works."""
+    def _stop(self, actor: PooledActor) -> None:
+        """End the run of an actor, and keep the actor where that works."""
         try:
-            ended = self._places.ask(place.actor.stop.remote)
+            ended = self._pool.ask(actor.handle.stop.remote)
         except (RunLost, RunFailed):
             ended = False
         if ended:
-            self._places.give_back(place)
+            self._pool.give_back(actor)
         else:
-            self._places.discard(place)
+            self._pool.discard(actor)
 
     def _count(self, digest: str, lost: RunLost) -> None:
         """Give up a run that is lost again and again: it may be what brings the nodes down."""

@@ -1,4 +1,4 @@
-"""Connect to a Ray cluster; open places for runs there, hand them out and close them."""
+"""Connect to a Ray cluster; make the actors that do runs there, hand them out and end them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 import trainers
 import tuner
 from trainers.errors import ConfigError, RunFailed, failure
-from tuner.config import ExecutorSettings
-from tuner.executors.base import RunLost
-from tuner.executors.ray.actor import Place
+from tuner.executors import RunLost
+from tuner.executors.ray import RaySettings
+from tuner.executors.ray.actor import RunActor
 from tuner.store.database import RunInterrupted
 
 _log = logging.getLogger(__name__)
@@ -36,25 +36,25 @@ _SECONDS_TO_KNOCK = 10.0
 
 
 @dataclass(frozen=True)
-class OpenPlace:
-    """A place on some node."""
+class PooledActor:
+    """An actor on some node."""
 
-    actor: Any
-    """Ray's handle of a `Place`."""
+    handle: Any
+    """Ray's handle of a `RunActor`."""
     ranks: int
     group: PlacementGroup | None
     """Keeps the resources of several ranks on one node."""
 
 
-class Places:
-    """The places of one executor. Safe to call from several threads."""
+class ActorPool:
+    """The actors of one executor. Safe to call from several threads."""
 
-    def __init__(self, settings: ExecutorSettings, *, ranks: int = 1) -> None:
+    def __init__(self, settings: RaySettings, *, ranks: int = 1) -> None:
         self._settings = settings
         self._most_ranks = ranks
         self._gpus = settings.gpus_per_run or 0.0
-        self._idle: list[OpenPlace] = []
-        self._live: set[OpenPlace] = set()
+        self._idle: list[PooledActor] = []
+        self._live: set[PooledActor] = set()
         self._closed = False
         self._connected = False
         self._lock = threading.RLock()
@@ -64,7 +64,7 @@ class Places:
         """Connect this process, unless it is: Ray allows one connection, and it stays.
 
         Raises:
-            ConfigError: There is no cluster at the address, or none that understands us.
+            ConfigError: No cluster answers at the address, or it refuses the connection.
             RunInterrupted: `close` was called.
         """
         with self._connecting:
@@ -82,8 +82,8 @@ class Places:
                 self._gpus = min(1.0, max(node.get("GPU", 0.0) for node in _nodes()))
             self._connected = True
 
-    def take(self, ranks: int) -> OpenPlace:
-        """Take an idle place, or open one. It may not stand yet: see `wait`.
+    def take(self, ranks: int) -> PooledActor:
+        """Take an idle actor, or make one. It may not be ready yet: see `wait`.
 
         Raises:
             RunInterrupted: `close` was called.
@@ -93,30 +93,30 @@ class Places:
         with self._lock:
             if self._closed:
                 raise RunInterrupted
-            for place in self._idle:
-                if place.ranks == ranks:
-                    self._idle.remove(place)
-                    return place
-            place = self._open(ranks)
-            self._live.add(place)
-            return place
+            for actor in self._idle:
+                if actor.ranks == ranks:
+                    self._idle.remove(actor)
+                    return actor
+            actor = self._make(ranks)
+            self._live.add(actor)
+            return actor
 
-    def wait(self, place: OpenPlace) -> None:
-        """Wait until a place stands; those that are idle make room for it."""
-        stands = place.actor.ready.remote()
-        while not ray.wait([stands], timeout=_SECONDS_TO_ASK_AGAIN)[0]:
+    def wait(self, actor: PooledActor) -> None:
+        """Wait until an actor is ready; those that are idle make room for it."""
+        ready = actor.handle.ready.remote()
+        while not ray.wait([ready], timeout=_SECONDS_TO_ASK_AGAIN)[0]:
             with self._lock:
                 while self._idle:
                     self.discard(self._idle.pop())
-        self.ask(place.actor.ready.remote)
+        self.ask(actor.handle.ready.remote)
 
     def ask(self, method: Callable[..., Any], *arguments: object) -> Any:
-        """Call a place's method, which may be called again, and return its answer.
+        """Call an actor's method, which may be called again, and return its answer.
 
         Raises:
             RunInterrupted: `close` was called.
-            RunLost: The place is gone with its node.
-            RunFailed: The place cannot be had, or the method failed.
+            RunLost: The actor is gone with its node.
+            RunFailed: The actor cannot be made, or the method failed.
         """
         while True:
             try:
@@ -132,29 +132,29 @@ class Places:
                 reason = str(error).strip().splitlines()[-1].strip()
                 raise (RunLost(reason) if lost else RunFailed(reason, str(error))) from error
 
-    def give_back(self, place: OpenPlace) -> None:
-        """Keep a place for the next run."""
+    def give_back(self, actor: PooledActor) -> None:
+        """Keep an actor for the next run."""
         with self._lock:
-            if place in self._live:
-                self._idle.append(place)
+            if actor in self._live:
+                self._idle.append(actor)
 
-    def discard(self, place: OpenPlace) -> None:
-        """End a place and whatever runs there."""
+    def discard(self, actor: PooledActor) -> None:
+        """End an actor and its run."""
         with self._lock:
-            self._live.discard(place)
-        ray.kill(place.actor)
-        if place.group is not None:
-            remove_placement_group(place.group)
+            self._live.discard(actor)
+        ray.kill(actor.handle)
+        if actor.group is not None:
+            remove_placement_group(actor.group)
 
     def close(self) -> None:
-        """End all places. The connection stays until the process ends."""
+        """End all actors. The connection stays until the process ends."""
         with self._lock:
             self._closed = True
             self._idle.clear()
-            for place in list(self._live):
-                self.discard(place)
+            for actor in list(self._live):
+                self.discard(actor)
 
-    def _open(self, ranks: int) -> OpenPlace:
+    def _make(self, ranks: int) -> PooledActor:
         cpus = self._settings.cpus(os.cpu_count() or 1) * ranks
         needs = {"CPU": float(cpus)}
         if self._gpus:
@@ -166,17 +166,17 @@ class Places:
             # One bundle is never split over nodes.
             group = placement_group([needs], strategy="STRICT_PACK")
             strategy = PlacementGroupSchedulingStrategy(group, 0)
-        remote = ray.remote(Place).options(
+        remote = ray.remote(RunActor).options(
             num_cpus=needs["CPU"],
             num_gpus=needs.get("GPU", 0.0),
             max_concurrency=_CALLS_AT_ONCE,
             scheduling_strategy=strategy,
         )
-        actor = remote.remote(os.getcwd(), devices="GPU" in needs)
-        return OpenPlace(actor, ranks, group)
+        handle = remote.remote(os.getcwd(), devices="GPU" in needs)
+        return PooledActor(handle, ranks, group)
 
     def _check(self, needs: Mapping[str, float]) -> None:
-        """Say so where no node is large enough; a cluster that grows may get one."""
+        """Refuse a run too large for every node; only warn where the cluster may grow."""
         nodes = _nodes()
         if any(all(node.get(k, 0.0) >= v for k, v in needs.items()) for node in nodes):
             return
@@ -190,7 +190,7 @@ class Places:
         _log.warning("%s; waiting for one, or set executor.cpus_per_run, gpus_per_run", text)
 
 
-def _hold_connection(settings: ExecutorSettings, ranks: int, connected: Future[None]) -> None:
+def _hold_connection(settings: RaySettings, ranks: int, connected: Future[None]) -> None:
     """Connect in a thread that stays: a Ray of its own ends with the thread that started it.
 
     Outside the main thread, Ray also leaves alone how the launcher takes signals.
@@ -204,7 +204,7 @@ def _hold_connection(settings: ExecutorSettings, ranks: int, connected: Future[N
     threading.Event().wait()
 
 
-def _connect(settings: ExecutorSettings, ranks: int) -> None:
+def _connect(settings: RaySettings, ranks: int) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)  # tips and greetings
     options: dict[str, Any] = {"address": settings.address or "local"}
     if settings.address is None:
@@ -235,9 +235,9 @@ def _connect(settings: ExecutorSettings, ranks: int) -> None:
 
 def _knock(address: str) -> None:
     """Raise OSError where nothing answers at HOST:PORT, for which Ray would try for minutes."""
-    place = urlsplit(address if "://" in address else f"//{address}")
-    if place.hostname and place.port:
-        socket.create_connection((place.hostname, place.port), timeout=_SECONDS_TO_KNOCK).close()
+    url = urlsplit(address if "://" in address else f"//{address}")
+    if url.hostname and url.port:
+        socket.create_connection((url.hostname, url.port), timeout=_SECONDS_TO_KNOCK).close()
 
 
 def _nodes() -> list[dict[str, float]]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from trainers.errors import ConfigError
 from tuner.config import Cell, StudyConfig, plan
-from tuner.executors import make_executor
 from tuner.forecast.time.cost import (
     LAUNCH_SECONDS,
     START_SECONDS,
@@ -127,7 +126,7 @@ def _look(cells: Sequence[Cell], history: History, data_dir: Path) -> Findings:
     if not any(_left(progress(cell, history)) for cell in cells):
         return Findings()
     study = cells[0].study
-    executor = make_executor(study.executor, ranks=study.most_ranks())
+    executor = study.executor.open(ranks=study.most_ranks())
     try:
         return look_at(cells, data_dir, executor.compute, history.store.cache_dir).findings
     finally:

@@ -22,7 +22,7 @@ from statistics import fmean, stdev
 from trainers.contract import RunEvent, RunResult, RunSpec, StopRun, Workspace
 from trainers.errors import RunFailed
 from tuner.config import Cell, ExecutorSettings
-from tuner.executors import Executor, make_executor
+from tuner.executors import Executor
 from tuner.forecast.time.run_size import TaskSize, midpoint
 from tuner.store.database import RunInterrupted
 from tuner.study.threads import map_threads
@@ -191,7 +191,7 @@ class _Place:
         """Take one that no probe uses: its start, which a study pays once, is paid once here."""
         with contextlib.suppress(IndexError):
             return self.idle.pop()
-        executor = make_executor(settings)
+        executor = settings.open()
         self.executors.append(executor)
         return executor
 

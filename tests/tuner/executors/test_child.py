@@ -15,7 +15,7 @@ import pytest
 
 from tests.launchers import lives, wait_until
 from trainers.errors import OutOfMemory, RunFailed
-from tuner.executors.process.processes import end, follow
+from tuner.executors.process.child import end, follow
 
 
 def ask_for_too_much(log: str, sender: Connection) -> None:

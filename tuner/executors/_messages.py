@@ -1,0 +1,50 @@
+"""What a run says to its launcher, across a pipe or a cluster: events, files, and its end."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+
+from trainers.contract import RunEvent, RunResult
+from trainers.errors import LostRank, OutOfMemory, RunFailed, TunerError, failure, run_failure
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something that a run says. Events and files come first, its end is the last."""
+
+    kind: str
+    """event, file, result, or the kind of a RunFailed."""
+    text: str
+    """JSON of the event or result; name of the file; reason of the failure."""
+    detail: str = ""
+    """Last lines of a failed run's standard error, or a traceback; of OutOfMemory, the phase."""
+    content: bytes = b""
+    """The next bytes of the file."""
+
+    def failure(self) -> RunFailed:
+        """Return the failure that this end says."""
+        return run_failure(self.kind, self.text, self.detail)
+
+
+def event_message(event: RunEvent) -> Message:
+    """Say an event."""
+    return Message("event", event.model_dump_json())
+
+
+def result_message(result: RunResult) -> Message:
+    """Say how a run ended well."""
+    return Message("result", result.model_dump_json())
+
+
+def failure_message(error: BaseException) -> Message:
+    """Say, while an exception is handled, how a run ended with it."""
+    if isinstance(error, OutOfMemory):
+        return Message(error.kind, error.reason, error.during)
+    if isinstance(error, LostRank):
+        return Message(error.kind, error.reason, traceback.format_exc())
+    if isinstance(error, RunFailed):
+        return Message(error.kind, error.reason, error.detail)
+    if isinstance(error, TunerError):
+        return Message(RunFailed.kind, str(error))
+    return Message(RunFailed.kind, failure(error), traceback.format_exc())
