@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.cli import _run_command
+from tuner.cli import run_command
 
 
 def refused(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -23,5 +23,5 @@ def refused(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedP
         for name, value in ({"COLUMNS": "200"} | environment).items():
             patch.setenv(name, value)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = _run_command()
+            code = run_command()
     return subprocess.CompletedProcess(list(words), code, out.getvalue(), err.getvalue())

@@ -21,6 +21,7 @@ import pytest
 
 from trainers.interfaces import Method, ModelSource, Task
 from trainers.plugins import Plugin, kinds
+from tuner.cli.app import COMMANDS
 from tuner.config import EXECUTORS, ExecutorSettings
 
 ROOT = Path(__file__).parent.parent
@@ -168,13 +169,13 @@ def test_functions_are_short_and_take_few_parameters(path: Path) -> None:
         arguments = function.args
         named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
         count = len([argument for argument in named if argument.arg not in ("self", "cls")])
-        if not _is_command(function):
+        if not _is_command(path, function):
             assert count <= PARAMETERS, function.name
 
 
-def _is_command(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Tell a function whose parameters are a command's options."""
-    return any(ast.unparse(decorator).startswith("app.") for decorator in function.decorator_list)
+def _is_command(path: Path, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Return whether a function's parameters are a command's options."""
+    return path.parent.name == "cli" and path.stem in COMMANDS and function.name == "command"
 
 
 @pytest.mark.parametrize("room", ["tuner", "tuner.config"])
@@ -195,6 +196,13 @@ def test_a_door_that_loads_on_use_has_what_it_says(room: str) -> None:
     exported = {name for name in module.__all__ if name not in vars(module)}
     assert told == exported
     assert all(getattr(module, name) is not None for name in exported)
+
+
+def test_a_file_with_a_command_is_a_command() -> None:
+    """None is forgotten in the list that orders them in `tuner --help`."""
+    files = (ROOT / "tuner" / "cli").glob("*.py")
+    having = {path.stem for path in files if "\ndef command(" in path.read_text("utf-8")}
+    assert having == set(COMMANDS)
 
 
 def test_every_module_has_its_floor() -> None:

@@ -24,7 +24,7 @@ def main() -> None:
     """
     interrupts.listen()
     try:
-        code = _run_command()
+        code = run_command()
     except BaseException:
         if not interrupts.came():
             raise
@@ -37,7 +37,8 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run_command() -> int:
+def run_command() -> int:
+    """Run the command that `sys.argv` names; return its exit code, its errors printed."""
     from tuner.cli.titles import hide_title
 
     hide_title(sys.orig_argv)  # at once: what follows takes a while
@@ -45,7 +46,7 @@ def _run_command() -> int:
     from typer import TyperException
 
     from trainers.proxies import spare_this_machine
-    from tuner.cli.command_memory import app
+    from tuner.cli.app import app
     from tuner.store.full_disk import full_disk_named
 
     spare_this_machine(os.environ)

@@ -1,243 +1,188 @@
-"""Print what runs need in memory: a table with a bar for each category, or JSON."""
+"""`tuner memory`: predict the memory of runs before they run."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import gc
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from trainers.errors import ConfigError
-from trainers.memory import CATEGORIES, STAGES, Sharding, States, state_bytes
+from tuner.cli.options import DEFAULT_STORE, DataDir, StoreAddress
 
 if TYPE_CHECKING:
-    from tuner.forecast.memory import Fitting, Need
+    from tuner.forecast.memory import Configuration
 
-_BAR = 24
-_GIB = 2**30
-_NAME = 34
-_HALF = (
-    (),
-    ("weights and gradients in half precision, the optimizer's part with a float32 copy",),
-)
-
-
-@dataclass(frozen=True)
-class StatesWish:
-    """The options of `--parameters`."""
-
-    parameters: float
-    precision: str
-    optimizer: str
-    ranks: int
-    stages: tuple[int, ...]
+EXAMPLE = "tuner memory --model roberta-base --method lora"
+_WAYS = "name a STUDY, --model or --parameters"
+_PRECISION = "fp32; bf16, fp16: autocast, with --zero or --parameters the weights themselves."
+_OPTIONS = {
+    "study": ("store", "data_dir", "device"),
+    "parameters": ("precision", "optimizer", "zero", "ranks"),
+    "model": (
+        *("method", "batch_size", "length", "accumulation", "precision", "optimizer"),
+        *("attention", "checkpointing", "labels", "zero", "ranks", "device", "fits"),
+    ),
+}
+"""Options that go with each of the three."""
 
 
-def parse_stages(text: str | None) -> tuple[int, ...]:
-    """Read `--zero`: stages with commas.
+def command(
+    context: typer.Context,
+    study: Annotated[
+        str | None, typer.Argument(help="A study: a row for each of its cells.")
+    ] = None,
+    parameters: Annotated[
+        float | None, typer.Option(help="Count the states of so many weights, such as 3e9.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Short or Hub name, folder, or a config.json.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="See `tuner list methods`; default: full.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows of a micro-batch.")] = 32,
+    length: Annotated[int, typer.Option(min=4, help="Tokens of a row.")] = 128,
+    accumulation: Annotated[int, typer.Option(min=1, help="Micro-batches of a step.")] = 1,
+    precision: Annotated[str, typer.Option(help=_PRECISION)] = "fp32",
+    optimizer: Annotated[str, typer.Option(help="adamw, adamw_torch, adafactor, sgd.")] = "adamw",
+    attention: Annotated[str, typer.Option(help="sdpa or eager.")] = "sdpa",
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Recompute activations.")
+    ] = False,
+    labels: Annotated[int, typer.Option(min=2, help="Classes.")] = 2,
+    zero: Annotated[
+        str | None, typer.Option(help="DeepSpeed's stage, as the preset has it: 0 to 3.")
+    ] = None,
+    ranks: Annotated[int, typer.Option(min=1, help="Processes of a run.")] = 1,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda: whose kernels; default: what is here.")
+    ] = None,
+    fits: Annotated[str | None, typer.Option(help="List what fits in 24GB or 20GiB.")] = None,
+    store: StoreAddress = DEFAULT_STORE,
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
+) -> None:
+    """Predict the memory of runs before they run, by category. No GPU, no weights."""
+    from tuner.cli.memory_text import StatesWish, parse_stages, states_text
 
-    Raises:
-        ConfigError: No such stage.
-    """
-    if text is None:
-        return ()
-    words = [word.strip() for word in text.split(",")]
-    for word in words:
-        if word not in map(str, STAGES):
-            raise ConfigError(f"--zero: got {word!r}; known: 0, 1, 2, 3, several with commas")
-    return tuple(int(word) for word in words)
-
-
-def states_text(wish: StatesWish, *, as_json: bool) -> str:
-    """Return the states alone: undivided, and by stage where stages are named."""
-    options: dict[str, Any] = {"precision": wish.precision, "optimizer": wish.optimizer}
-    whole = state_bytes(wish.parameters, **options)
-    by_stage = {
-        stage: state_bytes(
-            wish.parameters, **options, sharding=Sharding(ranks=wish.ranks, stage=stage)
-        )
-        for stage in wish.stages
-    }
-    if as_json:
-        tree = {"states": _tree(whole), "unit": "bytes", "ranks": wish.ranks}
-        tree |= {"parameters": wish.parameters, **options}
-        tree["zero"] = {str(stage): _tree(found) for stage, found in by_stage.items()}
-        return json.dumps(tree, indent=2)
-    lines = [
-        f"{wish.parameters:,.0f} parameters, {wish.precision}, {wish.optimizer}: "
-        "the states alone, without activations",
-        *_HALF[wish.precision != "fp32"],
-        "",
-    ]
-    if not by_stage:
-        lines += _bars(_tree(whole), whole.total)
-        return "\n".join([*lines, f"  {'total':12}{_gb(whole.total):>24}", "", _UNITS])
-    most = max(found.total for found in by_stage.values())
-    for stage, found in by_stage.items():
-        ranks = f"each of {wish.ranks} ranks" if wish.ranks > 1 else "1 rank"
-        lines += [f"ZeRO {stage}, {ranks}: total {_gb(found.total)}"]
-        lines += [*_bars(_tree(found), most), ""]
-    return "\n".join([*lines, _UNITS])
-
-
-def needs_json(needs: Sequence[Need], **more: Any) -> str:
-    """Return the rows of a study as JSON."""
-    rows = [need.model_dump() for need in needs]
-    return json.dumps({**more, "unit": "bytes", "cells": rows}, indent=2)
-
-
-def need_json(need: Need) -> str:
-    """Return one configuration as JSON."""
-    return json.dumps({**need.model_dump(), "unit": "bytes"}, indent=2)
-
-
-def need_lines(need: Need) -> Iterator[str]:
-    """Yield one configuration for people."""
-    yield need.name
-    yield f"trained parameters   {need.trainable_parameters:,}"
-    yield ""
-    yield from _bars(need.categories, need.train_peak_bytes)
-    yield ""
-    yield f"peak in training     {_gb(need.train_peak_bytes)}"
-    yield f"peak at load         {_gb(need.load_peak_bytes)}"
-    yield f"peak in evaluation   {_gb(need.eval_peak_bytes)}"
-    yield f"framework besides    {_gb(need.framework_bytes)}"
-    yield ""
-    yield from _MOMENT
-    yield _UNITS
-
-
-def study_lines(name: str, needs: Sequence[Need], cap: int | str | None = None) -> Iterator[str]:
-    """Yield a study's cells for people: numbers first, then a bar of categories for each."""
-    yield f"{name}: predicted memory of one rank, each range at its upper end"
-    yield ""
-    yield f"{'cell':{_NAME}}{'trained':>9}{'predicted':>11}{'saved':>7}{'measured':>11}{'off':>7}"
-    for need in needs:
-        saved = "-" if need.saved is None else f"{100 * need.saved:.0f}%"
-        yield (
-            f"{_short(need.name, _NAME - 1):{_NAME}}{_count(need.trainable_parameters):>9}"
-            f"{_size(need.predicted_peak_bytes):>11}{saved:>7}{_measured(need)}"
-        ).rstrip()
-    if cap is not None:
-        yield ""
-        yield from _under_cap(needs, cap)
-    most = max(need.train_peak_bytes for need in needs)
-    for need in needs:
-        yield ""
-        yield need.name
-        yield from _bars(need.categories, most)
-    yield ""
-    yield f"predicted: tensors; the framework adds {_gb(max(n.framework_bytes for n in needs))}."
-    yield from _STUDY_NOTES
-    yield _UNITS
-
-
-def _measured(need: Need) -> str:
-    """Return the cells of what was measured; empty where nothing was."""
-    if need.measured_peak_bytes is None:
-        return ""
-    own = need.measured_predicted_bytes
-    off = "" if own is None else f"{100 * (own / need.measured_peak_bytes - 1):+.1f}%"
-    return f"{_size(need.measured_peak_bytes):>11}{off:>7}"
-
-
-def _under_cap(needs: Sequence[Need], cap: int | str) -> Iterator[str]:
-    if isinstance(cap, str):
-        yield f"memory_cap: {cap}: what is free there when a run begins"
+    if sum(way is not None for way in (study, parameters, model)) != 1:
+        raise ConfigError(f"memory: {_WAYS}, one of them")
+    _refuse_unread(context)
+    stages = parse_stages(zero)
+    if parameters is not None:
+        wish = StatesWish(parameters, precision, optimizer, ranks, stages)
+        typer.echo(states_text(wish, as_json=as_json))
         return
-    over = [need.name for need in needs if need.whole_bytes > cap]
-    said = "no cell is above it" if not over else f"{len(over)} of {len(needs)} cells above it:"
-    yield f"memory_cap: {_gb(cap)}, with the framework: {said}"
-    yield from (f"  {name}" for name in over)
+    if device not in (None, "cpu", "cuda"):
+        raise ConfigError(f"--device: got {device!r}; known: cpu, cuda")
+    if study is not None:
+        _study(study, store, data_dir, device=device, as_json=as_json)
+        return
+    if len(stages) > 1:
+        raise ConfigError(f"--zero: got {zero}; allowed with --model: one stage")
+    from tuner.forecast.memory import Configuration
+
+    chosen = Configuration(
+        model=str(model),
+        method=method or "full",
+        batch_size=batch_size,
+        length=length,
+        precision=precision,
+        optimizer=optimizer,
+        accumulation=accumulation,
+        attention=attention,
+        checkpointing=checkpointing,
+        labels=labels,
+        stage=stages[0] if stages else None,
+        ranks=ranks,
+        device=device,
+    )
+    if fits is None:
+        _configuration(chosen, as_json=as_json)
+    else:
+        _fits(chosen, fits, [method] if method else None, as_json=as_json)
 
 
-def fits_lines(fitting: Fitting, cap: int) -> Iterator[str]:
-    """Yield what fits, best first, each with its command."""
-    yield f"fits in {_gb(cap)}, the framework counted; best first: what trains most, then what"
-    yield "computes least again and sends least, then the largest micro-batch"
-    yield ""
-    for number, (chosen, need) in enumerate(fitting.found, start=1):
-        yield f"{number:2}. {chosen.name}"
-        yield f"    {_gb(need.whole_bytes)}, trains {_count(need.trainable_parameters)}"
-        yield f"    {chosen.command()}"
-    for method, reason in fitting.left_out.items():
-        yield f"left out: {method}: {reason}"
-    yield ""
-    yield "Other methods: name one with --method (`tuner list methods`)."
-    yield _UNITS
+def _refuse_unread(context: typer.Context) -> None:
+    """Refuse an option that would have no effect."""
+    for way, read in _OPTIONS.items():
+        if context.params[way] is None:
+            continue
+        for name in context.params.keys() - {way, *read, "as_json"}:
+            source = context.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                said = ", ".join(f"--{option.replace('_', '-')}" for option in (*read, "json"))
+                with_what = "a STUDY" if way == "study" else f"--{way}"
+                option = name.replace("_", "-")
+                raise ConfigError(f"--{option}: not read with {with_what}; allowed: {said}")
 
 
-def fits_json(fitting: Fitting, cap: int) -> str:
-    """Return what fits as JSON."""
-    rows = [
-        {
-            "method": chosen.method,
-            "batch_size": chosen.batch_size,
-            "accumulation": chosen.accumulation,
-            "checkpointing": chosen.checkpointing,
-            "zero": chosen.stage,
-            "ranks": chosen.ranks,
-            "whole_bytes": need.whole_bytes,
-            "command": chosen.command(),
-            **need.model_dump(),
-        }
-        for chosen, need in fitting.found
-    ]
-    tree = {"cap_bytes": cap, "unit": "bytes", "fits": rows, "left_out": dict(fitting.left_out)}
-    return json.dumps(tree, indent=2)
+def _study(study: str, store: str, data_dir: Path | None, *, device: Any, as_json: bool) -> None:
+    from tuner.cli.memory_text import needs_json, study_lines
+    from tuner.config import DATA_DIR, hide_password, load_study
+    from tuner.forecast.memory import study_needs
+    from tuner.store.location import folder_of
+
+    data_dir = data_dir or DATA_DIR
+    folder_of(store)  # refuses a bad address before anything is predicted
+    config = load_study(study, data_dir=data_dir)
+    for model in config.models:
+        model.check()
+    runs = _runs(config.name, store)
+    with tempfile.TemporaryDirectory() as scratch:
+        needs = study_needs(
+            config,
+            runs,
+            data_dir=data_dir,
+            cache_dir=Path(scratch),
+            device=device,
+        )
+    if as_json:
+        typer.echo(needs_json(needs, study=config.name, memory_cap=config.memory_cap))
+        return
+    typer.echo("\n".join(study_lines(config.name, needs, config.memory_cap)))
+    if not runs:
+        where = hide_password(store)
+        typer.echo(f"Nothing is measured: {where} has no runs of {config.name}.")
 
 
-_STUDY_NOTES = (
-    "saved: against the arm that trains most.",
-    "measured: of the largest run, by the allocator's record, else what the process",
-    "grew by. off: how far that run's own prediction was above it.",
-    "Numbers are the largest of load, training and evaluation; bars the training's",
-    "fullest moment: gradients or the optimizer's state may come at another.",
-)
-_MOMENT = (
-    "Bars: the training's fullest moment; gradients or the optimizer's state may",
-    "come at another.",
-)
-_UNITS = "GB is 1e9 bytes, GiB 2^30."
+def _configuration(chosen: Configuration, *, as_json: bool) -> None:
+    from tuner.cli.memory_text import need_json, need_lines
+    from tuner.forecast.memory import need_of
+
+    predicted = need_of(chosen)
+    typer.echo(need_json(predicted) if as_json else "\n".join(need_lines(predicted)))
+    gc.freeze()  # or Python would look through all modules once more as it ends
 
 
-def _bars(categories: Mapping[str, float], whole: float) -> Iterator[str]:
-    for name in (*CATEGORIES, *(n for n in categories if n not in CATEGORIES)):
-        if name in categories and name != "total":
-            value = categories[name]
-            yield f"  {name:12}{_gb(value):>24}  {_bar(value / whole if whole else 0)}".rstrip()
+def _fits(
+    chosen: Configuration, fits: str, methods: Sequence[str] | None, *, as_json: bool
+) -> None:
+    from rich.console import Console
+
+    from tuner.cli.memory_text import fits_json, fits_lines
+    from tuner.config import parse_bytes
+    from tuner.forecast.memory import METHODS, fitting
+
+    try:
+        cap = parse_bytes(fits)
+    except ConfigError as error:
+        raise ConfigError(f"--fits: {error}") from error
+    with Console(stderr=True).status("predicting") as status:
+        found = fitting(
+            chosen, cap, methods=methods or METHODS, watch=lambda tried: status.update(tried.name)
+        )
+    typer.echo(fits_json(found, cap) if as_json else "\n".join(fits_lines(found, cap)))
 
 
-def _bar(share: float) -> str:
-    filled = round(share * _BAR)
-    return "█" * filled if filled or not share else "▏"
+def _runs(study: str, store: str) -> list[Any]:
+    """Read a study's runs; none where there is no store yet."""
+    from tuner.tracking import open_reader
 
-
-def _tree(found: States) -> dict[str, float]:
-    tree = {name: getattr(found, name) for name in ("parameters", "gradients", "optimizer")}
-    return tree | {"total": found.total}
-
-
-def _gb(size: float) -> str:
-    if not size:
-        return "0"
-    if size < 5e6:
-        return f"{size / 1e6:.3f} MB ({size / 2**20:.3f} MiB)"
-    if size < 1e9:
-        return f"{size / 1e6:.0f} MB ({size / 2**20:.0f} MiB)"
-    return f"{size / 1e9:.2f} GB ({size / _GIB:.2f} GiB)"
-
-
-def _size(size: float) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-
-
-def _count(number: int) -> str:
-    for unit, scale in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= scale:
-            return f"{number / scale:.3g} {unit}"
-    return str(number)
-
-
-def _short(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    if "://" not in store and not (Path(store) / "mlflow.db").is_file():
+        return []
+    return list(open_reader(store).runs(study))

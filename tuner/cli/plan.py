@@ -1,11 +1,25 @@
-"""Print what a study takes: at a glance for people, or as JSON."""
+"""`tuner plan`: estimate what a study takes, and print it at a glance or as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
-from tuner.forecast.time import Count, Estimate, PairSpread, SeedsForecast, Span
+import typer
 
+from tuner.cli.options import (
+    DEFAULT_STORE,
+    DataDir,
+    FilesDir,
+    StudyName,
+    StudyStore,
+    Tracking,
+)
+
+if TYPE_CHECKING:
+    from tuner.forecast.time import Count, Estimate, PairSpread, SeedsForecast, Span
+
+EXAMPLE = "tuner plan quickstart --detect 0.02"
 _SOURCES = {
     "earlier runs": "earlier runs",
     "similar runs": "runs of the same task and model (rough)",
@@ -14,8 +28,49 @@ _SOURCES = {
 _INDENT = 8
 
 
+def command(
+    study: StudyName,
+    store: StudyStore = DEFAULT_STORE,
+    files: FilesDir = None,
+    tracking: Tracking = None,
+    data_dir: DataDir = None,
+    detect: Annotated[
+        float, typer.Option(help="Difference to detect, in the metric's unit: 0.01 is a point.")
+    ] = 0.01,
+    spread: Annotated[
+        float | None,
+        typer.Option(help="Standard deviation of an arm over seeds, such as a published one."),
+    ] = None,
+    probe: Annotated[
+        bool | None,
+        typer.Option(
+            "--probe/--no-probe",
+            help="Measure each cell that has no earlier runs, or none; default: each for which "
+            "the store has no similar runs either.",
+        ),
+    ] = None,
+    probe_seconds: Annotated[
+        float, typer.Option(help="Seconds of training in each probe, about.")
+    ] = 20.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
+) -> None:
+    """Estimate what a study takes before it runs: runs, time, disk, seeds. Writes nothing."""
+    from tuner.config import DATA_DIR, load_study
+    from tuner.forecast.time import Wishes, estimate_study
+    from tuner.store.location import find_store
+
+    wishes = Wishes(detect, spread, probe, probe_seconds)
+    folder, place = data_dir or DATA_DIR, find_store(store, files).root
+    config = load_study(study, data_dir=folder)
+    estimate = estimate_study(
+        config, store=place, tracking=tracking, data_dir=folder, wishes=wishes
+    )
+    text = estimate.model_dump_json(indent=2) if as_json else "\n".join(estimate_lines(estimate))
+    typer.echo(text)
+
+
 def estimate_lines(estimate: Estimate) -> Iterator[str]:
-    """Yield the lines for people."""
+    """Yield an estimate as lines to read."""
     yield _cells(estimate)
     yield ""
     yield from _table(estimate)
@@ -31,7 +86,7 @@ def estimate_lines(estimate: Estimate) -> Iterator[str]:
 
 
 def duration(seconds: float) -> str:
-    """Say seconds in words, with two units at most."""
+    """Write seconds in words, with two units at most."""
     if seconds < 10:
         return f"{seconds:.1f} s" if seconds else "0 s"
     if seconds < 59.5:
@@ -49,7 +104,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Say bytes in a unit that leaves a short number."""
+    """Write bytes in a unit that leaves a short number."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 999.5:
             return f"{count:.2g} {unit}" if count < 10 else f"{count:.0f} {unit}"

@@ -1,36 +1,90 @@
-"""Write a report: to the terminal in one form, or to a folder in several."""
+"""`tuner report`: compare studies; in the terminal in one form, in a folder in several."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trainers.errors import ConfigError, known
-from tuner.config import DATA_DIR, hide_password
-from tuner.report import FORMATS, Asked, Format, Report, find_study, keep_report
-from tuner.store.full_disk import missing_space
-from tuner.tracking import locate_store, open_reader, settle_or_say
+from tuner.cli.options import DEFAULT_STORE, DataDir, FilesDir, StoreAddress, Tracking
 
-_RAW: set[Format] = {"csv", "json"}
+if TYPE_CHECKING:
+    from tuner.report import Asked, Format, Report
+
+EXAMPLE = "tuner report quickstart --baseline full --output comparison"
+_RAW = {"csv", "json"}
 """Forms for machines, which no picture goes with."""
 
 
-def chosen_formats(text: str | None, output: Path | None) -> tuple[Format, ...]:
+def command(
+    studies: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STUDY...",
+            help="A YAML file's path: as it is now. A name that the store holds: as it was last "
+            "run there. Else a shipped study.",
+        ),
+    ],
+    store: StoreAddress = DEFAULT_STORE,
+    files: FilesDir = None,
+    tracking: Tracking = None,
+    format: Annotated[
+        str | None,
+        typer.Option(help="md, csv, tex, html, json; several with commas. Default: md, or all."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write the files and pictures to.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Published numbers: a shipped name or a CSV file.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Compare every arm with this one alone.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Test metric to compare by; default: the study's.")
+    ] = None,
+    definition: Annotated[
+        str | None,
+        typer.Option(help="Show the study as it was run earlier; a report names such an id."),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Compare the confirm runs of studies, as their files or their last run define them."""
+    from tuner.config import find_reference
+    from tuner.report import build_report
+    from tuner.store.location import folder_of
+
+    formats = _chosen_formats(format, output)
+    if reference is not None:
+        find_reference(reference)
+    options = {"metric": metric, "baseline": baseline, "reference": reference}
+    place = tracking or folder_of(store, files)
+    found = _find_studies(studies, place, definition=definition, data_dir=data_dir)
+    made = build_report(found, store=place, **options)
+    _write_report(made, formats, output)
+    if definition is None:
+        keep(made, place)
+
+
+def _chosen_formats(text: str | None, output: Path | None) -> tuple[Format, ...]:
     """Read `--format`; by default Markdown to the terminal, everything to a folder.
 
     Raises:
         ConfigError: No such format, or several without a folder; or the folder is a file.
     """
+    from tuner.report import FORMATS
+
     if output is not None and output.exists() and not output.is_dir():
         raise ConfigError(f"--output {output}: is a file; name a folder")
     if text is None:
         return ("md",) if output is None else FORMATS
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in get_args(Format):
+        if name not in FORMATS:
             raise ConfigError(f"--format: no such format, got {name!r}; known: {known(FORMATS)}")
     formats = tuple(form for form in FORMATS if form in names)
     if output is None and len(formats) > 1:
@@ -38,7 +92,7 @@ def chosen_formats(text: str | None, output: Path | None) -> tuple[Format, ...]:
     return formats
 
 
-def find_studies(
+def _find_studies(
     studies: Sequence[str], store: str | Path, *, definition: str | None, data_dir: Path | None
 ) -> list[Asked]:
     """Find the studies that the command names.
@@ -50,6 +104,10 @@ def find_studies(
         raise ConfigError(
             f"--definition: goes with one study, got {len(studies)}: {', '.join(studies)}"
         )
+    from tuner.config import DATA_DIR
+    from tuner.report import find_study
+    from tuner.tracking import locate_store, open_reader, settle_or_say
+
     reader, folder = open_reader(store), data_dir or DATA_DIR
     if locate_store(store).artifact_uri is not None:
         settle_or_say(Path(store))
@@ -59,7 +117,7 @@ def find_studies(
     ]
 
 
-def write_report(report: Report, formats: Sequence[Format], output: Path | None) -> None:
+def _write_report(report: Report, formats: Sequence[Format], output: Path | None) -> None:
     """Print one form, or write the files and name them."""
     if output is None:
         (form,) = formats
@@ -77,7 +135,11 @@ def write_report(report: Report, formats: Sequence[Format], output: Path | None)
 
 
 def keep(report: Report, store: str | Path) -> None:
-    """Keep a report in its store; where nothing can be written, say so: it was shown."""
+    """Keep a report in its store; where nothing can be written, warn: it has been shown."""
+    from tuner.config import hide_password
+    from tuner.report import keep_report
+    from tuner.store.full_disk import missing_space
+
     try:
         keep_report(report, store=store)
     except Exception as error:

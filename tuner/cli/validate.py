@@ -1,20 +1,64 @@
-"""Check all of a study that can be checked without running it."""
+"""`tuner validate`: check all of a study that can be checked without running it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from trainers.errors import ConfigError, DataError, SeveralFaults
+from tuner.cli.options import DataDir, StudyName
 
 if TYPE_CHECKING:
     from trainers.contract import RunSpec
     from tuner.config import Cell, StudyConfig
     from tuner.study.inputs import Inputs
 
+EXAMPLE = "tuner validate my-study.yaml"
 
-def validate_study(config: StudyConfig, data_dir: Path | None) -> list[str]:
+
+def command(
+    study: StudyName,
+    data_dir: DataDir = None,
+    no_data: Annotated[
+        bool,
+        typer.Option("--no-data", help="Be quick: look neither at rows nor at models."),
+    ] = False,
+) -> None:
+    """Check a study without running it: rows, models, both ends of every range."""
+    from tuner.cli.reading import show_reading
+    from tuner.config import DATA_DIR, load_study
+
+    show_reading()
+    config = load_study(study, data_dir=data_dir or DATA_DIR)
+    try:
+        notes = _validate(config, None if no_data else data_dir or DATA_DIR)
+    except SeveralFaults as faults:
+        raise SeveralFaults(f"{study}: {line}" for line in str(faults).splitlines()) from None
+    typer.echo(f"{study}: good. {_size(config)}")
+    for note in (*notes, *config.remarks()):
+        typer.echo(f"{study}: {note}", err=True)
+
+
+def _size(config: StudyConfig) -> str:
+    """Return the numbers of a study's cells and runs, in words."""
+    from tuner.config import plan
+    from tuner.report.wording import counted
+
+    cells = plan(config)
+    few, most = config.few_points(), config.search.trials
+    trials = sum(few.get(c.arm, most) * len(config.search.seeds) for c in cells if c.searched)
+    runs = len(cells) * len(config.confirm.seeds)
+    return (
+        f"{counted(len(config.tasks), 'task')} x {counted(len(config.models), 'model')} x "
+        f"{counted(len(config.arms), 'arm')} = {counted(len(cells), 'cell')}; at most "
+        f"{counted(trials, 'search run')} and {counted(runs, 'confirm run')}"
+    )
+
+
+def _validate(config: StudyConfig, data_dir: Path | None) -> list[str]:
     """Look for faults: in the rows, in the models, in every cell at both ends of its ranges.
 
     Args:
@@ -22,10 +66,10 @@ def validate_study(config: StudyConfig, data_dir: Path | None) -> list[str]:
         data_dir: Folder of the task files; None: look at what is quick, not at rows and models.
 
     Returns:
-        A line for each thing that was not looked at, and for what is good to know.
+        A line for each part that was not checked, and for each remark.
 
     Raises:
-        SeveralFaults: All that was found.
+        SeveralFaults: All faults.
     """
     from tuner.config import plan
     from tuner.study.checks import device_faults
@@ -52,7 +96,7 @@ def validate_study(config: StudyConfig, data_dir: Path | None) -> list[str]:
 def _try(
     cells: Sequence[Cell], data_dir: Path, inputs: Inputs
 ) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the faults of cells whose model is there, and what could not be looked at."""
+    """Return the faults of cells whose model is there, and notes on what could not be checked."""
     from tuner.config import read_executor
     from tuner.study.checks import find_faults
     from tuner.study.reading import read_lengths

@@ -21,6 +21,7 @@ from mlflow import MlflowClient
 from tests.commands import refused
 from tests.launchers import launched, lives, wait_until
 from tests.specs import QUICK, toy_tree
+from tuner.cli.app import COMMANDS
 
 
 def tuner(*words: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -229,7 +230,7 @@ def test_the_version_is_the_installed_one(tmp_path: Path) -> None:
 def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
     """And `--help` itself names all of them."""
     overview = tuner("--help", cwd=tmp_path).stdout
-    for command in ("run-study", "report", "plan", "list", "validate", "fetch-data", "ui"):
+    for command in (file.replace("_", "-") for file in COMMANDS):
         assert command in overview
         page = tuner(command, "--help", cwd=tmp_path)
         assert page.returncode == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typer.testing import CliRunner
 
-from tuner.cli.command_memory import app
+from tuner.cli.app import app
 
 
 def predict(*words: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.tuner.forecast.memory.commands import predict
 from trainers.errors import ConfigError
-from tuner.cli.memory import fits_lines
+from tuner.cli.memory_text import fits_lines
 from tuner.forecast.memory import Configuration, fitting, need_of
 
 

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from tests.specs import toy_study
 from tests.tuner.forecast.memory.commands import predict
 from trainers.errors import TunerError
-from tuner.cli.command_memory import app
-from tuner.cli.memory import study_lines
+from tuner.cli.app import app
+from tuner.cli.memory_text import study_lines
 from tuner.forecast.memory import Configuration, need_of, study_needs
 from tuner.study.run import run_study
 from tuner.tracking import open_reader
