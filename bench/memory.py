@@ -22,7 +22,7 @@ from bench.memory_configs import CONFIGS, save_config
 from bench.memory_measured import measured_section
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
-from trainers.memory import CATEGORIES, MemoryPrediction, predict_memory, state_bytes
+from trainers.memory import CATEGORIES, MemoryPeaks, predict_memory, state_bytes
 
 GB = 1e9
 T0_3B_PARAMETERS = 2_849_757_184
@@ -52,7 +52,7 @@ def main(path: Path) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def predict(model: Path, method: str, device: str = "cuda", **train: Any) -> MemoryPrediction:
+def predict(model: Path, method: str, device: str = "cuda", **train: Any) -> MemoryPeaks:
     """Predict one configuration, by default as a CUDA device's kernels allocate."""
     settings = {"precision": "fp32", "eval_batch_size": 8, **train}
     tree = {"task": "toy", "model": {"kind": "hub", "id": str(model)}, "method": method}

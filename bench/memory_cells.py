@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from trainers.contract import RunSpec, Workspace
 from trainers.memory import predict_memory
-from trainers.models.tiny import DIALECTS, build_tokenizer, vocabulary
+from trainers.models.tiny import TOKEN_FORMATS, build_tokenizer, vocabulary
 from trainers.train import train
 from tuner.config import read_executor
 
@@ -161,7 +161,7 @@ def save_model(folder: Path, architecture: str) -> Path:
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     pairs = architecture in ENCODER_DECODERS
-    dialect = DIALECTS["roberta" if pairs else architecture]
+    dialect = TOKEN_FORMATS["roberta" if pairs else architecture]
     ids = vocabulary(dialect)
     padding = dialect.special.get("pad_token", dialect.special.get("eos_token", ""))
     options: dict[str, Any] = {**_SIZE, "pad_token_id": ids[padding]}

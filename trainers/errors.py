@@ -64,11 +64,11 @@ class ModelError(TunerError):
     """A pretrained model that cannot be found or loaded."""
 
 
-class ModelAway(ModelError):
+class MissingModel(ModelError):
     """A model that is to be downloaded or installed, and is not here; it may be good."""
 
 
-class Untraced(ModelError):
+class CannotTrace(ModelError):
     """A model or a method that cannot be followed without values; it may well be trained."""
 
 
@@ -136,7 +136,7 @@ def run_failure(kind: str, reason: str, detail: str = "") -> RunFailed:
     return classes[kind](reason, detail)
 
 
-def failure(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """Name an exception in one line."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

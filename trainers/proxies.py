@@ -35,7 +35,7 @@ class Proxy(NamedTuple):
         )
 
 
-def spare_this_machine(environment: MutableMapping[str, str]) -> None:
+def bypass_own_addresses(environment: MutableMapping[str, str]) -> None:
     """Add this machine's own addresses to NO_PROXY, where there is a proxy: it cannot know them.
 
     Args:
@@ -69,7 +69,7 @@ def proxy_of(url: str, *, for_all: bool = True) -> Proxy | None:
     return None
 
 
-def said_proxy(url: str, *, for_all: bool = True) -> str:
+def proxy_note(url: str, *, for_all: bool = True) -> str:
     """Say at the end of a message which proxy a request went through; empty where none."""
     proxy = proxy_of(url, for_all=for_all)
     return "" if proxy is None else f"; {proxy}"

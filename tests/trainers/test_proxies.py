@@ -16,7 +16,7 @@ import requests
 from trainers.data import fetch
 from trainers.errors import ConfigError, DataError
 from trainers.interfaces import SourceFile
-from trainers.proxies import proxy_of, said_proxy, spare_this_machine
+from trainers.proxies import bypass_own_addresses, proxy_note, proxy_of
 from tuner.tracking import reach_server
 
 _NOBODY = "http://127.0.0.1:9"
@@ -58,7 +58,7 @@ def test_this_machine_is_asked_without_the_proxy(
     """By Python's own client and by the one that MLflow and others use; other hosts are not."""
     monkeypatch.setenv(variable, _NOBODY)
     monkeypatch.setenv("NO_PROXY", "intern.example")
-    spare_this_machine(os.environ)
+    bypass_own_addresses(os.environ)
     assert os.environ["NO_PROXY"] == os.environ["no_proxy"]
     assert os.environ["NO_PROXY"].startswith("intern.example,localhost,127.0.0.1,")
     assert requests.get(f"http://{host}:{port}", timeout=5).status_code == 200
@@ -70,16 +70,16 @@ def test_this_machine_is_asked_without_the_proxy(
 def test_no_proxy_is_let_alone_where_it_spares_all_or_nothing_is_to_be_spared() -> None:
     """`*` stays, and without a proxy no variable comes into being; twice is as once."""
     nothing: dict[str, str] = {"PATH": "/bin"}
-    spare_this_machine(nothing)
+    bypass_own_addresses(nothing)
     assert nothing == {"PATH": "/bin"}
     everything = {"HTTP_PROXY": _NOBODY, "NO_PROXY": "*"}
-    spare_this_machine(everything)
+    bypass_own_addresses(everything)
     assert everything == {"HTTP_PROXY": _NOBODY, "NO_PROXY": "*"}
     once = {"https_proxy": _NOBODY}
-    spare_this_machine(once)
+    bypass_own_addresses(once)
     assert socket.gethostname() in once["no_proxy"].split(",")
     twice = dict(once)
-    spare_this_machine(twice)
+    bypass_own_addresses(twice)
     assert twice == once
 
 
@@ -125,4 +125,4 @@ def test_a_message_names_the_proxy_and_the_way_around_it_but_no_password(
     for error in (refused, failed):
         assert "secret" not in str(error.value)
         assert "\n" not in str(error.value)
-    assert said_proxy("https://other.example") == ""
+    assert proxy_note("https://other.example") == ""

@@ -16,16 +16,16 @@ from trainers.data.findings import Finding
 from trainers.data.formats import Dialect, Format, column_cells, names_a_file, read_table
 from trainers.data.headers import Quoting
 from trainers.data.hub_lookup import is_kept, look_up_data, look_up_model
-from trainers.data.lengths import Measured, encoded_lengths, measure_lengths
+from trainers.data.lengths import TaskLengths, encoded_lengths, measure_lengths
 from trainers.data.load import TaskData, leaked_test_rows, load_task
-from trainers.data.parcel import ROWS, pack, read_rows, unpack
-from trainers.data.places import find, likely_reason, looked_in
+from trainers.data.parcel import ROWS_FILE, pack_rows, read_rows, unpack_rows
+from trainers.data.paths import find_path, likely_cause, missing_message
 from trainers.data.separated import split_lines
 from trainers.data.sources import fetch, locate
 from trainers.data.survey import (
-    READ,
-    WARNING,
-    Lengths,
+    READ_PREFIX,
+    WARNING_PREFIX,
+    SplitLengths,
     Survey,
     splits_of,
     survey_lengths,
@@ -37,19 +37,19 @@ from trainers.data.tables import (
     Table,
     check_classes,
     class_name,
-    examples,
     is_gap,
     label_order,
+    make_examples,
     no_class,
-    setting,
-    shown,
+    setting_line,
+    shown_cell,
 )
 from trainers.data.texts import Texts, read_texts
 
 __all__ = [
-    "READ",
-    "ROWS",
-    "WARNING",
+    "READ_PREFIX",
+    "ROWS_FILE",
+    "WARNING_PREFIX",
     "Columns",
     "Cut",
     "Dialect",
@@ -57,13 +57,13 @@ __all__ = [
     "FewShot",
     "Finding",
     "Format",
-    "Lengths",
-    "Measured",
     "Misread",
     "Quoting",
+    "SplitLengths",
     "Survey",
     "Table",
     "TaskData",
+    "TaskLengths",
     "Texts",
     "carve",
     "check_classes",
@@ -73,24 +73,24 @@ __all__ = [
     "draw_few_shot",
     "encode_task",
     "encoded_lengths",
-    "examples",
     "fetch",
-    "find",
+    "find_path",
     "highest_token",
     "is_gap",
     "is_kept",
     "label_order",
     "leaked_test_rows",
-    "likely_reason",
+    "likely_cause",
     "load_task",
     "locate",
     "look_up_data",
     "look_up_model",
-    "looked_in",
+    "make_examples",
     "measure_lengths",
+    "missing_message",
     "names_a_file",
     "no_class",
-    "pack",
+    "pack_rows",
     "read_rows",
     "read_table",
     "read_text",
@@ -98,13 +98,13 @@ __all__ = [
     "refuse_labels",
     "refuse_one_a_row",
     "refuse_unlabelled",
-    "setting",
-    "shown",
+    "setting_line",
+    "shown_cell",
     "shuffled",
     "split_lines",
     "splits_of",
     "survey_lengths",
     "survey_rows",
     "take_evenly",
-    "unpack",
+    "unpack_rows",
 ]

@@ -8,7 +8,7 @@ import re
 import zlib
 from pathlib import Path
 
-from trainers.data.tables import Misread, shown
+from trainers.data.tables import Misread, shown_cell
 from trainers.errors import DataError
 
 _MARKS = (
@@ -141,7 +141,7 @@ def _undecoded(content: bytes, error: UnicodeDecodeError, used: str, path: Path)
         return DataError(f"{fault}; {step}")
     start = max(content.rfind(b"\n", 0, error.start), content.rfind(b"\r", 0, error.start)) + 1
     reads = content[start : error.start + 20].decode(likely, errors="replace").splitlines()[0]
-    said = f"{fault}; as {likely} it reads {shown(reads)}:"
+    said = f"{fault}; as {likely} it reads {shown_cell(reads)}:"
     return Misread(said, "encoding", likely, " if that is right")
 
 
@@ -231,6 +231,6 @@ def _check_not_utf8(content: bytes, path: Path, used: str) -> None:
     if found is None:
         return
     line = _line(text[: found.start()])
-    reads = shown(text[max(0, found.start() - 10) : found.start() + 10])
+    reads = shown_cell(text[max(0, found.start() - 10) : found.start() + 10])
     said = f"{path}: line {line}: the file is UTF-8 ({reads}), not {used};"
     raise Misread(said, "encoding", None, f", or save it as {used}")

@@ -10,7 +10,7 @@ from io import StringIO
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from trainers.data.tables import Columns, Misread, no_column, shown
+from trainers.data.tables import Columns, Misread, no_column, shown_cell
 from trainers.errors import DataError
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ def _like_data(text: str, columns: Columns, header: Header) -> str:
     wanted = columns.fields()
     if not (again or like_a_cell) or len(first) < len(wanted):
         return ""
-    found = ", ".join(shown(name) for name in first[:4]) + ", ..." * (len(first) > 4)
+    found = ", ".join(shown_cell(name) for name in first[:4]) + ", ..." * (len(first) > 4)
     if len(first) > _MOST_NAMES:
         return f"the first line looks like a row ({found}); add a line above it with the names"
     columns_of = [[name, *below] for name, below in zip(first, cells, strict=True)]

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from trainers.errors import DataError, MissingData, ModelAway, ModelError, TunerError
+from trainers.errors import DataError, MissingData, MissingModel, ModelError, TunerError
 
 _SECONDS = 4.0
 
@@ -26,7 +26,7 @@ class _Sought:
     refused: type[TunerError]
 
 
-_MODEL = _Sought("model", "folder", "config.json", None, ModelAway, ModelError)
+_MODEL = _Sought("model", "folder", "config.json", None, MissingModel, ModelError)
 _DATA = _Sought("data set", "folder of data files", "README.md", "dataset", MissingData, DataError)
 
 
@@ -41,7 +41,7 @@ def look_up_model(name: str, revision: str) -> None:
     """
     try:
         _look_up(name, revision, _MODEL)
-    except ModelAway:
+    except MissingModel:
         if not is_kept(name, revision):
             raise
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainers.data.tables import Columns, Misread, Table, shown
+from trainers.data.tables import Columns, Misread, Table, shown_cell
 from trainers.errors import DataError
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -82,7 +82,7 @@ def _parse(text: str, line: int) -> Any:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         if error.pos == 0:
-            said = f"line {line}: not JSON: got {shown(text[:20])};"
+            said = f"line {line}: not JSON: got {shown_cell(text[:20])};"
             first = _LINE_END.split(text.lstrip(), maxsplit=1)[0]
             likely = "tsv" if "\t" in first else "csv" if "," in first else None
             if likely is None or "{" in text or "[" in text:

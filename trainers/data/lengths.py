@@ -11,16 +11,16 @@ from trainers.data.class_names import is_visible
 from trainers.data.encode import EncodedTask, count_tokens
 from trainers.data.findings import row_place
 from trainers.data.load import TaskData, load_task
-from trainers.data.survey import Lengths, splits_of
-from trainers.errors import ModelAway, TunerError, failure
+from trainers.data.survey import SplitLengths, splits_of
+from trainers.errors import MissingModel, TunerError, one_line
 from trainers.interfaces import Example, ModelSource, Task
 
 
 @dataclass(frozen=True)
-class Measured:
+class TaskLengths:
     """How long a task's rows are to a model."""
 
-    splits: dict[str, Lengths] = field(default_factory=dict)
+    splits: dict[str, SplitLengths] = field(default_factory=dict)
     """By split."""
     fault: str = ""
     """Why the model's tokenizer cannot be used, and so neither can the model."""
@@ -31,7 +31,7 @@ class Measured:
         return max(max(lengths.rows) for lengths in self.splits.values())
 
 
-def measure_lengths(task: Task, model: ModelSource, data_dir: Path, seed: int) -> Measured:
+def measure_lengths(task: Task, model: ModelSource, data_dir: Path, seed: int) -> TaskLengths:
     """Tokenise the rows of each split, and count.
 
     Raises:
@@ -39,20 +39,21 @@ def measure_lengths(task: Task, model: ModelSource, data_dir: Path, seed: int) -
     """
     try:
         tokenizer = model.tokenizer()
-    except (ModelAway, MemoryError):
+    except (MissingModel, MemoryError):
         raise
     except TunerError as error:
-        return Measured(fault=str(error))
+        return TaskLengths(fault=str(error))
     except Exception as error:  # the tokenizers library raises bare ones
-        return Measured(fault=f"{model.name}: its tokenizer cannot be loaded: {failure(error)}")
+        reason = f"{model.name}: its tokenizer cannot be loaded: {one_line(error)}"
+        return TaskLengths(fault=reason)
     found = {}
     for split, rows in splits_of(load_task(task, data_dir, seed)).items():
         counts = count_tokens(rows, tokenizer)
         found[split] = _lengths(rows, counts["tokens"], counts["known"])
-    return Measured(found)
+    return TaskLengths(found)
 
 
-def encoded_lengths(data: TaskData, encoded: EncodedTask) -> dict[str, Lengths]:
+def encoded_lengths(data: TaskData, encoded: EncodedTask) -> dict[str, SplitLengths]:
     """Return what was counted when the rows were encoded."""
     return {
         split: _lengths(rows, table["tokens"][:], table["known"][:])
@@ -61,14 +62,14 @@ def encoded_lengths(data: TaskData, encoded: EncodedTask) -> dict[str, Lengths]:
     }
 
 
-def _lengths(rows: Sequence[Example], tokens: Sequence[int], known: Sequence[int]) -> Lengths:
+def _lengths(rows: Sequence[Example], tokens: Sequence[int], known: Sequence[int]) -> SplitLengths:
     wordless = [
         row.id
         for row, count in zip(rows, known, strict=True)
         if not count and is_visible(row.text + (row.pair or ""))
     ]
     empty = [row.id for row, count in zip(rows, tokens, strict=True) if not count]
-    return Lengths(
+    return SplitLengths(
         rows=dict(sorted(Counter(tokens).items())),
         wordless=len(wordless),
         first_wordless=min(wordless, key=row_place, default=""),

@@ -16,7 +16,7 @@ from trainers.data.encode import encode_task, encoded_folder
 from trainers.data.load import TaskData, load_task
 from trainers.interfaces import Example
 
-ROWS = "rows.json"
+ROWS_FILE = "rows.json"
 """File of an unpacked parcel: see `read_rows`. The folder itself serves as a cache folder."""
 
 
@@ -30,7 +30,7 @@ class Parcel:
     """A tar archive."""
 
 
-def pack(spec: RunSpec, workspace: Workspace) -> Parcel:
+def pack_rows(spec: RunSpec, workspace: Workspace) -> Parcel:
     """Read a run's rows and tokenise them, where the cache does not hold that yet.
 
     Raises:
@@ -44,14 +44,14 @@ def pack(spec: RunSpec, workspace: Workspace) -> Parcel:
     rows = json.dumps(dataclasses.asdict(data), ensure_ascii=False).encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        entry = tarfile.TarInfo(ROWS)
+        entry = tarfile.TarInfo(ROWS_FILE)
         entry.size = len(rows)
         archive.addfile(entry, io.BytesIO(rows))
         archive.add(folder, arcname=str(folder.relative_to(cache_dir)))
     return Parcel(folder.name, buffer.getvalue())
 
 
-def unpack(content: bytes, folder: Path) -> None:
+def unpack_rows(content: bytes, folder: Path) -> None:
     """Write a parcel's files, unless another process was faster; a reader sees all or none."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking-") as scratch:

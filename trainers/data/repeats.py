@@ -15,7 +15,7 @@ _Key = tuple[str, str | None]
 
 
 @dataclass(frozen=True)
-class Texts:
+class SplitTexts:
     """The texts of a split and the classes that they have."""
 
     first: dict[_Key, str]
@@ -29,7 +29,7 @@ class Texts:
         return self.first[key] != row.label and (key, row.label) not in self.more
 
 
-def read_split(rows: Sequence[Example]) -> Texts:
+def read_split(rows: Sequence[Example]) -> SplitTexts:
     """Read the texts of a split and their classes."""
     first: dict[_Key, str] = {}
     more = set()
@@ -37,12 +37,12 @@ def read_split(rows: Sequence[Example]) -> Texts:
         key = (row.text, row.pair)
         if first.setdefault(key, row.label) != row.label:
             more.add((key, row.label))
-    return Texts(first, frozenset(more))
+    return SplitTexts(first, frozenset(more))
 
 
 def in_two_splits(
     splits: Mapping[str, Sequence[Example]],
-    texts: Mapping[str, Texts],
+    texts: Mapping[str, SplitTexts],
     counts: dict[str, int],
 ) -> Iterator[Finding]:
     """Yield a sentence for each two splits that share rows; rows without a text are no sharing."""
@@ -64,7 +64,7 @@ def in_two_splits(
 
 
 def repeated_rows(
-    train: Sequence[Example], texts: Texts, counts: dict[str, int]
+    train: Sequence[Example], texts: SplitTexts, counts: dict[str, int]
 ) -> Iterator[Finding]:
     """Yield a sentence where training rows repeat earlier ones; blank rows repeat nothing."""
     written = [row for row in train if _has_text(row)]

@@ -18,7 +18,7 @@ from trainers.data.headers import (
     find_header,
     standing_for,
 )
-from trainers.data.tables import Columns, Misread, Table, shown
+from trainers.data.tables import Columns, Misread, Table, shown_cell
 from trainers.errors import DataError
 
 _OWN_DELIMITER = re.compile(r'"?sep=(.)"?(?=[\r\n])')
@@ -33,7 +33,7 @@ _RULE = re.compile(r"\s*:?-{2,}:?\s*|\s*=+\s*")
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _ParsedRows:
     """The rows below a header, which itself is left out."""
 
     lines: list[int]
@@ -80,7 +80,7 @@ def read_separated(
     for label in set(cells[columns.label]) if form.quoted else ():
         if re.match(r'\s+"', label):
             line = rows.lines[cells[columns.label].index(label)]
-            raise _at(line, f"{columns.label}: got {shown(label)}; {_NO_SPACE}")
+            raise _at(line, f"{columns.label}: got {shown_cell(label)}; {_NO_SPACE}")
     return Table(columns=cells, places=rows.lines, unit="line")
 
 
@@ -89,7 +89,7 @@ def split_lines(text: str) -> list[list[str]]:
     return _parse(text, Form(",")).cells
 
 
-def _rows(text: str, header: Header, label: int, quoting: Quoting | None) -> _Rows:
+def _rows(text: str, header: Header, label: int, quoting: Quoting | None) -> _ParsedRows:
     if quoting is not None:
         return _fitting(text, header)
     if header.form.delimiter == "\t":
@@ -99,7 +99,7 @@ def _rows(text: str, header: Header, label: int, quoting: Quoting | None) -> _Ro
     return rows
 
 
-def _tabbed(text: str, header: Header, label: int) -> _Rows:
+def _tabbed(text: str, header: Header, label: int) -> _ParsedRows:
     """Read a tab-separated text, quoted only if that explains every mark at a cell's start."""
     plain = replace(header, form=replace(header.form, quoted=False))
     if not _BEGINS_QUOTED.search(text):
@@ -121,7 +121,7 @@ def _tabbed(text: str, header: Header, label: int) -> _Rows:
     return rows
 
 
-def _fitting(text: str, header: Header) -> _Rows:
+def _fitting(text: str, header: Header) -> _ParsedRows:
     """Parse the rows and check their width."""
     rows = _parse(text, header.form)
     below = next(n for n, line in enumerate(rows.cells) if any(map(str.strip, line))) + 1
@@ -134,7 +134,7 @@ def _fitting(text: str, header: Header) -> _Rows:
                 raise _uneven(rows.lines[n], cells, header)
             blank.add(n)
     left = [n for n in kept if n not in blank] if blank else kept
-    return _Rows(
+    return _ParsedRows(
         lines=[rows.lines[n] for n in left],
         cells=[rows.cells[n] for n in left],
         long={place for place, n in enumerate(left) if n in rows.long} if rows.long else set(),
@@ -175,7 +175,7 @@ def _uneven(line: int, cells: Sequence[str], header: Header) -> DataError:
     return Misread(said, "quoting", "cells")
 
 
-def _parse(text: str, form: Form) -> _Rows:
+def _parse(text: str, form: Form) -> _ParsedRows:
     """Split a text into rows; one without any content is left out."""
     lines: list[int] = []
     found: list[list[str]] = []
@@ -191,12 +191,12 @@ def _parse(text: str, form: Form) -> _Rows:
             start = reader.line_num + 1
     except csv.Error:
         line, cell = _opening(text, form, start)
-        fault = f"the quotation mark that opens the cell {shown(cell)} is not closed"
+        fault = f"the quotation mark that opens the cell {shown_cell(cell)} is not closed"
         if re.match(r'"[^"]*\\"', cell):
             raise _at(line, f'{fault} by \\"; write "" for a mark inside a cell') from None
         said = f"line {line}: {fault} where the cell ends; {_WAY_OUT}"
         raise Misread(said, "quoting", "none") from None
-    return _Rows(lines, found, long)
+    return _ParsedRows(lines, found, long)
 
 
 def _opening(text: str, form: Form, start: int) -> tuple[int, str]:
@@ -211,7 +211,7 @@ def _opening(text: str, form: Form, start: int) -> tuple[int, str]:
     return line, form.cell(LINE_END.split(tail[position : position + 100])[0])
 
 
-def _check_takes_in_no_rows(rows: _Rows, header: Header, label: int) -> None:
+def _check_takes_in_no_rows(rows: _ParsedRows, header: Header, label: int) -> None:
     """Refuse a quotation whose every line looks like a row: the marks at its ends stand alone."""
     classes = {cells[label] for cells in rows.cells} if rows.long else set()
     delimiter = header.form.delimiter

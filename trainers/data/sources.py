@@ -15,9 +15,9 @@ from typing import IO
 
 from trainers.errors import DataError, MissingData
 from trainers.interfaces import SourceFile
-from trainers.proxies import said_proxy
+from trainers.proxies import proxy_note
 
-Progress = Callable[[int, int | None], None]
+OnProgress = Callable[[int, int | None], None]
 """Called with the bytes received so far and the bytes expected, None where unknown."""
 
 _CHUNK_BYTES = 1 << 16
@@ -46,7 +46,7 @@ def locate(source: SourceFile, data_dir: Path) -> Path:
     return path
 
 
-def fetch(source: SourceFile, data_dir: Path, *, progress: Progress) -> Path:
+def fetch(source: SourceFile, data_dir: Path, *, progress: OnProgress) -> Path:
     """Download a file unless it is there and right; the path never holds a part of it.
 
     Each download writes a temporary file of its own, so an interrupted one starts over and two
@@ -80,7 +80,7 @@ def _no_empty_folder(path: Path) -> Iterator[None]:
         raise
 
 
-def _fetch_into(path: Path, source: SourceFile, progress: Progress) -> Path:
+def _fetch_into(path: Path, source: SourceFile, progress: OnProgress) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -98,7 +98,7 @@ def _fetch_into(path: Path, source: SourceFile, progress: Progress) -> Path:
     return path
 
 
-def _download(source: SourceFile, file: IO[bytes], progress: Progress) -> None:
+def _download(source: SourceFile, file: IO[bytes], progress: OnProgress) -> None:
     try:
         with urllib.request.urlopen(source.url, timeout=_TIMEOUT_SECONDS) as response:
             length = response.headers.get("Content-Length")
@@ -127,7 +127,7 @@ def _download(source: SourceFile, file: IO[bytes], progress: Progress) -> None:
 
 
 def _by_proxy(source: SourceFile) -> str:
-    return said_proxy(source.url, for_all=False)
+    return proxy_note(source.url, for_all=False)
 
 
 def _sha256(path: Path) -> str:

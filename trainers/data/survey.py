@@ -27,7 +27,7 @@ _LACKS = {
     "empty_first": "first text (the column of `text`)",
     "empty_pair": "second text (the column of `text_pair`)",
 }
-WARNING, READ = "warning.", "read."
+WARNING_PREFIX, READ_PREFIX = "warning.", "read."
 """Begin the names of the facts of a run that hold a survey's sentences."""
 _MANY_CUT = 0.1
 _MANY_CLASSES = 8
@@ -43,11 +43,13 @@ class Survey:
 
     def facts(self) -> dict[str, str]:
         """Return all as facts of a run; the sentences by `warning.` or `read.` and their name."""
-        said = {f"{WARNING if f.warns else READ}{f.name}": f.text for f in self.findings}
-        return {name: str(count) for name, count in self.counts.items()} | said
+        facts = {name: str(count) for name, count in self.counts.items()}
+        for found in self.findings:
+            facts[f"{WARNING_PREFIX if found.warns else READ_PREFIX}{found.name}"] = found.text
+        return facts
 
 
-class Lengths(Frozen):
+class SplitLengths(Frozen):
     """How long the rows of a split are to a tokenizer, before they are cut."""
 
     rows: Mapping[int, int]
@@ -88,7 +90,7 @@ def survey_rows(data: TaskData) -> Survey:
     return Survey(tuple(findings), counts)
 
 
-def survey_lengths(lengths: Mapping[str, Lengths], max_lengths: Sequence[int]) -> Survey:
+def survey_lengths(lengths: Mapping[str, SplitLengths], max_lengths: Sequence[int]) -> Survey:
     """Look at the rows' lengths in tokens.
 
     Args:
@@ -222,7 +224,7 @@ def _class_names(data: TaskData) -> Iterator[Finding]:
         yield Finding("one_a_row", text, warns=True)
 
 
-def _cut(lengths: Mapping[str, Lengths], limit: int) -> Finding:
+def _cut(lengths: Mapping[str, SplitLengths], limit: int) -> Finding:
     cut = {split: found.cut(limit) for split, found in lengths.items()}
     name = f"cut.{limit}"
     if not any(cut.values()):
@@ -239,7 +241,7 @@ def _cut(lengths: Mapping[str, Lengths], limit: int) -> Finding:
     return Finding(name, f"{text}tokens ({more})", warns=share >= _MANY_CUT)
 
 
-def _wordless(lengths: Mapping[str, Lengths]) -> Iterator[Finding]:
+def _wordless(lengths: Mapping[str, SplitLengths]) -> Iterator[Finding]:
     found = {split: of_split for split, of_split in lengths.items() if of_split.wordless}
     if found:
         parts = [

@@ -33,7 +33,7 @@ class Misread(DataError):
     """
 
     def __init__(self, reason: str, field: str, likely: str | None, tail: str = "") -> None:
-        step = f"leave {field} out" if likely is None else f"set {setting(field, likely)}"
+        step = f"leave {field} out" if likely is None else f"set {setting_line(field, likely)}"
         super().__init__(f"{reason} {step}{tail}")
         self.reason, self.field, self.likely, self.tail = reason, field, likely, tail
 
@@ -42,10 +42,10 @@ class Misread(DataError):
         return Misread(f"{path}: {self.reason}", self.field, self.likely, self.tail)
 
 
-def setting(field: str, value: str | Mapping[str, str]) -> str:
+def setting_line(field: str, value: str | Mapping[str, str]) -> str:
     """Write the line of a study that sets a field, for all files of a task or by split."""
     if not isinstance(value, str):
-        pairs = ", ".join(setting(split, each) for split, each in value.items())
+        pairs = ", ".join(setting_line(split, each) for split, each in value.items())
         return f"{field}: {{{pairs}}}"
     # A delimiter stands in quotes, with escapes that the field takes in quotes of either kind.
     return f"{field}: {in_yaml(value) if _WORD.fullmatch(value) else repr(value)}"
@@ -82,7 +82,7 @@ class Table:
     """Whether a place is a line or a row."""
 
 
-def examples(table: Table, columns: Columns, *, where: str, split: str) -> list[Example]:
+def make_examples(table: Table, columns: Columns, *, where: str, split: str) -> list[Example]:
     """Make examples of a table's rows; their ids are the split and the row's number from 1.
 
     Args:
@@ -181,7 +181,7 @@ def _near(column: str, names: list[str]) -> str | None:
     return plain[close[0]] if close else next(words, None)
 
 
-def shown(value: object) -> str:
+def shown_cell(value: object) -> str:
     """Return a cell as an error message shows it, short."""
     text = "null" if value is None else repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."
@@ -206,8 +206,8 @@ def _check_unicode(table: Table, columns: Columns, where: str) -> None:
         for place, cell in zip(table.places, table.columns[column], strict=True):
             if isinstance(cell, str) and not _is_unicode(cell):
                 raise DataError(
-                    f"{where}: {table.unit} {place}: {column}: got {shown(cell)}; allowed: valid "
-                    "Unicode, in which half of a surrogate pair is no character"
+                    f"{where}: {table.unit} {place}: {column}: got {shown_cell(cell)}; allowed: "
+                    "valid Unicode, in which half of a surrogate pair is no character"
                 )
 
 
@@ -236,7 +236,7 @@ def _text(value: object, column: str | None) -> str:
         return value
     if is_gap(value):
         raise DataError(f"no text in {column!r}; fill it in or take the row out")
-    raise DataError(f"{column}: got {shown(value)}; allowed: text")
+    raise DataError(f"{column}: got {shown_cell(value)}; allowed: text")
 
 
 def _label(value: object, column: str) -> str:
@@ -252,4 +252,4 @@ def _label(value: object, column: str) -> str:
             return str(int(value))
         return repr(value) if isinstance(value, float) else f"{value:f}".rstrip("0")
     one = "one class a row, as " if isinstance(value, list | tuple | dict | set) else ""
-    raise DataError(f"{column}: got {shown(value)}; allowed: {one}text or a number")
+    raise DataError(f"{column}: got {shown_cell(value)}; allowed: {one}text or a number")

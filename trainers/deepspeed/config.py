@@ -92,7 +92,7 @@ def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: 
     _check_places(content, stage, ranks)
 
 
-def divides_parameters(content: Mapping[str, Any] | None) -> bool:
+def uses_zero3(content: Mapping[str, Any] | None) -> bool:
     """Say whether a config has ZeRO-3 divide the parameters among the ranks."""
     return content is not None and _get(content, "zero_optimization.stage") == _STAGES[-1]
 

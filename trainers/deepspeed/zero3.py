@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def divide(model: nn.Module, config: Mapping[str, Any]) -> None:
+def partition_parameters(model: nn.Module, config: Mapping[str, Any]) -> None:
     """Divide a model that stands whole in host memory; a rank's device never holds all of it.
 
     Args:
@@ -22,21 +22,21 @@ def divide(model: nn.Module, config: Mapping[str, Any]) -> None:
     deepspeed.zero.Init(module=model, config_dict_or_path=dict(config))
 
 
-def own_part(parameter: nn.Parameter) -> torch.Tensor:
+def local_partition(parameter: nn.Parameter) -> torch.Tensor:
     """Return what this rank keeps of a parameter: its part of a divided one, else all of it."""
     part: torch.Tensor = getattr(parameter, "ds_tensor", parameter)
     return part.detach()
 
 
-def put_back(parameter: nn.Parameter, held: torch.Tensor) -> None:
-    """Copy an earlier `own_part` over this rank's part."""
+def restore_partition(parameter: nn.Parameter, held: torch.Tensor) -> None:
+    """Copy an earlier `local_partition` over this rank's part."""
     if hasattr(parameter, "ds_tensor"):
         divided: Any = parameter
         divided.partition()  # drop the whole, if it is there: it is gathered anew when needed
-    own_part(parameter).copy_(held)
+    local_partition(parameter).copy_(held)
 
 
-def make_whole(model: nn.Module, engine: Any, *, keep: bool) -> None:
+def gather_trained(model: nn.Module, engine: Any, *, keep: bool) -> None:
     """Gather the trained parameters into host memory, one after the other, to save them.
 
     Every rank must call it, after the last forward pass: frozen parameters stay divided, and

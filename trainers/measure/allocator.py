@@ -78,7 +78,7 @@ class AllocatorRecord(PeakSource):
         """Add up the notes, and begin anew."""
         from torch._C import _autograd as profiler
 
-        with no_collection():  # a tensor that is freed in between would be held for ever
+        with gc_disabled():  # a tensor that is freed in between would be held for ever
             events: list[Any] = profiler._disable_profiler().events()
             self._begin()
         notes = [(e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]"]
@@ -88,7 +88,7 @@ class AllocatorRecord(PeakSource):
 
 
 @contextlib.contextmanager
-def no_collection() -> Iterator[None]:
+def gc_disabled() -> Iterator[None]:
     """Have Python look for no garbage meanwhile."""
     collecting = gc.isenabled()
     gc.disable()
@@ -100,7 +100,7 @@ def no_collection() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def modules_passed_over() -> Iterator[None]:
+def gc_frozen() -> Iterator[None]:
     """Have Python look for garbage only among what is made meanwhile.
 
     Half a million objects of torch's and transformers' modules would be looked through again and

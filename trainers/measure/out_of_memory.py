@@ -46,7 +46,7 @@ def missing_memory(error: BaseException) -> str | None:
     return None
 
 
-def dying_words(printed: str) -> str | None:
+def out_of_memory_line(printed: str) -> str | None:
     """Return the line that says that memory ran out; None where a process said no such thing.
 
     Args:

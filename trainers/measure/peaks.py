@@ -139,7 +139,7 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def own_bytes() -> int:
+def private_bytes() -> int:
     """Return the resident memory that is the process's own at this moment.
 
     On Linux without the pages of files, libraries mostly: the kernel takes them back at need.

@@ -1,41 +1,41 @@
 """Predict the memory that a run needs, without weights and without a GPU."""
 
-from trainers.memory.batch_shapes import Rows
+from trainers.memory.batch_shapes import BatchShapes
 from trainers.memory.expect import (
     ExpectedMemory,
-    compare,
-    expect_aside,
+    compare_with_measured,
+    expect_in_background,
     expect_memory,
+    fill_token_cache,
     memory_key,
     predict_rows,
-    tokenise,
     weights_bytes,
 )
-from trainers.memory.outlines import Outlined, outline_runs
+from trainers.memory.outlines import Outline, outline_runs
 from trainers.memory.predict import Device, follows_cuda, predict_memory
-from trainers.memory.prediction import CATEGORIES, Categories, MemoryPrediction
-from trainers.memory.sharding import STAGES, Sharding, States, state_bytes
+from trainers.memory.prediction import CATEGORIES, Categories, MemoryPeaks
+from trainers.memory.sharding import STAGES, Sharding, StateBytes, state_bytes
 
 __all__ = [
     "CATEGORIES",
     "STAGES",
+    "BatchShapes",
     "Categories",
     "Device",
     "ExpectedMemory",
-    "MemoryPrediction",
-    "Outlined",
-    "Rows",
+    "MemoryPeaks",
+    "Outline",
     "Sharding",
-    "States",
-    "compare",
-    "expect_aside",
+    "StateBytes",
+    "compare_with_measured",
+    "expect_in_background",
     "expect_memory",
+    "fill_token_cache",
     "follows_cuda",
     "memory_key",
     "outline_runs",
     "predict_memory",
     "predict_rows",
     "state_bytes",
-    "tokenise",
     "weights_bytes",
 ]

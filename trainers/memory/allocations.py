@@ -23,7 +23,7 @@ _DEVICE = torch.ops.prim.device.default
 _TENSOR_HOLDERS, _STORAGE_HOLDERS = 4, 2
 
 
-class Ledger(TorchDispatchMode):
+class AllocationTrace(TorchDispatchMode):
     """The allocations of whatever runs inside it, in the order of time.
 
     Under a FakeTensorMode nothing is allocated, and a storage still knows how large it would be.

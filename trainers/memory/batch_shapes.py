@@ -16,7 +16,7 @@ from trainers.contract import RunSpec
 from trainers.plugins import Frozen
 
 
-class Batch(Frozen):
+class BatchShape(Frozen):
     """The shape of a micro-batch."""
 
     rows: int = Field(ge=1)
@@ -24,19 +24,19 @@ class Batch(Frozen):
     length: int = Field(ge=1)
     """Tokens of each, padding included."""
 
-    def joined(self, other: Batch) -> Batch:
+    def joined(self, other: BatchShape) -> BatchShape:
         """Return the smallest that is as large as both."""
-        return Batch(rows=max(self.rows, other.rows), length=max(self.length, other.length))
+        return BatchShape(rows=max(self.rows, other.rows), length=max(self.length, other.length))
 
-    def covers(self, other: Batch) -> bool:
+    def covers(self, other: BatchShape) -> bool:
         """Say whether it is as large as the other."""
         return self.joined(other) == self
 
 
-class Rows(Frozen):
+class BatchShapes(Frozen):
     """What is known of the batches that a run will see."""
 
-    steps: tuple[tuple[Batch, ...], ...] = Field(min_length=1, max_length=2)
+    steps: tuple[tuple[BatchShape, ...], ...] = Field(min_length=1, max_length=2)
     """The micro-batches of the first optimizer step, and of one that stands for all later ones;
     of each the first, and one that stands for all others. A run of a single step never holds the
     optimizer's state beside the activations of a step."""
@@ -49,7 +49,7 @@ class Rows(Frozen):
         return max(self.eval_length, *(batch.length for step in self.steps for batch in step))
 
 
-def decisive_rows(spec: RunSpec, lengths: Sequence[int], *, eval_length: int) -> Rows:
+def decisive_shapes(spec: RunSpec, lengths: Sequence[int], *, eval_length: int) -> BatchShapes:
     """Return a training's first step and one that stands for all later ones.
 
     Args:
@@ -60,12 +60,12 @@ def decisive_rows(spec: RunSpec, lengths: Sequence[int], *, eval_length: int) ->
     steps = [_short(step) for step in _steps(spec, lengths)]
     first, later = steps[0], steps[1:]
     if not later:
-        return Rows(steps=(first,), eval_length=eval_length)
+        return BatchShapes(steps=(first,), eval_length=eval_length)
     seconds = [step[1] for step in later if len(step) > 1]
-    rest = _short([reduce(Batch.joined, [step[0] for step in later]), *seconds])
+    rest = _short([reduce(BatchShape.joined, [step[0] for step in later]), *seconds])
     # What comes later meets at least as much: where it is as large, the first need not be told.
-    covered = len(first) <= len(rest) and all(map(Batch.covers, rest, first))
-    return Rows(steps=(rest if covered else first, rest), eval_length=eval_length)
+    covered = len(first) <= len(rest) and all(map(BatchShape.covers, rest, first))
+    return BatchShapes(steps=(rest if covered else first, rest), eval_length=eval_length)
 
 
 def order_decides(spec: RunSpec) -> bool:
@@ -76,15 +76,15 @@ def order_decides(spec: RunSpec) -> bool:
     return spec.train.epochs == 1 or spec.train.gradient_accumulation > 1
 
 
-def _short(step: Sequence[Batch]) -> tuple[Batch, ...]:
+def _short(step: Sequence[BatchShape]) -> tuple[BatchShape, ...]:
     """Return the first micro-batch and one for all others, which meet gradients."""
     if len(step) == 1:
         return tuple(step)
-    first, second = step[0], reduce(Batch.joined, step[1:])
+    first, second = step[0], reduce(BatchShape.joined, step[1:])
     return (second if second.covers(first) else first, second)
 
 
-def _steps(spec: RunSpec, lengths: Sequence[int]) -> Iterator[list[Batch]]:
+def _steps(spec: RunSpec, lengths: Sequence[int]) -> Iterator[list[BatchShape]]:
     """Yield the micro-batches of each optimizer step; of several ranks the largest."""
     share = spec.train.batch_size * spec.ranks
     known = list(lengths)
@@ -95,7 +95,7 @@ def _steps(spec: RunSpec, lengths: Sequence[int]) -> Iterator[list[Batch]]:
         order = [*sampler, *[len(lengths)] * filler]
         parts = [order[start : start + share] for start in range(0, len(order), share)]
         batches = [
-            Batch(rows=-(-len(part) // spec.ranks), length=max(known[row] for row in part))
+            BatchShape(rows=-(-len(part) // spec.ranks), length=max(known[row] for row in part))
             for part in parts
         ]
         count = spec.train.gradient_accumulation

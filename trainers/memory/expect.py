@@ -15,13 +15,13 @@ from trainers.data import encode_task, load_task
 from trainers.measure import (
     free_bytes,
     holds_in_memory,
-    own_bytes,
+    private_bytes,
     resolve_precision,
     spare_memory,
 )
-from trainers.memory.batch_shapes import Rows, decisive_rows, order_decides
+from trainers.memory.batch_shapes import BatchShapes, decisive_shapes, order_decides
 from trainers.memory.predict import Device, follows_cuda, predict_memory
-from trainers.memory.prediction import MemoryPrediction
+from trainers.memory.prediction import MemoryPeaks
 from trainers.memory.sharding import Sharding
 from trainers.plugins import Frozen
 
@@ -45,15 +45,15 @@ _LEAST_URGENT = 19
 
 
 @dataclass(frozen=True)
-class SeenRows:
+class RunShape:
     """What a run's rows make of it."""
 
     spec: RunSpec
     """With batches that its rows can fill."""
     labels: int
     """Number of classes."""
-    rows: Rows
-    own_bytes: int
+    rows: BatchShapes
+    private_bytes: int
     """The process's own memory with rows and tokenizer loaded."""
 
 
@@ -79,14 +79,14 @@ class ExpectedMemory(Frozen):
         return self.framework_bytes + max(peaks)
 
 
-def tokenise(spec: RunSpec, workspace: Workspace) -> None:
+def fill_token_cache(spec: RunSpec, workspace: Workspace) -> None:
     """Leave a run's tokens in the cache, as its first run would.
 
     Raises:
         TunerError: Data or model that cannot be used.
     """
     spare_memory(workspace)
-    see_rows(spec, workspace)
+    load_shape(spec, workspace)
 
 
 def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
@@ -105,19 +105,19 @@ def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
 
     cuda = torch.cuda.is_available()
     spare_memory(workspace)
-    seen = see_rows(spec, workspace)
+    seen = load_shape(spec, workspace)
     predicted = _predict(seen, workspace.cache_dir / "memory")
     kept = _kept_bytes(spec, predicted)
     return ExpectedMemory(
         load_peak_bytes=predicted.load_peak_bytes,
         train_peak_bytes=predicted.train_peak_bytes + kept,
         eval_peak_bytes=predicted.eval_peak_bytes + kept,
-        framework_bytes=predicted.framework_bytes if cuda else seen.own_bytes + _BESIDE_BYTES,
+        framework_bytes=predicted.framework_bytes if cuda else seen.private_bytes + _BESIDE_BYTES,
         free_bytes=free_bytes(),
     )
 
 
-def expect_aside(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
+def expect_in_background(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
     """Do as `expect_memory` in a process that gives way to the runs beside it.
 
     Raises:
@@ -129,7 +129,7 @@ def expect_aside(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
 
 def predict_rows(
     spec: RunSpec, workspace: Workspace, *, device: Device | None = None
-) -> MemoryPrediction:
+) -> MemoryPeaks:
     """Predict a run with the lengths and numbers of its task's rows.
 
     On a CPU the copy of the best epoch's weights is among the buffers.
@@ -142,7 +142,7 @@ def predict_rows(
     Raises:
         TunerError: Data or model that cannot be used.
     """
-    predicted = _predict(see_rows(spec, workspace), workspace.cache_dir / "memory", device)
+    predicted = _predict(load_shape(spec, workspace), workspace.cache_dir / "memory", device)
     kept = _kept_bytes(spec, predicted, device)
     buffers = predicted.categories.buffers + kept
     return predicted.model_copy(
@@ -154,7 +154,7 @@ def predict_rows(
     )
 
 
-def see_rows(spec: RunSpec, workspace: Workspace) -> SeenRows:
+def load_shape(spec: RunSpec, workspace: Workspace) -> RunShape:
     """Load the rows as a run does.
 
     Raises:
@@ -164,16 +164,16 @@ def see_rows(spec: RunSpec, workspace: Workspace) -> SeenRows:
     length = spec.train.max_length
     tokenizer = spec.model.tokenizer()
     tokens = encode_task(data, tokenizer, max_length=length, cache_dir=workspace.cache_dir)
-    held = own_bytes()
+    held = private_bytes()
     scored = (tokens.validation, tokens.test)
     share = -(-len(tokens.train) // spec.ranks)
-    rows = decisive_rows(
+    rows = decisive_shapes(
         spec,
         tokens.train["length"],
         eval_length=max(max(split["length"]) for split in scored),
     )
     seen = _with_batches(spec, share, max(map(len, scored)))
-    return SeenRows(spec=seen, labels=len(data.labels), rows=rows, own_bytes=held)
+    return RunShape(spec=seen, labels=len(data.labels), rows=rows, private_bytes=held)
 
 
 def weights_bytes(spec: RunSpec) -> int:
@@ -199,7 +199,7 @@ def memory_key(spec: RunSpec) -> str:
     return json.dumps(tree | {"keep": spec.train.keep}, sort_keys=True)
 
 
-def compare(expected: ExpectedMemory, memory: Mapping[str, int]) -> dict[str, float]:
+def compare_with_measured(expected: ExpectedMemory, memory: Mapping[str, int]) -> dict[str, float]:
     """Set what was expected beside what was measured of the same thing.
 
     That is bytes of tensors: of the CPU allocator's record where there is one, on a GPU of the
@@ -233,14 +233,14 @@ def _measured(memory: Mapping[str, int], phase: str) -> int:
     return max(0, memory.get(f"{phase}/peak_bytes", 0) - memory.get("baseline_bytes", 0))
 
 
-def _predict(seen: SeenRows, folder: Path, device: Device | None = None) -> MemoryPrediction:
+def _predict(seen: RunShape, folder: Path, device: Device | None = None) -> MemoryPeaks:
     """Trace, or read what an equal trace has left."""
     device = "cuda" if follows_cuda(device) else "cpu"
     of_rows = seen.rows.model_dump()
     text = json.dumps([_traced(seen.spec), seen.labels, of_rows, device], sort_keys=True)
     file = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
     if file.exists():
-        return MemoryPrediction.model_validate_json(file.read_text())
+        return MemoryPeaks.model_validate_json(file.read_text())
     predicted = predict_memory(seen.spec, labels=seen.labels, rows=seen.rows, device=device)
     folder.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(f".{os.getpid()}.partial")
@@ -271,7 +271,7 @@ def _sized(spec: RunSpec) -> dict[str, Any]:
     return tree | {"train": train}
 
 
-def _kept_bytes(spec: RunSpec, predicted: MemoryPrediction, device: Device | None = None) -> int:
+def _kept_bytes(spec: RunSpec, predicted: MemoryPeaks, device: Device | None = None) -> int:
     """Return the copy of the best epoch's weights that a run on a CPU holds."""
     size = 4 * predicted.trainable_parameters
     copied = spec.train.keep == "best" and spec.train.epochs > 1

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from trainers.contract import RunSpec
-from trainers.errors import ModelAway, TunerError, Untraced
+from trainers.errors import CannotTrace, MissingModel, TunerError
 from trainers.interfaces import Method
-from trainers.measure import modules_passed_over, no_collection
-from trainers.memory.batch_shapes import Batch, Rows
-from trainers.methods import target_names, targeted, unfit_options, unfit_targets
+from trainers.measure import gc_disabled, gc_frozen
+from trainers.memory.batch_shapes import BatchShape, BatchShapes
+from trainers.methods import adapted_modules, target_names, unknown_option_names, unknown_targets
 from trainers.models import position_count, quiet
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _TOKENS = 8
 
 
 @dataclass(frozen=True)
-class Misnamed:
+class UnknownNames:
     """Names of a model's parts that are not there."""
 
     names: tuple[str, ...]
@@ -42,7 +42,7 @@ class Misnamed:
 
 
 @dataclass(frozen=True)
-class Outlined:
+class Outline:
     """What the outline of a run shows."""
 
     fault: str = ""
@@ -53,18 +53,18 @@ class Outlined:
     """Tokens that a row may have; None: any number."""
     virtual_tokens: int = 0
     """Positions of a row that the method takes."""
-    unfit: Mapping[str, Misnamed] = field(default_factory=dict)
+    unfit: Mapping[str, UnknownNames] = field(default_factory=dict)
     """What the method was given and fits no part of the model, by the method's field."""
 
 
-def outline_runs(specs: Sequence[RunSpec]) -> list[Outlined]:
+def outline_runs(specs: Sequence[RunSpec]) -> list[Outline]:
     """Outline runs one after the other; those of one model share it.
 
     The first run of each way of training also passes a small batch through, forward and backward,
     without computing: some methods can be applied to a model and not be run with it.
     """
-    with no_collection():
-        bodies: dict[str, Outlined | PreTrainedModel] = {}
+    with gc_disabled():
+        bodies: dict[str, Outline | PreTrainedModel] = {}
         passed: dict[str, str] = {}
         found = []
         for spec in specs:
@@ -81,29 +81,29 @@ def _key(*parts: object) -> str:
     )
 
 
-def _body(spec: RunSpec) -> Outlined | PreTrainedModel:
+def _body(spec: RunSpec) -> Outline | PreTrainedModel:
     from trainers.memory.skeleton import outline
 
     try:
         return outline(spec, _LABELS)
-    except ModelAway as away:
-        return Outlined(unseen=str(away))
+    except MissingModel as away:
+        return Outline(unseen=str(away))
     except TunerError as error:
-        return Outlined(fault=str(error))
+        return Outline(fault=str(error))
 
 
-def _outlined(spec: RunSpec, body: Outlined | PreTrainedModel, passed: dict[str, str]) -> Outlined:
+def _outlined(spec: RunSpec, body: Outline | PreTrainedModel, passed: dict[str, str]) -> Outline:
     from trainers.memory.skeleton import apply_method
 
-    if isinstance(body, Outlined):
+    if isinstance(body, Outline):
         return body
-    bare = Outlined(positions=position_count(body), fault=_out_of_range(spec.method, body))
+    bare = Outline(positions=position_count(body), fault=_out_of_range(spec.method, body))
     if bare.fault:
         return bare
     own = copy.deepcopy(body)
     try:
         model = apply_method(spec, own)
-    except Untraced:
+    except CannotTrace:
         return bare
     except Exception as error:
         said = _said(error, spec, body)
@@ -140,7 +140,7 @@ def _pass(model: nn.Module, spec: RunSpec, body: PreTrainedModel, length: int) -
     plain = copy.deepcopy(body)
     try:
         _trace(model, spec, length)
-    except Untraced:
+    except CannotTrace:
         return ""
     except Exception as error:
         if not isinstance(error, TunerError) and not _passes(plain, spec, length):
@@ -159,11 +159,11 @@ def _passes(body: PreTrainedModel, spec: RunSpec, length: int) -> bool:
 
 
 def _trace(model: nn.Module, spec: RunSpec, length: int) -> None:
-    from trainers.memory.trace import Setting, trace
+    from trainers.memory.trace import TraceSettings, trace
 
-    rows = Rows(steps=((Batch(rows=2, length=length),),), eval_length=length)
-    with modules_passed_over(), quiet(), _silent("torch._subclasses.fake_tensor"):
-        trace(model, spec, Setting(rows, "fp32"))
+    rows = BatchShapes(steps=((BatchShape(rows=2, length=length),),), eval_length=length)
+    with gc_frozen(), quiet(), _silent("torch._subclasses.fake_tensor"):
+        trace(model, spec, TraceSettings(rows, "fp32"))
 
 
 @contextlib.contextmanager
@@ -204,12 +204,12 @@ def _given(method: Method) -> Any:
     return own or getattr(method, "config", {}).get("target_modules")
 
 
-def _unfit(method: Method, body: PreTrainedModel, model: nn.Module) -> dict[str, Misnamed]:
+def _unfit(method: Method, body: PreTrainedModel, model: nn.Module) -> dict[str, UnknownNames]:
     """Return the names that a method was given and that fit nothing, by its field."""
     found = {}
-    if targets := unfit_targets(_given(method), body):
+    if targets := unknown_targets(_given(method), body):
         known = tuple(target_names(body.base_model))
-        found[getattr(method, "TARGETS", "")] = Misnamed(tuple(targets), known)
+        found[getattr(method, "TARGETS", "")] = UnknownNames(tuple(targets), known)
     options = {k: v for k, v in getattr(method, "config", {}).items() if k != "target_modules"}
     tuned: Any = getattr(model, "base_model", None)
     adapted = [
@@ -217,9 +217,9 @@ def _unfit(method: Method, body: PreTrainedModel, model: nn.Module) -> dict[str,
         *(getattr(tuned, "targeted_parameter_names", None) or ()),
     ]
     configs: Any = getattr(model, "peft_config", {})
-    excludable = [name for config in configs.values() for name in targeted(body, config)]
-    for option, (names, near) in unfit_options(options, body, adapted, excludable).items():
-        found[f"config.{option}"] = Misnamed(tuple(names), tuple(near))
+    excludable = [name for config in configs.values() for name in adapted_modules(body, config)]
+    for option, (names, near) in unknown_option_names(options, body, adapted, excludable).items():
+        found[f"config.{option}"] = UnknownNames(tuple(names), tuple(near))
     return found
 
 

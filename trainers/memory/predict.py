@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
-from trainers.measure import modules_passed_over, no_collection, resolve_precision
-from trainers.memory.batch_shapes import Batch, Rows
-from trainers.memory.prediction import MemoryPrediction, framework_bytes
+from trainers.measure import gc_disabled, gc_frozen, resolve_precision
+from trainers.memory.batch_shapes import BatchShape, BatchShapes
+from trainers.memory.prediction import MemoryPeaks, framework_bytes
 from trainers.memory.sharding import Sharding, Weights, rank_share
-from trainers.models import position_count, too_long
+from trainers.models import position_count, too_long_message
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,9 +30,9 @@ def predict_memory(
     spec: RunSpec,
     *,
     labels: int,
-    rows: Rows | None = None,
+    rows: BatchShapes | None = None,
     device: Device | None = None,
-) -> MemoryPrediction:
+) -> MemoryPeaks:
     """Trace the run under fake tensors and return its peaks, for one rank.
 
     Nothing is downloaded but the model's config, and no tensor is allocated. The batch is the
@@ -48,9 +48,9 @@ def predict_memory(
         TunerError: No such model, a method that cannot be applied to it, or rows that are longer
             than it.
     """
-    with no_collection():  # a fifth of the seconds that the imports take
+    with gc_disabled():  # a fifth of the seconds that the imports take
         from trainers.memory.skeleton import build
-        from trainers.memory.trace import HALF, Setting, trace
+        from trainers.memory.trace import HALF, TraceSettings, trace
 
         model = build(spec, labels)
     cuda = follows_cuda(device)
@@ -61,8 +61,8 @@ def predict_memory(
     trained = [p.numel() for p in model.parameters() if p.requires_grad]
     rows = rows or _worst(spec)
     _check_length(model, spec, rows)
-    setting = Setting(rows, precision, cuda, sharding.engine)
-    with modules_passed_over():
+    setting = TraceSettings(rows, precision, cuda, sharding.engine)
+    with gc_frozen():
         ledger = trace(model, spec, setting)
     width = 2 if sharding.engine and precision in HALF else 4
     total = sum(p.numel() for p in model.parameters())
@@ -73,7 +73,7 @@ def predict_memory(
         phase: rank.add(ledger.peak(phase, f"{phase} end", rank.shares), phase)
         for phase in _PHASES
     }
-    return MemoryPrediction(
+    return MemoryPeaks(
         categories=peaks["train"],
         load_peak_bytes=peaks["load"].total(),
         train_peak_bytes=peaks["train"].total(),
@@ -83,14 +83,14 @@ def predict_memory(
     )
 
 
-def _worst(spec: RunSpec) -> Rows:
+def _worst(spec: RunSpec) -> BatchShapes:
     settings = spec.train
-    full = Batch(rows=settings.batch_size, length=settings.max_length)
+    full = BatchShape(rows=settings.batch_size, length=settings.max_length)
     step = (full,) * min(2, settings.gradient_accumulation)
-    return Rows(steps=(step, step), eval_length=settings.max_length)
+    return BatchShapes(steps=(step, step), eval_length=settings.max_length)
 
 
-def _check_length(model: nn.Module, spec: RunSpec, rows: Rows) -> None:
+def _check_length(model: nn.Module, spec: RunSpec, rows: BatchShapes) -> None:
     positions = position_count(model)
     if positions is not None and rows.longest > positions:
-        raise ConfigError(too_long(spec.model.name, rows.longest, positions))
+        raise ConfigError(too_long_message(spec.model.name, rows.longest, positions))

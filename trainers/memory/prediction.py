@@ -45,7 +45,7 @@ class Categories(Frozen):
         return sum(getattr(self, name) for name in CATEGORIES)
 
 
-class MemoryPrediction(Frozen):
+class MemoryPeaks(Frozen):
     """What one rank of a run will need, in bytes."""
 
     categories: Categories

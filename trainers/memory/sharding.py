@@ -89,7 +89,7 @@ class Sharding:
 
 
 @dataclass(frozen=True)
-class States:
+class StateBytes:
     """Bytes of one rank's states, on its device."""
 
     parameters: float
@@ -104,7 +104,7 @@ class States:
 
 def state_bytes(
     parameters: float, *, precision: str, optimizer: str, sharding: Sharding | None = None
-) -> States:
+) -> StateBytes:
     """Return the states of a model whose weights are all trained.
 
     In float32 a weight takes 4 bytes, its gradient 4 and AdamW's moments 8. In half precision it
@@ -131,7 +131,7 @@ def state_bytes(
     width = 4 if precision == "fp32" else 2
     master = 0 if precision == "fp32" else 4
     shared = sharding or Sharding()
-    return States(
+    return StateBytes(
         parameters=parameters * width * shared.share("parameters"),
         gradients=parameters * width * shared.share("gradients"),
         optimizer=parameters * (4 * OPTIMIZERS[optimizer] + master) * shared.share("optimizer"),

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from trainers.contract import RunSpec
-from trainers.errors import ConfigError, Untraced
+from trainers.errors import CannotTrace, ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -45,7 +45,7 @@ def apply_method(spec: RunSpec, model: PreTrainedModel) -> nn.Module:
     except (RuntimeError, ConfigError) as error:
         if not _WITHOUT_VALUES.search(str(error.__cause__ or error)):
             raise
-        raise Untraced(
+        raise CannotTrace(
             f"method: {spec.method.kind} on {spec.model.name} cannot be traced: it is made from "
             "the values of weights"
         ) from error

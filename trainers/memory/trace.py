@@ -23,9 +23,9 @@ from torch._subclasses.fake_tensor import (
 )
 
 from trainers.contract import RunSpec
-from trainers.errors import ModelError, Untraced
-from trainers.memory.allocations import Ledger
-from trainers.memory.batch_shapes import Batch, Rows
+from trainers.errors import CannotTrace, ModelError
+from trainers.memory.allocations import AllocationTrace
+from trainers.memory.batch_shapes import BatchShape, BatchShapes
 from trainers.memory.optimizer import make_optimizer
 from trainers.memory.overrides import ByValue, CudaAttention
 from trainers.memory.skeleton import materialize
@@ -36,10 +36,10 @@ _CUDA_ROUNDING = 512  # bytes, the least that torch's CUDA allocator gives
 
 
 @dataclass(frozen=True)
-class Setting:
+class TraceSettings:
     """Where and on what a run is traced."""
 
-    rows: Rows
+    rows: BatchShapes
     """The batches of one or two steps: the first makes the optimizer's state; the second has it
     from its start."""
     precision: str
@@ -50,7 +50,7 @@ class Setting:
     """DeepSpeed trains: the model has been cast, and no optimizer is traced."""
 
 
-def trace(model: nn.Module, spec: RunSpec, setting: Setting) -> Ledger:
+def trace(model: nn.Module, spec: RunSpec, setting: TraceSettings) -> AllocationTrace:
     """Return the ledger of the optimizer steps and an evaluation, marked by phase.
 
     Raises:
@@ -59,14 +59,14 @@ def trace(model: nn.Module, spec: RunSpec, setting: Setting) -> Ledger:
     try:
         return _trace(model, spec, setting)
     except (DataDependentOutputException, DynamicOutputShapeException) as error:
-        raise Untraced(
+        raise CannotTrace(
             f"model: {spec.model.name} ({type(model).__name__}) cannot be traced: it looks at the "
             f"values of its tensors ({error.func})"
         ) from error
 
 
-def _trace(model: nn.Module, spec: RunSpec, setting: Setting) -> Ledger:
-    ledger = Ledger(_CUDA_ROUNDING if setting.cuda else 1)
+def _trace(model: nn.Module, spec: RunSpec, setting: TraceSettings) -> AllocationTrace:
+    ledger = AllocationTrace(_CUDA_ROUNDING if setting.cuda else 1)
     with (
         FakeTensorMode(allow_non_fake_inputs=True),
         ledger,
@@ -80,7 +80,7 @@ def _trace(model: nn.Module, spec: RunSpec, setting: Setting) -> Ledger:
         ledger.name(model.parameters(), "parameters")
         ledger.name(model.buffers(), "buffers")
         ledger.mark("load end")
-        run = _Run(model, spec, ledger, setting)
+        run = _TracedRun(model, spec, ledger, setting)
         ledger.mark("train")
         first, later = setting.rows.steps[0], setting.rows.steps[1:]
         if later == (first,):  # it takes no less than an equal one before it
@@ -96,10 +96,12 @@ def _trace(model: nn.Module, spec: RunSpec, setting: Setting) -> Ledger:
     return ledger
 
 
-class _Run:
+class _TracedRun:
     """A model with its optimizer, as the Trainer prepares them."""
 
-    def __init__(self, model: nn.Module, spec: RunSpec, ledger: Ledger, setting: Setting) -> None:
+    def __init__(
+        self, model: nn.Module, spec: RunSpec, ledger: AllocationTrace, setting: TraceSettings
+    ) -> None:
         self._model = model
         self._name = spec.model.name
         self._settings = spec.train
@@ -119,7 +121,7 @@ class _Run:
         if setting.precision in HALF and not setting.engine:
             _autocast(model, HALF[setting.precision])
 
-    def step(self, shapes: Sequence[Batch]) -> None:
+    def step(self, shapes: Sequence[BatchShape]) -> None:
         """Do one optimizer step; two micro-batches stand for any larger number."""
         settings = self._settings
         self._model.train()

@@ -4,13 +4,19 @@ Other rooms get a method by its name, from `trainers.plugins`.
 """
 
 from trainers.methods._parameters import count_parameters
-from trainers.methods._targets import misfit, target_names, targeted, unfit_options, unfit_targets
+from trainers.methods._targets import (
+    adapted_modules,
+    target_names,
+    unknown_option_names,
+    unknown_targets,
+    unknown_targets_message,
+)
 
 __all__ = [
+    "adapted_modules",
     "count_parameters",
-    "misfit",
     "target_names",
-    "targeted",
-    "unfit_options",
-    "unfit_targets",
+    "unknown_option_names",
+    "unknown_targets",
+    "unknown_targets_message",
 ]

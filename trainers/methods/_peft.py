@@ -13,7 +13,12 @@ from trainers.interfaces import Method
 from trainers.methods._parameters import check_fit, count_parameters, head_names
 from trainers.methods._peft_options import check_options
 from trainers.methods._prompt import adapt_prompt
-from trainers.methods._targets import misfit, query_value, target_names, unfit_targets
+from trainers.methods._targets import (
+    query_value,
+    target_names,
+    unknown_targets,
+    unknown_targets_message,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,9 +158,9 @@ def _refusal(
     """Say why peft does not take the model: its targets, where none of them is there."""
     asked = getattr(config, "target_modules", None) or ()
     name = type(model).__name__
-    unfit = unfit_targets(asked, model)
+    unfit = unknown_targets(asked, model)
     if unfit and len(unfit) == len(asked):
-        return misfit(key, unfit, name, parts)
+        return unknown_targets_message(key, unfit, name, parts)
     has = ", ".join(parts)
     if not asked and re.search("target_modules|modules were targeted", str(error)):
         return f"method.{key}: peft knows none for {name}; name some; it has {has}"

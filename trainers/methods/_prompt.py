@@ -20,7 +20,7 @@ def adapt_prompt(model: PeftModel) -> None:
     and would classify the last position, a pad token in every row but the longest.
     """
     classifier: Any = model.get_base_model()
-    watch = _Watch(
+    watch = _PromptHooks(
         model.active_peft_config.num_virtual_tokens, position_count(classifier.base_model)
     )
     classifier.base_model.register_forward_pre_hook(watch.enter, with_kwargs=True)
@@ -28,7 +28,7 @@ def adapt_prompt(model: PeftModel) -> None:
         classifier.score.register_forward_hook(watch.score)
 
 
-class _Watch:
+class _PromptHooks:
     """The hooks, and the mask of the batch under way. Bound methods survive a deepcopy."""
 
     def __init__(self, virtual_tokens: int, positions: int | None) -> None:

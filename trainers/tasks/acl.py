@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from trainers.data import Columns, examples, locate, read_table
+from trainers.data import Columns, locate, make_examples, read_table
 from trainers.interfaces import Corpus, Example, SourceFile
 from trainers.tasks._sampled import SampledTask
 
@@ -55,4 +55,4 @@ class Acl(SampledTask):
 
 def _read(split: str, data_dir: Path) -> tuple[Example, ...]:
     path = locate(_SOURCES[split], data_dir)
-    return tuple(examples(read_table(path, _COLUMNS), _COLUMNS, where=str(path), split=split))
+    return tuple(make_examples(read_table(path, _COLUMNS), _COLUMNS, where=str(path), split=split))

@@ -20,16 +20,16 @@ from trainers.data import (
     check_classes,
     class_name,
     column_cells,
-    examples,
-    find,
+    find_path,
     is_gap,
     label_order,
     look_up_data,
-    looked_in,
+    make_examples,
+    missing_message,
     names_a_file,
     no_class,
     read_table,
-    shown,
+    shown_cell,
 )
 from trainers.errors import DataError, MissingData, known
 from trainers.interfaces import Corpus, Example, TextColumns
@@ -48,7 +48,7 @@ _FORMATS = re.compile(r"'(\w+)'\): \('(\w+)'")
 
 
 @dataclass(frozen=True)
-class _Split:
+class _SplitTable:
     """The rows of a split, where they stand, and the class names that the data set declares."""
 
     table: Table
@@ -56,7 +56,7 @@ class _Split:
     names: tuple[str, ...] | None
 
 
-class Hub(SampledTask):
+class HubTask(SampledTask):
     """Splits of a Hub data set, kept where the Hub's own tools keep them (HF_HOME)."""
 
     kind: Literal["hub"] = "hub"
@@ -97,17 +97,17 @@ class Hub(SampledTask):
     def _where(self, data_dir: Path) -> str:
         """Return what datasets is given: a folder that is there, or the Hub's id."""
         folders = self.folders(data_dir)
-        path = find(self.id, folders, folder=True)
+        path = find_path(self.id, folders, folder=True)
         if path is not None:
             return str(path)
         where = f"{self.name}: id: {self.id}"
-        if find(self.id, folders) is not None:
+        if find_path(self.id, folders) is not None:
             raise DataError(f"{where}: a file; allowed: a folder; for files use kind: text_file")
         if self.id[:1] in "./~":
-            raise DataError(f"{where}: {looked_in(self.id, folders, 'folder')}")
+            raise DataError(f"{where}: {missing_message(self.id, folders, 'folder')}")
         return self.id
 
-    def _of_hub(self, folders: Sequence[Path]) -> dict[str, _Split]:
+    def _of_hub(self, folders: Sequence[Path]) -> dict[str, _SplitTable]:
         """Load a data set from the Hub; from the copy kept here where the Hub does not answer."""
         import datasets
 
@@ -120,11 +120,11 @@ class Hub(SampledTask):
                     loaded = datasets.load_dataset(self.id, self.config, revision=self.revision)
             except ConnectionError:
                 if names_a_file(self.id):
-                    said = looked_in(self.id, folders)
+                    said = missing_message(self.id, folders)
                     raise DataError(f"{where}: {said}; for files use kind: text_file") from None
                 raise MissingData(f"{where}: {away}") from None
         except DataError as error:
-            nowhere = looked_in(self.id, folders, "folder")
+            nowhere = missing_message(self.id, folders, "folder")
             raise DataError(f"{where}: {error}; and {nowhere}") from None
         else:
             loaded = datasets.load_dataset(self.id, self.config, revision=self.revision)
@@ -133,7 +133,7 @@ class Hub(SampledTask):
     def _columns(self) -> Columns:
         return Columns(text=self.text, pair=self.text_pair, label=self.label)
 
-    def _examples(self, splits: Mapping[str, _Split], split: str) -> tuple[Example, ...]:
+    def _examples(self, splits: Mapping[str, _SplitTable], split: str) -> tuple[Example, ...]:
         found = splits[split]
         table = found.table
         if found.names is not None:
@@ -143,9 +143,9 @@ class Hub(SampledTask):
                 for cell, place in zip(table.columns[self.label], table.places, strict=True)
             ]
             table = dataclasses.replace(table, columns={**table.columns, self.label: names})
-        return tuple(examples(table, self._columns(), where=found.where, split=split))
+        return tuple(make_examples(table, self._columns(), where=found.where, split=split))
 
-    def _load(self, data_dir: Path) -> dict[str, _Split]:
+    def _load(self, data_dir: Path) -> dict[str, _SplitTable]:
         import datasets
         from datasets.exceptions import DatasetGenerationError, DatasetsError
         from datasets.utils.tqdm import are_progress_bars_disabled
@@ -169,7 +169,7 @@ class Hub(SampledTask):
             if not quiet:
                 datasets.enable_progress_bars()
 
-    def _splits(self, place: str) -> dict[str, _Split]:
+    def _splits(self, place: str) -> dict[str, _SplitTable]:
         import datasets
 
         # The library knows an edited file by its time alone, which an edit may leave as it is.
@@ -196,7 +196,7 @@ class Hub(SampledTask):
                 )
         return list(dict.fromkeys(asked))
 
-    def _of_dataset(self, data: Dataset, split: str) -> _Split:
+    def _of_dataset(self, data: Dataset, split: str) -> _SplitTable:
         where = f"{self.name}: {split}"
         fields = self._columns().fields()
         lacking = self._columns().lacking(data.column_names)
@@ -205,9 +205,9 @@ class Hub(SampledTask):
         table = data.select_columns(list(fields.values())).with_format("arrow")[:]
         cells = {name: column_cells(table.column(name)) for name in fields.values()}
         names = _class_names(data.features, self.label)
-        return _Split(Table(cells, range(1, len(data) + 1)), where, names)
+        return _SplitTable(Table(cells, range(1, len(data) + 1)), where, names)
 
-    def _of_files(self, builder: DatasetBuilder, paths: Sequence[str], split: str) -> _Split:
+    def _of_files(self, builder: DatasetBuilder, paths: Sequence[str], split: str) -> _SplitTable:
         """Read CSV and JSON, whose words the library would take for numbers, dates or gaps."""
         where = f"{self.name}: {split}"
         columns, names = self._columns(), _class_names(builder.info.features, self.label)
@@ -217,12 +217,12 @@ class Hub(SampledTask):
             hint = _TEXT_FILE if _ITS_FIELD.search(str(error)) else ""
             raise DataError(f"{where}: {error}{hint}") from None
         if len(tables) == 1:
-            return _Split(tables[0], f"{where}: {paths[0]}", names)
+            return _SplitTable(tables[0], f"{where}: {paths[0]}", names)
         cells = {
             column: [cell for table in tables for cell in table.columns[column]]
             for column in columns.fields().values()
         }
-        return _Split(Table(cells, range(1, len(cells[self.text]) + 1)), where, names)
+        return _SplitTable(Table(cells, range(1, len(cells[self.text]) + 1)), where, names)
 
 
 @contextmanager
@@ -280,5 +280,5 @@ def _named(names: tuple[str, ...], cell: object, column: str, where: str) -> str
     if text.isdecimal() and int(text) < len(names):
         return names[int(text)]
     hidden = "; test labels that are kept secret are often -1: name a split that has classes"
-    said = f"{where}: {column}: got {shown(cell)}; allowed: {known(names)}"
+    said = f"{where}: {column}: got {shown_cell(cell)}; allowed: {known(names)}"
     raise DataError(f"{said}{hidden if text == '-1' else ''}")

@@ -16,14 +16,14 @@ from trainers.data import (
     Format,
     Misread,
     Quoting,
-    examples,
-    find,
+    find_path,
     label_order,
-    likely_reason,
-    looked_in,
+    likely_cause,
+    make_examples,
+    missing_message,
     read_table,
     refuse_unlabelled,
-    setting,
+    setting_line,
 )
 from trainers.errors import ConfigError, DataError, SeveralFaults, known, shown
 from trainers.interfaces import Corpus, Example, TextColumns
@@ -183,10 +183,10 @@ class TextFile(SampledTask):
     def _read(self, split: Split, data_dir: Path) -> tuple[Example, ...]:
         name = self._files()[split]
         folders = self.folders(data_dir)
-        path = find(name, folders)
+        path = find_path(name, folders)
         if path is None:
-            said = looked_in(name, folders)
-            why = likely_reason(name, folders)
+            said = missing_message(name, folders)
+            why = likely_cause(name, folders)
             raise DataError(f"{self.name}: {split}: {name}: {said}{why and f'; {why}'}")
         columns = Columns(text=self.text, pair=self.text_pair, label=self.label)
         table = read_table(path, columns, self._dialect(split))
@@ -194,7 +194,7 @@ class TextFile(SampledTask):
             refuse_unlabelled(table.columns[self.label], split, self.label)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
-        return tuple(examples(table, columns, where=str(path), split=split))
+        return tuple(make_examples(table, columns, where=str(path), split=split))
 
     def _way_out(self, misread: Misread, data_dir: Path) -> str:
         """Say how to have a file read well, and the task's other files too."""
@@ -211,7 +211,7 @@ class TextFile(SampledTask):
         }
         if set(values.values()) == {likely}:
             return str(misread)
-        line = setting(field, {split: value for split, value in values.items() if value})
+        line = setting_line(field, {split: value for split, value in values.items() if value})
         if field == "quoting":  # the mark may also be put right, so the whole of it is said
             return f"{misread.reason} set {line}{misread.tail}"
         return f"{reason}; the files differ: set {line}"

@@ -33,7 +33,7 @@ def with_filler(rows: Dataset, share: int) -> Dataset:
     return concatenate_datasets([rows, Dataset.from_dict(columns, features=rows.features)])
 
 
-def deal(dataloader: Any, *, share: int, step: int) -> Any:
+def shard(dataloader: Any, *, share: int, step: int) -> Any:
     """Let the ranks' batches follow each other in the order of one process.
 
     Args:

@@ -11,10 +11,10 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from trainers.contract import Emit, Rank, RunEvent, RunSpec
-from trainers.deepspeed import own_part, put_back
+from trainers.deepspeed import local_partition, restore_partition
 from trainers.errors import Diverged, RunFailed
 from trainers.measure import Meter, holds_in_memory
-from trainers.train.batches import deal
+from trainers.train.batches import shard
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,7 +59,7 @@ class RunCallback(TrainerCallback):
         sampler = dataloader.get_sampler()
         if ranks > 1:
             share = ranks * self._spec.train.batch_size
-            sampler = deal(dataloader, share=share, step=share * args.gradient_accumulation_steps)
+            sampler = shard(dataloader, share=share, step=share * args.gradient_accumulation_steps)
         if self._rank.rank > 0:
             torch.manual_seed(self._spec.seeds.init + self._rank.rank)
         sampler.generator = torch.Generator().manual_seed(self._spec.seeds.order)
@@ -187,7 +187,7 @@ class _Weights:
         self._held: dict[str, torch.Tensor] | None = None
 
     def keep(self, model: nn.Module) -> None:
-        trained = {n: own_part(p) for n, p in model.named_parameters() if p.requires_grad}
+        trained = {n: local_partition(p) for n, p in model.named_parameters() if p.requires_grad}
         size = sum(t.numel() * t.element_size() for t in trained.values())
         if self._held is None and not holds_in_memory(size):
             torch.save(trained, self._file)
@@ -210,5 +210,5 @@ class _Weights:
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 if name in held:
-                    put_back(parameter, held[name])
+                    restore_partition(parameter, held[name])
         self.forget()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainers.contract import Emit, Rank, RunEvent, RunResult, RunSpec, Workspace
 from trainers.data import (
-    WARNING,
+    WARNING_PREFIX,
     EncodedTask,
     TaskData,
     encode_task,
@@ -23,8 +23,8 @@ from trainers.data import (
     survey_lengths,
     survey_rows,
 )
-from trainers.deepspeed import divide, divides_parameters, make_whole
-from trainers.errors import CannotBuild, OutOfMemory, TunerError, failure
+from trainers.deepspeed import gather_trained, partition_parameters, uses_zero3
+from trainers.errors import CannotBuild, OutOfMemory, TunerError, one_line
 from trainers.measure import (
     Meter,
     across_ranks,
@@ -128,8 +128,8 @@ def _train(
     arguments = training_arguments(
         spec, workspace.run_dir, precision=precision, rows=len(parts.encoded.train), cpu=cpu
     )
-    if divides_parameters(spec.deepspeed):
-        divide(parts.model, arguments.hf_deepspeed_config.config)
+    if uses_zero3(spec.deepspeed):
+        partition_parameters(parts.model, arguments.hf_deepspeed_config.config)
     trainer = _trainer(spec, parts, arguments, callback)
     trainer.train()
     meter.switch("eval")
@@ -175,7 +175,7 @@ def _build(spec: RunSpec, labels: tuple[str, ...]) -> nn.Module:
     except Exception as error:
         if missing_memory(error):
             raise
-        raise CannotBuild(f"{spec.model.name}: {failure(error)}", format_exc()) from error
+        raise CannotBuild(f"{spec.model.name}: {one_line(error)}", format_exc()) from error
 
 
 def _check_vocabulary(spec: RunSpec, encoded: EncodedTask, model: Any) -> None:
@@ -269,15 +269,15 @@ def _data_facts(spec: RunSpec, parts: _Parts) -> dict[str, str]:
     facts |= {f"rows.{split}": str(len(rows)) for split, rows in splits_of(data).items()}
     lengths = survey_lengths(encoded_lengths(data, parts.encoded), [spec.train.max_length])
     warmup = endless_warmup(spec.train, len(data.train), ranks=spec.ranks)
-    facts |= {f"{WARNING}warmup": warmup} if warmup else {}
+    facts |= {f"{WARNING_PREFIX}warmup": warmup} if warmup else {}
     return facts | survey_rows(data).facts() | lengths.facts()
 
 
 def _save(spec: RunSpec, parts: _Parts, trainer: Trainer, *, folder: Path, rank: Rank) -> None:
     from trainers.train.saved import save_trained
 
-    if divides_parameters(spec.deepspeed):
-        make_whole(parts.model, trainer.deepspeed, keep=rank.rank == 0)
+    if uses_zero3(spec.deepspeed):
+        gather_trained(parts.model, trainer.deepspeed, keep=rank.rank == 0)
     if rank.rank == 0:
         data, tokenizer = parts.data, parts.tokenizer
         save_trained(spec, parts.model, folder, labels=data.labels, tokenizer=tokenizer)

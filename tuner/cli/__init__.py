@@ -45,11 +45,11 @@ def run_command() -> int:
 
     from typer import TyperException
 
-    from trainers.proxies import spare_this_machine
+    from trainers.proxies import bypass_own_addresses
     from tuner.cli.app import app
     from tuner.store.full_disk import full_disk_named
 
-    spare_this_machine(os.environ)
+    bypass_own_addresses(os.environ)
     # MLflow reports its use home unless told not to; a study is nobody else's business.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")

@@ -14,7 +14,7 @@ from trainers.errors import ConfigError
 from tuner.cli.options import DEFAULT_STORE, DataDir, StoreAddress
 
 if TYPE_CHECKING:
-    from tuner.forecast.memory import Configuration
+    from tuner.forecast.memory import RunOptions
 
 EXAMPLE = "tuner memory --model roberta-base --method lora"
 _WAYS = "name a STUDY, --model or --parameters"
@@ -84,9 +84,9 @@ def command(
         return
     if len(stages) > 1:
         raise ConfigError(f"--zero: got {zero}; allowed with --model: one stage")
-    from tuner.forecast.memory import Configuration
+    from tuner.forecast.memory import RunOptions
 
-    chosen = Configuration(
+    chosen = RunOptions(
         model=str(model),
         method=method or "full",
         batch_size=batch_size,
@@ -150,7 +150,7 @@ def _study(study: str, store: str, data_dir: Path | None, *, device: Any, as_jso
         typer.echo(f"Nothing is measured: {where} has no runs of {config.name}.")
 
 
-def _configuration(chosen: Configuration, *, as_json: bool) -> None:
+def _configuration(chosen: RunOptions, *, as_json: bool) -> None:
     from tuner.cli.memory_text import need_json, need_lines
     from tuner.forecast.memory import need_of
 
@@ -159,21 +159,19 @@ def _configuration(chosen: Configuration, *, as_json: bool) -> None:
     gc.freeze()  # or Python would look through all modules once more as it ends
 
 
-def _fits(
-    chosen: Configuration, fits: str, methods: Sequence[str] | None, *, as_json: bool
-) -> None:
+def _fits(chosen: RunOptions, fits: str, methods: Sequence[str] | None, *, as_json: bool) -> None:
     from rich.console import Console
 
     from tuner.cli.memory_text import fits_json, fits_lines
     from tuner.config import parse_bytes
-    from tuner.forecast.memory import METHODS, fitting
+    from tuner.forecast.memory import METHODS, find_fitting
 
     try:
         cap = parse_bytes(fits)
     except ConfigError as error:
         raise ConfigError(f"--fits: {error}") from error
     with Console(stderr=True).status("predicting") as status:
-        found = fitting(
+        found = find_fitting(
             chosen, cap, methods=methods or METHODS, watch=lambda tried: status.update(tried.name)
         )
     typer.echo(fits_json(found, cap) if as_json else "\n".join(fits_lines(found, cap)))

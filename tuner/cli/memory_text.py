@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainers.errors import ConfigError
-from trainers.memory import CATEGORIES, STAGES, Sharding, States, state_bytes
+from trainers.memory import CATEGORIES, STAGES, Sharding, StateBytes, state_bytes
 
 if TYPE_CHECKING:
     from tuner.forecast.memory import Fitting, Need
@@ -213,7 +213,7 @@ def _bar(share: float) -> str:
     return "█" * filled if filled or not share else "▏"
 
 
-def _tree(found: States) -> dict[str, float]:
+def _tree(found: StateBytes) -> dict[str, float]:
     tree = {name: getattr(found, name) for name in ("parameters", "gradients", "optimizer")}
     return tree | {"total": found.total}
 

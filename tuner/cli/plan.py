@@ -56,10 +56,10 @@ def command(
 ) -> None:
     """Estimate what a study takes before it runs: runs, time, disk, seeds. Writes nothing."""
     from tuner.config import DATA_DIR, load_study
-    from tuner.forecast.time import Wishes, estimate_study
+    from tuner.forecast.time import EstimateOptions, estimate_study
     from tuner.store.location import find_store
 
-    wishes = Wishes(detect, spread, probe, probe_seconds)
+    wishes = EstimateOptions(detect, spread, probe, probe_seconds)
     folder, place = data_dir or DATA_DIR, find_store(store, files).root
     config = load_study(study, data_dir=folder)
     estimate = estimate_study(

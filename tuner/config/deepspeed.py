@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationInfo
 
 from trainers.contract import folders_of
-from trainers.data import find, looked_in
+from trainers.data import find_path, missing_message
 from trainers.errors import BadFile, ConfigError, known, nearest, shown
 from tuner.config.shipped import shipped_folder
 
@@ -111,9 +111,9 @@ def ask_deepspeed(contents: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _read(name: str, folders: Sequence[Path]) -> dict[str, Any]:
-    path = find(name, folders)
+    path = find_path(name, folders)
     if path is None:
-        raise BadFile(f"{name}: {looked_in(name, folders)}")
+        raise BadFile(f"{name}: {missing_message(name, folders)}")
     try:
         content = json.loads(
             path.read_text(encoding="utf-8-sig"), object_pairs_hook=_keys_that_stand_once

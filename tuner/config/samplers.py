@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import model_validator
 
-from trainers.errors import ConfigError, SeveralFaults, failure, known, nearest, shown
+from trainers.errors import ConfigError, SeveralFaults, known, nearest, one_line, shown
 from trainers.plugins import Written
 from tuner.config.optuna_options import EPOCHS_TRIED, check_options, try_pruner, try_sampler
 from tuner.config.spaces import Value
@@ -112,7 +112,7 @@ def _failure(made: type[Algorithm], kind: str, *options: tuple[str, Value]) -> s
         with warnings.catch_warnings(action="ignore"):
             made.model_construct(kind=kind, options=dict(options))._try()
     except Exception as error:  # whatever its classes raise, an AssertionError too
-        return failure(error)
+        return one_line(error)
     return ""
 
 

@@ -6,7 +6,7 @@ import traceback
 from dataclasses import dataclass
 
 from trainers.contract import RunEvent, RunResult
-from trainers.errors import LostRank, OutOfMemory, RunFailed, TunerError, failure, run_failure
+from trainers.errors import LostRank, OutOfMemory, RunFailed, TunerError, one_line, run_failure
 
 
 @dataclass(frozen=True)
@@ -47,4 +47,4 @@ def failure_message(error: BaseException) -> Message:
         return Message(error.kind, error.reason, error.detail)
     if isinstance(error, TunerError):
         return Message(RunFailed.kind, str(error))
-    return Message(RunFailed.kind, failure(error), traceback.format_exc())
+    return Message(RunFailed.kind, one_line(error), traceback.format_exc())

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainers.data import READ, WARNING
+from trainers.data import READ_PREFIX, WARNING_PREFIX
 from tuner.report.comparison import Note
 from tuner.report.planned import SeedKey, seed_text, seeds_of
 from tuner.report.selection import Block, ComparedCell, LeftOut, OtherDefinition, Why
@@ -210,7 +210,9 @@ def _noise(cells: Rows, metric: str) -> Iterator[str]:
 
 def _seen_rows(block: Block) -> Iterator[str]:
     facts = [run.facts for cell in block.cells for run in cell.finished]
-    said = any(f"{rank}test_in_train" in f for f in facts for rank in (WARNING, READ))
+    said = any(
+        f"{rank}test_in_train" in f for f in facts for rank in (WARNING_PREFIX, READ_PREFIX)
+    )
     counts = {
         (f["rows.test_seen_in_train"], f["rows.test"])
         for f in facts
@@ -310,7 +312,7 @@ def data_warnings(blocks: Sequence[Block]) -> tuple[str, ...]:
     """Return what in the tasks' rows makes numbers doubtful; several models say it once."""
     found: dict[str, None] = {}
     for block in blocks:
-        for name, text in _findings(block, WARNING):
+        for name, text in _findings(block, WARNING_PREFIX):
             of_model = name.partition(".")[0] in _OF_MODEL
             where = f"{block.task} · {block.model}: " if of_model else f"{block.task}: "
             found[f"{where}{text}" if len(blocks) > 1 else text] = None
@@ -319,7 +321,7 @@ def data_warnings(blocks: Sequence[Block]) -> tuple[str, ...]:
 
 def _read_rows(block: Block) -> Iterator[str]:
     """Yield what else was read: rows, classes, lengths."""
-    texts = [text for _, text in _findings(block, READ)]
+    texts = [text for _, text in _findings(block, READ_PREFIX)]
     if texts:
         yield f"Read: {'. '.join(texts)}."
 

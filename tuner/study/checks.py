@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from trainers.contract import RunSpec
-from trainers.data import Measured, measure_lengths
+from trainers.data import TaskLengths, measure_lengths
 from trainers.errors import RunFailed, SeveralFaults, shown
-from trainers.memory import Outlined, outline_runs
-from trainers.methods import misfit
-from trainers.models import too_long, too_many_virtual
+from trainers.memory import Outline, outline_runs
+from trainers.methods import unknown_targets_message
+from trainers.models import too_long_message, too_many_virtual_message
 from trainers.train import visible_devices
 from tuner.config import Cell, Point, points_to_try, varied
 from tuner.study.known_good import is_known_good
@@ -146,7 +146,7 @@ class _Tried:
     cell: Cell
     point: Point
     spec: RunSpec
-    outlined: Outlined
+    outlined: Outline
     first_is_good: bool = False
     """Whether the first point of the cell's space can be built."""
 
@@ -265,7 +265,7 @@ class _Rows:
             seeds = sorted({seeds.data for seeds in every})
             try:
                 measure = partial(self.compute, measure_lengths, spec.task, spec.model)
-                found: list[Measured] = [measure(self.data_dir, seed) for seed in seeds]
+                found: list[TaskLengths] = [measure(self.data_dir, seed) for seed in seeds]
             except RunFailed as failed:
                 self._known[key] = failed.reason
                 return failed.reason
@@ -291,8 +291,8 @@ def _too_long(one: _Tried, rows: _Rows) -> str:
     if virtual and tokens < outlined.positions:
         own = hasattr(one.spec.method, "virtual_tokens")
         key = f"method.{'virtual_tokens' if own else 'config.num_virtual_tokens'}"
-        return f"{key}: {too_many_virtual(name, tokens, outlined.positions, virtual)}"
-    return too_long(name, shown, outlined.positions, virtual)
+        return f"{key}: {too_many_virtual_message(name, tokens, outlined.positions, virtual)}"
+    return too_long_message(name, shown, outlined.positions, virtual)
 
 
 def _unfit(tried: Sequence[_Tried]) -> Iterator[Fault]:
@@ -309,7 +309,9 @@ def _unfit(tried: Sequence[_Tried]) -> Iterator[Fault]:
             nowhere = set.intersection(*(set(one.outlined.unfit[key].names) for one in having))
             for one in having if nowhere else ():
                 known = one.outlined.unfit[key].known
-                yield one.fault(misfit(key, sorted(nowhere), one.cell.model, known))
+                yield one.fault(
+                    unknown_targets_message(key, sorted(nowhere), one.cell.model, known)
+                )
 
 
 def device_faults(cells: Sequence[Cell]) -> Iterator[Fault]:

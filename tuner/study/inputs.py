@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trainers.data import load_task, survey_rows
 from trainers.deepspeed import check_installed
-from trainers.errors import ConfigError, MissingData, ModelAway, SeveralFaults, TunerError
+from trainers.errors import ConfigError, MissingData, MissingModel, SeveralFaults, TunerError
 from trainers.train import metric_names
 from tuner.config import Digests, StudyConfig
 from tuner.study.reading import ReadLengths, say_rows, say_warmups
@@ -62,7 +62,7 @@ class Inputs:
             raise SeveralFaults(map(str, self.errors))
 
 
-_ELSEWHERE = (MissingData, ModelAway)
+_ELSEWHERE = (MissingData, MissingModel)
 
 
 def read_inputs(config: StudyConfig, data_dir: Path | None) -> Inputs:

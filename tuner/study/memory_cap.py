@@ -1,4 +1,4 @@
-"""Foresee each run's memory: refuse what is over the study's cap, compare what was measured."""
+"""Predict each run's memory: refuse what is over the study's cap, compare what was measured."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from trainers.contract import RunEvent, RunResult, RunSpec, Seeds, Workspace
 from trainers.errors import ConfigError, RunFailed
 from trainers.memory import (
     ExpectedMemory,
-    compare,
-    expect_aside,
+    compare_with_measured,
+    expect_in_background,
     expect_memory,
+    fill_token_cache,
     memory_key,
-    tokenise,
     weights_bytes,
 )
 from tuner.config import Cell, show_bytes
@@ -34,7 +34,7 @@ NOT_PREDICTED = "memory_not_predicted"
 
 
 @dataclass(frozen=True)
-class Foreseen:
+class MemoryPrediction:
     """What is known of a run's memory before it begins."""
 
     expected: ExpectedMemory | None
@@ -60,9 +60,9 @@ class Foreseen:
         return f"predicted peak of memory {needed} is over memory_cap {limit}"
 
 
-def refused(foreseen: Foreseen) -> RunEvent:
+def refused(predicted: MemoryPrediction) -> RunEvent:
     """Return the event of a run that needs too much, with what was predicted as its metrics."""
-    compared = compare(foreseen.expected, {}) if foreseen.expected else {}
+    compared = compare_with_measured(predicted.expected, {}) if predicted.expected else {}
     metrics = {f"memory/{name}": value for name, value in compared.items()}
     return RunEvent(kind="refused", time=time.time(), metrics=metrics)
 
@@ -103,19 +103,19 @@ class MemoryForecast:
 
     executor: Executor
     cap: Cap = None
-    _known: dict[str, Foreseen] = field(default_factory=dict)
+    _known: dict[str, MemoryPrediction] = field(default_factory=dict)
     _locks: defaultdict[str, threading.Lock] = field(
         default_factory=lambda: defaultdict(threading.Lock)
     )
 
-    def before(self, spec: RunSpec, workspace: Workspace) -> Foreseen:
+    def before(self, spec: RunSpec, workspace: Workspace) -> MemoryPrediction:
         """Predict a run if there is a cap that it might break."""
         if self.cap is None:
-            return Foreseen(None)
-        foreseen = self._foresee(spec, workspace)
-        free = foreseen.expected.free_bytes if foreseen.expected else None
-        return Foreseen(
-            foreseen.expected, free if self.cap == "device" else self.cap, foreseen.fault
+            return MemoryPrediction(None)
+        predicted = self._predict(spec, workspace)
+        free = predicted.expected.free_bytes if predicted.expected else None
+        return MemoryPrediction(
+            predicted.expected, free if self.cap == "device" else self.cap, predicted.fault
         )
 
     def beside(self, spec: RunSpec, workspace: Workspace) -> None:
@@ -127,30 +127,30 @@ class MemoryForecast:
         if self.cap is not None or known or not self.executor.computes_aside:
             return
 
-        def foresee() -> None:
+        def predict() -> None:
             with contextlib.suppress(RunInterrupted):
-                self._foresee(spec, workspace, expect_aside)
+                self._predict(spec, workspace, expect_in_background)
 
-        threading.Thread(target=foresee, daemon=True).start()
+        threading.Thread(target=predict, daemon=True).start()
 
     def of_too_much(self, spec: RunSpec, workspace: Workspace) -> list[RunEvent]:
         """Return what was predicted for a run that ran out of memory; nothing if cut off."""
         with contextlib.suppress(RunInterrupted, RunLost):
-            return [refused(self._foresee(spec, workspace))]
+            return [refused(self._predict(spec, workspace))]
         return []
 
     def after(self, spec: RunSpec, workspace: Workspace, result: RunResult) -> RunResult:
         """Add to a result what was predicted, and by how much that missed what was measured."""
-        foreseen = self._foresee(spec, workspace)
-        if foreseen.expected is None:
-            facts = result.facts | {NOT_PREDICTED: foreseen.fault}
+        predicted = self._predict(spec, workspace)
+        if predicted.expected is None:
+            facts = result.facts | {NOT_PREDICTED: predicted.fault}
             return result.model_copy(update={"facts": facts})
-        compared = compare(foreseen.expected, result.memory)
+        compared = compare_with_measured(predicted.expected, result.memory)
         return result.model_copy(update={"expected": compared})
 
-    def _foresee(
+    def _predict(
         self, spec: RunSpec, workspace: Workspace, expect: Expect = expect_memory
-    ) -> Foreseen:
+    ) -> MemoryPrediction:
         key = memory_key(spec)
         with self._locks[key]:
             known = self._known.get(key)
@@ -158,9 +158,9 @@ class MemoryForecast:
                 return known
             try:
                 if self.cap is not None:  # or the prediction would have the tokeniser's work in it
-                    self.executor.compute(tokenise, spec, workspace)
-                foreseen = Foreseen(self.executor.compute(expect, spec, workspace))
+                    self.executor.compute(fill_token_cache, spec, workspace)
+                predicted = MemoryPrediction(self.executor.compute(expect, spec, workspace))
             except RunFailed as failed:
-                foreseen = Foreseen(None, fault=failed.reason)
-            self._known[key] = foreseen
-            return foreseen
+                predicted = MemoryPrediction(None, fault=failed.reason)
+            self._known[key] = predicted
+            return predicted

@@ -14,14 +14,21 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from trainers.contract import Seeds
-from trainers.data import Finding, Lengths, Measured, Survey, measure_lengths, survey_lengths
+from trainers.data import (
+    Finding,
+    SplitLengths,
+    Survey,
+    TaskLengths,
+    measure_lengths,
+    survey_lengths,
+)
 from trainers.errors import DataError, RunFailed
 from trainers.train import endless_warmup
 from tuner.config import Cell, StudyConfig
 from tuner.study.journal import write_whole
 
 _logger = logging.getLogger(__name__)
-_OF_SPLITS = TypeAdapter(dict[str, Lengths])
+_OF_SPLITS = TypeAdapter(dict[str, SplitLengths])
 _FORMAT = 1
 _NOWHERE = Path(os.devnull)
 
@@ -83,7 +90,7 @@ class ReadLengths:
 
 def read_lengths(
     cells: Sequence[Cell],
-    compute: Callable[..., Measured],
+    compute: Callable[..., TaskLengths],
     data_dir: Path,
     cache: Path | None = None,
 ) -> ReadLengths:
@@ -125,7 +132,7 @@ def read_lengths(
     return ReadLengths(tuple(found), fresh, unusable)
 
 
-def _measure(cell: Cell, compute: Callable[..., Measured], data_dir: Path) -> Measured:
+def _measure(cell: Cell, compute: Callable[..., TaskLengths], data_dir: Path) -> TaskLengths:
     spec = cell.spec(cell.study.confirm.seeds[0])
     return compute(measure_lengths, spec.task, spec.model, data_dir, min(cell.data))
 
@@ -172,7 +179,7 @@ def _key(cell: Cell) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _kept(path: Path) -> dict[str, Lengths] | None:
+def _kept(path: Path) -> dict[str, SplitLengths] | None:
     try:
         return _OF_SPLITS.validate_json(path.read_bytes())
     except (OSError, ValidationError):  # not measured yet, or cut short

@@ -17,7 +17,7 @@ from tuner.store.full_disk import missing_space
 from tuner.store.location import Store
 from tuner.store.outcome import Order, Outcome
 from tuner.study.journal import Journal, write_whole
-from tuner.study.memory_cap import Foreseen, MemoryForecast, refused
+from tuner.study.memory_cap import MemoryForecast, MemoryPrediction, refused
 from tuner.study.retry import retry_params, smaller
 from tuner.tracking import Tracker
 
@@ -43,7 +43,7 @@ class Tries:
     memory: MemoryForecast
     measure: Measure = "process"
 
-    def foresee(self, spec: RunSpec, folder: Path) -> Foreseen:
+    def foresee(self, spec: RunSpec, folder: Path) -> MemoryPrediction:
         """Predict a run if there is a cap that it might break."""
         return self.memory.before(spec, self._workspace(folder, spec))
 

@@ -6,7 +6,7 @@ import logging
 import time
 from pathlib import Path
 
-from trainers.proxies import said_proxy
+from trainers.proxies import proxy_note
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_UNSAID = 10.0
@@ -36,7 +36,7 @@ class Absence:
             self._said = True
             _LOG.warning(
                 "MLflow %s is away (%s); the study goes on, what it writes is kept in %s",
-                *(self._name, f"{error}{said_proxy(self._name)}", self._folder),
+                *(self._name, f"{error}{proxy_note(self._name)}", self._folder),
             )
 
     def end(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from trainers.errors import ConfigError
-from trainers.proxies import proxy_of, said_proxy
+from trainers.proxies import proxy_note, proxy_of
 from tuner.config import Login, hide_password, split_login
 
 _SECONDS_TO_ANSWER = 10
@@ -79,7 +79,7 @@ def check_server(address: StoreAddress) -> None:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(
             f"{address.shown}: no MLflow server answers there: {reason}"
-            f"{said_proxy(address.tracking_uri)}"
+            f"{proxy_note(address.tracking_uri)}"
         ) from error
 
 

@@ -18,7 +18,7 @@ from mlflow.protos.databricks_pb2 import (
 )
 
 from trainers.errors import ConfigError
-from trainers.proxies import said_proxy, spare_this_machine
+from trainers.proxies import bypass_own_addresses, proxy_note
 from tuner.config import hide_passwords
 from tuner.store.full_disk import missing_space
 from tuner.tracking.address import StoreAddress
@@ -52,7 +52,7 @@ def prepare_client(store: StoreAddress) -> None:
     if store.login.user:
         os.environ[_USER], os.environ[_PASSWORD] = store.login.user, store.login.password
     if store.is_server:
-        spare_this_machine(os.environ)
+        bypass_own_addresses(os.environ)
         os.environ[_RETRIES] = "0"
         os.environ.setdefault(_TIMEOUT, str(_SECONDS_TO_ANSWER))
         # At the end of every run, an address to look at.
@@ -110,7 +110,7 @@ def explained(place: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, requests.RequestException) as error:
-        reason = f"{reason_of(error)}{said_proxy(place)}"
+        reason = f"{reason_of(error)}{proxy_note(place)}"
         raise ConfigError(f"MLflow store {place}: {reason}") from error
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from trainers.errors import DataError, MissingData, ModelAway, ModelError
-from trainers.models.hub import Hub
-from trainers.tasks.hub import Hub as HubData
+from trainers.errors import DataError, MissingData, MissingModel, ModelError
+from trainers.models.hub import HubModel
+from trainers.tasks.hub import HubTask
 
 ANSWERS = {
     "/here/model/resolve/main/config.json": (200, ""),
@@ -85,7 +85,7 @@ def keep_a_copy(name: str, cache: Path) -> None:
 
 def test_a_model_that_is_there_is_asked_for_once(asked: list[str]) -> None:
     """No file of it is downloaded."""
-    Hub(id="here/model").check()
+    HubModel(id="here/model").check()
     assert asked == ["/here/model/resolve/main/config.json"]
 
 
@@ -106,8 +106,8 @@ def test_a_model_that_cannot_be_had_is_said_in_one_line(
 ) -> None:
     """What is wrong, and the next step; a relative folder of that name is nowhere either."""
     with pytest.raises(ModelError, match=rf"^model\.id: {settings['id']}: .*{says}") as caught:
-        Hub.model_validate(settings).check()
-    assert not isinstance(caught.value, ModelAway)
+        HubModel.model_validate(settings).check()
+    assert not isinstance(caught.value, MissingModel)
     assert "no such folder" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -116,8 +116,8 @@ def test_a_model_that_cannot_be_had_is_said_in_one_line(
 def test_a_hub_that_does_not_answer_is_said_soon(name: str, asked: list[str]) -> None:
     """The model may be good: whoever only checks a study can go on."""
     begun = time.monotonic()
-    with pytest.raises(ModelAway, match=r"the Hub at http://127\.0\.0\.1:\d+ does not answer"):
-        Hub(id=name).check()
+    with pytest.raises(MissingModel, match=r"the Hub at http://127\.0\.0\.1:\d+ does not answer"):
+        HubModel(id=name).check()
     assert time.monotonic() - begun < 15
     assert len(asked) == 1
 
@@ -128,14 +128,14 @@ def test_a_copy_that_is_kept_serves_where_the_hub_does_not_answer(
     """Nor is it asked where it is not to be; what it refuses stays refused."""
     for name in ("ill/model", "gone/model"):
         keep_a_copy(name, tmp_path / "hub")
-    Hub(id="ill/model").check()
+    HubModel(id="ill/model").check()
     with pytest.raises(ModelError, match="no such model"):
-        Hub(id="gone/model").check()
+        HubModel(id="gone/model").check()
     before = len(asked)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    Hub(id="gone/model").check()
-    with pytest.raises(ModelAway, match=r"HF_HUB_OFFLINE is set, and no copy is kept here"):
-        Hub(id="here/model").check()
+    HubModel(id="gone/model").check()
+    with pytest.raises(MissingModel, match=r"HF_HUB_OFFLINE is set, and no copy is kept here"):
+        HubModel(id="here/model").check()
     assert len(asked) == before
 
 
@@ -153,7 +153,7 @@ def test_a_data_set_that_cannot_be_had_is_said_in_one_line(
 ) -> None:
     """As for a model."""
     with pytest.raises(DataError, match=rf"^hub: id: {settings['id']}: .*{says}") as caught:
-        HubData.model_validate(settings).read(tmp_path)
+        HubTask.model_validate(settings).read(tmp_path)
     assert not isinstance(caught.value, MissingData)
     assert "\n" not in str(caught.value)
 
@@ -161,10 +161,10 @@ def test_a_data_set_that_cannot_be_had_is_said_in_one_line(
 def test_a_data_set_of_a_hub_that_is_away_is_said_soon(asked: list[str], tmp_path: Path) -> None:
     """It may be good; a name that is a file's is no data set's."""
     with pytest.raises(MissingData, match=r"^hub: id: ill/rows: the Hub at .* \(status 503\)"):
-        HubData(id="ill/rows").read(tmp_path)
+        HubTask(id="ill/rows").read(tmp_path)
     assert len(asked) == 1
     with pytest.raises(DataError, match=r"no such file in .*; for files use kind: text_file$"):
-        HubData(id="rows/train.csv").read(tmp_path)
+        HubTask(id="rows/train.csv").read(tmp_path)
 
 
 def test_a_copy_of_a_data_set_serves_where_the_hub_does_not_answer(
@@ -185,7 +185,7 @@ def test_a_copy_of_a_data_set_serves_where_the_hub_does_not_answer(
     kept.mkdir(parents=True)
     made.rename(kept / made.name)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", cache)
-    assert HubData(id="ill/rows").read(tmp_path).labels == ("a", "b")
+    assert HubTask(id="ill/rows").read(tmp_path).labels == ("a", "b")
     assert len(asked) == 1
 
 

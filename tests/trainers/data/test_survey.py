@@ -9,7 +9,7 @@ import pytest
 
 from trainers.data.findings import Finding
 from trainers.data.load import TaskData
-from trainers.data.survey import Lengths, survey_lengths, survey_rows
+from trainers.data.survey import SplitLengths, survey_lengths, survey_rows
 from trainers.errors import DataError
 from trainers.interfaces import Example
 
@@ -263,9 +263,9 @@ def test_a_hundred_thousand_rows_take_little_time() -> None:
 def test_cut_rows_are_counted_in_each_split_with_the_longest() -> None:
     """Every row of each split is longer than max_length."""
     lengths = {
-        "train": Lengths(rows={45: 7, 40: 20}),
-        "validation": Lengths(rows={12: 2, 33: 1}),
-        "test": Lengths(rows={44: 15}),
+        "train": SplitLengths(rows={45: 7, 40: 20}),
+        "validation": SplitLengths(rows={12: 2, 33: 1}),
+        "test": SplitLengths(rows={44: 15}),
     }
     survey = survey_lengths(lengths, [32])
     (finding,) = survey.findings
@@ -282,7 +282,7 @@ def test_cut_rows_are_counted_in_each_split_with_the_longest() -> None:
 
 def test_each_max_length_of_a_study_is_looked_at() -> None:
     """Both ends of a range; one that cuts nothing is no warning."""
-    lengths = {"train": Lengths(rows={10: 50}), "test": Lengths(rows={12: 50})}
+    lengths = {"train": SplitLengths(rows={10: 50}), "test": SplitLengths(rows={12: 50})}
     texts = [
         (f.text.partition(";")[0], f.warns) for f in survey_lengths(lengths, [64, 8]).findings
     ]
@@ -294,19 +294,19 @@ def test_each_max_length_of_a_study_is_looked_at() -> None:
 
 def test_rows_of_unknown_tokens_are_counted_and_refused_where_there_are_no_others() -> None:
     """A text in a script that the tokenizer does not know leaves nothing to learn from."""
-    some = {"train": Lengths(rows={5: 9}, wordless=3, first_wordless="train-4")}
+    some = {"train": SplitLengths(rows={5: 9}, wordless=3, first_wordless="train-4")}
     (text,) = [f.text for f in survey_lengths(some, [32]).findings if f.name == "unknown"]
     assert (
         text == "the tokenizer knows no token of the text in 3 of 9 training rows (first: row 4)"
     )
-    every = {"train": Lengths(rows={5: 9}, wordless=9, first_wordless="train-1")}
+    every = {"train": SplitLengths(rows={5: 9}, wordless=9, first_wordless="train-1")}
     with pytest.raises(DataError, match=r"^train: none of the 9 rows has a token that the"):
         survey_lengths(every, [32])
 
 
 def test_a_row_without_any_token_is_refused() -> None:
     """A tokenizer that adds no special token makes nothing of an empty text."""
-    lengths = {"test": Lengths(rows={0: 1, 4: 9}, first_empty="test-3")}
+    lengths = {"test": SplitLengths(rows={0: 1, 4: 9}, first_empty="test-3")}
     with pytest.raises(
         DataError, match=r"^test: row 3: the text has no tokens, and the tokenizer"
     ):

@@ -7,7 +7,7 @@ import errno
 import pytest
 import torch
 
-from trainers.measure.out_of_memory import dying_words, missing_memory
+from trainers.measure.out_of_memory import missing_memory, out_of_memory_line
 
 
 def test_the_allocators_own_refusal_is_known() -> None:
@@ -61,10 +61,13 @@ def test_other_errors_are_others() -> None:
 )
 def test_what_a_process_says_as_it_dies_is_known(line: str) -> None:
     """Between other lines, of which the one that says it is returned."""
-    assert dying_words(f"Some weights were not used\n{line}\nstack backtrace:\n") == line.strip()
+    assert (
+        out_of_memory_line(f"Some weights were not used\n{line}\nstack backtrace:\n")
+        == line.strip()
+    )
 
 
 def test_other_last_words_are_others() -> None:
     """A segmentation fault, or nothing at all."""
-    assert dying_words("Fatal Python error: Segmentation fault\n") is None
-    assert dying_words("") is None
+    assert out_of_memory_line("Fatal Python error: Segmentation fault\n") is None
+    assert out_of_memory_line("") is None

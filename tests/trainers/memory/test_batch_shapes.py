@@ -10,8 +10,8 @@ import pytest
 
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunSpec
-from trainers.memory.batch_shapes import Batch, decisive_rows
-from trainers.memory.expect import compare, expect_memory
+from trainers.memory.batch_shapes import BatchShape, decisive_shapes
+from trainers.memory.expect import compare_with_measured, expect_memory
 from trainers.train import train
 
 
@@ -47,27 +47,27 @@ def test_a_short_run_is_predicted_in_the_order_that_it_has(
     place = workspace(tmp_path, threads=2).model_copy(update={"measure": "allocator"})
     expected = expect_memory(spec, place)
     memory = train(spec, lambda _: None, place).memory
-    assert abs(compare(expected, memory)["predicted/error"]) < 0.01
+    assert abs(compare_with_measured(expected, memory)["predicted/error"]) < 0.01
 
 
 def test_batches_that_later_ones_cover_are_not_told() -> None:
     """Two epochs without accumulation are traced alike, whatever the order; one epoch is not."""
     lengths = [9, 3, 4, 5, 6]
 
-    def steps(**changes: Any) -> list[tuple[tuple[Batch, ...], ...]]:
+    def steps(**changes: Any) -> list[tuple[tuple[BatchShape, ...], ...]]:
         settings = {"batch_size": 2, "group_by_length": False, **changes}
         specs = [toy_spec(seeds={"init": 1, "order": n}, train=settings) for n in range(6)]
-        return [decisive_rows(spec, lengths, eval_length=4).steps for spec in specs]
+        return [decisive_shapes(spec, lengths, eval_length=4).steps for spec in specs]
 
-    full = (Batch(rows=2, length=9),)
+    full = (BatchShape(rows=2, length=9),)
     assert set(steps(epochs=2)) == {(full, full)}
     assert len(set(steps(epochs=1))) > 1
-    assert set(steps(epochs=1, batch_size=8)) == {((Batch(rows=5, length=9),),)}
+    assert set(steps(epochs=1, batch_size=8)) == {((BatchShape(rows=5, length=9),),)}
 
 
 def test_ranks_have_their_parts_of_a_batch() -> None:
     """A filler row makes the last parts full; the longest row of all ranks' parts decides."""
     spec = toy_spec(ranks=2, train={"batch_size": 2, "epochs": 1})
-    first, later = decisive_rows(spec, [9, 3, 4, 5, 6], eval_length=4).steps
-    assert first == (Batch(rows=2, length=9),)
+    first, later = decisive_shapes(spec, [9, 3, 4, 5, 6], eval_length=4).steps
+    assert first == (BatchShape(rows=2, length=9),)
     assert later[0].rows == 2

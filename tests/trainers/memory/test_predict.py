@@ -11,7 +11,7 @@ from tests.specs import toy_spec, workspace
 from tests.trainers.memory.measured import full_spec, run_peak
 from trainers.errors import ModelError
 from trainers.memory import predict_memory
-from trainers.models.tiny import DIALECTS, build_tokenizer, vocabulary
+from trainers.models.tiny import TOKEN_FORMATS, build_tokenizer, vocabulary
 from trainers.train import train
 
 _CELLS: list[tuple[str, str, dict[str, Any]]] = [
@@ -85,7 +85,7 @@ def test_an_evaluation_keeps_no_states_of_an_encoder(tmp_path: Path) -> None:
 def _save(folder: Path, architecture: str) -> Path:
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    dialect = DIALECTS["roberta"]
+    dialect = TOKEN_FORMATS["roberta"]
     ids = vocabulary(dialect)
     names = {f"{name}_token_id": ids[dialect.special[f"{name}_token"]] for name in ("pad", "eos")}
     config = AutoConfig.for_model(

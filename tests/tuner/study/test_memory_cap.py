@@ -24,7 +24,7 @@ from tuner.config import StudyConfig, dump_study, parse_bytes, parse_study, plan
 from tuner.executors import Executor
 from tuner.store.location import Store
 from tuner.study.journal import read_journal
-from tuner.study.memory_cap import NOT_PREDICTED, Foreseen, MemoryForecast
+from tuner.study.memory_cap import NOT_PREDICTED, MemoryForecast, MemoryPrediction
 from tuner.study.run import StudyOutcome, check_inputs, run_study
 from tuner.study.search import study_name
 from tuner.study.trials import MEMORY_CAP
@@ -214,7 +214,7 @@ def test_a_trial_is_over_the_cap_where_one_of_its_seeds_is(
     """The sampler is told of the largest run, and a search of such trials says what it lacks."""
     foresee = MemoryForecast.before
 
-    def before(self: MemoryForecast, spec: RunSpec, workspace: Workspace) -> Foreseen:
+    def before(self: MemoryForecast, spec: RunSpec, workspace: Workspace) -> MemoryPrediction:
         foreseen = foresee(self, spec, workspace)
         return replace(foreseen, limit=1) if spec.seeds.init == 8 else foreseen
 
@@ -280,7 +280,7 @@ def test_a_confirm_run_over_the_cap_whose_trial_was_let_in_is_done_with_fewer_ro
     """The order of its rows may need more than the trial's did; the cell is confirmed still."""
     foresee = MemoryForecast.before
 
-    def before(self: MemoryForecast, spec: RunSpec, workspace: Workspace) -> Foreseen:
+    def before(self: MemoryForecast, spec: RunSpec, workspace: Workspace) -> MemoryPrediction:
         foreseen = foresee(self, spec, workspace)
         return (
             replace(foreseen, limit=1)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.specs import toy_study
-from trainers.data import Lengths, Measured, Survey
+from trainers.data import SplitLengths, Survey, TaskLengths
 from trainers.data.survey import Finding
 from trainers.errors import DataError, RunFailed
 from trainers.models.tiny import Tiny
@@ -126,8 +126,8 @@ def test_a_tokenizer_that_cannot_be_loaded_is_no_end(
 def test_a_text_without_tokens_is_refused_with_task_and_model(tmp_path: Path) -> None:
     """Before anything is written."""
 
-    def compute(*_: object) -> Measured:
-        return Measured({"train": Lengths(rows={0: 1}, first_empty="train-1")})
+    def compute(*_: object) -> TaskLengths:
+        return TaskLengths({"train": SplitLengths(rows={0: 1}, first_empty="train-1")})
 
     with pytest.raises(DataError, match=r"^toy, tiny-bert: train: row 1: the text has no tokens"):
         read_lengths(planned(tmp_path), compute, tmp_path)

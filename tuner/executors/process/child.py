@@ -23,8 +23,8 @@ from typing import Any
 import psutil
 
 from trainers.contract import Emit, Rank, RunEvent, RunResult, RunSpec, Workspace
-from trainers.errors import LostRank, OutOfMemory, RunFailed, TunerError, failure
-from trainers.measure import dying_words
+from trainers.errors import LostRank, OutOfMemory, RunFailed, TunerError, one_line
+from trainers.measure import out_of_memory_line
 from tuner.executors._messages import (
     Message,
     event_message,
@@ -109,7 +109,7 @@ def compute_in_child(
     except TunerError as error:
         sender.send((str(error), None))
     except BaseException as error:
-        sender.send((failure(error), None))
+        sender.send((one_line(error), None))
     os._exit(0)
 
 
@@ -236,7 +236,7 @@ def _death(process: BaseProcess, log: Path, rank: int | None, phase: str) -> Run
     code, lines = process.exitcode, _last_lines(log)
     if code is None:
         return RunFailed(f"{who} closed its pipe and did not end", lines)
-    words = dying_words(lines)
+    words = out_of_memory_line(lines)
     if words is not None and code not in (0, -signal.SIGKILL):
         return OutOfMemory(f"out of memory ({phase}): {words}", phase)
     if code >= 0:

@@ -14,7 +14,7 @@ from collections import deque
 from pathlib import Path
 
 from trainers.contract import RunSpec, Workspace
-from trainers.data import ROWS, unpack
+from trainers.data import ROWS_FILE, unpack_rows
 from trainers.errors import RunFailed
 from tuner.config import read_executor
 from tuner.executors._messages import (
@@ -73,7 +73,7 @@ class RunActor:
     def unpack(self, parcel: str, content: bytes) -> None:
         """Unpack a parcel on this node."""
         if not self._parcel(parcel).is_dir():
-            unpack(content, self._parcel(parcel))
+            unpack_rows(content, self._parcel(parcel))
 
     def begin(self, run: str, spec: str, workspace: str, parcel: str) -> None:
         """Begin a run.
@@ -92,7 +92,12 @@ class RunActor:
         (self._root / "runs").mkdir(parents=True, exist_ok=True)
         run_dir = Path(tempfile.mkdtemp(dir=self._root / "runs"))
         here = Workspace.model_validate_json(workspace).model_copy(
-            update={"data_dir": data, "cache_dir": data, "run_dir": run_dir, "rows": data / ROWS}
+            update={
+                "data_dir": data,
+                "cache_dir": data,
+                "run_dir": run_dir,
+                "rows": data / ROWS_FILE,
+            }
         )
         self._thread = threading.Thread(
             target=self._work, args=(RunSpec.model_validate_json(spec), here), daemon=True

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import ray
 
 from trainers.contract import Emit, RunEvent, RunResult, RunSpec, StopRun, Workspace
-from trainers.data import pack
+from trainers.data import pack_rows
 from trainers.errors import ConfigError, RunFailed, TunerError
 from trainers.measure import revision
 from tuner.config import read_executor
@@ -140,7 +140,7 @@ class RayExecutor(Executor):
         key += f" {spec.seeds.data} {spec.train.max_length}"
         with self._packing:
             if key not in self._parcels:
-                parcel = pack(spec, workspace)
+                parcel = pack_rows(spec, workspace)
                 self._parcels[key] = _Sent(parcel.name, ray.put(parcel.content))
             return self._parcels[key]
 

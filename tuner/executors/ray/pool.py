@@ -21,7 +21,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 import trainers
 import tuner
-from trainers.errors import ConfigError, RunFailed, failure
+from trainers.errors import ConfigError, RunFailed, one_line
 from tuner.executors import RunLost
 from tuner.executors.ray import RaySettings
 from tuner.executors.ray.actor import RunActor
@@ -124,7 +124,7 @@ class ActorPool:
             except ActorUnavailableError:
                 time.sleep(_SECONDS_TO_ASK_AGAIN)  # it comes back or is found dead
             except RayTaskError as error:
-                raise RunFailed(failure(error.cause), str(error)) from error
+                raise RunFailed(one_line(error.cause), str(error)) from error
             except RayError as error:
                 if self._closed:
                     raise RunInterrupted from error
@@ -230,7 +230,7 @@ def _connect(settings: RaySettings, ranks: int) -> None:
         where = settings.address or "a Ray of its own"
         answered = settings.address and getattr(error, "errno", None) is None
         token = f"; {_TOKENS}" if answered else ""
-        raise ConfigError(f"executor.address: {where}: {failure(error)}{token}") from error
+        raise ConfigError(f"executor.address: {where}: {one_line(error)}{token}") from error
 
 
 def _knock(address: str) -> None:

@@ -8,18 +8,18 @@ from math import isqrt
 
 from trainers.errors import ConfigError
 from tuner.config import show_bytes
-from tuner.forecast.memory.need import Configuration, Need, need_of
+from tuner.forecast.memory.need import Need, RunOptions, need_of
 
 _TOO_LARGE = "does not fit, not even one row at a time"
-Fit = tuple[Configuration, Need]
-Watch = Callable[[Configuration], None]
+Fit = tuple[RunOptions, Need]
+Watch = Callable[[RunOptions], None]
 _WORTH = 0.99
 """Share of the memory without checkpointing; above it, checkpointing saves nothing."""
 METHODS = ("full", "lora", "bottleneck", "head")
 """What is tried unless others are named."""
 
 
-def _unwatched(tried: Configuration) -> None:
+def _unwatched(tried: RunOptions) -> None:
     """Take a configuration and do nothing with it."""
 
 
@@ -32,8 +32,8 @@ class Fitting:
     """Method that cannot be applied to the model, or does not fit, and why."""
 
 
-def fitting(
-    wanted: Configuration, cap: int, *, methods: Sequence[str] = METHODS, watch: Watch = _unwatched
+def find_fitting(
+    wanted: RunOptions, cap: int, *, methods: Sequence[str] = METHODS, watch: Watch = _unwatched
 ) -> Fitting:
     """Return what fits, best first. A method that the model does not let in is left out.
 
@@ -80,13 +80,13 @@ def fitting(
     return Fitting(sorted(found, key=_rank), left_out)
 
 
-def _by_stage(wanted: Configuration) -> Iterator[Configuration]:
+def _by_stage(wanted: RunOptions) -> Iterator[RunOptions]:
     chosen = wanted.stage is not None or wanted.ranks == 1
     for stage in (wanted.stage,) if chosen else (None, *_stages(wanted)):
         yield wanted.but(stage=stage)
 
 
-def _stages(wanted: Configuration) -> tuple[int, ...]:
+def _stages(wanted: RunOptions) -> tuple[int, ...]:
     """Return the stages that divide something, if DeepSpeed takes the optimizer."""
     try:
         wanted.but(stage=1).spec()
@@ -97,7 +97,7 @@ def _stages(wanted: Configuration) -> tuple[int, ...]:
     return (1, 2, 3)
 
 
-def _of_stage(wanted: Configuration, cap: int, watch: Watch) -> list[Fit]:
+def _of_stage(wanted: RunOptions, cap: int, watch: Watch) -> list[Fit]:
     """Return what fits without checkpointing, and with it where that makes a difference."""
     plain = None if wanted.checkpointing else _largest(wanted, cap, watch)
     try:
@@ -112,7 +112,7 @@ def _of_stage(wanted: Configuration, cap: int, watch: Watch) -> list[Fit]:
     return [fit for fit in (plain, again) if fit is not None]
 
 
-def _largest(wanted: Configuration, cap: int, watch: Watch) -> Fit | None:
+def _largest(wanted: RunOptions, cap: int, watch: Watch) -> Fit | None:
     """Return the largest micro-batch that fits, with the effective batch that is wanted.
 
     What it takes grows with the rows, so that the first prediction says where to look.
@@ -136,7 +136,7 @@ def _largest(wanted: Configuration, cap: int, watch: Watch) -> Fit | None:
     return tries[index], known[index]
 
 
-def _micro_batches(wanted: Configuration) -> list[Configuration]:
+def _micro_batches(wanted: RunOptions) -> list[RunOptions]:
     """Divide the micro-batch down to one row; accumulation makes up for it."""
     whole = wanted.batch_size
     small = [rows for rows in range(1, isqrt(whole) + 1) if whole % rows == 0]
@@ -146,7 +146,7 @@ def _micro_batches(wanted: Configuration) -> list[Configuration]:
     ]
 
 
-def _guess(tries: Sequence[Configuration], whole: Need, cap: int) -> int:
+def _guess(tries: Sequence[RunOptions], whole: Need, cap: int) -> int:
     """Guess which fits from what the first takes, activations in proportion to its rows."""
     of_rows = whole.categories["activations"] + whole.categories["temporaries"]
     fixed = whole.whole_bytes - of_rows
@@ -166,7 +166,7 @@ def _rank(fit: Fit) -> tuple[int, bool, int, int]:
     )
 
 
-def _check_weights(wanted: Configuration, cap: int) -> None:
+def _check_weights(wanted: RunOptions, cap: int) -> None:
     smallest = wanted.but(method="head", batch_size=1, length=4)
     if wanted.ranks > 1 and wanted.stage is None and _stages(wanted):
         smallest = smallest.but(stage=3)

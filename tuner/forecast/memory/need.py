@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError, ModelError, SeveralFaults
-from trainers.memory import MemoryPrediction
+from trainers.memory import MemoryPeaks
 from trainers.plugins import Frozen
 from tuner.config import fault_lines
 
@@ -77,7 +77,7 @@ class Need(Frozen):
 
 
 @dataclass(frozen=True)
-class Configuration:
+class RunOptions:
     """What the options say."""
 
     model: str
@@ -150,7 +150,7 @@ class Configuration:
         words = ["tuner", "memory", "--model", self.model, "--method", self.method]
         words += ["--batch-size", str(self.batch_size), "--length", str(self.length)]
         words += ["--precision", self.precision]
-        defaults = Configuration(self.model)
+        defaults = RunOptions(self.model)
         for field in ("optimizer", "accumulation", "attention", "labels", "device"):
             if getattr(self, field) != getattr(defaults, field):
                 words += [f"--{field}", str(getattr(self, field))]
@@ -159,12 +159,12 @@ class Configuration:
         words += ["--ranks", str(self.ranks)] if self.ranks > 1 else []
         return shlex.join(words)
 
-    def but(self, **changes: Any) -> Configuration:
+    def but(self, **changes: Any) -> RunOptions:
         """Return it with some options changed."""
         return replace(self, **changes)
 
 
-def need_of(configuration: Configuration) -> Need:
+def need_of(configuration: RunOptions) -> Need:
     """Predict one configuration.
 
     Raises:
@@ -187,7 +187,7 @@ def need_of(configuration: Configuration) -> Need:
     return need(configuration.name, predicted)
 
 
-def need(name: str, prediction: MemoryPrediction) -> Need:
+def need(name: str, prediction: MemoryPeaks) -> Need:
     """Return the row of a prediction."""
     return Need(
         name=name,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trainers.contract import RunSpec, Workspace
 from trainers.errors import DataError, ModelError
-from trainers.memory import Device, MemoryPrediction
+from trainers.memory import Device, MemoryPeaks
 from tuner.config import Cell, Choice, Dimension, StudyConfig, Value, plan
 from tuner.forecast.memory.need import Need, need
 from tuner.tracking import RunRecord
@@ -65,7 +65,7 @@ def _upper(dimension: Dimension) -> Value:
     return max(numbers)
 
 
-def _predict(spec: RunSpec, place: Workspace, device: Device | None) -> MemoryPrediction:
+def _predict(spec: RunSpec, place: Workspace, device: Device | None) -> MemoryPeaks:
     from trainers.memory import predict_memory, predict_rows
 
     try:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tuner.forecast.time.estimate import Wishes, estimate_study
+from tuner.forecast.time.estimate import EstimateOptions, estimate_study
 from tuner.forecast.time.forecasts import Count, Estimate, PairSpread, SeedsForecast, Span
 
-__all__ = ["Count", "Estimate", "PairSpread", "SeedsForecast", "Span", "Wishes", "estimate_study"]
+__all__ = [
+    "Count",
+    "Estimate",
+    "EstimateOptions",
+    "PairSpread",
+    "SeedsForecast",
+    "Span",
+    "estimate_study",
+]

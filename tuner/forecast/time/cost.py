@@ -10,8 +10,8 @@ from statistics import fmean
 
 from tuner.config import Cell, Phase
 from tuner.forecast.time.forecasts import Source, Span
-from tuner.forecast.time.history import History, Progress
-from tuner.forecast.time.probe import Measured
+from tuner.forecast.time.history import CellProgress, History
+from tuner.forecast.time.probe import ProbeResult
 from tuner.forecast.time.run_size import TaskSize, mean_epochs
 from tuner.tracking import RunRecord
 
@@ -70,7 +70,7 @@ class CellCost:
 class Work:
     """What a cell has left, and what a run of it costs."""
 
-    progress: Progress
+    progress: CellProgress
     cost: CellCost
 
     @property
@@ -100,7 +100,7 @@ def cost_of_similar(cell: Cell, history: History) -> CellCost | None:
     return None if cost is None else replace(cost, upper=_prunes(cell))
 
 
-def cost_of_probe(cell: Cell, measured: Measured, size: TaskSize) -> CellCost:
+def cost_of_probe(cell: Cell, measured: ProbeResult, size: TaskSize) -> CellCost:
     """Cost of a cell by its probe: load, steps of the mean number of epochs, evaluations.
 
     Where no evaluation was seen, a row of it is taken to cost 0.4 of a row in training.

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from tuner.config import Cell, dump_study
 from tuner.forecast.time.forecasts import DiskForecast
-from tuner.forecast.time.history import History, Progress
+from tuner.forecast.time.history import CellProgress, History
 from tuner.forecast.time.run_size import TaskSize, mean_epochs
 
 # Measured in stores of the tiny model and of MiniLM, 7 to 46 runs.
@@ -29,7 +29,7 @@ class CellFiles:
     """A cell, what it has left, its data, and its trained parameters where they are known."""
 
     cell: Cell
-    progress: Progress
+    progress: CellProgress
     size: TaskSize
     trained: int | None
 

@@ -29,8 +29,8 @@ from tuner.forecast.time.forecasts import (
     Runs,
     TimeForecast,
 )
-from tuner.forecast.time.history import History, Progress, progress, read_history
-from tuner.forecast.time.probe import Measured, probe_cells
+from tuner.forecast.time.history import CellProgress, History, progress, read_history
+from tuner.forecast.time.probe import ProbeResult, probe_cells
 from tuner.forecast.time.run_size import TaskSize, measure_task
 from tuner.forecast.time.seeds_needed import check_detect, seeds_of
 from tuner.study.checks import Findings, look_at
@@ -38,7 +38,7 @@ from tuner.study.run import check_inputs
 
 
 @dataclass(frozen=True)
-class Wishes:
+class EstimateOptions:
     """What the user asks of an estimate."""
 
     detect: float = 0.01
@@ -57,7 +57,7 @@ class _Costs:
     """What the cells' runs cost, by label; a cell that nothing is known of is left out."""
 
     cells: Mapping[str, CellCost]
-    measured: Mapping[str, Measured]
+    measured: Mapping[str, ProbeResult]
     start: float
     """Seconds before the first run."""
 
@@ -68,7 +68,7 @@ def estimate_study(
     store: Path,
     data_dir: Path,
     tracking: str | None = None,
-    wishes: Wishes | None = None,
+    wishes: EstimateOptions | None = None,
 ) -> Estimate:
     """Foretell what is left of a study. Nothing is written to the store.
 
@@ -84,7 +84,7 @@ def estimate_study(
         DataError, ModelError: As `run_study`.
         RunFailed: A probe failed.
     """
-    wishes = wishes or Wishes()
+    wishes = wishes or EstimateOptions()
     check_detect(config, wishes.detect, wishes.spread)
     if not 0 < wishes.probe_seconds < math.inf:
         raise ConfigError(f"--probe-seconds: a number above 0, got {wishes.probe_seconds}")
@@ -139,7 +139,7 @@ def _costs_of(
     sizes: Mapping[str, TaskSize],
     *,
     data_dir: Path,
-    wishes: Wishes,
+    wishes: EstimateOptions,
 ) -> _Costs:
     """Look at earlier runs, then at similar ones, then measure; say which cost came from where."""
     costs = {cell.label: cost_of_earlier(cell, history) for cell in cells}
@@ -147,7 +147,7 @@ def _costs_of(
         for cell in cells:
             costs[cell.label] = costs[cell.label] or cost_of_similar(cell, history)
     unknown = [cell for cell in cells if costs[cell.label] is None]
-    measured: dict[str, Measured] = {}
+    measured: dict[str, ProbeResult] = {}
     start = START_SECONDS
     if unknown and wishes.probe is not False:
         probes = probe_cells(unknown, sizes=sizes, data_dir=data_dir, seconds=wishes.probe_seconds)
@@ -160,7 +160,7 @@ def _costs_of(
     return _Costs(known, measured, start)
 
 
-def _left(done: Progress) -> int:
+def _left(done: CellProgress) -> int:
     return done.search.left + done.confirm.left
 
 
@@ -185,7 +185,7 @@ def _few_points(config: StudyConfig) -> list[str]:
     ]
 
 
-def _runs(done: Sequence[Progress]) -> Runs:
+def _runs(done: Sequence[CellProgress]) -> Runs:
     search = _sum([cell.search for cell in done])
     confirm = _sum([cell.confirm for cell in done])
     return Runs(search=search, confirm=confirm, total=_sum([search, confirm]))
@@ -199,7 +199,7 @@ def _sum(counts: Sequence[Count]) -> Count:
     )
 
 
-def _time(cells: Sequence[Cell], done: Mapping[str, Progress], costs: _Costs) -> TimeForecast:
+def _time(cells: Sequence[Cell], done: Mapping[str, CellProgress], costs: _Costs) -> TimeForecast:
     left = [cell.label for cell in cells if _left(done[cell.label])]
     work = [Work(done[label], costs.cells[label]) for label in left if label in costs.cells]
     workers = cells[0].study.executor.workers
@@ -212,7 +212,7 @@ def _time(cells: Sequence[Cell], done: Mapping[str, Progress], costs: _Costs) ->
     )
 
 
-def _cell(cell: Cell, done: Progress, costs: Mapping[str, CellCost]) -> CellForecast:
+def _cell(cell: Cell, done: CellProgress, costs: Mapping[str, CellCost]) -> CellForecast:
     cost = costs.get(cell.label)
     return CellForecast(
         task=cell.task,

@@ -35,7 +35,7 @@ class History:
 
 
 @dataclass(frozen=True)
-class Progress:
+class CellProgress:
     """What a cell has done and has left."""
 
     search: Count
@@ -74,13 +74,13 @@ def read_history(config: StudyConfig, store: Path, *, tracking: str | None = Non
     )
 
 
-def progress(cell: Cell, history: History) -> Progress:
+def progress(cell: Cell, history: History) -> CellProgress:
     """Count a cell's runs; while its search goes on, its confirm runs are all to be done."""
     seeds = len(cell.study.confirm.seeds)
     if not cell.searched:
         fixed = cell.spec(cell.study.confirm.seeds[0], confirm=True)
         tracked = _tracked(cell, None, history)
-        return Progress(_count(0, 0), _count(seeds, _confirmed(cell, fixed, history, tracked)))
+        return CellProgress(_count(0, 0), _count(seeds, _confirmed(cell, fixed, history, tracked)))
     search = read_search(plan_cell(cell), sorted(history.of_cell(cell), key=lambda run: run.start))
     done = 0
     if search.spent and search.chosen is not None:
@@ -92,7 +92,7 @@ def progress(cell: Cell, history: History) -> Progress:
             if spec is None
             else _confirmed(cell, spec, history, tracked)
         )
-    return Progress(_search(search, cell), _count(seeds, done))
+    return CellProgress(_search(search, cell), _count(seeds, done))
 
 
 def _search(search: Search, cell: Cell) -> Count:

@@ -38,7 +38,7 @@ _UNKNOWN_ERROR = 0.5
 
 
 @dataclass(frozen=True)
-class Measured:
+class ProbeResult:
     """What one probe found."""
 
     load: float
@@ -61,12 +61,12 @@ class Probes:
 
     start: float
     """Seconds that a study takes before its first run's model is built, beyond a later one's."""
-    cells: dict[str, Measured]
+    cells: dict[str, ProbeResult]
     """By the cell's label; those that logged no step in time are left out."""
 
 
 @dataclass
-class _Watch:
+class _ProbeWatch:
     """A receiver of events that stops a run, and keeps when what happened."""
 
     seconds: float
@@ -105,7 +105,7 @@ def probe_cells(
     """
     first = {(cell.task, cell.model): cell for cell in reversed(cells)}
     with tempfile.TemporaryDirectory(prefix="tuner-plan-") as scratch:
-        place = _Place(Path(scratch), data_dir, seconds, sizes)
+        place = _Prober(Path(scratch), data_dir, seconds, sizes)
         try:
             starts = {key: place.load(cell) for key, cell in first.items()}
             at_once = min(cells[0].study.executor.workers, len(cells))
@@ -124,7 +124,7 @@ def probe_cells(
 
 
 @dataclass
-class _Place:
+class _Prober:
     """The scratch folder of the probes."""
 
     scratch: Path
@@ -136,15 +136,15 @@ class _Place:
 
     def load(self, cell: Cell) -> float:
         """Stop a run when its model stands; return the seconds until then."""
-        watch = _Watch(self.seconds, stop_at_start=True)
+        watch = _ProbeWatch(self.seconds, stop_at_start=True)
         self._run(cell, self._spec(cell), watch)
         return watch.times[0][0] - watch.begun
 
-    def probe(self, cell: Cell) -> Measured | None:
+    def probe(self, cell: Cell) -> ProbeResult | None:
         """Measure a cell; None where no step was logged in time."""
         spec = self._spec(cell)
         grouped = spec.train.gradient_accumulation if spec.train.group_by_length else 10**9
-        watch = _Watch(self.seconds, batches_a_step=grouped)
+        watch = _ProbeWatch(self.seconds, batches_a_step=grouped)
         result = self._run(cell, spec, watch)
         return measure(watch.begun, watch.times, result)
 
@@ -160,7 +160,7 @@ class _Place:
         # The curve has 50 points over a training: one epoch alone has them closer together.
         return spec.model_copy(update={"train": spec.train.model_copy(update={"epochs": 1})})
 
-    def _run(self, cell: Cell, spec: RunSpec, watch: _Watch) -> RunResult | None:
+    def _run(self, cell: Cell, spec: RunSpec, watch: _ProbeWatch) -> RunResult | None:
         settings = cell.study.executor
         result: RunResult | None
         executor = self._executor(settings)
@@ -198,7 +198,7 @@ class _Place:
 
 def measure(
     begun: float, times: Sequence[tuple[float, RunEvent]], result: RunResult | None
-) -> Measured | None:
+) -> ProbeResult | None:
     """Work out the cost of a run's parts from the moments of its events.
 
     A step that follows the start is left out where there are others: it pays for the first use
@@ -236,4 +236,4 @@ def measure(
     if result is not None:
         step = result.seconds["train"] / times[-1][1].step
         evaluation = result.seconds["eval"] / max(1, len(evaluations))
-    return Measured(load, step, error, evaluation, result is not None, trained)
+    return ProbeResult(load, step, error, evaluation, result is not None, trained)

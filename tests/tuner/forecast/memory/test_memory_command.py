@@ -15,7 +15,7 @@ from tests.tuner.forecast.memory.commands import predict
 from trainers.errors import TunerError
 from tuner.cli.app import app
 from tuner.cli.memory_text import study_lines
-from tuner.forecast.memory import Configuration, need_of, study_needs
+from tuner.forecast.memory import RunOptions, need_of, study_needs
 from tuner.study.run import run_study
 from tuner.tracking import open_reader
 
@@ -179,7 +179,7 @@ def test_a_config_without_a_model_type_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text('{"hidden_size": 32}')
     with pytest.raises(TunerError, match="model_type") as caught:
-        need_of(Configuration(str(path), attention="eager"))
+        need_of(RunOptions(str(path), attention="eager"))
     assert "\n" not in str(caught.value)
 
 
@@ -200,7 +200,7 @@ def test_a_config_that_no_classifier_is_built_from_is_one_line(
     """The file is named with what is wrong in it."""
     config.write_text(json.dumps(json.loads(config.read_text()) | changes))
     with pytest.raises(TunerError, match=f"{config}.*{said}") as caught:
-        need_of(Configuration(str(config)))
+        need_of(RunOptions(str(config)))
     assert "\n" not in str(caught.value)
 
 
@@ -209,16 +209,16 @@ def test_a_size_below_one_is_refused(config: Path, name: str, size: int) -> None
     """Of -1 layers a model would be built without any."""
     config.write_text(json.dumps(json.loads(config.read_text()) | {name: size}))
     with pytest.raises(TunerError, match=f"{name}: got {size}, allowed: at least 1"):
-        need_of(Configuration(str(config), batch_size=1, length=16))
+        need_of(RunOptions(str(config), batch_size=1, length=16))
 
 
 def test_roberta_counts_positions_after_its_pad_token(config: Path) -> None:
     """Of 514 positions a row may have 512."""
     tree = {"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}
     config.write_text(json.dumps(json.loads(config.read_text()) | tree))
-    assert need_of(Configuration(str(config), batch_size=1, length=512)).train_peak_bytes
+    assert need_of(RunOptions(str(config), batch_size=1, length=512)).train_peak_bytes
     with pytest.raises(TunerError, match="has 512 positions; got rows of 513"):
-        need_of(Configuration(str(config), batch_size=1, length=513))
+        need_of(RunOptions(str(config), batch_size=1, length=513))
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_positions_that_begin_at_an_offset_are_counted(
     tree = {"model_type": kind, "max_position_embeddings": 40, "hidden_size": 32, **sizes}
     config.write_text(json.dumps({"num_hidden_layers": 1, "vocab_size": 100} | tree))
     with pytest.raises(TunerError, match="has 40 positions; got rows of 41"):
-        need_of(Configuration(str(config), batch_size=1, length=41))
+        need_of(RunOptions(str(config), batch_size=1, length=41))
 
 
 def test_a_config_without_what_its_model_needs_is_one_line(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_a_config_without_what_its_model_needs_is_one_line(tmp_path: Path) -> No
     path = tmp_path / "config.json"
     path.write_text(json.dumps(tree | {"num_heads": 4, "vocab_size": 50}))
     with pytest.raises(TunerError, match=r"cannot be run: .*decoder_start_token_id") as caught:
-        need_of(Configuration(str(path)))
+        need_of(RunOptions(str(path)))
     assert "\n" not in str(caught.value)
 
 
@@ -255,9 +255,9 @@ def test_a_model_without_sdpa_is_told_what_to_set(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(tree))
     with pytest.raises(TunerError) as caught:
-        need_of(Configuration(str(path)))
+        need_of(RunOptions(str(path)))
     assert str(caught.value).endswith("yet (say --attention eager)")
-    assert need_of(Configuration(str(path), attention="eager"))
+    assert need_of(RunOptions(str(path), attention="eager"))
 
 
 def test_a_model_that_looks_at_its_tokens_is_one_line(tmp_path: Path) -> None:
@@ -268,5 +268,5 @@ def test_a_model_that_looks_at_its_tokens_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(tree))
     with pytest.raises(TunerError, match="cannot be traced") as caught:
-        need_of(Configuration(str(path), attention="eager"))
+        need_of(RunOptions(str(path), attention="eager"))
     assert "\n" not in str(caught.value)

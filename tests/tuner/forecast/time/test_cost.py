@@ -21,8 +21,8 @@ from tuner.forecast.time.cost import (
     total_seconds,
 )
 from tuner.forecast.time.forecasts import Count
-from tuner.forecast.time.history import History, Progress
-from tuner.forecast.time.probe import Measured
+from tuner.forecast.time.history import CellProgress, History
+from tuner.forecast.time.probe import ProbeResult
 from tuner.forecast.time.run_size import TaskSize, mean_epochs, midpoint
 from tuner.store.location import Store
 
@@ -39,7 +39,7 @@ def work(seconds: float, confirm: int, *, search: int = 0, allowance: float = 0.
     """Return a cell whose runs all take the same, known for sure."""
     sample = Sample(seconds, 0.0, 0.0)
     cost = CellCost(sample, sample, "earlier runs", 5, allowance, upper=False, degrees=4)
-    return Work(Progress(left(search), left(confirm)), cost)
+    return Work(CellProgress(left(search), left(confirm)), cost)
 
 
 def test_a_run_is_converted_between_phases_by_the_rows_it_evaluates() -> None:
@@ -83,12 +83,12 @@ def test_a_probe_is_extrapolated_to_all_steps_and_evaluations() -> None:
     """2 epochs of 4 steps of 0.5 s; 2 x 50 rows of validation at 1 s an epoch; 100 of test."""
     cell = cell_of(toy_study(), "full")
     size = TaskSize(train=128, validation=50, test=100, labels=3, characters=())
-    measured = Measured(3.0, 0.5, 0.1, 1.0, whole=True, trained=None)
+    measured = ProbeResult(3.0, 0.5, 0.1, 1.0, whole=True, trained=None)
     cost = cost_of_probe(cell, measured, size)
     assert cost.search.mean == pytest.approx(3 + 8 * 0.5 + 2 * 1 + 0.5)
     assert cost.confirm.mean == pytest.approx(3 + 8 * 0.5 + 2 * 1 + 2 * 1 + 0.5)
     assert cost.search.error == pytest.approx(0.1 * 4 / 9.5)
-    unseen = cost_of_probe(cell, Measured(3.0, 0.5, 0.1, None, whole=False, trained=None), size)
+    unseen = cost_of_probe(cell, ProbeResult(3.0, 0.5, 0.1, None, whole=False, trained=None), size)
     assert unseen.search.mean == pytest.approx(3 + 4 + 100 * 0.4 * 0.5 / 32 + 0.5)
     assert unseen.allowance > cost.allowance
 
@@ -169,7 +169,7 @@ def test_the_interval_holds_the_true_total_in_95_of_100_studies(
             ]
         history = History(STORE, tuple(past))
         costs = [cost_of_earlier(cell, history) for cell in cells]
-        todo = [Work(Progress(NONE, left(10)), _bare(cost)) for cost in costs if cost]
+        todo = [Work(CellProgress(NONE, left(10)), _bare(cost)) for cost in costs if cost]
         span = total_seconds(todo, cells=2, workers=1, start=0.0)
         held += span.low <= future <= span.high
     # Two standard errors of the simulation under 95%, where runs spread as usual or are many;

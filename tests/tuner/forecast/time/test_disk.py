@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.specs import toy_study
-from tuner.forecast.time import Wishes, estimate_study
+from tuner.forecast.time import EstimateOptions, estimate_study
 from tuner.forecast.time.forecasts import DiskForecast
 
 
 def foretell(store: Path, **changes: object) -> DiskForecast:
     """Estimate the toy study without a probe."""
-    wishes = Wishes(probe=False)
+    wishes = EstimateOptions(probe=False)
     data_dir = store.parent / "data"
     config = toy_study(**changes)
     return estimate_study(config, store=store, data_dir=data_dir, wishes=wishes).disk

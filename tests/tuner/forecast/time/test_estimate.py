@@ -16,7 +16,7 @@ from tests.tuner.forecast.time.past import cell_of, past_run
 from trainers.errors import ConfigError, DataError, RunFailed
 from tuner.cli.plan import estimate_lines
 from tuner.config import StudyConfig
-from tuner.forecast.time import Estimate, Wishes, estimate_study
+from tuner.forecast.time import Estimate, EstimateOptions, estimate_study
 from tuner.forecast.time.forecasts import Count
 from tuner.forecast.time.history import History, progress
 from tuner.store.location import Store
@@ -28,7 +28,7 @@ SEARCH = {"seeds": [7], "pruner": "none"}
 
 def estimate(config: StudyConfig, store: Path, **wishes: Any) -> Estimate:
     """Estimate without a probe, unless it is wished for."""
-    wished = Wishes(**({"probe": False} | wishes))
+    wished = EstimateOptions(**({"probe": False} | wishes))
     return estimate_study(config, store=store, data_dir=store.parent / "data", wishes=wished)
 
 

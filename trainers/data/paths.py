@@ -22,14 +22,14 @@ def places_of(name: str, folders: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(folder / path for folder in folders or (Path(),)))
 
 
-def find(name: str, folders: Sequence[Path], *, folder: bool = False) -> Path | None:
+def find_path(name: str, folders: Sequence[Path], *, folder: bool = False) -> Path | None:
     """Return the first place where a path, or a folder, stands; None: nowhere."""
     # Unlike Path's methods, these take a name that is too long for one that is not there.
     is_there = os.path.isdir if folder else os.path.exists
     return next((place for place in places_of(name, folders) if is_there(place)), None)
 
 
-def looked_in(name: str, folders: Sequence[Path], noun: str = "file") -> str:
+def missing_message(name: str, folders: Sequence[Path], noun: str = "file") -> str:
     """Say that a path is in none of the places where it was looked for."""
     places = places_of(name, folders)
     if len(places) == 1:
@@ -42,7 +42,7 @@ def looked_in(name: str, folders: Sequence[Path], noun: str = "file") -> str:
     )
 
 
-def likely_reason(name: str, folders: Sequence[Path]) -> str:
+def likely_cause(name: str, folders: Sequence[Path]) -> str:
     """Say why a file is likely not found, and what to do; empty: no reason is known."""
     if "://" in name:
         return "an address is not asked: download the file, and name it"

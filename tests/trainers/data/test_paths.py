@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trainers.data.places import find, looked_in
+from trainers.data.paths import find_path, missing_message
 
 
 def test_the_first_folder_that_has_it_wins(tmp_path: Path) -> None:
@@ -15,10 +15,10 @@ def test_the_first_folder_that_has_it_wins(tmp_path: Path) -> None:
     for folder in (study, data):
         folder.mkdir()
     (data / "train.csv").touch()
-    assert find("train.csv", (study, data)) == data / "train.csv"
+    assert find_path("train.csv", (study, data)) == data / "train.csv"
     (study / "train.csv").touch()
-    assert find("train.csv", (study, data)) == study / "train.csv"
-    assert find(str(data / "train.csv"), (study,)) == data / "train.csv"
+    assert find_path("train.csv", (study, data)) == study / "train.csv"
+    assert find_path(str(data / "train.csv"), (study,)) == data / "train.csv"
 
 
 def test_a_folder_is_not_hidden_by_a_file_of_its_name(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_a_folder_is_not_hidden_by_a_file_of_its_name(tmp_path: Path) -> None:
     (tmp_path / "study" / "model").touch()
     (tmp_path / "data" / "model").mkdir(parents=True)
     folders = (tmp_path / "study", tmp_path / "data")
-    assert find("model", folders, folder=True) == tmp_path / "data" / "model"
+    assert find_path("model", folders, folder=True) == tmp_path / "data" / "model"
 
 
 def test_the_home_folder_may_be_written_short(
@@ -36,22 +36,22 @@ def test_the_home_folder_may_be_written_short(
     """`~` is expanded, and an unknown user's is nowhere."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "model").mkdir()
-    assert find("~/model", (Path("/nowhere"),)) == tmp_path / "model"
-    assert find("~no-such-user/model", (tmp_path,)) is None
+    assert find_path("~/model", (Path("/nowhere"),)) == tmp_path / "model"
+    assert find_path("~no-such-user/model", (tmp_path,)) is None
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "nul\0byte", "no/such"])
 def test_what_cannot_be_a_path_is_nowhere(name: str, tmp_path: Path) -> None:
     """It raises nothing of its own."""
-    assert find(name, (tmp_path,)) is None
+    assert find_path(name, (tmp_path,)) is None
 
 
 def test_every_place_is_named_with_the_way_to_name_another() -> None:
     """An absolute path has one place, and no folder to name."""
-    both = looked_in("train.csv", (Path("/study"), Path("/data")))
+    both = missing_message("train.csv", (Path("/study"), Path("/data")))
     assert both == (
         "no such file in /study or /data; put it beside the study, or name its folder with "
         "--data-dir or TUNER_DATA_DIR"
     )
-    assert looked_in("/train.csv", (Path("/study"), Path("/data"))) == "no such file"
-    assert looked_in("m", (Path("/a"), Path("/a")), "folder") == "no such folder: /a/m"
+    assert missing_message("/train.csv", (Path("/study"), Path("/data"))) == "no such file"
+    assert missing_message("m", (Path("/a"), Path("/a")), "folder") == "no such folder: /a/m"
