@@ -260,6 +260,35 @@ def test_a_trial_that_is_pruned_between_its_seeds_stands_as_pruned(place: Place)
     assert notice.reason == "pruned after 3 of 4 seeds"
 
 
+def test_of_six_search_seeds_a_plainly_worse_configuration_is_spared_the_last(
+    place: Place,
+) -> None:
+    """The Wilcoxon pruner as it comes, on a score that is to be small; the better one has all."""
+    seeds = [7, 8, 9, 10, 11, 12]
+    config = toy_study(
+        search={
+            "trials": 2,
+            "seeds": seeds,
+            "pruner": "wilcoxon",
+            "objectives": ["loss"],
+            "sampler": "grid",
+            "sampler_seed": 3,
+        },
+        confirm={"seeds": [1]},
+        arms={
+            "full": {"method": "full", "space": {"train.learning_rate": {"choice": [3e-3, 1e-9]}}}
+        },
+    )
+    place.run(config)
+    better, worse = place.trials(config)
+    assert (better.params["train.learning_rate"], better.state.name) == (3e-3, "COMPLETE")
+    assert (worse.params["train.learning_rate"], worse.state.name) == (1e-9, "PRUNED")
+    ended = {number: len(trial.runs) for number, trial in trials_of(place.records()).items()}
+    assert ended[better.number] == len(seeds)
+    assert 2 < ended[worse.number] < len(seeds)
+    assert sorted(worse.intermediate_values) == list(range(ended[worse.number]))
+
+
 def test_several_objectives_choose_the_best_of_the_first_among_the_pareto_set(
     place: Place,
 ) -> None:
