@@ -18,6 +18,7 @@ from unittest import mock
 import psutil
 from optuna.samplers import BaseSampler
 from sqlalchemy import create_engine, text
+from tuner.tracking.tracking_process import tracking_process
 
 from bench.made_up import make_events, make_result
 from trainers.contract import Emit, RunResult, RunSpec, Workspace
@@ -26,7 +27,6 @@ from tuner.executors import Executor
 from tuner.store.location import Store
 from tuner.study.progress import RunNotice
 from tuner.study.run import run_study
-from tuner.tracking.tracking_process import tracking_process
 
 T = TypeVar("T")
 POINTS = 50

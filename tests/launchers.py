@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +21,13 @@ import yaml
 from mlflow import MlflowClient
 from sqlalchemy import create_engine, inspect, text
 
+from tests.journals import opened, trials
 from tests.specs import QUICK, toy_tree
+from tuner.store.attempts import Attempt
 from tuner.store.location import find_store
+from tuner.store.projected import Projected
+from tuner.store.runs import Runs
+from tuner.tracking.projector import tracker_name
 
 TRIALS, SEEDS = 4, 3
 HEARTBEAT = 2.0
@@ -103,22 +108,24 @@ class Launchers:
 
     def wait_for_runs(self, count: int) -> None:
         """Wait until so many runs have begun."""
-        journals = self.folder / "mlruns" / "runs"
-        wait_until(lambda: len(list(journals.glob("*/events.jsonl"))) >= count)
+        place = self.folder / "mlruns"
+        wait_until(lambda: len(list((place / "runs").glob("*/spec.json"))) >= count)
 
     def wait_for_writes(self) -> None:
         """Wait until MLflow has been told everything so far."""
-        wait_until(lambda: not list((self.folder / "mlruns" / "outbox").glob("*.jsonl")))
+        with opened(self.store or self.folder / "mlruns") as journal:
+            told = Projected(journal.engine, tracker_name(self.tracking or None))
+            last = journal.last_id()
+            wait_until(
+                lambda: (
+                    told.cursor() >= last
+                    or not journal.read_mixed(("runs", "studies"), "events ", told.cursor(), 1)
+                )
+            )
 
     def trials(self) -> list[optuna.trial.FrozenTrial]:
         """Read the trials of the one cell that is searched."""
-        storage = optuna.storages.RDBStorage(self._url())
-        try:
-            (study,) = storage.get_all_studies()
-            return storage.get_all_trials(study._study_id)
-        finally:
-            storage.remove_session()
-            storage.engine.dispose()
+        return trials(self.store or self.folder / "mlruns")
 
     def runs(self, study: str = "toy-study") -> list[Any]:
         """Read every run of a study through the stock client."""
@@ -128,21 +135,18 @@ class Launchers:
         assert experiment is not None
         return list(client.search_runs([experiment.experiment_id]))
 
-    def claims(self) -> list[tuple[str, str]]:
-        """Read name and state of every claim."""
-        engine = create_engine(self._url())
-        with engine.connect() as connection:
-            rows = connection.execute(text("SELECT name, state FROM tuner_claims")).all()
-        engine.dispose()
-        return [(row.name, row.state) for row in rows]
+    def attempts(self) -> dict[str, Sequence[Attempt]]:
+        """Read the attempts at each run."""
+        with opened(self.store or self.folder / "mlruns") as journal:
+            return Runs(journal).all()
 
     def wait_for_launchers(self, count: int) -> None:
         """Wait until so many launchers have entered themselves in the database, and begun."""
         engine = create_engine(self._url())
-        query = text("SELECT count(*) FROM tuner_launchers")
+        query = text("SELECT count(*) FROM leases")
 
         def entered() -> bool:
-            if not inspect(engine).has_table("tuner_launchers"):
+            if not inspect(engine).has_table("leases"):
                 return False
             with engine.connect() as connection:
                 return int(connection.execute(query).scalar_one()) >= count
@@ -155,7 +159,7 @@ class Launchers:
         return find_store(self.store or files, files if self.store else None).database_url
 
     def check(self) -> None:
-        """Nothing lost, nothing doubled: in Optuna, in MLflow, in the claims."""
+        """Nothing lost, nothing doubled: in Optuna, in MLflow, in the journal."""
         states = [trial.state for trial in self.trials()]
         assert states == [optuna.trial.TrialState.COMPLETE] * TRIALS
         runs = self.runs()
@@ -173,9 +177,11 @@ class Launchers:
         for run in parents:
             if run.data.tags["tuner.phase"] == "confirm":
                 assert run.data.metrics["test/macro_f1_n"] == SEEDS
-        claims = [(name, state) for name, state in self.claims() if name.startswith("run ")]
-        assert Counter(state for _, state in claims) == {"done": TRIALS + 2 * SEEDS}
-        assert not [name for name, state in self.claims() if state == "held"]
+        attempts = self.attempts()
+        assert len(attempts) == TRIALS + 2 * SEEDS
+        for tried in attempts.values():
+            assert all(one.ended is not None for one in tried)
+            assert sum('"state":"finished"' in (one.ended or "") for one in tried) == 1
 
 
 @contextmanager

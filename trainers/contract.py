@@ -155,7 +155,7 @@ class RunSpec(Frozen):
 
     def flat(self) -> dict[str, str]:
         """Flatten to dotted names and text, as MLflow's params want it."""
-        return {key: str(value) for key, value in _flatten(self.model_dump(mode="json"))}
+        return {key: str(value) for key, value in flatten(self.model_dump(mode="json"))}
 
 
 Measure = Literal["process", "allocator"]
@@ -264,8 +264,9 @@ class StopRun(Exception):  # a request, not an error
     """Raised by the receiver of events to end a run early; `train` lets it pass."""
 
 
-def _flatten(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
+def flatten(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Return the leaves of nested mappings, with dotted names."""
     if not isinstance(value, dict):
         return [(prefix, value)]
     named = {f"{prefix}.{key}" if prefix else key: inner for key, inner in value.items()}
-    return [leaf for name, inner in named.items() for leaf in _flatten(inner, name)]
+    return [leaf for name, inner in named.items() for leaf in flatten(inner, name)]

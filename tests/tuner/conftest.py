@@ -17,10 +17,10 @@ from tests.wire import Wire
 @pytest.fixture(scope="session")
 def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with an empty, migrated database."""
-    from tuner.tracking.mlflow import MlflowTracker
+    from tuner.tracking.mlflow_store import MlflowStore
 
     folder = tmp_path_factory.mktemp("migrated") / "store"
-    MlflowTracker(folder)
+    MlflowStore(folder)
     return folder
 
 
@@ -52,13 +52,6 @@ def wire(server: MlflowServer) -> Iterator[Wire]:
     """Return a wire to the server."""
     with Wire(server.address) as wire:
         yield wire
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what waits for a server try again soon."""
-    monkeypatch.setattr("tuner.tracking.sender._FIRST_WAIT", 0.02)
-    monkeypatch.setattr("tuner.tracking.sender._LONGEST_WAIT", 0.1)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from tuner.cli.options import DEFAULT_STORE, DataDir, StoreAddress
 
 if TYPE_CHECKING:
     from tuner.forecast.memory import RunOptions
+    from tuner.store.location import Store
 
 EXAMPLE = "tuner memory --model roberta-base --method lora"
 _WAYS = "name a STUDY, --model or --parameters"
@@ -123,16 +124,17 @@ def _refuse_unread(context: typer.Context) -> None:
 
 def _study(study: str, store: str, data_dir: Path | None, *, device: Any, as_json: bool) -> None:
     from tuner.cli.memory_text import needs_json, study_lines
-    from tuner.config import DATA_DIR, hide_password, load_study
+    from tuner.config import DATA_DIR, load_study
     from tuner.forecast.memory import study_needs
-    from tuner.store.location import folder_of
+    from tuner.store.location import find_store
 
     data_dir = data_dir or DATA_DIR
-    folder_of(store)  # refuses a bad address before anything is predicted
+    place = find_store(store)
+    place.check()  # refuses a bad address before anything is predicted
     config = load_study(study, data_dir=data_dir)
     for model in config.models:
         model.check()
-    runs = _runs(config.name, store)
+    runs = _runs(config.name, place)
     with tempfile.TemporaryDirectory() as scratch:
         needs = study_needs(
             config,
@@ -146,8 +148,7 @@ def _study(study: str, store: str, data_dir: Path | None, *, device: Any, as_jso
         return
     typer.echo("\n".join(study_lines(config.name, needs, config.memory_cap)))
     if not runs:
-        where = hide_password(store)
-        typer.echo(f"Nothing is measured: {where} has no runs of {config.name}.")
+        typer.echo(f"Nothing is measured: {place.shown} has no runs of {config.name}.")
 
 
 def _configuration(chosen: RunOptions, *, as_json: bool) -> None:
@@ -177,10 +178,10 @@ def _fits(chosen: RunOptions, fits: str, methods: Sequence[str] | None, *, as_js
     typer.echo(fits_json(found, cap) if as_json else "\n".join(fits_lines(found, cap)))
 
 
-def _runs(study: str, store: str) -> list[Any]:
+def _runs(study: str, store: Store) -> list[Any]:
     """Read a study's runs; none where there is no store yet."""
     from tuner.tracking import open_reader
 
-    if "://" not in store and not (Path(store) / "mlflow.db").is_file():
+    if store.shared is None and not store.database.is_file():
         return []
     return list(open_reader(store).runs(study))

@@ -5,18 +5,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from tuner.cli.report import keep
-from tuner.config import Login, split_login
-from tuner.report import report_of_run
-from tuner.study.run import StudyOutcome
+from tuner.config import Login, hide_password, split_login
+from tuner.report import Report, keep_report, report_of_run
+from tuner.store.full_disk import missing_space
+from tuner.store.location import STORE, Store
+from tuner.study.run import NO_TRACKING, StudyOutcome
 
 _FIRST_TO_GO = ("of these head", "trained parameters", "accuracy", "seconds", "peak memory")
 """Columns that a narrow terminal does without."""
@@ -28,31 +29,36 @@ _LONGEST_NAMES = (40, 16)
 class Destination:
     """Where a study's runs are recorded, as its user named it."""
 
-    store: Path
+    store: Store
     tracking: str | None
 
     @property
-    def runs(self) -> str | Path:
-        """The server's address, or else the store's folder."""
-        return self.tracking or self.store
+    def server(self) -> str | None:
+        """Address of the MLflow server; None: MLflow lies in the store, or there is none."""
+        return None if self.tracking == NO_TRACKING else self.tracking
 
     def options(self) -> str:
-        """Return the options that name it, for a command to type; a login is not repeated."""
-        store = "" if self.store == Path("mlruns") else f" --store {self.store}"
-        return f" --tracking {self.login.address}" if self.tracking else store
+        """Return the options that name it, for a command to type; a password is not repeated."""
+        store, root = self.store, self.store.root
+        named = "" if root == STORE else f" --store {root}"
+        if store.shared is not None:
+            files = "" if root == STORE else f" --files {root}"
+            named = f" --store {hide_password(store.shared)}{files}"
+        return f"{named} --tracking {self.login.address}" if self.server else named
 
     @property
     def login(self) -> Login:
         """The server's address and its login, apart from each other."""
-        return split_login(self.tracking or "")
+        return split_login(self.server or "")
 
 
 def show_outcome(
     console: Console, outcome: StudyOutcome, *, study: str, place: Destination
 ) -> None:
     """Print the comparison, the failures, and how to look further."""
-    report = report_of_run(outcome.cells, outcome.faults, store=place.runs)
-    keep(report, place.runs)
+    report = report_of_run(outcome.cells, outcome.faults, store=place.store)
+    if place.tracking != NO_TRACKING:
+        _keep(report, place.store, place.tracking)
     table, left_out = fitting_table(console, report.rows())
     for doubt in report.doubts():
         console.print(doubt, markup=False, highlight=False)
@@ -69,7 +75,7 @@ def show_outcome(
     if outcome.out_of_time:
         said = f"The time was up for {len(outcome.late)} of the cells"
         console.print(f"{said}; the same command continues with what is left.", markup=False)
-    page = place.login.address if place.tracking else f"tuner ui{place.options()}"
+    page = place.login.address if place.server else f"tuner ui{place.options()}"
     console.print("\nLook further:", highlight=False)
     console.print(f"  {page}", highlight=False)
     console.print(f"  tuner report {study}{place.options()}", highlight=False)
@@ -78,6 +84,19 @@ def show_outcome(
             "with the login in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
             highlight=False,
         )
+
+
+def _keep(report: Report, store: Store, tracking: str | None) -> None:
+    """Keep a report in MLflow; where nothing can be written, warn: it is shown all the same."""
+    try:
+        keep_report(report, store=store, tracking=tracking)
+    except Exception as error:
+        reason = missing_space(error)
+        if reason is None and isinstance(error, OSError):
+            reason = error.strerror
+        if reason is None:
+            raise
+        typer.echo(f"tuner: the report is not kept in {store.shown}: {reason}", err=True)
 
 
 def fitting_table(console: Console, rows: Sequence[Sequence[str]]) -> tuple[Table, list[str]]:

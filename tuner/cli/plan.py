@@ -60,7 +60,7 @@ def command(
     from tuner.store.location import find_store
 
     wishes = EstimateOptions(detect, spread, probe, probe_seconds)
-    folder, place = data_dir or DATA_DIR, find_store(store, files).root
+    folder, place = data_dir or DATA_DIR, find_store(store, files)
     config = load_study(study, data_dir=folder)
     estimate = estimate_study(
         config, store=place, tracking=tracking, data_dir=folder, wishes=wishes

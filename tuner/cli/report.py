@@ -12,7 +12,9 @@ from trainers.errors import ConfigError, known
 from tuner.cli.options import DEFAULT_STORE, DataDir, FilesDir, StoreAddress, Tracking
 
 if TYPE_CHECKING:
-    from tuner.report import Asked, Format, Report
+    from tuner.report import Format, Report
+    from tuner.store.location import Store
+    from tuner.store.records import Reader
 
 EXAMPLE = "tuner report quickstart --baseline full --output comparison"
 _RAW = {"csv", "json"}
@@ -54,20 +56,27 @@ def command(
     data_dir: DataDir = None,
 ) -> None:
     """Compare the confirm runs of studies, as their files or their last run define them."""
-    from tuner.config import find_reference
-    from tuner.report import build_report
-    from tuner.store.location import folder_of
+    from tuner.config import DATA_DIR, find_reference
+    from tuner.report import build_report, find_study
+    from tuner.store.location import STORE, find_store
 
     formats = _chosen_formats(format, output)
     if reference is not None:
         find_reference(reference)
     options = {"metric": metric, "baseline": baseline, "reference": reference}
-    place = tracking or folder_of(store, files)
-    found = _find_studies(studies, place, definition=definition, data_dir=data_dir)
-    made = build_report(found, store=place, **options)
-    _write_report(made, formats, output)
-    if definition is None:
-        keep(made, place)
+    if store.startswith(("http://", "https://")):
+        tracking, store = store, str(STORE)
+    reader, shown = _open(find_store(store, files), tracking)
+    if definition is not None and len(studies) > 1:
+        raise ConfigError(
+            f"--definition: goes with one study, got {len(studies)}: {', '.join(studies)}"
+        )
+    folder = data_dir or DATA_DIR
+    found = [
+        find_study(study, reader, store=shown, data_dir=folder, definition=definition)
+        for study in studies
+    ]
+    _write_report(build_report(found, store=reader, **options), formats, output)
 
 
 def _chosen_formats(text: str | None, output: Path | None) -> tuple[Format, ...]:
@@ -92,29 +101,14 @@ def _chosen_formats(text: str | None, output: Path | None) -> tuple[Format, ...]
     return formats
 
 
-def _find_studies(
-    studies: Sequence[str], store: str | Path, *, definition: str | None, data_dir: Path | None
-) -> list[Asked]:
-    """Find the studies that the command names.
+def _open(store: Store, tracking: str | None) -> tuple[Reader, str | Store]:
+    """Open the journal, or a server where no journal is; return its name for messages too."""
+    from tuner.tracking import open_reader, open_server_reader
 
-    Raises:
-        ConfigError: The store does not hold one, or a definition is named of several.
-    """
-    if definition is not None and len(studies) > 1:
-        raise ConfigError(
-            f"--definition: goes with one study, got {len(studies)}: {', '.join(studies)}"
-        )
-    from tuner.config import DATA_DIR
-    from tuner.report import find_study
-    from tuner.tracking import locate_store, open_reader, settle_or_say
-
-    reader, folder = open_reader(store), data_dir or DATA_DIR
-    if locate_store(store).artifact_uri is not None:
-        settle_or_say(Path(store))
-    return [
-        find_study(study, reader, store=store, data_dir=folder, definition=definition)
-        for study in studies
-    ]
+    there = store.shared is not None or store.database.is_file()
+    if tracking is not None and not there:
+        return open_server_reader(tracking), tracking
+    return open_reader(store, tracking=tracking), store
 
 
 def _write_report(report: Report, formats: Sequence[Format], output: Path | None) -> None:
@@ -132,21 +126,3 @@ def _write_report(report: Report, formats: Sequence[Format], output: Path | None
         raise ConfigError(f"--output {output}: {error.strerror}") from error
     for path in paths:
         typer.echo(path)
-
-
-def keep(report: Report, store: str | Path) -> None:
-    """Keep a report in its store; where nothing can be written, warn: it has been shown."""
-    from tuner.config import hide_password
-    from tuner.report import keep_report
-    from tuner.store.full_disk import missing_space
-
-    try:
-        keep_report(report, store=store)
-    except Exception as error:
-        reason = missing_space(error)
-        if reason is None and isinstance(error, OSError):
-            reason = error.strerror
-        if reason is None:
-            raise
-        place = hide_password(str(store))
-        typer.echo(f"tuner: the report is not kept in {place}: {reason}", err=True)

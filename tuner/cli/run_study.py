@@ -69,5 +69,5 @@ def command(
             data_dir=folder,
             watch=view.watch,
         )
-    show_outcome(console, outcome, study=study, place=Destination(kept.root, tracking))
+    show_outcome(console, outcome, study=study, place=Destination(kept, tracking))
     raise typer.Exit(outcome.exit_code)

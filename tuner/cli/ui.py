@@ -18,12 +18,12 @@ def command(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
     """Open the MLflow UI on a store, at 127.0.0.1, until Ctrl-C."""
-    from tuner.store.location import folder_of
+    from tuner.store.location import find_store
     from tuner.tracking.ui import serve_ui
 
     listen_to_termination()
     serve_ui(
-        folder_of(store, files),
+        find_store(store, files).root,
         port,
         lambda page: typer.echo(f"MLflow UI: {page} (Ctrl-C ends it)"),
     )

@@ -25,23 +25,17 @@ from tuner.config import (
 from tuner.report.compare import Question
 from tuner.report.output import Report, report_on
 from tuner.report.planned import PlannedCell, plan_cell, planned_cells
-from tuner.report.selection import Asked, Evidence, OtherDefinition, gather
+from tuner.report.selection import Asked, OtherDefinition, gather
 from tuner.report.tables.references import read_references
-from tuner.store.location import STORE
-from tuner.store.search_log import read_search_log
-from tuner.tracking import (
-    KeptDefinition,
-    Reader,
-    RunRecord,
-    open_reader,
-)
-from tuner.tracking.unentered import count_unentered
+from tuner.store.location import STORE, Store
+from tuner.store.records import KeptDefinition, Reader, RunRecord
+from tuner.tracking import open_reader
 
 
 def build_report(
     study: str | Path | Asked | Sequence[str | Path | Asked],
     *,
-    store: str | Path = STORE,
+    store: str | Path | Store | Reader = STORE,
     metric: str | None = None,
     baseline: str | None = None,
     reference: str | Path | None = None,
@@ -51,7 +45,7 @@ def build_report(
     Args:
         study: What `find_study` finds: the name of a study that the store holds, a YAML file, or
             a shipped study; or what it has found.
-        store: Folder that the studies were run in, or the address of an MLflow server.
+        store: Folder that the studies were run in, the address of an MLflow server, or a reader.
         metric: Test metric to compare by; by default the study's own.
         baseline: Arm to pair every other with; by default all pairs are compared.
         reference: Published numbers: a shipped name or a CSV file.
@@ -64,13 +58,14 @@ def build_report(
         TestReadEarly: The search has read the test split.
     """
     published = read_references(find_reference(reference)) if reference is not None else ()
-    reader = open_reader(store)
+    reader = store if isinstance(store, Reader) else open_reader(store)
+    shown = STORE if isinstance(store, Reader) else store
     wanted = [study] if isinstance(study, str | Path | Asked) else list(study)
     found = [
-        one if isinstance(one, Asked) else find_study(one, reader, store=store) for one in wanted
+        one if isinstance(one, Asked) else find_study(one, reader, store=shown) for one in wanted
     ]
-    logged = [_with_log(asked, store) for asked in _each_once(found)]
-    evidence = _with_unentered(gather(reader, logged, metric=metric), logged, store)
+    logged = [_with_log(asked, reader) for asked in _each_once(found)]
+    evidence = gather(reader, logged, metric=metric)
     return report_on(evidence, Question(baseline=baseline, published=published))
 
 
@@ -78,7 +73,7 @@ def find_study(
     study: str | Path,
     reader: Reader,
     *,
-    store: str | Path,
+    store: str | Path | Store,
     data_dir: Path = DATA_DIR,
     definition: str | None = None,
 ) -> Asked:
@@ -98,7 +93,7 @@ def find_study(
         ConfigError: The store does not hold it, or no such definition of it.
     """
     held = reader.studies()
-    shown = hide_password(str(store))
+    shown = store.shown if isinstance(store, Store) else hide_password(str(store))
     named = str(study) in held and not is_study_file(study)
     if not named and not is_study_file(study) and str(study) not in study_names():
         absent = reader.why_absent(str(study))
@@ -120,20 +115,20 @@ def find_study(
 
 
 def report_of_run(
-    cells: Sequence[Cell], faults: Mapping[str, str], *, store: str | Path
+    cells: Sequence[Cell], faults: Mapping[str, str], *, store: str | Path | Store
 ) -> Report:
     """Return the report of a study as a call of `run_study` had it.
 
     Args:
         cells: The study's cells.
         faults: Why cells were given up, by label.
-        store: Where its runs are.
+        store: Where its journal is.
     """
     study, reader = cells[0].study, open_reader(store)
     planned = tuple(replace(plan_cell(c), fault=faults.get(c.label, "")) for c in cells)
     asked = Asked(study.name, planned, study.metric)
-    asked = _with_log(_with_others(asked, reader), store)
-    return report_on(_with_unentered(gather(reader, [asked]), [asked], store))
+    asked = _with_log(_with_others(asked, reader), reader)
+    return report_on(gather(reader, [asked]))
 
 
 def _with_others(asked: Asked, reader: Reader) -> Asked:
@@ -209,39 +204,13 @@ def _as_told(cell: PlannedCell, kept: Sequence[PlannedCell]) -> PlannedCell:
     )
 
 
-def _with_log(asked: Asked, store: str | Path) -> Asked:
-    """Add what Optuna knows of the searches, where its file is in the store."""
-    log = read_search_log(Path(store), asked.study)
+def _with_log(asked: Asked, reader: Reader) -> Asked:
+    """Add what the journal knows of the searches."""
+    log = reader.search_log(asked.study)
     if asked.cells is None or not log:
         return asked
     cells = (replace(cell, log=tuple(log.get(cell.search_name, ()))) for cell in asked.cells)
     return replace(asked, cells=tuple(cells))
-
-
-def _with_unentered(evidence: Evidence, studies: Sequence[Asked], store: str | Path) -> Evidence:
-    """Say which runs have ended and are not in MLflow yet, as after a disk was full."""
-    entered = {
-        (run.group.cell, run.digest)
-        for run in evidence.records
-        if run.state not in ("running", "killed")
-    }
-    said = []
-    for asked in studies:
-        told = {
-            (cell.fingerprint, trial.number)
-            for cell in asked.cells or ()
-            for trial in cell.log
-            if trial.ended
-        }
-        cells = {cell.fingerprint for cell in asked.cells or ()}
-        count = count_unentered(Path(store), entered, cells, told) if cells else 0
-        if count:
-            runs = "1 run that has ended is" if count == 1 else f"{count} runs that have ended are"
-            said.append(
-                f"study {asked.study}: {runs} not in MLflow yet; the same run-study command "
-                f"enters {'it' if count == 1 else 'them'}."
-            )
-    return replace(evidence, said=(*evidence.said, *said))
 
 
 def _as_last_run(name: str, reader: Reader) -> Asked:

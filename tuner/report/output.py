@@ -16,8 +16,8 @@ from tuner.report.latex import render_latex
 from tuner.report.layout import arm_titles, block_views
 from tuner.report.markdown import render_markdown
 from tuner.report.selection import Evidence
-from tuner.store.location import STORE
-from tuner.tracking import log_report, report_folder
+from tuner.store.location import Store
+from tuner.tracking import keep_report as keep_in_mlflow
 
 if TYPE_CHECKING:
     import pandas
@@ -179,24 +179,13 @@ def report_on(evidence: Evidence, question: Question | None = None) -> Report:
     return Report(compare(evidence, question or Question()))
 
 
-def keep_report(report: Report, *, store: str | Path = STORE) -> None:
-    """Keep a report as artifacts of the run `report` of each of its studies.
+def keep_report(report: Report, *, store: Store, tracking: str | None = None) -> None:
+    """Keep a report in MLflow, as files of the run `report` of each of its studies.
 
-    Where the same report is kept already, nothing is drawn or written. Pictures are kept as SVG
-    alone: drawing them again as PNG takes as long as all the rest.
+    Pictures are kept as SVG alone: drawing them again as PNG takes as long as all the rest.
     """
-    raw = report.json()
-    studies = [name for name in report.comparison.studies if not _is_kept(raw, store, name)]
-    if not studies:
-        return
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "report"
         report.write(folder, pictures=("svg",))
-        for study in studies:
-            log_report(store, study, folder)
-
-
-def _is_kept(raw: str, store: str | Path, study: str) -> bool:
-    folder = report_folder(store, study)
-    path = folder / "report.json" if folder else None
-    return path is not None and path.is_file() and path.read_text(encoding="utf-8") == raw
+        for study in report.comparison.studies:
+            keep_in_mlflow(store, tracking, study, folder)

@@ -10,8 +10,8 @@ from statistics import fmean
 from trainers.errors import ConfigError
 from tuner.config import Cell, Definition, Digests, Objective, cell_label
 from tuner.report.wording import counted
-from tuner.store.search_log import LoggedTrial, search_name
-from tuner.tracking import RunRecord
+from tuner.store.records import LoggedTrial, RunRecord
+from tuner.store.search_log import search_name
 
 SeedKey = tuple[int, int, int]
 """Init, order and data seed."""

@@ -7,12 +7,13 @@ import fcntl
 import logging
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, func, make_url, select
+from sqlalchemy import Engine, MetaData, create_engine, event, func, make_url, select
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
@@ -20,13 +21,15 @@ from trainers.errors import ConfigError, TunerError
 from tuner.store.sqlite_file import QuickConnection
 
 T = TypeVar("T")
+TABLES = MetaData()
+"""The tables of a store."""
 
 _logger = logging.getLogger(__name__)
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 5.0
 _SECONDS_UNSAID = 2.0
 """A lock that is free again so soon is nothing to speak of."""
 _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
-_OPENING = 0x74756E65
+_TURN = 0x74756E65 << 24
 """Key of PostgreSQL's advisory lock: any number that nobody else uses."""
 
 
@@ -45,7 +48,7 @@ class DatabaseLost(TunerError):
 
 
 @dataclass
-class Patience:
+class RetryPolicy:
     """Repeats a call to the database until it is answered, and says so once. Thread-safe."""
 
     place: str
@@ -105,6 +108,18 @@ def engine_options(url: str) -> dict[str, Any]:
     return {"pool_pre_ping": True, "pool_timeout": 300, "connect_args": connect}
 
 
+def open_engine(url: str) -> Engine:
+    """Open a store's database; its tables are made where there are none, its outages are told.
+
+    Raises:
+        SQLAlchemyError, Outage: It cannot be opened; see `explained`.
+    """
+    engine = create_engine(url, **engine_options(url))
+    tell_outages(engine)
+    TABLES.create_all(engine)
+    return engine
+
+
 def tell_outages(engine: Engine) -> None:
     """Make whatever is due to the database being away, and to nothing else, an Outage."""
 
@@ -147,20 +162,33 @@ def reach(url: str) -> None:
             engine.dispose()
 
 
-@contextlib.contextmanager
-def opening(folder: Path, url: str) -> Iterator[None]:
+def opening(folder: Path, url: str) -> contextlib.AbstractContextManager[None]:
     """Let one launcher at a time make or open what launchers share.
 
     The libraries make their tables in steps; two of them at once would trip over each other.
 
     Args:
-        folder: Of the files; launchers of this machine wait for each other there.
-        url: Of the database; where it is PostgreSQL, launchers of all machines wait.
+        folder: Of the files.
+        url: Of the database.
 
     Raises:
         ConfigError: The database cannot be opened.
     """
-    with (folder / ".opening").open("w") as file:
+    return own_turn(folder / ".opening", url)
+
+
+@contextlib.contextmanager
+def own_turn(path: Path, url: str) -> Iterator[None]:
+    """Let one process at a time do what is inside.
+
+    Args:
+        path: Processes of this machine wait for each other at this file.
+        url: Of the database; where it is PostgreSQL, processes of all machines wait.
+
+    Raises:
+        ConfigError: The database cannot be opened.
+    """
+    with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # gone with the file, however the process ends
         if url.startswith("sqlite"):
             yield
@@ -170,7 +198,8 @@ def opening(folder: Path, url: str) -> Iterator[None]:
                 engine = create_engine(url, **engine_options(url))
                 stack.callback(engine.dispose)
                 connection = stack.enter_context(engine.connect())
-                connection.execute(select(func.pg_advisory_xact_lock(_OPENING)))
+                key = _TURN + zlib.crc32(path.name.encode())
+                connection.execute(select(func.pg_advisory_xact_lock(key)))
                 # It ends without a word to the server, which may be away by then.
                 stack.callback(connection.invalidate)
             yield

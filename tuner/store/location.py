@@ -26,28 +26,31 @@ class Store:
     root: Path
     """Folder of the files."""
     shared: str | None = None
-    """URL of the PostgreSQL database of trials and claims; by default SQLite in the folder."""
+    """URL of the PostgreSQL database of the journal; by default SQLite in the folder."""
 
     @property
     def database_url(self) -> str:
-        """URL of the database of Optuna's storage and of the claims, as SQLAlchemy wants it."""
+        """URL of the database of the journal, as SQLAlchemy wants it."""
         if self.shared is not None:
-            # Optuna takes braces for a template's.
-            url = self.shared.replace("{", "%7B").replace("}", "%7D")
-            return _POSTGRES.sub("postgresql+psycopg://", url, count=1)
+            return _POSTGRES.sub("postgresql+psycopg://", self.shared, count=1)
         # SQLAlchemy unquotes the database's path and ends it at a question mark.
-        path = (self.root / "optuna.db").resolve().as_posix()
+        path = self.database.resolve().as_posix()
         return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
+
+    @property
+    def database(self) -> Path:
+        """File of the journal, where it is not in PostgreSQL."""
+        return self.root / "tuner.db"
+
+    @property
+    def shown(self) -> str:
+        """For messages: its address, a password hidden."""
+        return hide_password(self.shared or str(self.root))
 
     @property
     def cache_dir(self) -> Path:
         """Folder of tokenised data."""
         return self.root / "cache"
-
-    @property
-    def outbox_dir(self) -> Path:
-        """Folder of what waits for an MLflow server that is away."""
-        return self.root / "outbox"
 
     def check(self) -> None:
         """Look whether the folder is one, or can be made; nothing is written.
@@ -77,9 +80,13 @@ class Store:
                 f"--store {self.root}: not a folder that can be written to: {error.strerror}"
             ) from error
 
-    def run_dir(self, digest: str) -> Path:
-        """Folder of one run: its journal, its outcome, what it keeps."""
-        return self.root / "runs" / digest
+    def run_dir(self, digest: str, number: int) -> Path:
+        """Folder of one attempt at a run, by the run's digest: its spec, and what it leaves."""
+        return self.root / "runs" / f"{digest}-{number}"
+
+    def run_dirs(self, digest: str) -> list[Path]:
+        """Folders of all attempts at a run that are here."""
+        return sorted((self.root / "runs").glob(f"{digest}-*"))
 
 
 def find_store(store: str | Path | Store, files: str | Path | None = None) -> Store:
@@ -116,19 +123,6 @@ def find_store(store: str | Path | Store, files: str | Path | None = None) -> St
     if files is not None:
         raise ConfigError(f"--files {files}: needs --store postgresql://..., got {shown}")
     return Store(Path(store))
-
-
-def folder_of(store: str | Path, files: str | Path | None = None) -> str | Path:
-    """Return the folder of files of a study's store; another address as it is.
-
-    Raises:
-        ConfigError: A file is in the folder's place or above it.
-    """
-    if _POSTGRES.match(str(store)) or files is not None:
-        store = find_store(store, files).root
-    if not _ADDRESS.match(str(store)):
-        check_folder(Path(store))
-    return store
 
 
 def check_folder(root: Path) -> None:
@@ -171,3 +165,10 @@ def _cut(url: str) -> str:
     """Show an address; with a port behind a /, what is before may be half a password."""
     user, mark, rest = hide_passwords(url).partition(":***@")
     return f"{user}:***" if mark and ":" in rest.partition("/")[2] else f"{user}{mark}{rest}"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader sees all of it or none."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

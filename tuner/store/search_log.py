@@ -1,31 +1,22 @@
-"""Read Optuna's own record of a search from a store's file, without Optuna."""
+"""How the trials of searches ended, as the journal of a store has it; read without Optuna."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
 
-_QUERY = """
-SELECT studies.study_name, trials.number, trials.state,
-  (SELECT COUNT(*) FROM trial_user_attributes AS a
-   WHERE a.trial_id = trials.trial_id AND a.key = 'reason'),
-  (SELECT GROUP_CONCAT(printf('%!.17g', v.value)) FROM
-    (SELECT value FROM trial_values WHERE trial_id = trials.trial_id ORDER BY objective) AS v)
-FROM trials JOIN studies ON studies.study_id = trials.study_id
-WHERE substr(studies.study_name, 1, length(:study) + 3) = :study || ' / '
-ORDER BY studies.study_name, trials.number
-"""
+from trainers.plugins import Frozen
+from tuner.store.attempts import AttemptLine
+from tuner.store.journal import Journal
+from tuner.store.records import LoggedTrial
+
+_TICKETS = "tickets "
 
 
-@dataclass(frozen=True)
-class LoggedTrial:
-    """A trial as the search knows it."""
+class TrialEnd(Frozen):
+    """What came out of a trial."""
 
-    number: int
-    ended: bool
+    state: str
+    """finished, pruned, diverged or failed."""
     values: tuple[float, ...] = ()
     """One an objective; none where it did not finish."""
 
@@ -41,26 +32,25 @@ def search_name(study: str, label: str, fingerprint: str) -> str:
     return f"{study} / {label} @ {fingerprint}"
 
 
-def read_search_log(store: Path, study: str) -> Mapping[str, Sequence[LoggedTrial]]:
-    """Return the trials of a study's searches that count, by the search's name.
+def log_topic(search: str) -> str:
+    """Name the topic of Optuna's own log of a search."""
+    return f"search {search}"
 
-    Nothing where the store has no such file, as where several machines share a database.
-    """
-    path = store / "optuna.db"
-    if not path.is_file():
-        return {}
-    try:
-        address = path.resolve().as_uri() + "?mode=ro"
-        with closing(sqlite3.connect(address, uri=True)) as database:
-            rows = database.execute(_QUERY, {"study": study}).fetchall()
-    except sqlite3.Error:  # it is busy, or not as it is known: the runs say nearly as much
-        return {}
-    found: dict[str, list[LoggedTrial]] = {}
-    for name, number, state, reasons, values in rows:
-        if state == "FAIL" and not reasons:
-            continue  # it died with its launcher: see `tuner.study.trials.stand`
-        ended = state not in ("RUNNING", "WAITING")
-        known = tuple(map(float, values.split(","))) if state == "COMPLETE" and values else ()
-        trial = LoggedTrial(number, ended, known)
-        found.setdefault(name, []).append(trial)
-    return found
+
+def ticket_topic(search: str) -> str:
+    """Name the topic that tells who holds the trials of a search, and how they ended."""
+    return f"{_TICKETS}{search}"
+
+
+def read_search_log(journal: Journal, study: str) -> Mapping[str, Sequence[LoggedTrial]]:
+    """Return the trials of a study's searches that were begun, by the search's name."""
+    found: dict[str, dict[int, LoggedTrial]] = {}
+    for _, topic, text in journal.read_mixed((), f"{_TICKETS}{study} / ", 0, None):
+        line = AttemptLine.model_validate_json(text)
+        number, trials = int(line.name), found.setdefault(topic.removeprefix(_TICKETS), {})
+        end = TrialEnd.model_validate_json(line.content) if line.content else None
+        if end is not None:
+            trials[number] = LoggedTrial(number, ended=True, values=end.values)
+        else:
+            trials.setdefault(number, LoggedTrial(number, ended=False))
+    return {name: [trials[number] for number in sorted(trials)] for name, trials in found.items()}

@@ -11,10 +11,11 @@ from trainers.contract import RunEvent, RunSpec
 from tuner.config import Cell, Objective, Point
 from tuner.store.database import RunInterrupted
 from tuner.store.outcome import Outcome
+from tuner.store.records import RunState
+from tuner.study.attempt import Recorded
 from tuner.study.failures import TooManyFailures
-from tuner.study.session import Configuration, Session
+from tuner.study.session import Configuration, Session, request_of
 from tuner.study.threads import map_threads
-from tuner.tracking import RunState, aggregate
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,12 @@ class _Run:
     """A confirm run's spec, and how it ended; None if it was not begun."""
 
     spec: RunSpec
-    outcome: Outcome | None
-    elsewhere: bool = False
-    """Another launcher did it, and keeps its model."""
+    recorded: Recorded | None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended."""
+        return self.recorded.outcome if self.recorded else None
 
 
 def confirm(
@@ -40,14 +44,14 @@ def confirm(
         parallel: Runs at once.
     """
     specs = [cell.spec(seeds, point, confirm=True) for seeds in cell.study.confirm.seeds]
-    made = session.open_group(cell, specs[0], phase="confirm", trial=trial, shared=True)
+    made = Configuration(cell, "confirm", trial)
     try:
         runs = _do_runs(made, session, specs, parallel=parallel)
     except (KeyboardInterrupt, RunInterrupted):
-        session.leave_group(made, specs)
+        session.leave(made)
         raise
     except TooManyFailures as error:
-        session.close_group(made, state="failed", reason=str(error), metrics={})
+        session.close(made, "failed", str(error))
         raise
     _keep_models(made, session, runs)
     missing = _close(made, session, runs)
@@ -66,13 +70,13 @@ def _do_runs(
             late = session.time_is_up()
             done = session.try_run(made, spec, _watch_only, begin=not late)
             if done is not None:
-                return _Run(spec, done.outcome, done.elsewhere)
+                return _Run(spec, done)
             if late:
                 session.late.add(made.cell.label)
                 break
             if not wait:
                 return None
-            session.ending.pause(session.claims.poll_seconds)
+            session.ending.pause(session.poll_seconds)
         return _Run(spec, None)
 
     runs: dict[RunSpec, _Run] = {}
@@ -96,19 +100,14 @@ def _close(made: Configuration, session: Session, runs: Sequence[_Run]) -> int:
     missing = len(runs) - len(results) - diverged
     fault = session.failures.fault_of(made.cell)
     late = len(ended) < len(runs) and not fault
-    if late and session.is_shared_now([run.spec for run in runs]):
+    if late and session.is_shared_now(made):
         return missing
     state: RunState = "killed" if late else "failed" if missing else "finished"
     reason = f"{missing} of {len(runs)} runs {'not begun in time' if late else 'failed'}"
     if not missing:
         reason = f"{diverged} of {len(runs)} runs diverged" if diverged else ""
         state = "diverged" if diverged else state
-    session.close_group(
-        made,
-        state=state,
-        reason=fault or reason,
-        metrics=aggregate([result.metrics() for result in results]),
-    )
+    session.close(made, state, fault or reason)
     return missing
 
 
@@ -125,14 +124,14 @@ def _keep_models(made: Configuration, session: Session, runs: Sequence[_Run]) ->
     kept = finished
     if save == "best":
         kept = [max(finished, key=lambda run: _merit(made.cell, run))]
-    tracker = session.recorder.tracker
+    recorder = session.recorder
     for run in finished:
-        folder = session.model_folder(run.spec)
-        if run.elsewhere or not folder.is_dir():
+        assert run.recorded is not None
+        folder = recorder.model_folder(run.recorded)
+        if run.recorded.elsewhere or not folder.is_dir():
             continue
         if run in kept:
-            run_id = tracker.open_run(made.group_id, run.spec, adopt=True)
-            tracker.log_model(run_id, folder)
+            recorder.keep_model(run.recorded, request_of(made, run.spec))
         else:
             shutil.rmtree(folder)
 

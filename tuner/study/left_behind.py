@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from tuner.config import Cell, cell_label, read_definition
-from tuner.tracking import KeptDefinition, RunRecord, Tracker
+from tuner.store.records import KeptDefinition, Reader, RunRecord
 
 # Below that of the data: the command prints both.
 _logger = logging.getLogger("tuner.study.reading.left_behind")
@@ -14,18 +14,18 @@ _ENDED = ("finished", "pruned", "diverged", "failed")
 _NAMED = 6
 
 
-def say_left_behind(cells: Sequence[Cell], tracker: Tracker) -> None:
+def say_left_behind(cells: Sequence[Cell], reader: Reader) -> None:
     """Say how many trials and runs the study leaves behind, unless it takes up earlier work.
 
     Args:
         cells: The study's cells as they are now.
-        tracker: It has not opened the study yet.
+        reader: Of the store; the study is not opened yet.
     """
     study = cells[0].study.name
-    kept = tracker.definitions(study)
+    kept = reader.definitions(study)
     known = {name for one in kept for name in _fingerprints(one)}
     new = [cell for cell in cells if (cell.label, cell.fingerprint()) not in known]
-    records = tracker.runs(study) if new else ()
+    records = reader.runs(study) if new else ()
     line = " ".join(filter(None, (left_behind(new, records), gone(cells, new, records))))
     if line:
         see = f" To see them: tuner report {study} --definition {kept[-1].id}." if kept else ""

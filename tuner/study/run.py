@@ -12,10 +12,21 @@ from pathlib import Path
 
 from tuner.config import DATA_DIR, Cell, Digests, StudyConfig, dump_definition, plan
 from tuner.executors import Executor
-from tuner.store.claims import Claims
-from tuner.store.database import Patience, explained, name_database, opening, reach
-from tuner.store.launchers import Launcher
+from tuner.store.database import (
+    RetryPolicy,
+    explained,
+    name_database,
+    open_engine,
+    opening,
+    reach,
+)
+from tuner.store.definitions import open_study
+from tuner.store.journal import Journal
+from tuner.store.leases import Lease
 from tuner.store.location import STORE, Store, find_store
+from tuner.store.reader import JournalReader, check_version
+from tuner.store.runs import Runs
+from tuner.study.attempt import Recorder
 from tuner.study.checks import Findings, Looked, look_at
 from tuner.study.confirm import confirm
 from tuner.study.failures import Failures, TooManyFailures
@@ -23,22 +34,15 @@ from tuner.study.inputs import Inputs, read_inputs
 from tuner.study.known_good import remember_good
 from tuner.study.left_behind import say_left_behind
 from tuner.study.memory_cap import MemoryForecast
-from tuner.study.optuna_storage import StudyStorage, open_storage
 from tuner.study.progress import Watch, unwatched
-from tuner.study.record import Recorder
 from tuner.study.search import search
 from tuner.study.session import Session
 from tuner.study.sharing import share_cells
 from tuner.study.shutdown import Ending
-from tuner.study.tries import Tries
-from tuner.tracking import (
-    Tracker,
-    load_mlflow,
-    open_folder,
-    open_server,
-    reach_server,
-    settle_or_say,
-)
+from tuner.tracking import NoProjector, Projector, reach_server, settle_or_say
+
+NO_TRACKING = "none"
+"""Value of `tracking` with which the journal is all that is written."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def run_study(
     config: StudyConfig,
     *,
     store: str | Path | Store = STORE,
-    tracking: str | Tracker | None = None,
+    tracking: str | None = None,
     data_dir: str | Path = DATA_DIR,
     watch: Watch = unwatched,
 ) -> StudyOutcome:
@@ -84,8 +88,8 @@ def run_study(
         config: The study.
         store: Folder that keeps everything, or the URL of a PostgreSQL database for trials and
             claims, with files in `./mlruns`; `find_store` names another folder for them.
-        tracking: Where runs are recorded: the address of an MLflow server, or a tracker; by
-            default MLflow in the store.
+        tracking: Where runs are shown: the address of an MLflow server, or `none`; by default
+            MLflow in the store.
         data_dir: Folder of the task files. The study's relative paths are looked for there when
             they do not stand beside its file.
         watch: Called with every notice, from several threads.
@@ -101,49 +105,54 @@ def run_study(
     inputs = _usable_inputs(config, data_dir)
     cells = plan(config, inputs.digests)
     executor = config.executor.open(ranks=config.most_ranks())
-    _preload(tracking)
-    with _closed_by_an_error(executor):
+    projector = _projector(tracking)
+    with _closed_by_an_error(executor, projector):
         looked = look_at(cells, data_dir, executor.compute, place.cache_dir)
-    found = looked.findings
-    _make(place, executor)
-    inputs.say(looked.lengths)
-    _remember(cells, looked, place)
-    ending = Ending(executor)
-    with opening(place.root, place.database_url):
-        tracker = _tracker(tracking, place)
-        ending.tell(tracker.hurry)
-        say_left_behind(cells, tracker)
-        tracker.open_study(config.name, dump_definition(cells, _faults(cells, found)))
-        shared = _open_shared(config, place, ending)
-        tracker.guard(shared.claims.launcher.check_silence)
-    tries = Tries(
+        found = looked.findings
+        _make(place, executor)
+        inputs.say(looked.lengths)
+        _remember(cells, looked, place)
+        ending = Ending(executor)
+        ending.tell(projector.hurry)
+        journal = _open_journal(cells, found, place, ending)
+        if tracking is None:
+            settle_or_say(place.root)
+        projector.start(place)
+    recorder = Recorder(
         executor=executor,
-        tracker=tracker,
+        runs=Runs(journal),
         store=place,
-        claims=shared.claims.of_all_studies(),
         data_dir=data_dir,
         threads=config.executor.threads_of_a_run(os.cpu_count() or 1),
         memory=MemoryForecast(executor, config.memory_cap),
         measure=config.measure,
+        since=journal.last_id(),
     )
     session = Session(
-        recorder=Recorder(tries),
-        claims=shared.claims,
+        recorder=recorder,
         ending=ending,
         watch=watch,
         failures=Failures(config.max_failures, _faults(cells, found)),
         deadline=_deadline(config.timeout_seconds),
+        poll_seconds=min(2.0, config.executor.heartbeat_seconds / 10),
     )
-    return _run_and_tell(cells, session, shared.storage)
+    return _run_and_tell(cells, session, projector)
 
 
-def _run_and_tell(cells: Sequence[Cell], session: Session, storage: StudyStorage) -> StudyOutcome:
-    """Run the cells; the tracker is told of everything, and of why some lack runs."""
+def _run_and_tell(cells: Sequence[Cell], session: Session, projector: NoProjector) -> StudyOutcome:
+    """Run the cells; the journal is told of everything, and of why some lack runs."""
+    journal = session.recorder.runs.journal
     note = partial(_note_end, cells, session, dict(session.failures.faults))
-    with _told(session.recorder.tracker, note):
-        complete = _run_cells(cells, session, storage)
-    outcome = _outcome(cells, complete, session)
-    note("the time was up" if outcome.out_of_time else "")
+    try:
+        with _closed(journal, projector, note):
+            complete = _run_cells(cells, session)
+            outcome = _outcome(cells, complete, session)
+            note("the time was up" if outcome.out_of_time else "")
+            last = journal.last_id()
+            journal.writer.close()
+            projector.settle(last)
+    finally:
+        journal.engine.dispose()
     return outcome
 
 
@@ -164,29 +173,35 @@ def _note_end(
     faults = session.failures.faults
     if ended or faults != known or session.tried:
         text = dump_definition(cells, faults, ended=ended, tried=session.tried)
-        session.recorder.tracker.open_study(cells[0].study.name, text)
+        open_study(session.recorder.runs.journal, cells[0].study.name, text)
 
 
 @contextlib.contextmanager
-def _told(tracker: Tracker, note: Callable[[str], None]) -> Iterator[None]:
-    """Tell the tracker everything in the end; after an error, what can be told soon."""
+def _closed(
+    journal: Journal, projector: NoProjector, note: Callable[[str], None]
+) -> Iterator[None]:
+    """End the lease and the projection, whatever happens; after an error, soon."""
     try:
         yield
     except BaseException as error:
         with contextlib.suppress(Exception):  # what it tells of is no worse than this
-            tracker.hurry()
-            tracker.catch_up()
             if isinstance(error, TooManyFailures):
                 note("more runs failed than max_failures")
+            projector.hurry()
+            journal.writer.close()
+            projector.settle(journal.last_id())
         raise
-    tracker.settle()
+    finally:
+        journal.writer.close()
+        projector.close()
 
 
-def _reach(place: Store, tracking: str | Tracker | None) -> None:
+def _reach(place: Store, tracking: str | None) -> None:
     """Look for the store and the MLflow server before rows are read, which may take long."""
     place.check()
-    if isinstance(tracking, str):
-        reach_server(tracking)
+    check_version(place)
+    if tracking not in (None, NO_TRACKING):
+        reach_server(str(tracking))
     reach(place.database_url)
 
 
@@ -195,12 +210,6 @@ def _make(place: Store, executor: Executor) -> None:
     place.make()
     if not any(place.root.iterdir()):
         executor.warm_up()  # something is to be trained for sure
-
-
-def _preload(tracking: str | Tracker | None) -> None:
-    """Have MLflow loaded by another process, while this one goes on."""
-    if not isinstance(tracking, Tracker):
-        load_mlflow()
 
 
 def _remember(cells: Sequence[Cell], looked: Looked, place: Store) -> None:
@@ -212,11 +221,12 @@ def _remember(cells: Sequence[Cell], looked: Looked, place: Store) -> None:
 
 
 @contextlib.contextmanager
-def _closed_by_an_error(executor: Executor) -> Iterator[None]:
+def _closed_by_an_error(executor: Executor, projector: NoProjector) -> Iterator[None]:
     try:
         yield
     except BaseException:
         executor.close()
+        projector.close()
         raise
 
 
@@ -229,41 +239,25 @@ def _deadline(seconds: float | None) -> float | None:
     return None if seconds is None else time.monotonic() + seconds
 
 
-def _tracker(tracking: str | Tracker | None, store: Store) -> Tracker:
-    if isinstance(tracking, str):
-        return open_server(tracking, outbox=store.outbox_dir)
-    if tracking is None:
-        settle_or_say(store.root)
-    return tracking or open_folder(store.root, outbox=store.outbox_dir)
+def _projector(tracking: str | None) -> NoProjector:
+    """Start the process that writes to MLflow: it loads MLflow while this one goes on."""
+    return NoProjector() if tracking == NO_TRACKING else Projector(tracking)
 
 
-@dataclass(frozen=True)
-class _Shared:
-    """What launchers share: the trials and the claims of a study, in one database."""
-
-    storage: StudyStorage
-    claims: Claims
-
-
-def _open_shared(config: StudyConfig, place: Store, ending: Ending) -> _Shared:
-    """Open the database, and enter this launcher."""
-    url, seconds = place.database_url, config.executor.heartbeat_seconds
-    patience = Patience(name_database(url), pause=ending.pause)
-    storage = open_storage(url, patience)
-    with explained(url):
-        launcher = Launcher(
-            storage.engine, config.name, patience, seconds, on_replaced=ending.close
-        )
-        claims = Claims(
-            storage.engine,
-            config.name,
-            launcher,
-            patience,
-            ending.pause,
-            poll_seconds=min(2.0, seconds / 10),
-        )
-        claims.open()
-    return _Shared(storage, claims)
+def _open_journal(cells: Sequence[Cell], found: Findings, place: Store, ending: Ending) -> Journal:
+    """Open the database, enter this launcher, and keep the study's definition."""
+    study, url = cells[0].study, place.database_url
+    policy = RetryPolicy(name_database(url), pause=ending.pause)
+    seconds = study.executor.heartbeat_seconds
+    with opening(place.root, url):
+        with explained(url):
+            engine = open_engine(url)
+            lease = Lease(engine, policy, seconds, on_replaced=ending.close)
+            lease.open()
+        journal = Journal(engine, policy, lease)
+        say_left_behind(cells, JournalReader(journal, place))
+        open_study(journal, study.name, dump_definition(cells, _faults(cells, found)))
+    return journal
 
 
 def check_inputs(config: StudyConfig, data_dir: Path) -> dict[str, Digests]:
@@ -286,7 +280,7 @@ def _usable_inputs(config: StudyConfig, data_dir: Path) -> Inputs:
     return inputs
 
 
-def _run_cells(cells: Sequence[Cell], session: Session, storage: StudyStorage) -> list[bool]:
+def _run_cells(cells: Sequence[Cell], session: Session) -> list[bool]:
     """Run cells side by side, as many as there are workers; say of each if it is complete.
 
     Within a cell, trials follow each other unless there are more workers than cells, or other
@@ -294,28 +288,28 @@ def _run_cells(cells: Sequence[Cell], session: Session, storage: StudyStorage) -
     """
     workers = cells[0].study.executor.workers
     at_once = min(workers, len(cells))
-    claims = session.claims
+    journal = session.recorder.runs.journal
 
     def run_cell(cell: Cell) -> bool:
-        return _run_cell(cell, session, storage, parallel=workers // at_once)
+        return _run_cell(cell, session, parallel=workers // at_once)
 
     try:
-        return share_cells(cells, run_cell, claims, at_once=at_once, on_error=session.ending.close)
+        return share_cells(
+            cells, run_cell, journal, at_once=at_once, on_error=session.ending.close
+        )
     except Exception:
-        claims.launcher.check_now()  # what others took over refuses to be written to
+        journal.writer.check_now()  # what others took over refuses to be written to
         raise
     finally:
-        session.recorder.tries.executor.close()
-        claims.close()
-        storage.engine.dispose()
+        session.recorder.executor.close()
 
 
-def _run_cell(cell: Cell, session: Session, storage: StudyStorage, *, parallel: int) -> bool:
+def _run_cell(cell: Cell, session: Session, *, parallel: int) -> bool:
     if session.failures.fault_of(cell):
         return False
     if not cell.searched:
         return confirm(cell, session, {}, trial=None, parallel=parallel)
-    best = search(cell, session, storage, parallel=parallel)
+    best = search(cell, session, parallel=parallel)
     if best is None:
         return False
     return confirm(cell, session, best.point, trial=best.trial, parallel=parallel)

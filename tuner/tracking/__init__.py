@@ -1,77 +1,36 @@
-"""Trackers write a study's runs and read them back. Importing this does not import MLflow."""
+"""MLflow: a projection of a store's journal. Importing this does not import MLflow.
+
+Public files: `aggregate`, `ui`.
+"""
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 from trainers.errors import ConfigError
-from tuner.store.full_disk import is_full
+from tuner.store.location import Store, find_store
+from tuner.store.reader import open_journal_reader
+from tuner.store.records import Reader
 from tuner.tracking.address import StoreAddress, check_server, locate_store
-from tuner.tracking.aggregate import aggregate
-from tuner.tracking.base import (
-    Curve,
-    Group,
-    Phase,
-    Reader,
-    RunRecord,
-    RunState,
-    Tracker,
-)
-from tuner.tracking.definitions import KeptDefinition
 from tuner.tracking.faults import TrackerAway, TrackerRefused
-from tuner.tracking.files import alone
-from tuner.tracking.memory import MemoryTracker
-from tuner.tracking.moved import settle, settle_or_say
+from tuner.tracking.moved import settle_or_say
 from tuner.tracking.names import entity_name
+from tuner.tracking.projector import NoProjector, Projector, tracker_name
 
 __all__ = [
-    "Curve",
-    "Group",
-    "KeptDefinition",
-    "MemoryTracker",
-    "Phase",
-    "Reader",
-    "RunRecord",
-    "RunState",
+    "NoProjector",
+    "Projector",
     "StoreAddress",
-    "Tracker",
     "TrackerAway",
     "TrackerRefused",
-    "aggregate",
     "entity_name",
-    "load_mlflow",
+    "keep_report",
     "locate_store",
-    "log_report",
-    "open_folder",
     "open_reader",
-    "open_server",
-    "open_tracker",
+    "open_server_reader",
     "reach_server",
-    "report_folder",
     "settle_or_say",
-    "waiting_digests",
 ]
-
-
-def open_tracker(store: str | Path) -> Tracker:
-    """Open the MLflow store in a folder, made on first use, or at a server's URI."""
-    from tuner.tracking.mlflow import MlflowTracker
-
-    return MlflowTracker(store)
-
-
-def open_folder(folder: Path, *, outbox: Path) -> Tracker:
-    """Open the MLflow store in a folder for a study that is not to wait for what it writes.
-
-    Args:
-        folder: The folder; the store is made on first use.
-        outbox: Folder where writes wait for their turn.
-    """
-    from tuner.tracking.outbox import Outbox
-    from tuner.tracking.remote_scribe import RemoteScribe
-
-    return Outbox(RemoteScribe(folder), "mlflow.db", outbox)
 
 
 def reach_server(address: str) -> StoreAddress:
@@ -90,90 +49,51 @@ def reach_server(address: str) -> StoreAddress:
     return place
 
 
-def open_server(address: str, *, outbox: Path) -> Tracker:
-    """Open an MLflow server for a study that is to go on while it is away.
+def open_reader(store: str | Path | Store, *, tracking: str | None = None) -> Reader:
+    """Open a store to read it: its journal.
 
     Args:
-        address: Such as `http://user:password@host:5000`; without a login, MLflow's environment
-            variables may hold one.
-        outbox: Folder where writes wait for the server.
+        store: A folder, the URL of a PostgreSQL database, or what `find_store` returns; or the
+            address of an MLflow server, which is read as it is.
+        tracking: Address of the MLflow server that the store is projected to; by default that
+            is a database in its folder.
 
     Raises:
-        ConfigError: It is no address of a server, or none answers there.
+        ConfigError: There is no such store, or it cannot be opened.
     """
-    place = reach_server(address)
-    from tuner.tracking.outbox import Outbox
-    from tuner.tracking.remote_scribe import RemoteScribe
+    if isinstance(store, str) and locate_store(store).is_server:
+        return open_server_reader(store)
+    place = find_store(store)
 
-    return Outbox(RemoteScribe(address), place.tracking_uri, outbox)
+    def elsewhere(run_id: str, name: str) -> Path | None:
+        from tuner.tracking.client_reader import read_artifact
 
+        return read_artifact(tracking or place.root, run_id, name)
 
-def load_mlflow() -> None:
-    """Have MLflow loaded by the process that will write to it, while this one goes on."""
-    from tuner.tracking.tracking_process import tracking_process
-
-    tracking_process()
+    return open_journal_reader(place, tracker=tracker_name(tracking), elsewhere=elsewhere)
 
 
-def open_reader(store: str | Path) -> Reader:
-    """Open a store to read it: the folder of a study's runs, or the URI of a server or database.
-
-    A database is read without MLflow, whose import takes seconds.
+def open_server_reader(address: str) -> Reader:
+    """Open an MLflow server to read what was projected to it.
 
     Raises:
-        ConfigError: There is no such folder, or the store cannot be opened.
+        ConfigError: None answers there.
     """
-    from tuner.tracking.sql_reader import open_sql_reader
-    from tuner.tracking.sql_schema import check_database
+    reach_server(address)
+    from tuner.tracking.client_reader import open_client_reader
 
-    address = locate_store(store)
-    if address.is_server:
-        check_server(address)
-    else:
-        check_database(address.tracking_uri, address.shown)
-    if address.artifact_uri is not None and not (Path(store) / "mlflow.db").is_file():
-        raise ConfigError(f"--store {address.shown}: no studies here yet; {_next(Path(store))}")
-    if address.artifact_uri is not None:
-        settle(Path(store))
-    reader = open_sql_reader(address.tracking_uri, lambda: open_tracker(store))
-    return reader or open_tracker(store)
+    return open_client_reader(address)
 
 
-def _next(store: Path) -> str:
-    if is_full(store):
-        return "its disk is full: make room, then run one with `tuner run-study`"
-    return "run one with `tuner run-study`"
+def keep_report(store: Store, tracking: str | None, study: str, folder: Path) -> str:
+    """Keep the files of a report in MLflow, in its study's one run of the phase `report`.
 
+    Returns:
+        MLflow's identifier of that run.
 
-def log_report(store: str | Path, study: str, folder: Path) -> str:
-    """Do as `Tracker.log_report`, without importing MLflow where the study has its run already.
-
-    Launchers that share a folder end at the same moment: one at a time makes the report.
+    Raises:
+        ConfigError: MLflow does not know the study, or cannot be reached.
     """
-    from tuner.tracking.sql_reader import open_sql_reader
+    from tuner.tracking.kept_report import keep
 
-    address = locate_store(store)
-    shared = address.artifact_uri is None
-    with contextlib.nullcontext() if shared else alone(Path(store) / ".report"):
-        reader = open_sql_reader(address.tracking_uri, lambda: open_tracker(store))
-        replaced = reader.replace_report(study, folder) if reader else None
-        if replaced:
-            return replaced
-        from tuner.tracking.remote_scribe import RemoteScribe
-
-        return RemoteScribe(store).log_report(study, folder)
-
-
-def report_folder(store: str | Path, study: str) -> Path | None:
-    """Return the folder of a study's kept report, if it has one on this machine."""
-    from tuner.tracking.sql_reader import open_sql_reader
-
-    reader = open_sql_reader(locate_store(store).tracking_uri, lambda: open_tracker(store))
-    return reader.report_folder(study) if reader else None
-
-
-def waiting_digests(outbox: Path) -> set[str]:
-    """Return the digests of the runs whose writes wait in an outbox."""
-    from tuner.tracking.call_file import waiting_digests
-
-    return waiting_digests(outbox)
+    return keep(tracking or store.root, study, folder)

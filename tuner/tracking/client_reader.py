@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
-from tuner.tracking.base import Curve, Group
+from tuner.store.records import Curve
+from tuner.tracking.address import locate_store
 from tuner.tracking.curves import Point, make_curves
+from tuner.tracking.database import open_client
 from tuner.tracking.files import Downloads
+from tuner.tracking.server import explained, prepare_client
 from tuner.tracking.stored_reader import STUDY, StoredReader
 from tuner.tracking.tags import StoredRun
 
@@ -44,7 +48,7 @@ class ClientReader(StoredReader):
         return sorted(name for name, _ in self._texts_by_name())
 
     def _texts_by_name(self) -> Iterator[tuple[str, str]]:
-        found = _pages(self._client.search_experiments, {})
+        found = all_pages(self._client.search_experiments, {})
         return ((one.name, one.tags[STUDY]) for one in found if STUDY in one.tags)
 
     def _is_deleted(self, study: str) -> bool:
@@ -63,18 +67,7 @@ class ClientReader(StoredReader):
             "filter_string": f"tags.`tuner.phase` = '{phase}'" if phase else "",
             "order_by": ["attributes.start_time ASC"],
         }
-        return map(_stored, _pages(self._client.search_runs, query))
-
-    def stored_group(self, group: Group, experiment_id: str) -> Iterator[StoredRun]:
-        """Search the runs of one configuration, as MLflow's tags tell it from others."""
-        tags = {"cell": group.cell, "phase": group.phase, "trial": group.trial}
-        wanted = [f"tags.`tuner.{k}` = '{v}'" for k, v in tags.items() if v is not None]
-        query = {
-            "experiment_ids": [experiment_id],
-            "filter_string": " and ".join(wanted),
-            "order_by": ["attributes.start_time ASC"],
-        }
-        return map(_stored, _pages(self._client.search_runs, query))
+        return map(_stored, all_pages(self._client.search_runs, query))
 
     def stored_curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
         """Read a hundred runs' curves in one request where a server can, else each alone."""
@@ -135,7 +128,7 @@ class ClientReader(StoredReader):
         return Path(self._client.download_artifacts(run_id, name, str(folder)))
 
 
-def _pages(search: Callable[..., Any], query: Mapping[str, Any]) -> Iterator[Any]:
+def all_pages(search: Callable[..., Any], query: Mapping[str, Any]) -> Iterator[Any]:
     """Yield what a search finds, page after page."""
     token = None
     while True:
@@ -157,3 +150,28 @@ def _stored(run: Run) -> StoredRun:
         params=run.data.params,
         metrics=run.data.metrics,
     )
+
+
+def open_client_reader(store: str | Path) -> ClientReader:
+    """Open MLflow to read what was projected to it.
+
+    Args:
+        store: A folder, or the address of a server.
+
+    Raises:
+        ConfigError: It cannot be opened.
+    """
+    address = locate_store(store)
+    prepare_client(address)
+    with explained(address.shown):
+        return ClientReader(open_client(store, address))
+
+
+def read_artifact(store: str | Path, run_id: str, name: str) -> Path | None:
+    """Return a local path of a file that MLflow has of a run."""
+    return _opened(store).artifact(run_id, name)
+
+
+@lru_cache(maxsize=4)
+def _opened(store: str | Path) -> ClientReader:
+    return open_client_reader(store)

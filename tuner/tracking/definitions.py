@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-_PREFIX = "tuner.config.definition."
+from tuner.store.records import KeptDefinition, definition_id
+
+_PREFIX = "tuner.definition."
 _LONGEST = 20_000
 """MLflow takes no longer tag of an experiment."""
-
-
-@dataclass(frozen=True)
-class KeptDefinition:
-    """A text that a study was opened with."""
-
-    id: str
-    """Eight hex digits of its content."""
-    time: float
-    """When it was last opened with it, in seconds since 1970."""
-    text: str
-
-
-def definition_id(text: str) -> str:
-    """Return the id of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def definition_tags(text: str, milliseconds: int) -> dict[str, str]:

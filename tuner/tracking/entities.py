@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
-from tuner.tracking.ledger import Line
 from tuner.tracking.names import cut, entity_name
 
 _LONGEST_PARAM, _LONGEST_TAG, _LONGEST_DIGEST = 6_000, 8_000, 36
@@ -23,17 +22,16 @@ def make_tags(values: Mapping[str, str]) -> list[RunTag]:
     return [RunTag(name, cut(text, _LONGEST_TAG)) for name, text in values.items()]
 
 
-def make_inputs(line: Line, facts: Mapping[str, str]) -> list[DatasetInput]:
+def make_inputs(task: str, facts: Mapping[str, str]) -> list[DatasetInput]:
     """Return a run's splits as MLflow's data sets, known by the digests among the facts."""
     inputs = []
     for split in ("train", "validation", "test"):
-        digest = facts.get(f"data.{split}")
-        if digest and line.parent_id:
+        if digest := facts.get(f"data.{split}"):
             dataset = Dataset(
-                name=line.group.task,
+                name=task,
                 digest=digest[:_LONGEST_DIGEST],
                 source_type="tuner",
-                source=json.dumps({"task": line.group.task, "split": split, "sha256": digest}),
+                source=json.dumps({"task": task, "split": split, "sha256": digest}),
                 profile=json.dumps({"num_rows": facts.get(f"rows.{split}")}),
             )
             inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", split)]))

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import yaml
 
-from tuner.tracking.base import Curve, Phase, Reader, RunRecord
+from tuner.store.records import Curve, KeptDefinition, Phase, Reader, RunRecord, UnknownStudy
 from tuner.tracking.curves import true_curves
-from tuner.tracking.definitions import KeptDefinition, kept_definitions
-from tuner.tracking.faults import UnknownStudy
-from tuner.tracking.files import local_folder, replace_files
+from tuner.tracking.definitions import kept_definitions
+from tuner.tracking.files import local_folder
 from tuner.tracking.names import is_cut
 from tuner.tracking.tags import PARENT, StoredRun, is_damaged, record_of, state_of
 
@@ -21,8 +20,6 @@ _LOG = logging.getLogger(__name__)
 
 STUDY = "tuner.study"
 """Tag of an experiment that is a study: its resolved YAML."""
-REPORT = "report"
-"""Phase of the one run that holds a study's report."""
 
 
 class StoredReader(Reader):
@@ -75,24 +72,6 @@ class StoredReader(Reader):
             return self._download(run_id, name)
         path = folder / name
         return path if path.is_file() else None
-
-    def replace_report(self, study: str, folder: Path) -> str | None:
-        """Put files into the place of the study's report, if it has one on this machine.
-
-        Returns:
-            The identifier of the report's run; None where nothing was done.
-        """
-        for run in self.stored_runs(study, phase=REPORT, with_params=False):
-            target = self._folder(run.artifact_uri)
-            if target is not None:
-                replace_files(folder, target)
-                return run.run_id
-        return None
-
-    def report_folder(self, study: str) -> Path | None:
-        """Return the folder of the study's report, if it has one on this machine."""
-        runs = self.stored_runs(study, phase=REPORT, with_params=False)
-        return next((self._folder(run.artifact_uri) for run in runs), None)
 
     def study_yaml(self, study: str) -> str:
         """Return the text that was kept last; where none is, the newest parent's file."""

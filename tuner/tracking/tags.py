@@ -8,15 +8,15 @@ from functools import lru_cache
 
 from pydantic import ValidationError
 
-from trainers.contract import RunSpec, Seeds
-from tuner.tracking.base import Group, RunRecord, RunState
+from trainers.contract import Seeds
+from tuner.store.records import Group, RunRecord, RunState
 from tuner.tracking.names import entity_name, seed_text, true_metrics, true_name
 
 PARENT = "mlflow.parentRunId"
 """MLflow's own tag for a parent run."""
 DIGEST = "tuner.digest"
 KEY = "tuner.key"
-"""Of the call that made the run; see `LifecycleTracker.stamped`."""
+"""The run's identifier in the journal of its store; see `tuner.store.records`."""
 PHASE = "tuner.phase"
 STATE, REASON = "tuner.state", "tuner.reason"
 STATUS: Mapping[RunState, str] = {
@@ -56,11 +56,11 @@ def group_tags(group: Group) -> dict[str, str]:
     return tags | {STATE: "running", REASON: "", "mlflow.source.name": "tuner"}
 
 
-def run_tags(group: Group, spec: RunSpec, parent_id: str) -> dict[str, str]:
+def run_tags(group: Group, digest: str, seeds: Seeds, parent_id: str) -> dict[str, str]:
     """Return the tags of one run of a configuration."""
     # tuner.seed is for people, tuner.seeds holds all three.
-    seeds = {"tuner.seed": seed_text(spec.seeds), _SEEDS: spec.seeds.model_dump_json()}
-    return group_tags(group) | {DIGEST: spec.digest(), PARENT: parent_id} | seeds
+    of_seeds = {"tuner.seed": seed_text(seeds), _SEEDS: seeds.model_dump_json()}
+    return group_tags(group) | {DIGEST: digest, PARENT: parent_id} | of_seeds
 
 
 def fact_tags(facts: Mapping[str, str]) -> dict[str, str]:

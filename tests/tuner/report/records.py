@@ -8,7 +8,7 @@ from typing import Any
 from trainers.contract import Seeds
 from tuner.report import Evidence, Report, report_on
 from tuner.report.compare import Question
-from tuner.tracking import Group, RunRecord
+from tuner.store.records import Group, RunRecord
 
 FACTS = {
     "git_commit": "0123456789abcdef",

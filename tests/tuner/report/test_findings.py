@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.tuner.report.records import make_record, report_of
 from tuner.report import Report
-from tuner.tracking import RunRecord
+from tuner.store.records import RunRecord
 
 ROWS = {"read.rows": "8 train, 2 validation, 2 test rows"}
 CUT = "max_length: 32 cuts 27 of 27 training rows; the longest has 45 tokens"

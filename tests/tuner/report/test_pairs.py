@@ -16,7 +16,7 @@ from tests.tuner.report.records import make_metrics, make_record, make_runs, rep
 from tuner.report.planned import latest_cells
 from tuner.report.selection import select
 from tuner.report.tables.pairs import pairs_frame
-from tuner.tracking import RunRecord
+from tuner.store.records import RunRecord
 
 SCORES = st.lists(st.integers(0, 1000).map(lambda n: n / 1000), min_size=6, max_size=6)
 

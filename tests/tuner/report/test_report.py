@@ -14,7 +14,7 @@ import pytest
 from tests.tuner.report.records import make_metrics, make_record, make_runs, make_trial, report_of
 from tuner.report import FORMATS
 from tuner.report.columns import CELLS, PAIRS, RUNS, TRIALS, columns_page
-from tuner.tracking import RunRecord
+from tuner.store.records import RunRecord
 
 SCORES = {"full": [0.81, 0.84, 0.83], "lora": [0.79, 0.8, 0.86]}
 

@@ -102,7 +102,7 @@ def test_a_study_goes_on_when_there_is_room_and_its_report_is_printed_meanwhile(
     (tmp_path / "data").mkdir()
     run = ("run-study", "study.yaml", "--data-dir", "data", "--store", "small/m")
     line = "tuner: no space left in small/m; make room and start it again\n"
-    with small_disk(tmp_path / "small", "1700k") as disk:
+    with small_disk(tmp_path / "small", "1550k") as disk:
         (disk / "m").mkdir()
         (disk / "m" / "mlflow.db").write_bytes((migrated_store / "mlflow.db").read_bytes())
         full = _tuner(tmp_path, *run)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.journals import records
 from tests.specs import QUICK, toy_study, toy_tree
 from trainers.errors import ConfigError, TunerError
 from trainers.models.tiny import Tiny
@@ -15,7 +16,6 @@ from tuner.study.checks import Findings, find_faults, look_at
 from tuner.study.inputs import read_inputs
 from tuner.study.known_good import is_known_good, remember_good
 from tuner.study.run import run_study
-from tuner.tracking import MemoryTracker
 
 COMPUTE = read_executor("inprocess").open().compute
 
@@ -275,7 +275,7 @@ def test_all_that_is_wrong_with_the_inputs_is_said_at_once(tmp_path: Path) -> No
         run_study(
             toy_study(tasks=tasks, models=models),
             store=store,
-            tracking=MemoryTracker(),
+            tracking="none",
             data_dir=tmp_path,
         )
     assert len(str(caught.value).splitlines()) == 3
@@ -287,8 +287,7 @@ def test_a_cell_that_cannot_run_ends_alone_and_is_not_begun(
 ) -> None:
     """The study goes on with the others; its line says why, once, before the first run too."""
     config = toy_study(arms={"lora": {"method": TARGETS}, "head": {"method": "head"}})
-    tracker = MemoryTracker()
-    outcome = run_study(config, store=tmp_path, tracking=tracker, data_dir=tmp_path)
+    outcome = run_study(config, store=tmp_path, tracking="none", data_dir=tmp_path)
     (line,) = outcome.failures
     assert "toy / tiny-bert / lora: arms.lora.method.targets: q_proj, v_proj fit no" in line
     (said,) = [
@@ -297,7 +296,7 @@ def test_a_cell_that_cannot_run_ends_alone_and_is_not_begun(
     assert said.startswith("arms.lora.method.targets: q_proj, v_proj fit no module of tiny-bert;")
     assert said.endswith("; this cell is left out")
     assert outcome.unfinished == ("toy / tiny-bert / lora",)
-    assert {run.group.arm for run in tracker.runs("toy-study")} == {"head"}
+    assert {run.group.arm for run in records(tmp_path)} == {"head"}
 
 
 def without_tokenizer(folder: Path, **changes: Any) -> StudyConfig:
@@ -315,15 +314,14 @@ def test_a_model_without_a_tokenizer_costs_no_run(
     config = without_tokenizer(tmp_path)
     for _ in range(2):
         caplog.clear()
-        tracker = MemoryTracker()
-        outcome = run_study(config, store=tmp_path / "s", tracking=tracker, data_dir=tmp_path)
+        outcome = run_study(config, store=tmp_path / "s", tracking="none", data_dir=tmp_path)
         messages = [record.getMessage() for record in caplog.records]
         (said,) = [message for message in messages if "tokenizer" in message]
         assert "bare: there is no tokenizer with it; save the model's own" in said
         assert said.endswith("; these 2 cells are left out")
         assert outcome.unfinished == ("toy / bare / head", "toy / bare / full")
-        assert {run.group.model for run in tracker.runs("toy-study")} == {"tiny-bert"}
-        assert {run.state for run in tracker.runs("toy-study")} == {"finished"}
+        assert {run.group.model for run in records(tmp_path / "s")} == {"tiny-bert"}
+        assert {run.state for run in records(tmp_path / "s")} == {"finished"}
 
 
 def test_a_study_of_models_without_a_tokenizer_is_refused(tmp_path: Path) -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from optuna.trial import TrialState
 
+from tests.journals import opened, topics
 from tests.specs import QUICK, toy_study
 from tests.tuner.study.test_study import Place
 from trainers.errors import RunFailed
 from trainers.models.tiny import Tiny
 from tuner.config import read_definition
+from tuner.store.attempts import Attempts
 from tuner.study.failures import TooManyFailures
 from tuner.study.progress import RunNotice
 from tuner.study.run import StudyOutcome
-from tuner.tracking import MemoryTracker
+from tuner.tracking import open_reader
 
 RATE = {"float": [1e-4, 1e-2], "log": True}
 ONCE = QUICK | {"epochs": 1}
@@ -190,7 +190,7 @@ def test_too_many_failures_stop_the_study_with_the_last_reason(place: Place) -> 
         TooManyFailures, match=r"2 runs failed, max_failures is 1; the last: .*accident 2"
     ):
         place.run(toy_study(arms={"head": HEAD}, max_failures=1), watch=fail)
-    kept = read_definition(MemoryTracker(place.memory).study_yaml("toy-study"))
+    kept = read_definition(open_reader(place.root).study_yaml("toy-study"))
     assert kept is not None
     assert kept.ended == "more runs failed than max_failures"  # what a later report says
 
@@ -206,12 +206,16 @@ def test_a_found_run_that_was_measured_another_way_is_done_again(place: Place) -
         "arms": {"head": {**HEAD, "space": space}},
     }
     place.run(toy_study(search=search, **options))
-    (line,) = place.run(toy_study(name="without", search=search | aims, **options)).failures
+    without = toy_study(name="without", search=search | aims, **options)
+    (line,) = place.run(without).failures
     assert "no run has 'memory/train/allocator_bytes'" in line
     notices: list[RunNotice] = []
     config = toy_study(name="with", search=search | aims, measure="allocator", **options)
     assert place.run(config, watch=_watch(notices)).failures == ()
     assert [(n.phase, n.reused) for n in notices] == [("search", False), ("confirm", True)]
-    with closing(sqlite3.connect(place.root / "optuna.db")) as database:
-        states = {state for (state,) in database.execute("SELECT state FROM trials")}
-    assert states == {"COMPLETE", "FAIL"}
+    assert [trial.state for trial in place.trials(config, "head")] == [TrialState.COMPLETE]
+    # It is done again once the cell can be: nobody holds its ticket.
+    assert [trial.state for trial in place.trials(without, "head")] == [TrialState.RUNNING]
+    with opened(place.root) as journal:
+        (topic,) = (name for name in topics(place.root) if name.startswith("tickets without / "))
+        assert Attempts(journal, topic).held() == frozenset()

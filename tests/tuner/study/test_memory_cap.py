@@ -9,51 +9,46 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from tests.journals import cell_trials, events, records
 from tests.launchers import wait_until
 from tests.specs import QUICK, toy_spec, toy_study, toy_tree, workspace
 from trainers.contract import Emit, ParameterCounts, RunResult, RunSpec, Workspace
 from trainers.errors import ConfigError
-from trainers.memory import ExpectedMemory, expect_memory, weights_bytes
-from trainers.train import train
+from trainers.memory.expect import ExpectedMemory, expect_memory, weights_bytes
+from trainers.train.loop import train
 from tuner.cli.validate import check_cap
 from tuner.config import StudyConfig, dump_study, parse_bytes, parse_study, plan, show_bytes
 from tuner.executors import Executor
-from tuner.store.location import Store
-from tuner.study.journal import read_journal
+from tuner.store.records import RunRecord
 from tuner.study.memory_cap import NOT_PREDICTED, MemoryForecast, MemoryPrediction
 from tuner.study.run import StudyOutcome, check_inputs, run_study
-from tuner.study.search import study_name
-from tuner.study.trials import MEMORY_CAP
-from tuner.tracking import MemoryTracker, RunRecord
+from tuner.study.tickets import MEMORY_CAP
 
 ROWS = {"kind": "toy", "rows": 1024}
 MARGIN = 60_000_000
 
 
 class Place:
-    """A store in a folder, tracked in memory."""
+    """A store in a folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.tracker = MemoryTracker()
 
     def run(self, config: StudyConfig) -> StudyOutcome:
         """Run a study."""
-        return run_study(config, store=self.root, tracking=self.tracker, data_dir=self.root)
+        return run_study(config, store=self.root, tracking="none", data_dir=self.root)
 
-    def records(self) -> list[RunRecord]:
-        """Read what the tracker has, in the order of time."""
-        return self.tracker.runs("toy-study")
+    def records(self, study: str = "toy-study") -> list[RunRecord]:
+        """Read what the journal has, in the order of time."""
+        return records(self.root, study)
 
     def trials(self, config: StudyConfig) -> list[FrozenTrial]:
         """Read the trials of the first cell."""
         cell = plan(config, check_inputs(config, self.root))[0]
-        storage = f"sqlite:///{self.root / 'optuna.db'}"
-        return optuna.load_study(study_name=study_name(cell), storage=storage).trials
+        return cell_trials(self.root, cell)
 
 
 @pytest.fixture
@@ -136,10 +131,10 @@ def test_what_another_cap_let_in_is_known_to_be_over_this_one(
     assert trials[1024].state is TrialState.PRUNED
     assert trials[1024].constraints[MEMORY_CAP] > 0
     assert trials[1024].intermediate_values == {}
-    (refused,) = [r for r in place.tracker.runs("b") if r.state == "pruned" and r.digest]
+    (refused,) = [r for r in place.records("b") if r.state == "pruned" and r.digest]
     assert "is over memory_cap" in refused.reason
     assert "predicted/train_peak_bytes" in str(refused.metrics)
-    confirmed = [r for r in place.tracker.runs("b") if r.group.phase == "confirm"]
+    confirmed = [r for r in place.records("b") if r.group.phase == "confirm"]
     assert [r.params["train.batch_size"] for r in confirmed] == ["64"]
 
 
@@ -178,18 +173,18 @@ def test_a_trial_over_the_cap_is_pruned_before_it_starts(place: Place, tmp_path:
     assert trials[64].constraints[MEMORY_CAP] <= 0
     assert trials[1024].state is TrialState.PRUNED
     assert trials[1024].constraints[MEMORY_CAP] > 0
-    records = {(r.group.phase, r.params["train.batch_size"]): r for r in place.records()}
-    refused = records["search", "1024"]
+    found = {(r.group.phase, r.params["train.batch_size"]): r for r in place.records()}
+    refused = found["search", "1024"]
     assert refused.state == "pruned"
     assert refused.reason.startswith("predicted peak of memory ")
     assert f"is over memory_cap {show_bytes(cap)}" in refused.reason
-    (event,) = read_journal(Store(place.root).run_dir(refused.digest))
+    (event,) = events(place.root, refused)
     assert event.kind == "refused"
     predicted = refused.metrics["memory/predicted/framework_bytes"]
     predicted += refused.metrics["memory/predicted/train_peak_bytes"]
     assert predicted == cap + trials[1024].constraints[MEMORY_CAP]
     assert not [name for name in refused.metrics if not name.startswith("memory/predicted/")]
-    assert records["confirm", "64"].state == "finished"
+    assert found["confirm", "64"].state == "finished"
     again = place.run(config)
     assert again == StudyOutcome(failures=(), unfinished=())
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,14 @@ import psutil
 import pytest
 import yaml
 
+from tests.journals import begun, done, events, records
 from tests.launchers import lives
 from tests.ray_cluster import RayCluster
 from tests.specs import QUICK, toy_study, toy_tree
+from tuner.store.records import RunRecord
 from tuner.study.progress import RunNotice
 from tuner.study.run import StudyOutcome, run_study
-from tuner.tracking import MemoryTracker, RunRecord, open_tracker
+from tuner.tracking import open_reader
 
 pytestmark = pytest.mark.ray
 
@@ -33,15 +34,11 @@ def test_a_study_spreads_over_nodes_and_gives_the_same_numbers(
     ray_cluster: RayCluster, tmp_path: Path
 ) -> None:
     """Both nodes work, and every score is that of the same study in the launcher."""
-    trackers = {}
     for name, executor in (("ray", _ray(ray_cluster)), ("here", {"kind": "inprocess"})):
-        trackers[name] = MemoryTracker()
         config = toy_study(executor=executor | {"threads": 1})
-        outcome = run_study(config, store=tmp_path / name, tracking=trackers[name])
+        outcome = run_study(config, store=tmp_path / name, tracking="none")
         assert outcome == StudyOutcome(failures=(), unfinished=())
-    assert _scores(trackers["ray"].runs("toy-study")) == _scores(
-        trackers["here"].runs("toy-study")
-    )
+    assert _scores(records(tmp_path / "ray")) == _scores(records(tmp_path / "here"))
     assert [len(parcels) for parcels in ray_cluster.parcels().values()] != [0, 0]
 
 
@@ -63,15 +60,15 @@ def test_runs_of_a_killed_node_are_done_elsewhere_once(
             ray_cluster.kill("two")
 
     try:
-        tracker = open_tracker(tmp_path)
-        outcome = run_study(toy_study(**tree), store=tmp_path, tracking=tracker, watch=watch)
+        outcome = run_study(toy_study(**tree), store=tmp_path, tracking="none", watch=watch)
     finally:
         ray_cluster.add("two")
     assert killed.is_set()
     assert "; done again" in caplog.text
     assert "raylet" not in "".join(capfd.readouterr())
     assert outcome == StudyOutcome(failures=(), unfinished=())
-    runs = tracker.runs("toy-study")
+    reader = open_reader(tmp_path)
+    runs = reader.runs("toy-study")
     lost = [run for run in runs if run.state == "killed"]
     finished = [run for run in runs if run.state == "finished"]
     assert len(runs) == len(lost) + len(finished)
@@ -79,15 +76,14 @@ def test_runs_of_a_killed_node_are_done_elsewhere_once(
     assert all("lost" in run.reason for run in lost)
     assert len({run.digest for run in finished}) == len(finished) == 6
     for run in finished:
-        (curve,) = tracker.curves([run.run_id], ["validation/macro_f1"])
+        (curve,) = reader.curves([run.run_id], ["validation/macro_f1"])
         assert len(curve.steps) == len(set(curve.steps)) == epochs
-        journal = (tmp_path / "runs" / run.digest / "events.jsonl").read_text().splitlines()
+        journal = [event.model_dump_json() for event in events(tmp_path, run)]
         assert len(journal) == len(set(journal))
         assert sum('"kind":"epoch"' in line for line in journal) == epochs
-    here = MemoryTracker()
     alone = tree | {"executor": {"kind": "inprocess", "threads": 1}}
-    run_study(toy_study(**alone), store=tmp_path / "here", tracking=here)
-    assert _scores(finished) == _scores(here.runs("toy-study"))
+    run_study(toy_study(**alone), store=tmp_path / "here", tracking="none")
+    assert _scores(finished) == _scores(records(tmp_path / "here"))
 
 
 def test_a_killed_launcher_leaves_nothing_and_goes_on_when_started_again(
@@ -96,27 +92,27 @@ def test_a_killed_launcher_leaves_nothing_and_goes_on_when_started_again(
     """Kill -9 of `tuner run-study`: its runs end by themselves; nothing is lost or doubled."""
     study = _write_study(tmp_path, _ray(ray_cluster), epochs=30)
     with _launch(study, tmp_path) as launcher:
-        _wait_for(lambda: list(tmp_path.glob("store/runs/*/outcome.json")))
+        _wait_for(lambda: (tmp_path / "store/tuner.db").exists() and done(tmp_path / "store"))
         _wait_for(ray_cluster.trainings)
         launcher.kill()
-    done = {path.parent.name for path in tmp_path.glob("store/runs/*/outcome.json")}
+    before = set(done(tmp_path / "store"))
     _wait_for(lambda: not ray_cluster.trainings(), seconds=SECONDS_TO_END)
     with _launch(study, tmp_path) as again:
         output, errors = again.communicate()
     assert again.returncode == 0, errors
     assert _beside_what_was_read(errors) == []
-    runs = open_tracker(tmp_path / "store").runs("toy-study")
+    runs = records(tmp_path / "store")
     finished = [run.digest for run in runs if run.state == "finished"]
     assert len(finished) == len(set(finished)) == 4
-    assert done <= set(finished)
-    assert output.count("(found)") == len(done)
+    assert before <= set(finished)
+    assert output.count("(found)") == len(before)
 
 
 def test_ctrl_c_ends_a_study_on_a_ray_of_its_own_with_all_its_processes(tmp_path: Path) -> None:
     """A laptop's Ray comes and goes with the study, and says nothing at the terminal."""
     study = _write_study(tmp_path, {"kind": "ray", "threads": 1}, epochs=2000)
     with _launch(study, tmp_path) as launcher:
-        _wait_for(lambda: _lines(tmp_path.glob("store/runs/*/events.jsonl")) > 2)
+        _wait_for(lambda: begun(tmp_path / "store"))
         children = psutil.Process(launcher.pid).children(recursive=True)
         assert len(children) > 4
         launcher.send_signal(signal.SIGINT)
@@ -124,7 +120,7 @@ def test_ctrl_c_ends_a_study_on_a_ray_of_its_own_with_all_its_processes(tmp_path
     assert launcher.returncode != 0
     assert "ray" not in errors.lower()
     _wait_for(lambda: not any(map(lives, children)), seconds=SECONDS_TO_END)
-    (run,) = open_tracker(tmp_path / "store").runs("toy-study")
+    (run,) = records(tmp_path / "store")
     assert run.state == "killed"
 
 
@@ -187,10 +183,6 @@ def _launch(study: Path, folder: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def _lines(paths: Iterator[Path]) -> int:
-    return sum(len(path.read_text().splitlines()) for path in paths)
 
 
 def _wait_for(condition: Any, seconds: float = 250) -> None:

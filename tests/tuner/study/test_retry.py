@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from tests.journals import events, records
 from tests.specs import toy_spec, toy_study
 from trainers.errors import OutOfMemory
-from tuner.store.location import Store
-from tuner.store.outcome import read_outcome
-from tuner.study.journal import read_journal
+from tuner.store.records import RunRecord
 from tuner.study.retry import retry_params, said_of, smaller
 from tuner.study.run import StudyOutcome, run_study
-from tuner.tracking import RunRecord, Tracker, open_tracker
+from tuner.tracking import open_reader
 
 HEAD = {"head": {"method": "head"}}
 
@@ -46,20 +45,19 @@ def memory_for(rows: int, *, training: bool = True) -> Iterator[None]:
 
 
 class Place:
-    """A store with MLflow in a folder."""
+    """A store in a folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.tracker: Tracker = open_tracker(root)
 
     def run(self, **changes: Any) -> StudyOutcome:
         """Run a study with one arm that is not searched, on one seed."""
         study = {"arms": HEAD, "confirm": {"seeds": [1]}} | changes
-        return run_study(toy_study(**study), store=self.root, tracking=self.tracker)
+        return run_study(toy_study(**study), store=self.root, tracking="none")
 
     def records(self) -> list[RunRecord]:
-        """Read what MLflow has, in the order of time."""
-        return self.tracker.runs("toy-study")
+        """Read what the journal has, in the order of time."""
+        return records(self.root)
 
 
 @pytest.fixture
@@ -118,10 +116,12 @@ def test_no_event_of_an_aborted_try_stays_beside_those_of_the_next(place: Place)
         place.run()
     *aborted, whole = place.records()
     assert len(aborted) == 2
-    journal = list(read_journal(Store(place.root).run_dir(whole.digest)))
+    journal = events(place.root, whole)
     kinds = Counter((event.kind, event.step) for event in journal)
     assert set(kinds.values()) == {1}
-    (curve,) = place.tracker.curves([whole.run_id], ["train/loss"])
+    reader = open_reader(place.root)
+    reader.runs("toy-study")
+    (curve,) = reader.curves([whole.run_id], ["train/loss"])
     steps = [event.step for event in journal if "train/loss" in event.metrics]
     assert list(curve.steps) == steps
     assert whole.params["retry.eval_batch_size"] == "16"
@@ -145,11 +145,8 @@ def test_a_reused_run_brings_its_change_along(place: Place, tmp_path: Path) -> N
     with memory_for(16):
         place.run()
     place.run(name="other")
-    (reused,) = place.tracker.runs("other")
+    (reused,) = records(tmp_path, "other")
     assert reused.params["retry.batch_size"] == reused.facts["retry.batch_size"] == "16"
-    outcome = read_outcome(Store(tmp_path).run_dir(reused.digest))
-    assert outcome is not None
-    assert outcome.retry["retry.batch_size"] == "16"
 
 
 def test_each_epoch_is_reported_once_to_the_search(place: Place) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,15 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
+from tuner.report.searched import trials_of
 
+from tests.journals import cell_trials, records
 from tests.specs import QUICK, toy_study, toy_tree
 from trainers.errors import DataError, RunFailed, TunerError
 from tuner.config import StudyConfig, parse_study, plan
-from tuner.report.planned import trials_of
+from tuner.store.location import Store
 from tuner.study.progress import RunNotice
 from tuner.study.run import StudyOutcome, check_inputs, run_study
-from tuner.study.search import study_name
-from tuner.tracking import MemoryTracker
-from tuner.tracking.memory import MemoryStore
 
 RATE = {"float": [1e-4, 1e-2], "log": True}
 
@@ -29,27 +27,25 @@ class Place:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.memory = MemoryStore()
 
     def run(self, config: StudyConfig, **options: Any) -> StudyOutcome:
         """Run or resume a study, as a launcher started anew would."""
         return run_study(
             config,
             store=self.root,
-            tracking=MemoryTracker(self.memory),
+            tracking="none",
             data_dir=self.root / "data",
             **options,
         )
 
     def records(self, name: str = "toy-study") -> list[Any]:
-        """Read what the tracker has."""
-        return MemoryTracker(self.memory).runs(name)
+        """Read what the journal has."""
+        return records(self.root, name)
 
     def trials(self, config: StudyConfig, arm: str = "full") -> list[optuna.trial.FrozenTrial]:
         """Read a cell's trials from Optuna's own storage."""
         cell = next(c for c in plan(config, check_inputs(config, self.root)) if c.arm == arm)
-        storage = f"sqlite:///{self.root / 'optuna.db'}"
-        return optuna.load_study(study_name=study_name(cell), storage=storage).trials
+        return cell_trials(self.root, cell)
 
 
 @pytest.fixture
@@ -155,10 +151,10 @@ def test_a_smaller_budget_chooses_among_the_first_trials(place: Place) -> None:
         return {r.group.trial for r in place.records() if r.group.phase == "confirm"}
 
     place.run(large)
-    assert confirmed() != {0}
-    place.memory = MemoryStore()
+    before = confirmed()
+    assert 0 not in before
     place.run(toy_study(search=search | {"trials": 1}, arms=arms))
-    assert confirmed() == {0}
+    assert confirmed() - before == {0}
 
 
 @pytest.mark.parametrize("moment", ["search", "confirm"])
@@ -337,9 +333,9 @@ def test_a_study_that_keeps_models_shares_its_confirm_runs_with_none(place: Plac
         place.run(toy_study(name=name, confirm={"seeds": seeds}, **options))
     for name in ("a", "b"):
         merits = {r.run_id: r.metrics["validation/macro_f1"] for r in place.records(name)}
-        (kept,) = [r for r in place.records(name) if "model" in place.memory.runs[r.run_id].files]
-        assert merits[kept.run_id] == max(merits.values())
-        assert place.memory.runs[kept.run_id].files["model"].is_dir()
+        folders = {r.run_id: Store(place.root).run_dir(r.digest, 0) for r in place.records(name)}
+        (kept,) = [run_id for run_id, folder in folders.items() if (folder / "model").is_dir()]
+        assert merits[kept] == max(merits.values())
     assert place.run(toy_study(name="c", arms=arms, train=options["train"])).failures == ()
     digests = {name: {r.digest for r in place.records(name)} for name in ("a", "b", "c")}
     assert not digests["a"] & digests["b"]
@@ -441,18 +437,6 @@ def test_changed_data_are_trained_on_again(place: Place, tmp_path: Path) -> None
         place.run(config, watch=lambda n: done.append(n) if n.state != "running" else None)
         assert [notice.reused for notice in done] == [again, again]
     assert len([r for r in place.records() if r.state == "finished"]) == 4
-
-
-def test_a_journal_that_the_tracker_never_saw_is_replayed(place: Place) -> None:
-    """The tracker's record can be lost and made again from the runs' folders."""
-    place.run(toy_study())
-    before = _numbers(place)
-    place.memory = MemoryStore()
-    shutil.rmtree(place.root / "cache")
-    notices: list[RunNotice] = []
-    place.run(toy_study(), watch=notices.append)
-    confirm = {key: value for key, value in before.items() if key[1] == "confirm"}
-    assert {k: v for k, v in _numbers(place).items() if k[1] == "confirm"} == confirm
 
 
 def _numbers(place: Place) -> dict[tuple[Any, ...], dict[str, float]]:

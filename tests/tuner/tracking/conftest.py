@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.tuner.tracking.projections import Desk, desk
 
 
 @pytest.fixture
@@ -15,3 +18,10 @@ def store(migrated_store: Path, tmp_path: Path) -> Path:
     folder.mkdir()
     shutil.copy(migrated_store / "mlflow.db", folder / "mlflow.db")
     return folder
+
+
+@pytest.fixture
+def table(store: Path) -> Iterator[Desk]:
+    """Return the store's journal, open to be filled and projected."""
+    with desk(store) as opened:
+        yield opened

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tuner.tracking import aggregate
+from tuner.tracking.aggregate import aggregate
 
 
 def test_the_summary_equals_numpys_and_scipys() -> None:

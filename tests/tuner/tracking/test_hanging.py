@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tuner.tracking.absence import Absence
 
 from tests.servers import MlflowServer
 from tests.tracker_contract import STUDY, YAML, make_group
 from trainers.errors import ConfigError
 from tuner.tracking import open_server
-from tuner.tracking.absence import Absence
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
+from tuner.tracking.mlflow import MlflowTracker
 
 from tests.tracker_contract import (
     STUDY,
@@ -28,7 +29,6 @@ from tests.tracker_contract import (
 from trainers.contract import RunEvent
 from tuner.tracking import Tracker, locate_store, open_tracker
 from tuner.tracking.client_reader import ClientReader
-from tuner.tracking.mlflow import MlflowTracker
 
 
 class _MlflowPlace(Place):

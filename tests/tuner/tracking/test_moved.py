@@ -11,6 +11,9 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow import MlflowClient
+from tuner.tracking.call_file import CallFile
+from tuner.tracking.calls import CloseRun, LogModel, OpenGroup, OpenRun
+from tuner.tracking.mlflow import MlflowTracker
 
 from tests.disks import make_read_only, small_disk
 from tests.tracker_contract import STUDY, YAML, make_group, make_result, make_spec
@@ -23,9 +26,6 @@ from tuner.tracking import (
     open_tracker,
     report_folder,
 )
-from tuner.tracking.call_file import CallFile
-from tuner.tracking.calls import CloseRun, LogModel, OpenGroup, OpenRun
-from tuner.tracking.mlflow import MlflowTracker
 from tuner.tracking.moved import settle, settle_or_say
 
 LOADER = "tests.tuner.tracking.stand_in_loader"

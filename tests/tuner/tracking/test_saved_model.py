@@ -9,12 +9,12 @@ from typing import Any
 import mlflow
 import pandas
 import pytest
+from tuner.tracking.mlflow import MlflowTracker
 
 from tests.specs import toy_spec
 from tests.tracker_contract import STUDY, YAML, make_group, make_spec
 from trainers.train import load_trained, save_trained
 from tuner.tracking import locate_store
-from tuner.tracking.mlflow import MlflowTracker
 
 LABELS = ("neg", "pos")
 TEXTS = ["good food", "bad place"]

@@ -85,9 +85,10 @@ def trained_parameters(cells: Sequence[Cell], history: History) -> dict[str, int
 
 def _mean_folder(history: History, phase: str) -> float | None:
     folders = [
-        history.store.run_dir(run.digest)
+        folder
         for run in history.runs
         if run.group.phase == phase and run.state == "finished"
+        for folder in history.store.run_dirs(run.digest)
     ]
     sizes = [_size_without_model(folder) for folder in set(folders) if folder.is_dir()]
     return fmean(sizes) if sizes else None

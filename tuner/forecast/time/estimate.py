@@ -33,6 +33,7 @@ from tuner.forecast.time.history import CellProgress, History, progress, read_hi
 from tuner.forecast.time.probe import ProbeResult, probe_cells
 from tuner.forecast.time.run_size import TaskSize, measure_task
 from tuner.forecast.time.seeds_needed import check_detect, seeds_of
+from tuner.store.location import Store, find_store
 from tuner.study.checks import Findings, look_at
 from tuner.study.run import check_inputs
 
@@ -65,7 +66,7 @@ class _Costs:
 def estimate_study(
     config: StudyConfig,
     *,
-    store: Path,
+    store: str | Path | Store,
     data_dir: Path,
     tracking: str | None = None,
     wishes: EstimateOptions | None = None,
@@ -74,7 +75,7 @@ def estimate_study(
 
     Args:
         config: The study.
-        store: Folder that the study runs in; it need not exist.
+        store: Where the study is kept; it need not exist.
         data_dir: Folder of the task files.
         tracking: Address of the MLflow server that has its runs; by default the store has them.
         wishes: What to detect, and whether to measure.
@@ -90,7 +91,7 @@ def estimate_study(
         raise ConfigError(f"--probe-seconds: a number above 0, got {wishes.probe_seconds}")
     config = config.with_data_dir(data_dir)
     every = plan(config, check_inputs(config, data_dir))
-    history = read_history(config, store, tracking=tracking)
+    history = read_history(config, find_store(store), tracking=tracking)
     findings = _look(every, history, data_dir)
     cells = [cell for cell in every if not findings.of(cell)]
     seed = config.confirm.seeds[0].data

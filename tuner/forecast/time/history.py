@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import sqlite3
-from collections.abc import Container, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from trainers.contract import RunSpec, Seeds
-from trainers.errors import ConfigError
 from tuner.config import Cell, StudyConfig, count_points
 from tuner.forecast.time.forecasts import Count
 from tuner.report import Search, plan_cell, read_search
 from tuner.store.location import Store, check_folder
-from tuner.store.outcome import Order, read_outcome
-from tuner.tracking import RunRecord, open_reader
+from tuner.store.reader import check_version
+from tuner.store.records import RunRecord
+from tuner.tracking import open_reader, open_server_reader
 
 
 @dataclass(frozen=True)
@@ -28,6 +24,9 @@ class History:
     """Of the study itself."""
     others: tuple[RunRecord, ...] = ()
     """Of other studies on the same tasks and models."""
+
+    spec_of: Callable[[str], RunSpec | None] = field(default=lambda run_id: None, compare=False)
+    """Return the spec of a run by its id; None where that is not known."""
 
     def of_cell(self, cell: Cell) -> list[RunRecord]:
         """Return the study's runs of a cell as it is defined now."""
@@ -42,35 +41,33 @@ class CellProgress:
     confirm: Count
 
 
-def read_history(config: StudyConfig, store: Path, *, tracking: str | None = None) -> History:
+def read_history(config: StudyConfig, store: Store, *, tracking: str | None = None) -> History:
     """Read the runs of a store; a store that does not exist has none, and is not made.
 
     Args:
         config: The study.
-        store: Its folder.
-        tracking: Address of the MLflow server that has its runs; by default the store has them.
+        store: The store.
+        tracking: Address of the MLflow server that has its runs, where the journal is not here.
 
     Raises:
-        ConfigError: The store is no folder, or holds a database that is not MLflow's; or no
-            server answers.
+        ConfigError: The store is no folder, or cannot be read; or no server answers.
     """
-    place = Store(store)
-    if re.match(r"\w+:/", str(store)):
-        raise ConfigError(f"--store {store}: a study runs in a folder, got an address")
-    check_folder(store)
-    if tracking is None:
-        database = store / "mlflow.db"
-        if not database.exists():
-            return History(place)
-        _check_database(database)
-    reader = open_reader(tracking or store)
+    check_folder(store.root)
+    check_version(store)
+    if store.shared is None and not store.database.is_file():
+        if tracking is None:
+            return History(store)
+        reader = open_server_reader(tracking)
+    else:
+        reader = open_reader(store, tracking=tracking)
     blocks = {(task.name, model.name) for task in config.tasks for model in config.models}
     names = [name for name in reader.studies() if name != config.name]
     others = [run for name in names for run in reader.runs(name)]
     return History(
-        place,
+        store,
         tuple(reader.runs(config.name)),
         tuple(run for run in others if (run.group.task, run.group.model) in blocks),
+        reader.spec,
     )
 
 
@@ -79,19 +76,14 @@ def progress(cell: Cell, history: History) -> CellProgress:
     seeds = len(cell.study.confirm.seeds)
     if not cell.searched:
         fixed = cell.spec(cell.study.confirm.seeds[0], confirm=True)
-        tracked = _tracked(cell, None, history)
-        return CellProgress(_count(0, 0), _count(seeds, _confirmed(cell, fixed, history, tracked)))
+        return CellProgress(_count(0, 0), _count(seeds, _confirmed(cell, fixed, history)))
     search = read_search(plan_cell(cell), sorted(history.of_cell(cell), key=lambda run: run.start))
     done = 0
     if search.spent and search.chosen is not None:
         tracked = _tracked(cell, search.chosen, history)
         chosen = [trial.runs[0] for trial in search.trials if trial.number == search.chosen]
-        spec = _stored_spec(chosen[0], history) if chosen else None
-        done = (
-            len(set(tracked.values()))
-            if spec is None
-            else _confirmed(cell, spec, history, tracked)
-        )
+        spec = history.spec_of(chosen[0].run_id) if chosen else None
+        done = len(set(tracked.values())) if spec is None else _confirmed(cell, spec, history)
     return CellProgress(_search(search, cell), _count(seeds, done))
 
 
@@ -129,18 +121,8 @@ def _different(trials: Sequence[Sequence[RunRecord]]) -> int:
     return count
 
 
-def _stored_spec(run: RunRecord, history: History) -> RunSpec | None:
-    path = history.store.run_dir(run.digest) / "spec.json"
-    if not path.is_file():
-        return None
-    try:
-        return RunSpec.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: not readable as a run's spec") from error
-
-
 def _tracked(cell: Cell, trial: int | None, history: History) -> dict[str, Seeds]:
-    """Return digest and seeds of the confirm runs that the tracker has as finished."""
+    """Return digest and seeds of the confirm runs that have finished."""
     wanted = cell.study.confirm.seeds
     return {
         run.digest: run.seeds
@@ -150,34 +132,17 @@ def _tracked(cell: Cell, trial: int | None, history: History) -> dict[str, Seeds
     }
 
 
-def _confirmed(cell: Cell, spec: RunSpec, history: History, tracked: Container[str]) -> int:
-    """Count the confirm runs whose outcome stands in the store, as `Recorder` would find it.
-
-    One that left no folder here was done on another machine.
-    """
+def _confirmed(cell: Cell, spec: RunSpec, history: History) -> int:
+    """Count the confirm runs that have finished on the data as they are, in whatever study."""
     done = 0
     for seeds in cell.study.confirm.seeds:
-        wanted = spec.model_copy(update={"seeds": seeds, "read_test": True, "save": cell.keeper})
-        folder = history.store.run_dir(wanted.digest())
-        order = Order(wanted, "", "", cell.data.get(seeds.data, {}))
-        try:
-            outcome = read_outcome(folder)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{folder / 'outcome.json'}: not readable") from error
-        here = outcome is not None and order.fulfilled_by(outcome)
-        done += here or (not folder.exists() and wanted.digest() in tracked)
+        changes = {"seeds": seeds, "read_test": True, "save": cell.keeper}
+        wanted = spec.model_copy(update=changes).digest()
+        digests = cell.data.get(seeds.data, {})
+        data = {f"data.{split}": digest for split, digest in digests.items()}
+        done += any(
+            run.state == "finished" and data.items() <= run.facts.items()
+            for run in (*history.runs, *history.others)
+            if run.digest == wanted
+        )
     return done
-
-
-def _check_database(path: Path) -> None:
-    """Look whether a file is MLflow's database: MLflow would make one of an empty file.
-
-    Raises:
-        ConfigError: It is not, or cannot be read.
-    """
-    try:
-        address = path.resolve().as_uri() + "?mode=ro"
-        with closing(sqlite3.connect(address, uri=True)) as database:
-            database.execute("SELECT COUNT(*) FROM experiments").fetchone()
-    except sqlite3.Error as error:
-        raise ConfigError(f"{path}: not readable as an MLflow database ({error})") from error

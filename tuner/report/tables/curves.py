@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.report.selection import Block, ComparedCell
 from tuner.report.tables.frame import plain
-from tuner.tracking import Curve
+from tuner.store.records import Curve
 
 if TYPE_CHECKING:
     import pandas

@@ -6,7 +6,7 @@ from typing import Any
 
 from trainers.contract import Seeds
 from tuner.config import Cell, StudyConfig, plan
-from tuner.tracking import Group, RunRecord
+from tuner.store.records import Group, RunRecord
 
 
 def cell_of(config: StudyConfig, arm: str) -> Cell:

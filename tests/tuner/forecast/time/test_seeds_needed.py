@@ -12,7 +12,7 @@ from tests.tuner.forecast.time.past import cell_of, past_run
 from tuner.config import StudyConfig
 from tuner.forecast.time.seeds_needed import seeds_of
 from tuner.report.stats import seeds_to_detect
-from tuner.tracking import RunRecord
+from tuner.store.records import RunRecord
 
 RANDOM = numpy.random.default_rng(5)
 SCORES = {arm: RANDOM.normal(0.8, 0.05, 6) for arm in ("full", "head", "lora")}

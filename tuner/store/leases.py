@@ -1,26 +1,24 @@
-"""Keep this launcher's row in the shared database alive, and tell which launchers are gone."""
+"""A launcher's lease: a row that it keeps alive, by which others tell whether it is gone."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import platform
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from sqlalchemy import (
-    Boolean,
     Column,
     ColumnElement,
     Double,
     Engine,
-    MetaData,
-    String,
     Table,
     Text,
     literal_column,
@@ -29,19 +27,20 @@ from sqlalchemy import (
 )
 
 from trainers.errors import TunerError
-from tuner.store.database import DatabaseLost, Outage, Patience, RunInterrupted
+from tuner.store.database import (
+    TABLES,
+    DatabaseLost,
+    Outage,
+    RetryPolicy,
+    RunInterrupted,
+)
 from tuner.store.full_disk import missing_space
 
-TABLES = MetaData()
-LAUNCHERS = Table(
-    "tuner_launchers",
+LEASES = Table(
+    "leases",
     TABLES,
-    Column("launcher", String(32), primary_key=True),
-    Column("place", Text, nullable=False),  # machine, boot and process namespace
-    Column("process", Text, nullable=False),  # process id and start time
-    Column("started", Double, nullable=False),
-    Column("expires", Double, nullable=False),  # taken for gone from then on
-    Column("alive", Boolean, nullable=False),
+    Column("launcher", Text, primary_key=True),  # see `Launcher`
+    Column("expires", Double, nullable=False),  # by the database's clock; 0: taken for dead
 )
 _CLOCKS = {
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS double precision)",
@@ -64,21 +63,49 @@ class LauncherReplaced(TunerError):
         )
 
 
-def database_clock(engine: Engine) -> ColumnElement[float]:
-    """Return the database's own time, in seconds since 1970: launchers' clocks may differ."""
-    return literal_column(_CLOCKS[engine.dialect.name], Double)
-
-
+@dataclass(frozen=True)
 class Launcher:
-    """This process among the launchers that share a database. Thread-safe.
+    """A launcher by its name, which tells where its process is."""
 
-    Its row says until when it is to be taken for alive; a thread moves that on. A launcher found
-    dead is marked so by one atomic step, and can tell by it should it wake up again.
+    mark: str
+    """No other launcher's."""
+    process: str
+    """Process id and start time: ids are used again."""
+    place: str
+    """What process ids are told apart in: host, boot of its kernel, process namespace."""
+
+    @property
+    def name(self) -> str:
+        """Name in the database."""
+        return f"{self.mark} {self.process} {self.place}"
+
+    @classmethod
+    def named(cls, name: str) -> Launcher:
+        """Read a name."""
+        mark, process, place = name.split(" ", 2)
+        return cls(mark, process, place)
+
+    @classmethod
+    def here(cls) -> Launcher:
+        """Return this process as a new launcher."""
+        process = f"{os.getpid()},{psutil.Process().create_time()}"
+        return cls(uuid.uuid4().hex[:12], process, _place())
+
+    def is_gone(self) -> bool:
+        """Return whether its process has ended, as far as this machine can tell."""
+        return self.place == _place() and not _runs(self.process)
+
+
+class Lease:
+    """The lease of this launcher, and what the leases of others say. Thread-safe.
+
+    The row says until when the launcher is to be taken for alive; a thread moves that on. A
+    launcher found dead is marked so by one atomic step, and nothing that it appends to the
+    journal from then on is taken.
 
     Args:
         engine: Opened on the database, its outages told.
-        study: What it works on; its name tells launchers of one study from others.
-        patience: Waits while the database is away.
+        policy: Waits while the database is away.
         heartbeat_seconds: Time between signs of life.
         on_replaced: Called once if others have taken this launcher for dead.
     """
@@ -86,41 +113,36 @@ class Launcher:
     def __init__(
         self,
         engine: Engine,
-        study: str,
-        patience: Patience,
+        policy: RetryPolicy,
         heartbeat_seconds: float,
         *,
         on_replaced: Callable[[], None],
     ) -> None:
-        self._of_study = hashlib.sha256(study.encode()).hexdigest()[:8]
-        self.name = self._of_study + uuid.uuid4().hex[8:]
-        self.started = 0.0
+        self.launcher = Launcher.here().name
         self.replaced = False
         self._engine = engine
-        self._patience = patience
+        self._policy = policy
         self._seconds = heartbeat_seconds
         self._on_replaced = on_replaced
-        self._clock = database_clock(engine)
+        self._clock = _database_clock(engine)
         self._heard = _now()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._beat_on, daemon=True)
 
     def open(self) -> None:
         """Enter the row and begin to keep it alive."""
-        TABLES.create_all(self._engine)
-        row = {"launcher": self.name, "place": _place(), "process": _process(), "alive": True}
-        times = {"started": self._clock, "expires": self._clock + _BEATS * self._seconds}
+        later = self._clock + _BEATS * self._seconds
         with self._engine.begin() as connection:
-            connection.execute(LAUNCHERS.insert().values(row | times))
-            found = select(LAUNCHERS.c.started).where(LAUNCHERS.c.launcher == self.name)
-            self.started = connection.execute(found).scalar_one()
+            connection.execute(LEASES.insert().values(launcher=self.launcher, expires=later))
         self._thread.start()
 
     def close(self) -> None:
-        """Say that this launcher has gone, so that nobody has to wait for its silence."""
+        """Mark this launcher as gone, so that nobody has to wait for its silence."""
         self._closed.set()
-        self._thread.join()
-        self._mark_dead(self.name)
+        if self._thread.is_alive():
+            self._thread.join()
+        with contextlib.suppress(Outage):
+            self._mark_dead(self.launcher)
 
     def check(self) -> None:
         """Go on.
@@ -130,10 +152,6 @@ class Launcher:
         """
         if self.replaced:
             raise LauncherReplaced
-
-    def works_with(self, name: str) -> bool:
-        """Say whether a launcher is one of the same study, this one included."""
-        return name.startswith(self._of_study)
 
     def check_now(self) -> None:
         """Do as `check`, and ask the database; if it is away, nothing is known.
@@ -156,36 +174,36 @@ class Launcher:
         self.check()
 
     def is_alive(self, name: str) -> bool:
-        """Say whether a launcher may still be at work; one that is not stays so for ever."""
-        if name == self.name:
+        """Return whether a launcher may still be at work; one that is not stays so for ever."""
+        if name == self.launcher:
             return True
-        query = select(LAUNCHERS, (LAUNCHERS.c.expires < self._clock).label("silent"))
+        query = select(LEASES.c.expires, (LEASES.c.expires < self._clock).label("silent"))
         with self._engine.connect() as connection:
-            row = connection.execute(query.where(LAUNCHERS.c.launcher == name)).one_or_none()
-        if row is None or not row.alive:
+            row = connection.execute(query.where(LEASES.c.launcher == name)).one_or_none()
+        if row is None or row.expires == 0:
             return False
-        if row.place == _place() and not _runs(row.process):
+        if Launcher.named(name).is_gone():
             self._mark_dead(name)
             return False
         if not row.silent or not self._calm():
             return True
-        return not self._mark_dead(name, LAUNCHERS.c.expires < self._clock)
+        return not self._mark_dead(name, LEASES.c.expires < self._clock)
 
     def _calm(self) -> bool:
-        """Say whether silence tells: after an outage everybody has been silent for a while."""
-        back = self._patience.away_until
-        return back is None or self._patience.clock() - back > _BEATS * self._seconds
+        """Return whether silence tells: after an outage all have been silent for a while."""
+        back = self._policy.away_until
+        return back is None or self._policy.clock() - back > _BEATS * self._seconds
 
     def _mark_dead(self, name: str, *conditions: ColumnElement[bool]) -> bool:
-        found = (LAUNCHERS.c.launcher == name, *conditions)
+        found = (LEASES.c.launcher == name, *conditions)
         with self._engine.begin() as connection:
-            done = connection.execute(update(LAUNCHERS).where(*found).values(alive=False))
+            done = connection.execute(update(LEASES).where(*found).values(expires=0))
         return done.rowcount == 1
 
     def _beat_on(self) -> None:
         while not self._closed.wait(self._seconds):
             try:
-                alive = self._patience.persist(self._beat)
+                alive = self._policy.persist(self._beat)
             except (DatabaseLost, RunInterrupted):
                 return  # the study is ending, and says why
             except Exception as error:
@@ -200,12 +218,17 @@ class Launcher:
     def _beat(self) -> bool:
         if self._closed.is_set():
             return True
-        mine = (LAUNCHERS.c.launcher == self.name, LAUNCHERS.c.alive)
-        later = self._clock + _BEATS * self._seconds
+        mine = (LEASES.c.launcher == self.launcher, LEASES.c.expires > 0)
+        later: Any = self._clock + _BEATS * self._seconds
         with self._engine.begin() as connection:
-            done = connection.execute(update(LAUNCHERS).where(*mine).values(expires=later))
+            done = connection.execute(update(LEASES).where(*mine).values(expires=later))
         self._heard = _now()
         return done.rowcount == 1
+
+
+def _database_clock(engine: Engine) -> ColumnElement[float]:
+    """Return the database's own time, in seconds since 1970: launchers' clocks may differ."""
+    return literal_column(_CLOCKS[engine.dialect.name], Double)
 
 
 def _now() -> float:
@@ -214,15 +237,10 @@ def _now() -> float:
 
 
 def _place() -> str:
-    """Name what process ids are told apart in: host, boot of its kernel, process namespace."""
     boot, names = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     parts = [platform.node()]
     parts += [boot.read_text().strip(), os.readlink(names)] if boot.exists() else []
     return " ".join(parts)
-
-
-def _process() -> str:
-    return f"{os.getpid()},{psutil.Process().create_time()}"  # ids are used again
 
 
 def _runs(process: str) -> bool:

@@ -1,0 +1,69 @@
+"""How far the journal is projected to a tracker, and the tracker's names for what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Column, Engine, Select, Table, Text, select
+
+from tuner.store.database import TABLES
+
+PROJECTED = Table(
+    "projected",
+    TABLES,
+    Column("tracker", Text, primary_key=True),  # see `tuner.tracking`
+    Column("key", Text, primary_key=True),  # of a run or a configuration; or `cursor`
+    Column("value", Text, nullable=False),  # MLflow's identifier; or the id of a line
+)
+LOCAL = "mlflow.db"
+"""The tracker that lies in the store's own folder, wherever that is."""
+_CURSOR = "cursor"
+
+
+@dataclass(frozen=True)
+class Projected:
+    """What a tracker has been told. Every step may be repeated."""
+
+    engine: Engine
+    tracker: str
+
+    def cursor(self) -> int:
+        """Return the id of the last line that the tracker has been told of."""
+        with self.engine.connect() as connection:
+            found = connection.execute(self._query(_CURSOR)).one_or_none()
+        return int(found.value) if found else 0
+
+    def ids(self) -> dict[str, str]:
+        """Return MLflow's identifiers of runs and configurations, by their own."""
+        table = PROJECTED.c
+        query = select(table.key, table.value).where(table.tracker == self.tracker)
+        with self.engine.connect() as connection:
+            return {key: value for key, value in connection.execute(query) if key != _CURSOR}
+
+    def note(self, cursor: int, ids: Mapping[str, str]) -> None:
+        """Note that the tracker has been told of all lines up to one.
+
+        Args:
+            cursor: Id of the line.
+            ids: New identifiers.
+        """
+        values = dict(ids) | {_CURSOR: str(cursor)}
+        with self.engine.begin() as connection:
+            for key, value in values.items():
+                row = {"tracker": self.tracker, "key": key}
+                place = (PROJECTED.c.tracker == self.tracker, PROJECTED.c.key == key)
+                changed = connection.execute(
+                    PROJECTED.update().where(*place).values(value=value)
+                ).rowcount
+                if not changed:
+                    connection.execute(PROJECTED.insert().values(**row, value=value))
+
+    def forget(self) -> None:
+        """Forget all that the tracker has been told: it has lost it."""
+        with self.engine.begin() as connection:
+            connection.execute(PROJECTED.delete().where(PROJECTED.c.tracker == self.tracker))
+
+    def _query(self, key: str) -> Select[tuple[str]]:
+        table = PROJECTED.c
+        return select(table.value).where(table.tracker == self.tracker, table.key == key)

@@ -1,0 +1,185 @@
+"""Read the runs of studies from a store's journal. Nothing is written."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine, inspect
+
+from trainers.contract import RunSpec
+from trainers.errors import ConfigError
+from tuner.store.database import (
+    RetryPolicy,
+    engine_options,
+    explained,
+    name_database,
+    tell_outages,
+)
+from tuner.store.definitions import last_text, read_studies
+from tuner.store.full_disk import is_full
+from tuner.store.journal import JOURNAL, Journal
+from tuner.store.location import Store
+from tuner.store.projected import LOCAL, Projected
+from tuner.store.records import (
+    Curve,
+    KeptDefinition,
+    LoggedTrial,
+    Phase,
+    Reader,
+    RunRecord,
+)
+from tuner.store.runs import Run, Runs, event_topic, read_events, record_of
+from tuner.store.search_log import read_search_log
+
+_OLD = "optuna.db"
+_SECONDS_TO_WAIT = 60.0
+
+
+class JournalReader(Reader):
+    """Reads a store's journal, and the files that its runs left.
+
+    Args:
+        journal: Of the store.
+        store: Where the runs' files are.
+        tracker: The name of the tracker whose identifiers the records carry.
+        elsewhere: Returns a run's file by MLflow's identifier, where its folder is not here.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        store: Store,
+        *,
+        tracker: str = LOCAL,
+        elsewhere: Callable[[str, str], Path | None] = lambda run_id, name: None,
+    ) -> None:
+        self._journal = journal
+        self._store = store
+        self._runs = Runs(journal)
+        self._projected = Projected(journal.engine, tracker)
+        self._elsewhere = elsewhere
+        self._by_id: dict[str, Run] = {}
+
+    def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
+        """Read a study's runs."""
+        found = [run for run in self._runs.in_study(study) if phase in (None, run.group.phase)]
+        ids = self._projected.ids()
+        records = [record_of(run, self._runs, ids) for run in found]
+        self._by_id |= {record.run_id: run for record, run in zip(records, found, strict=True)}
+        return sorted(records, key=lambda record: (record.start, record.run_id))
+
+    def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
+        """Read the curves of runs."""
+        for run_id in run_ids:
+            run = self._by_id.get(run_id)
+            if run is None:
+                continue
+            topic = event_topic(run.attempt.name, run.attempt.number)
+            points: dict[str, dict[int, float]] = {name: {} for name in names}
+            for event in read_events(self._journal, topic):
+                for name in points.keys() & event.metrics.keys():
+                    points[name].setdefault(event.step, event.metrics[name])
+            for name in names:
+                steps = sorted(points[name])
+                if steps:
+                    values = tuple(points[name][step] for step in steps)
+                    yield Curve(run_id, name, tuple(steps), values)
+
+    def artifact(self, run_id: str, name: str) -> Path | None:
+        """Return a local path of a file that a run left."""
+        run = self._by_id.get(run_id)
+        if run is None:
+            return None
+        path = self._store.run_dir(run.attempt.name, run.attempt.number) / name
+        return path if path.is_file() else self._elsewhere(run_id, name)
+
+    def study_yaml(self, study: str) -> str:
+        """Return the text that the study was opened with last."""
+        return last_text(self._journal, study)
+
+    def definitions(self, study: str) -> list[KeptDefinition]:
+        """Return the texts that the study was opened with, in the order of the last time."""
+        return read_studies(self._journal).get(study, [])
+
+    def spec(self, run_id: str) -> RunSpec | None:
+        """Return a run's spec."""
+        run = self._by_id.get(run_id)
+        return RunSpec.model_validate(run.begun.spec) if run else None
+
+    def search_log(self, study: str) -> Mapping[str, Sequence[LoggedTrial]]:
+        """Return the trials of a study's searches that were begun, by the search's name."""
+        return read_search_log(self._journal, study)
+
+    def studies(self) -> list[str]:
+        """List the studies in the store, by name."""
+        return sorted(read_studies(self._journal))
+
+
+def open_journal_reader(
+    store: Store,
+    *,
+    tracker: str = LOCAL,
+    elsewhere: Callable[[str, str], Path | None] = lambda run_id, name: None,
+) -> JournalReader:
+    """Open a store to read it.
+
+    Args:
+        store: The store.
+        tracker: See `JournalReader`.
+        elsewhere: See `JournalReader`.
+
+    Raises:
+        ConfigError: There is no such store, another version wrote it, or it cannot be read.
+    """
+    url = store.database_url
+    check_version(store)
+    if store.shared is None and not store.database.is_file():
+        raise ConfigError(f"--store {store.shown}: no studies here yet; {_next(store.root)}")
+    with explained(url):
+        engine = _open_to_read(store)
+        if not inspect(engine).has_table(JOURNAL.name):
+            raise ConfigError(f"--store {store.shown}: no studies here yet; {_next(store.root)}")
+    policy = RetryPolicy(name_database(url), limit=_SECONDS_TO_WAIT)
+    return JournalReader(Journal(engine, policy), store, tracker=tracker, elsewhere=elsewhere)
+
+
+def check_version(store: Store) -> None:
+    """Refuse a store that an earlier version wrote.
+
+    Raises:
+        ConfigError: In one line, with the version.
+    """
+    if (store.root / _OLD).is_file() and not store.database.is_file():
+        raise ConfigError(
+            f"--store {store.shown}: tuner 0.1 wrote this store, which this version does not "
+            "read; name another folder, or go on with tuner 0.1"
+        )
+
+
+def _open_to_read(store: Store) -> Engine:
+    """Open a database so that nothing is written, not even a log beside a file."""
+    if store.shared is not None:
+        engine = create_engine(store.database_url, **engine_options(store.database_url))
+    else:
+        address = f"{store.database.resolve().as_uri()}?mode=ro"
+
+        def connect() -> sqlite3.Connection:
+            return sqlite3.connect(address, uri=True, timeout=30, check_same_thread=False)
+
+        with contextlib.closing(connect()) as connection:
+            try:
+                connection.execute("SELECT name FROM sqlite_master").fetchone()
+            except sqlite3.Error as error:
+                raise ConfigError(f"{store.database}: not readable: {error}") from error
+        engine = create_engine("sqlite://", creator=connect)
+    tell_outages(engine)
+    return engine
+
+
+def _next(store: Path) -> str:
+    if is_full(store):
+        return "its disk is full: make room, then run one with `tuner run-study`"
+    return "run one with `tuner run-study`"

@@ -1,0 +1,200 @@
+"""What a store knows of its runs: records, curves, definitions, and the contract of readers."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from trainers.contract import RunSpec, Seeds
+from trainers.errors import ConfigError, known
+from trainers.plugins import Frozen
+
+RunState = Literal["running", "finished", "pruned", "diverged", "failed", "killed"]
+Phase = Literal["search", "confirm"]
+
+LAUNCHER_DIED = "launcher died"
+"""Reason of a run that was still running when its launcher was found dead."""
+
+
+@dataclass(frozen=True)
+class KeptDefinition:
+    """A text that a study was opened with."""
+
+    id: str
+    """Eight hex digits of its content."""
+    time: float
+    """When it was last opened with it, in seconds since 1970."""
+    text: str
+
+
+def definition_id(text: str) -> str:
+    """Return the id of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+class UnknownStudy(ConfigError):
+    """A study that a store does not have."""
+
+    def __init__(self, study: str, held: Iterable[str]) -> None:
+        super().__init__(
+            f"study {study!r}: not in the store; studies there: {known(held) or 'none'}"
+        )
+
+
+class Group(Frozen):
+    """One configuration of a study: a trial, or a cell's confirm runs. Its children are runs."""
+
+    study: str
+    """The study's name."""
+    task: str
+    """The task's name."""
+    model: str
+    """The pretrained model's name."""
+    arm: str
+    """The arm's name."""
+    phase: Phase
+    """search: scored on validation; confirm: fresh seeds, scored on test."""
+    trial: int | None = None
+    """Number of the search trial; for confirm, of the trial that found the configuration."""
+    cell: str
+    """Fingerprint of the cell's definition, in hex digits."""
+
+    @property
+    def id(self) -> str:
+        """Its identifier: 32 hex digits."""
+        return _digits(self.model_dump_json())
+
+    def run_id(self, digest: str, number: int) -> str:
+        """Return the identifier of one of its runs: an attempt, by digest and number."""
+        return _digits(f"{self.model_dump_json()} {digest} {number}")
+
+
+class RunRecord(Frozen):
+    """A run as a store knows it: one attempt, in one configuration."""
+
+    run_id: str
+    """The MLflow run's identifier; before it is there, the run's own."""
+    parent_id: str
+    """Identifier of the group's parent run."""
+    group: Group
+    """The configuration that the run belongs to."""
+    digest: str
+    """Digest of its RunSpec."""
+    seeds: Seeds
+    """Its seeds."""
+    state: RunState
+    """How it stands."""
+    reason: str = ""
+    """Why it was pruned, diverged, failed or was killed."""
+    params: dict[str, str] = Field(default_factory=dict)
+    """Its flattened RunSpec; below `retry.`, what was changed after out of memory."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """The last value of every metric."""
+    facts: dict[str, str] = Field(default_factory=dict)
+    """Environment, data digests, device and precision."""
+    start: float
+    """Seconds since 1970."""
+    end: float | None = None
+    """Seconds since 1970; None while it runs."""
+    group_state: RunState | None = None
+    """How the configuration stands; None where its record is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The values of one metric over one run, in the order of steps, one value a step."""
+
+    run_id: str
+    name: str
+    """The metric's, as in `RunRecord.metrics`."""
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+    """As many as there are steps; of several values at one step, the first in time: at the end a
+    run reports the scores of its kept epoch once more."""
+
+
+@dataclass(frozen=True)
+class LoggedTrial:
+    """A trial as the search knows it."""
+
+    number: int
+    ended: bool
+    values: tuple[float, ...] = ()
+    """One an objective; none where it did not finish."""
+
+
+class Reader(ABC):
+    """Reads the runs of studies. Safe to call from several threads."""
+
+    @abstractmethod
+    def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
+        """Read a study's runs, in the order they were started; an unknown study has none.
+
+        Args:
+            study: The study's name.
+            phase: Only the runs of this phase, which costs less than reading all.
+        """
+
+    @abstractmethod
+    def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
+        """Read the curves of runs, many at once.
+
+        They come in the order of `run_ids`, for each run in the order of `names`; a metric that
+        a run does not have is left out.
+
+        Args:
+            run_ids: Identifiers of runs, or of groups' parents.
+            names: Metrics, as in `RunRecord.metrics`.
+        """
+
+    @abstractmethod
+    def artifact(self, run_id: str, name: str) -> Path | None:
+        """Return a local path of a file that a run left; None where it left no such file.
+
+        A file on a server is downloaded into a temporary folder that lives as long as the reader.
+
+        Args:
+            run_id: The run, a group's parent, or a report's run.
+            name: Such as `predictions.parquet`; with forward slashes where it stands in a folder.
+        """
+
+    @abstractmethod
+    def study_yaml(self, study: str) -> str:
+        """Return the resolved YAML that the study was last opened with.
+
+        Raises:
+            UnknownStudy: The store has none of this name.
+        """
+
+    @abstractmethod
+    def definitions(self, study: str) -> list[KeptDefinition]:
+        """Return the texts that the study was opened with, in the order of the last time.
+
+        A study that an earlier version opened has none; an unknown one has none either.
+        """
+
+    @abstractmethod
+    def studies(self) -> list[str]:
+        """List the studies in the store, by name."""
+
+    def spec(self, run_id: str) -> RunSpec | None:  # most have it in pieces alone
+        """Return a run's spec; None where that is not known."""
+        return None
+
+    def search_log(self, study: str) -> Mapping[str, Sequence[LoggedTrial]]:  # most have none
+        """Return the trials of a study's searches that were begun, by the search's name."""
+        return {}
+
+    def why_absent(self, study: str) -> str:  # most stores let nobody delete or rename
+        """Say why a study that was run is not among `studies`; empty where that is not known."""
+        return ""
+
+
+def _digits(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,294 @@
+"""Do one run exactly once: reuse what came of it, or begin an attempt, follow it and end it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trainers.contract import Emit, Measure, RunEvent, RunSpec, StopRun, Workspace
+from trainers.errors import CannotBuild, Diverged, OutOfMemory, RunFailed
+from tuner.executors import Executor, RunLost
+from tuner.store.attempts import Attempt
+from tuner.store.full_disk import missing_space
+from tuner.store.location import Store, write_whole
+from tuner.store.outcome import Outcome, RunRequest
+from tuner.store.runs import EventLog, Run, RunBegun, Runs, event_topic, read_events
+from tuner.study.memory_cap import MemoryForecast, MemoryPrediction, refused
+from tuner.study.retry import retry_params, smaller
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What came of a run, and whether it was known already."""
+
+    outcome: Outcome
+    attempt: Attempt
+    reused: bool
+    elsewhere: bool = False
+    """Another living launcher did it, and keeps its model."""
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How an attempt ended, and the spec to try next: smaller where memory ran out."""
+
+    outcome: Outcome
+    next: RunSpec | None = None
+
+
+@dataclass
+class Recorder:
+    """Does runs for a study and keeps in the journal what comes of them. Thread-safe."""
+
+    executor: Executor
+    runs: Runs
+    store: Store
+    data_dir: Path
+    threads: int
+    memory: MemoryForecast
+    measure: Measure = "process"
+    since: int = 0
+    """Id of the journal's last line on runs when this launcher began."""
+    _locks: defaultdict[str, threading.Lock] = field(
+        default_factory=lambda: defaultdict(threading.Lock)
+    )
+
+    def run(self, request: RunRequest, watch: Emit) -> Recorded | None:
+        """Return what came of a run, doing it only where nothing has come of it yet.
+
+        Args:
+            request: The run, and what it is for.
+            watch: Called with every event, also those of an earlier attempt. It may raise
+                StopRun.
+
+        Returns:
+            None while another launcher is at it, or where it is not done and not to be begun.
+
+        Raises:
+            RunInterrupted, KeyboardInterrupt: The study is being closed; the run will be done
+                again.
+            LauncherReplaced: Another launcher has taken the run over.
+        """
+        digest = request.spec.digest()
+
+        def enough(attempt: Attempt) -> bool:
+            run = Run(request.group, attempt)
+            assert run.outcome is not None
+            fresh = attempt.ended_id > self.since
+            return request.fulfilled_by(run.outcome, run.begun.group, fresh=fresh)
+
+        with self._locks[digest]:
+            if not request.begin:
+                done = [one for one in self.runs.of(digest) if one.ended and enough(one)]
+                return self._reuse(request, done[-1], watch) if done else None
+            attempt = self.runs.take(digest, _content(request, request.spec), enough=enough)
+            if attempt is None:
+                return None
+            if attempt.ended is not None:
+                return self._reuse(request, attempt, watch)
+            return self._do(request, attempt, watch)
+
+    def keep_model(self, recorded: Recorded, request: RunRequest) -> None:
+        """Have the study keep the model that a run has left in its folder."""
+        self.runs.keep(recorded.attempt, request.group)
+
+    def model_folder(self, recorded: Recorded) -> Path:
+        """Return the folder where a run leaves its trained model."""
+        attempt = recorded.attempt
+        return self.store.run_dir(attempt.name, attempt.number) / "model"
+
+    def _reuse(self, request: RunRequest, attempt: Attempt, watch: Emit) -> Recorded:
+        """Take an earlier outcome, unless it is of a trial that this study would refuse."""
+        run = Run(request.group, attempt)
+        outcome = run.outcome
+        assert outcome is not None
+        own = run.begun.group == request.group
+        if own and attempt.launcher != self.runs.journal.writer.launcher:
+            lease = self.runs.journal.writer
+            if self.runs.journal.policy.persist(lambda: lease.is_alive(attempt.launcher)):
+                return Recorded(outcome, attempt, reused=True, elsewhere=True)
+        is_trials = request.searched and not request.spec.read_test
+        if is_trials and request.of_another_search(run.begun.group):
+            foreseen = self._foresee(request.spec, attempt)
+            if foreseen.refusal:
+                return self._refuse_known(request, attempt, foreseen)
+            outcome = outcome.model_copy(update={"excess_bytes": foreseen.excess_bytes})
+        self.runs.reuse(attempt, request.group)
+        self._replay(attempt, watch)
+        return Recorded(outcome, attempt, reused=True)
+
+    def _refuse_known(
+        self, request: RunRequest, known: Attempt, foreseen: MemoryPrediction
+    ) -> Recorded:
+        """End a run as pruned that another study did, and this one's cap forbids."""
+        outcome = Outcome(
+            state="pruned",
+            reason=foreseen.refusal,
+            excess_bytes=foreseen.excess_bytes,
+            metrics=refused(foreseen).metrics,
+        )
+        attempt = self.runs.take(known.name, _content(request, request.spec))
+        if attempt is None or attempt.ended is not None:
+            return Recorded(outcome, known, reused=True)
+        events = self._events(attempt)
+        events.write(refused(foreseen))
+        events.flush()
+        self.runs.end(attempt, outcome.model_dump_json())
+        return Recorded(outcome, attempt, reused=True)
+
+    def _replay(self, attempt: Attempt, watch: Emit) -> None:
+        """Show an earlier run's events; its end is known, so a wish to stop comes too late."""
+        topic = event_topic(attempt.name, attempt.number)
+        for event in read_events(self.runs.journal, topic):
+            try:
+                watch(event)
+            except StopRun:
+                return
+
+    def _do(self, request: RunRequest, attempt: Attempt, watch: Emit) -> Recorded | None:
+        """Do a run; do it again where its machine is lost, with fewer rows where memory runs out.
+
+        Each try is an attempt, so that no curve holds the points of two.
+        """
+        spec = request.spec
+        while True:
+            try:
+                ended = self._once(request, spec, attempt, watch)
+            except BaseException:
+                killed = Outcome(state="killed", reason="interrupted")
+                with contextlib.suppress(Exception):  # what goes on is no better
+                    self.runs.end(attempt, killed.model_dump_json())
+                raise
+            if ended.next is None:
+                self.runs.end(attempt, ended.outcome.model_dump_json())
+                return Recorded(ended.outcome, attempt, reused=False)
+            _logger.warning("%s: %s", request.title, ended.outcome.reason)
+            spec, killed = ended.next, ended.outcome.model_copy(update={"state": "killed"})
+            self.runs.end(attempt, killed.model_dump_json())
+            again = self.runs.take(attempt.name, _content(request, spec))
+            if again is None:
+                return None
+            attempt = again
+
+    def _once(self, request: RunRequest, spec: RunSpec, attempt: Attempt, watch: Emit) -> _Ended:
+        """Do a run, unless it is predicted over the cap."""
+        workspace = self._workspace(spec, self._fresh_folder(request, attempt))
+        retry = retry_params(request.spec, spec)
+        events = self._events(attempt)
+
+        def emit(event: RunEvent) -> None:
+            if event.kind == "start":
+                event = event.model_copy(update={"facts": {**event.facts, **retry}})
+                self.memory.beside(spec, workspace)
+            events.write(event)
+            watch(event)
+
+        ended: dict[str, Any] = {"retry": retry}
+        try:
+            with contextlib.ExitStack() as stack:
+                stack.callback(events.flush)
+                foreseen = self.memory.before(spec, workspace)
+                ended["excess_bytes"] = foreseen.excess_bytes
+                if foreseen.refusal:
+                    events.write(refused(foreseen))
+                    found = _refuse(request, spec, foreseen.refusal, ended)
+                else:
+                    found = self._train(spec, emit, workspace, events, ended)
+        except StopRun as stop:
+            found = _Ended(Outcome(state="pruned", reason=str(stop), **ended))
+        except RunLost as lost:
+            reason = f"lost with its machine: {lost}; done again"
+            found = _Ended(Outcome(state="failed", reason=reason, **ended), spec)
+        except RunFailed as failed:
+            found = _failed(failed, workspace.run_dir, ended)
+        told = {"metrics": events.metrics, "facts": events.facts}
+        return _Ended(found.outcome.model_copy(update=told), found.next)
+
+    def _train(
+        self,
+        spec: RunSpec,
+        emit: Emit,
+        workspace: Workspace,
+        events: EventLog,
+        ended: Mapping[str, Any],
+    ) -> _Ended:
+        try:
+            result = self.executor.run(spec, emit, workspace)
+        except OutOfMemory as failed:
+            for event in self.memory.of_too_much(spec, workspace):
+                events.write(event)
+            return _with_fewer_rows(smaller(spec, failed.during), failed.reason, ended)
+        result = self.memory.after(spec, workspace, result)
+        return _Ended(Outcome(state="finished", result=result, **ended))
+
+    def _events(self, attempt: Attempt) -> EventLog:
+        return EventLog(self.runs.journal, event_topic(attempt.name, attempt.number))
+
+    def _foresee(self, spec: RunSpec, attempt: Attempt) -> MemoryPrediction:
+        folder = self.store.run_dir(attempt.name, attempt.number)
+        return self.memory.before(spec, self._workspace(spec, folder))
+
+    def _fresh_folder(self, request: RunRequest, attempt: Attempt) -> Path:
+        folder = self.store.run_dir(attempt.name, attempt.number)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        write_whole(folder / "spec.json", request.spec.model_dump_json(indent=2))
+        return folder
+
+    def _workspace(self, spec: RunSpec, folder: Path) -> Workspace:
+        return Workspace(
+            data_dir=self.data_dir.resolve(),
+            folders=spec.model.folders(),
+            cache_dir=self.store.cache_dir.resolve(),
+            run_dir=folder.resolve(),
+            threads=self.threads,
+            frugal=self.memory.cap is not None,
+            measure=self.measure,
+        )
+
+
+def _content(request: RunRequest, spec: RunSpec) -> str:
+    """Return what an attempt is to do, for the journal."""
+    begun = RunBegun(
+        group=request.group,
+        spec=request.spec.model_dump(mode="json"),
+        retry=retry_params(request.spec, spec),
+    )
+    return begun.model_dump_json()
+
+
+def _failed(failed: RunFailed, folder: Path, ended: Mapping[str, Any]) -> _Ended:
+    """End a run that failed by itself; a full disk ends the study, and the run is done again."""
+    if missing_space(failed) is not None:
+        raise failed
+    if failed.detail:
+        write_whole(folder / "stderr.log", failed.detail)
+    state: Any = "diverged" if isinstance(failed, Diverged) else "failed"
+    of_cell = isinstance(failed, CannotBuild)
+    return _Ended(Outcome(state=state, reason=failed.reason, of_cell=of_cell, **ended))
+
+
+def _refuse(request: RunRequest, spec: RunSpec, reason: str, ended: Mapping[str, Any]) -> _Ended:
+    """End a run that is predicted over the cap.
+
+    A trial is pruned. A confirm run whose trial was let in can be over the cap by the order of
+    its rows alone, which its seed draws: it is done with fewer of them at once.
+    """
+    if not spec.read_test:
+        return _Ended(Outcome(state="pruned", reason=reason, **ended))
+    fewer = smaller(spec, "train") if request.searched else None
+    return _with_fewer_rows(fewer, reason, ended)
+
+
+def _with_fewer_rows(fewer: RunSpec | None, reason: str, ended: Mapping[str, Any]) -> _Ended:
+    said = reason if fewer is None else f"{reason}; tried again with fewer rows at once"
+    return _Ended(Outcome(state="failed", reason=said, **ended), fewer)

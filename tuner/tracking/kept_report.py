@@ -1,0 +1,81 @@
+"""Keep a study's report in MLflow, as files of one run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from tuner.store.records import UnknownStudy
+from tuner.tracking.address import locate_store
+from tuner.tracking.client_reader import ClientReader
+from tuner.tracking.files import alone, local_folder, replace_files
+from tuner.tracking.mlflow_store import MlflowStore
+from tuner.tracking.tags import PHASE
+
+REPORT = "report"
+"""Phase and name of the one run that holds a study's report."""
+
+
+def keep(target: str | Path, study: str, folder: Path) -> str:
+    """Keep a folder's files as those of the study's report; return MLflow's id of its run.
+
+    Launchers that share a folder end at the same moment: one at a time keeps the report.
+
+    Args:
+        target: MLflow: a folder, or the address of a server.
+        study: The study's name.
+        folder: The files.
+    """
+    address = locate_store(target)
+    local = address.artifact_uri is not None
+    with alone(Path(target) / ".report") if local else contextlib.nullcontext():
+        store = MlflowStore(target)
+        with store.explained():
+            run_id = _report_run(store, study)
+            uri = store.client.get_run(run_id).info.artifact_uri
+            place = local_folder(uri)
+            if place is not None:
+                replace_files(folder, place)
+            else:
+                _replace_remote(get_artifact_repository(uri), folder)
+            store.client.set_terminated(run_id, "FINISHED")
+    return run_id
+
+
+def _report_run(store: MlflowStore, study: str) -> str:
+    """Return the identifier of the run of a study's report, made if it is not there."""
+    reader = ClientReader(store.client)
+    for run in reader.stored_runs(study, phase=REPORT):
+        return run.run_id
+    experiment = store.client.get_experiment_by_name(study)
+    if experiment is None or study not in reader.studies():
+        raise UnknownStudy(study, reader.studies())
+    tags = {PHASE: REPORT, "mlflow.source.name": "tuner"}
+    made = store.client.create_run(experiment.experiment_id, tags=tags, run_name=REPORT)
+    run_id: str = made.info.run_id
+    # Launchers of two machines may have made one each: both keep the first and no other.
+    first = next(reader.stored_runs(study, phase=REPORT)).run_id
+    if first != run_id:
+        store.client.delete_run(run_id)
+    return first
+
+
+def _replace_remote(repository: ArtifactRepository, folder: Path) -> None:
+    """Keep a folder's files at a server, and of those that were kept before nothing else."""
+    repository.log_artifacts(str(folder))  # type: ignore[no-untyped-call]  # mlflow's
+    for name in _files(repository, ""):
+        if not (folder / name).is_file():
+            repository.delete_artifacts(name)  # type: ignore[no-untyped-call]  # mlflow's
+
+
+def _files(repository: ArtifactRepository, folder: str) -> Iterator[str]:
+    """Yield the paths of a run's files, those in folders too."""
+    for entry in repository.list_artifacts(folder or None):
+        if entry.is_dir:
+            yield from _files(repository, entry.path)
+        else:
+            yield entry.path

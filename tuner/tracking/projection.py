@@ -1,0 +1,350 @@
+"""Make MLflow agree with a store's journal, line by line; every step may be repeated."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from mlflow.entities import Metric
+
+from trainers.contract import RunEvent, Seeds
+from tuner.store.attempts import AttemptLine
+from tuner.store.definitions import STUDIES, StudyOpened
+from tuner.store.journal import Journal, TopicLine
+from tuner.store.location import Store
+from tuner.store.projected import Projected
+from tuner.store.records import Group
+from tuner.store.runs import (
+    RUNS,
+    GroupEnd,
+    Run,
+    Runs,
+    final_metrics,
+    parse_events,
+)
+from tuner.tracking.aggregate import aggregate
+from tuner.tracking.mlflow_store import MlflowStore
+from tuner.tracking.names import cut_names, entity_name, has_several_cells, run_name
+from tuner.tracking.run_parts import events_of, facts_of, files_of, last_step
+from tuner.tracking.server import is_gone
+from tuner.tracking.tags import REASON, STATE, fact_tags, group_tags, run_tags
+
+_LOG = logging.getLogger(__name__)
+_EVENTS = "events "
+_AT_ONCE = 200
+
+
+class Projection:
+    """MLflow as a function of the journal: an experiment for each study, a run for each attempt.
+
+    A configuration is the parent of its runs, and a function of them: its state is the last that
+    was said of it, its metrics are means over its finished runs.
+
+    Args:
+        journal: The store's.
+        store: Where the files of runs are, as far as this machine has them.
+        target: MLflow.
+        projected: How far it has come; one projection at a time works on it.
+
+    Attributes:
+        cursor: Id of the last line that MLflow has been told of; below 0 until that is known.
+        told: Called after every line.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        store: Store,
+        target: MlflowStore,
+        projected: Projected,
+        *,
+        told: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._told = told
+        self._journal = journal
+        self._store = store
+        self._target = target
+        self._projected = projected
+        self._runs = Runs(journal)
+        self.cursor = -1
+        self._ids: dict[str, str] = {}
+        self._new: dict[str, str] = {}
+        self._studies: dict[str, StudyOpened] = {}
+        self._open: set[Group] = set()
+        self._sent: dict[Group, dict[str, float]] = {}
+
+    def has_news(self) -> bool:
+        """Return whether there are lines that MLflow has not been told of."""
+        if self.cursor < 0:
+            return True
+        lines = self._journal.read_mixed((STUDIES, RUNS), _EVENTS, self.cursor, 1)
+        return bool(lines)
+
+    def step(self) -> tuple[int, bool]:
+        """Project the next lines.
+
+        Returns:
+            The id of the last line that MLflow has been told of, and whether there may be more.
+        """
+        cursor = self._projected.cursor()
+        if cursor != self.cursor:  # at the start, or after another has projected
+            if self.cursor < 0 < cursor and not self._target.has_studies():
+                _LOG.warning("MLflow has lost all studies; it is filled again from the journal")
+                self._projected.forget()
+                cursor = 0
+            before, self.cursor = self.cursor, cursor
+            self._ids, self._new = self._projected.ids(), {}
+            self._open.clear()
+            self._target.doubt()
+            self._runs.refresh()
+            self._send_files(max(0, before), cursor, all_files=before >= 0)
+        lines = self._journal.read_mixed((STUDIES, RUNS), _EVENTS, cursor, _AT_ONCE)
+        if not lines:
+            return cursor, False
+        self._runs.refresh()
+        for line in lines:
+            self._project(line)
+            self._told()
+        self._projected.note(lines[-1].id, self._new)
+        self._new, self.cursor = {}, lines[-1].id
+        self._target.trust()
+        return self.cursor, len(lines) == _AT_ONCE
+
+    def settle(self) -> None:
+        """Bring back what was deleted or renamed in MLflow since it was written to last."""
+        for study in list(self._studies):
+            self._mend(study)
+
+    def _send_files(self, after: int, upto: int, *, all_files: bool) -> None:
+        """Send what lies on this machine of runs that a process of another has projected.
+
+        Args:
+            after: Only lines with a larger id.
+            upto: Only lines with this id or a smaller one.
+            all_files: Not the models alone, whose folders go once MLflow has them.
+        """
+        for number, text in self._journal.read(RUNS, after):
+            line = AttemptLine.model_validate_json(text)
+            if number > upto or line.kind not in ("ended", "kept"):
+                continue
+            run = self._runs.own(line.name, line.number)
+            if run.id in self._ids and line.kind == "kept":
+                self._keep_model(run)
+            elif run.id in self._ids and all_files and run.outcome is not None:
+                self._target.keep_files(self._ids[run.id], files_of(self._store, run, run.outcome))
+
+    def _project(self, line: TopicLine) -> None:
+        if line.topic == STUDIES:
+            opened = StudyOpened.model_validate_json(line.line)
+            self._studies[opened.study] = opened
+            if self._target.open_study(opened, self._ids):
+                self._fill(opened.study)
+        elif line.topic == RUNS:
+            self._project_run(AttemptLine.model_validate_json(line.line))
+        else:
+            _, digest, number = line.topic.split(" ")
+            run = self._runs.own(digest, int(number))
+            self._log(run, parse_events(line.line))
+
+    def _project_run(self, line: AttemptLine) -> None:
+        if line.kind == "closed":
+            group = Group.model_validate_json(line.name)
+            end = GroupEnd.model_validate_json(line.content)
+            self._close(group, end, int(line.time * 1000))
+        elif line.kind == "reused":
+            group = Group.model_validate_json(line.content)
+            self._enter_whole(Run(group, self._runs.attempt(line.name, line.number)))
+        elif line.kind == "kept":
+            self._keep_model(self._runs.own(line.name, line.number))
+        elif line.kind == "begun":
+            self._enter(self._runs.own(line.name, line.number))
+        else:
+            self._end(self._runs.own(line.name, line.number))
+
+    def _enter(self, run: Run) -> str:
+        """Return MLflow's identifier of a run, which is made where it is not there."""
+        if run.id in self._ids:
+            return self._ids[run.id]
+        parent = self._parent(run)
+        tags = run_tags(run.group, run.attempt.name, run.seeds(), parent)
+        name = run_name(
+            run.group, run.seeds(), with_cell=has_several_cells(self._opened(run.group.study).text)
+        )
+        start = int(run.attempt.start * 1000)
+        study = run.group.study
+        made = self._make(study, lambda: self._target.make_run(study, run.id, tags, name, start))
+        self._target.log_params(made, run.params())
+        self._know(run.id, made)
+        return made
+
+    def _parent(self, run: Run) -> str:
+        """Return MLflow's identifier of a run's configuration, which has not ended then."""
+        group = run.group
+        known = self._ids.get(group.id)
+        if known is None:
+            return self._make_parent(run)
+        if group not in self._open:  # it may have been closed
+            tags = {STATE: "running", REASON: ""}
+            if not self._on(group, None, known, lambda: self._target.reopen(known, tags)):
+                return self._ids.get(group.id) or self._make_parent(run)
+            self._open.add(group)
+        return known
+
+    def _make_parent(self, run: Run) -> str:
+        group, study = run.group, run.group.study
+        name = run_name(group, None, with_cell=has_several_cells(self._opened(study).text))
+        start = int(run.attempt.start * 1000)
+        tags = group_tags(group)
+        made = self._make(study, lambda: self._target.make_run(study, group.id, tags, name, start))
+        params = {k: v for k, v in run.params().items() if not k.startswith(("seeds.", "retry."))}
+        self._target.log_params(made, params)
+        self._target.keep_text(made, "study.yaml", self._opened(study).text)
+        self._know(group.id, made)
+        self._open.add(group)
+        self._sent.pop(group, None)
+        for child in self._runs.in_group(group):  # of a parent that was deleted
+            if child.id in self._ids:
+                self._target.move(self._ids[child.id], made)
+        return made
+
+    def _log(self, run: Run, events: Sequence[RunEvent]) -> None:
+        run_id = self._enter(run)
+        points = [
+            Metric(entity_name(name), value, int(event.time * 1000), event.step)
+            for event in events
+            for name, value in event.metrics.items()
+        ]
+        facts = {name: value for event in events for name, value in event.facts.items()}
+        facts |= cut_names(name for event in events for name in event.metrics)
+        self._write(run, lambda: self._target.log(run_id, points, fact_tags(facts)))
+
+    def _end(self, run: Run) -> None:
+        run_id, outcome = self._enter(run), run.outcome
+        assert outcome is not None
+        assert run.attempt.end is not None
+        milliseconds = int(run.attempt.end * 1000)
+        # At the last step, so that the kept epoch's validation scores outlive the last epoch's.
+        step = last_step(self._journal, run) if outcome.result else 0
+        points = [
+            Metric(entity_name(name), value, milliseconds, step)
+            for name, value in final_metrics(outcome).items()
+            if outcome.metrics.get(name) != value
+        ]
+        tags = fact_tags(facts_of(outcome)) | {STATE: outcome.state, REASON: outcome.reason}
+        files = files_of(self._store, run, outcome)
+
+        def write() -> None:
+            self._target.keep_files(run_id, files)
+            self._target.log_inputs(run_id, run.group.task, run.facts())
+            self._target.end(run_id, points, tags, outcome.state, milliseconds)
+
+        self._write(run, write)
+
+    def _close(self, group: Group, end: GroupEnd, milliseconds: int) -> None:
+        parent = self._ids.get(group.id)
+        if parent is None:
+            return  # none of its runs was ever begun
+        metrics = aggregate([final_metrics(outcome) for outcome in self._runs.finished(group)])
+        metrics = {entity_name(k): v for k, v in metrics.items() if not k.startswith("epoch_")}
+        tags = {STATE: end.state, REASON: end.reason}
+
+        def write(run_id: str) -> None:
+            known = self._sent[group] if group in self._sent else self._target.metrics(run_id)
+            changed = {k: v for k, v in metrics.items() if known.get(k) != v}
+            points = [Metric(name, value, milliseconds, 0) for name, value in changed.items()]
+            self._target.end(run_id, points, tags, end.state, milliseconds)
+
+        if not self._on(group, None, parent, lambda: write(parent)):
+            write(self._ids.get(group.id) or self._make_parent(self._runs.in_group(group)[0]))
+        self._sent[group] = metrics
+        self._open.discard(group)
+
+    def _enter_whole(self, run: Run) -> None:
+        """Enter a run with all that there is of it."""
+        self._log(run, events_of(self._journal, run))
+        if run.outcome is not None:
+            self._end(run)
+
+    def _fill(self, study: str) -> None:
+        """Enter what is known of a study into its new experiment; the one before is gone."""
+        known = [run for run in self._runs.in_study(study) if run.id in self._ids]
+        for key in {key for run in known for key in (run.id, run.group.id)}:
+            self._ids.pop(key, None)
+        for run in known:
+            self._enter_whole(run)
+        for group in dict.fromkeys(run.group for run in known):
+            end = self._runs.state_of(group)
+            if end.state != "running":
+                ends = [run.attempt.end or 0 for run in known if run.group == group]
+                self._close(group, end, int(max(ends) * 1000))
+
+    def _keep_model(self, run: Run) -> None:
+        folder = self._store.run_dir(run.attempt.name, run.attempt.number) / "model"
+        if not folder.is_dir():  # it is MLflow's already, or on another machine
+            return
+        run_id = self._enter(run)
+        step = last_step(self._journal, run)
+        study = run.group.study
+        self._write(run, lambda: self._target.keep_model(study, run_id, folder, step))
+
+    def _write(self, run: Run, write: Callable[[], None]) -> None:
+        """Write to a run; where somebody has deleted it, enter it again."""
+        if not self._on(run.group, run.seeds(), self._ids[run.id], write):
+            self._enter_whole(run)
+
+    def _make(self, study: str, make: Callable[[], str]) -> str:
+        """Make a run; mend the study where somebody has deleted or renamed it."""
+        try:
+            return make()
+        except Exception as error:
+            if not is_gone(error):
+                raise
+        self._mend(study)
+        return make()
+
+    def _mend(self, study: str) -> bool:
+        """Bring a study's experiment back; return whether it is a new one, which is filled."""
+        made = self._target.mend_study(self._opened(study), self._ids)
+        if made:
+            self._fill(study)
+        return made
+
+    def _on(
+        self, group: Group, seeds: Seeds | None, run_id: str, write: Callable[[], None]
+    ) -> bool:
+        """Write to a run; mend the study where somebody has deleted or renamed it.
+
+        Returns:
+            Whether the run is there: one that somebody has deleted is forgotten.
+        """
+        for mend in (True, False):
+            try:
+                write()
+            except Exception as error:
+                if not is_gone(error):
+                    raise
+            else:
+                return True
+            if mend and self._mend(group.study):
+                return False
+        self._forget(run_id)
+        _LOG.warning(
+            "MLflow study %s: run %r was deleted while the study goes on; it is entered again",
+            *(group.study, run_name(group, seeds, with_cell=True)),
+        )
+        return False
+
+    def _forget(self, run_id: str) -> None:
+        for ids in (self._ids, self._new):
+            for key in [key for key, value in ids.items() if value == run_id]:
+                del ids[key]
+
+    def _know(self, key: str, run_id: str) -> None:
+        self._ids[key] = self._new[key] = run_id
+
+    def _opened(self, study: str) -> StudyOpened:
+        if study not in self._studies:
+            for _, line in self._journal.read(STUDIES):
+                opened = StudyOpened.model_validate_json(line)
+                self._studies[opened.study] = opened
+        return self._studies[study]
