@@ -10,12 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 import tuner.executors
+from tests.journals import records
 from tests.specs import toy_tree
 from trainers.errors import ConfigError
 from tuner.cli.app import app
 from tuner.config import parse_study
 from tuner.study.run import run_study
-from tuner.tracking import MemoryTracker
 
 NOTED = '''
 """Do runs in the launcher, each noted in a file."""
@@ -71,10 +71,9 @@ def test_a_study_runs_on_it(tmp_path: Path) -> None:
     """By its name, with its own field; every run of the study goes through it."""
     notes = tmp_path / "notes"
     study = parse_study(toy_tree(executor={"kind": "noted", "notes": str(notes)}))
-    tracker = MemoryTracker()
-    outcome = run_study(study, store=tmp_path / "store", tracking=tracker)
+    outcome = run_study(study, store=tmp_path / "store", tracking="none")
     assert not outcome.failures
-    digests = [run.digest for run in tracker.runs(study.name)]
+    digests = [run.digest for run in records(tmp_path / "store", study.name)]
     assert sorted(notes.read_text().split()) == sorted(digests)
     assert len(digests) > 4
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from trainers.errors import ConfigError
 from tuner.config import load_study
 from tuner.report import Report, build_report, find_study, report_of_run
 from tuner.study.run import StudyOutcome, run_study
-from tuner.tracking import open_reader, open_tracker
+from tuner.tracking import open_reader
 
 SPACE = {"train.learning_rate": {"float": [1e-4, 1e-2], "log": True}}
 WORDS = {"good": "fine great happy", "bad": "awful poor sad", "so": "plain usual grey"}
@@ -55,9 +54,10 @@ class Desk:
         path.write_text(yaml.safe_dump(toy_tree(**tree)))
         return str(path)
 
-    def run(self, file: str) -> StudyOutcome:
-        """Run a study."""
-        return run_study(load_study(file), store=self.store, data_dir=self.data)
+    def run(self, file: str, tracking: str | None = "none") -> StudyOutcome:
+        """Run a study; for a server to be asked, with MLflow."""
+        config = load_study(file)
+        return run_study(config, store=self.store, tracking=tracking, data_dir=self.data)
 
     def report(self, study: str, data_dir: Path | None = None, **options: Any) -> Report:
         """Report on a file or a name."""
@@ -98,10 +98,10 @@ def test_each_file_shows_its_own_runs_whichever_ran_last(
     """The runs of one epoch for the one, of two epochs for the other; the rest is one line."""
     for file, epochs in zip(files, ("1", "2"), strict=True):
         report = desk.report(file)
-        client = MlflowClient(tracking_uri=f"sqlite:///{desk.store / 'mlflow.db'}")
-        runs = [client.get_run(run_id) for run_id in shown(report)]
+        kept = {run.run_id: run for run in open_reader(desk.store).runs("back")}
+        runs = [kept[run_id] for run_id in shown(report)]
         assert len(runs) == 4
-        assert {run.data.params["train.epochs"] for run in runs} == {epochs}
+        assert {run.params["train.epochs"] for run in runs} == {epochs}
         (line,) = (note for note in report.notes() if note.startswith("Left out"))
         assert "4 confirm runs of another definition" in line
 
@@ -248,12 +248,11 @@ def refused(study: str, store: str | Path) -> str:
 
 
 def test_a_study_that_was_deleted_or_renamed_in_mlflow_is_said_to_be(tmp_path: Path) -> None:
-    """By its file and by its name, in a folder and at a server; of others it is not said."""
+    """By its file and by its name, at a server; its folder's journal has it all the same."""
     desk = Desk(tmp_path)
-    file = desk.file("back")
-    tracker = open_tracker(desk.store)
-    tracker.open_study("back", yaml.safe_dump({"name": "back"}))
-    tracker.settle()
+    file = desk.file("back", arms={"head": {"method": "head"}}, confirm={"seeds": [1]})
+    desk.run(file, tracking=None)
+    expected = shown(desk.report(file))
     client = MlflowClient(f"sqlite:///{desk.store}/mlflow.db")
     experiment = client.get_experiment_by_name("back")
     assert experiment is not None
@@ -261,47 +260,66 @@ def test_a_study_that_was_deleted_or_renamed_in_mlflow_is_said_to_be(tmp_path: P
     Path(other).write_text(Path(file).read_text().replace("back", "other"))
     deleted = "its experiment was deleted in MLflow; the same run-study command restores it"
     renamed = "its experiment was renamed to 'mine' in MLflow; name it 'back' again there, or "
-    with serve(desk.store) as address:
-        for store in (desk.store, address):
-            client.delete_experiment(experiment.experiment_id)
-            for study in (file, "back"):
-                assert refused(study, store).endswith(f"in {store}; {deleted}")
-            assert refused(other, store).endswith(f"not run in {store}; studies there: none")
-            client.restore_experiment(experiment.experiment_id)
-            client.rename_experiment(experiment.experiment_id, "mine")
-            for study in (file, "back"):
-                assert f"in {store}; {renamed}" in refused(study, store)
-            assert refused(other, store).endswith(f"not run in {store}; studies there: mine")
-            client.rename_experiment(experiment.experiment_id, "back")
+    with serve(desk.store) as store:
+        client.delete_experiment(experiment.experiment_id)
+        for study in (file, "back"):
+            assert refused(study, store).endswith(f"in {store}; {deleted}")
+            assert shown(desk.report(study)) == expected
+        assert refused(other, store).endswith(f"not run in {store}; studies there: none")
+        client.restore_experiment(experiment.experiment_id)
+        client.rename_experiment(experiment.experiment_id, "mine")
+        for study in (file, "back"):
+            assert f"in {store}; {renamed}" in refused(study, store)
+            assert shown(desk.report(study)) == expected
+        assert refused(other, store).endswith(f"not run in {store}; studies there: mine")
 
 
-def test_the_report_of_a_file_is_the_same_at_a_server(desk: Desk, files: tuple[str, str]) -> None:
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Desk, str]]:
+    """Run two definitions with MLflow, and serve it."""
+    made = Desk(tmp_path_factory.mktemp("tracked"))
+    small: dict[str, Any] = {"arms": {"head": {"method": "head"}}, "confirm": {"seeds": [1]}}
+    for name, epochs in (("b", 2), ("a", 1)):
+        made.run(made.file(name, epochs=epochs, **small), tracking=None)
+    with serve(made.store) as address:
+        yield made, address
+
+
+def test_the_report_of_a_file_is_the_same_at_a_server(tracked: tuple[Desk, str]) -> None:
     """What the store keeps of definitions is read through MLflow's client too."""
-    with serve(desk.store) as address:
-        reader = open_reader(address)
-        for study in (*files, "back"):
-            found = find_study(study, reader, store=address, data_dir=desk.data)
-            assert shown(build_report(found, store=address)) == shown(desk.report(study))
+    desk, address = tracked
+    reader = open_reader(address)
+    for study in (str(desk.root / "a.yaml"), str(desk.root / "b.yaml"), "back"):
+        found = find_study(study, reader, store=address, data_dir=desk.data)
+        assert shown(build_report(found, store=address)) == shown(desk.report(study))
 
 
-def test_a_store_of_an_earlier_version_shows_what_was_run_last(tmp_path: Path) -> None:
+def test_a_server_of_an_earlier_version_shows_what_was_run_last(
+    tracked: tuple[Desk, str],
+) -> None:
     """Without kept definitions, the resolved YAML and the runs' own data are what there is."""
-    desk = Desk(tmp_path)
-    file = desk.file("a", arms={"head": {"method": "head"}}, confirm={"seeds": [1]})
-    desk.run(file)
-    client = MlflowClient(tracking_uri=f"sqlite:///{desk.store / 'mlflow.db'}")
+    desk, address = tracked
+    file = str(desk.root / "a.yaml")
+    client = MlflowClient(tracking_uri=address)
     experiment = client.get_experiment_by_name("back")
     assert experiment is not None
     for key in experiment.tags:
         if key.startswith("tuner.config.definition."):
             client.delete_experiment_tag(experiment.experiment_id, key)
-    expected = shown(desk.report(file))
+
+    def asked(study: str, data_dir: Path = desk.data) -> Report:
+        reader = open_reader(address)
+        found = find_study(study, reader, store=address, data_dir=data_dir)
+        return build_report(found, store=reader)
+
+    expected = shown(asked(file))
+    assert expected == shown(desk.report(file))
     assert len(expected) == 1
-    assert shown(desk.report("back")) == expected
-    assert shown(desk.report(file, data_dir=tmp_path / "nowhere")) == expected
+    assert shown(asked("back")) == expected
+    assert shown(asked(file, data_dir=desk.root / "nowhere")) == expected
     client.set_experiment_tag(experiment.experiment_id, "tuner.study", "name: back\nodd: 1\n")
-    report = desk.report("back")
-    assert shown(report) == expected
+    report = asked("back")
+    assert len(shown(report)) == 1
     assert any("an earlier version of tuner ran it" in note for note in report.notes())
 
 
@@ -318,26 +336,3 @@ def test_reading_the_data_for_a_report_loads_no_torch(desk: Desk, files: tuple[s
     root = Path(__file__).parents[3]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-
-
-def test_a_run_that_has_ended_and_is_not_in_mlflow_is_said_until_it_is_entered(
-    desk: Desk,
-) -> None:
-    """As after a disk was full: the next start enters it, and the line is gone."""
-    file = desk.file("one")
-    desk.run(file)
-    assert _unentered(desk) == []
-    with closing(sqlite3.connect(desk.store / "mlflow.db")) as database, database:
-        lost = min(shown(desk.report(file)))  # of this definition: the store has another's too
-        database.execute("UPDATE runs SET status = 'RUNNING' WHERE run_uuid = ?", (lost,))
-        database.execute("DELETE FROM tags WHERE key = 'tuner.state' AND run_uuid = ?", (lost,))
-    assert _unentered(desk) == [
-        "study back: 1 run that has ended is not in MLflow yet; the same run-study command "
-        "enters it."
-    ]
-    desk.run(file)
-    assert _unentered(desk) == []
-
-
-def _unentered(desk: Desk) -> list[str]:
-    return [note for note in desk.report("back").notes() if "not in MLflow yet" in note]

@@ -18,6 +18,7 @@ from statsmodels.stats.multitest import multipletests
 
 from tests.specs import toy_study
 from tuner.report import Report, build_report, keep_report
+from tuner.store.location import find_store
 from tuner.study.run import run_study
 
 ARMS = ("full", "head", "lora")
@@ -150,8 +151,8 @@ def test_curves_are_means_over_the_seeds(
 
 def test_the_report_is_kept_in_the_experiment(report: Report, store: Path) -> None:
     """Once, as the artifacts of a run named report; kept again, it is replaced."""
-    keep_report(report, store=store)
-    keep_report(report, store=store)
+    for _ in range(2):
+        keep_report(report, store=find_store(store))
     client = MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("real")
     assert experiment is not None

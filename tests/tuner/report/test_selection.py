@@ -10,12 +10,12 @@ from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tuner.report.compared import Selection, select
 
 from tests.specs import toy_study
 from trainers.contract import Seeds
 from tuner.config import Cell, Definition, Phase, dump_definition, read_definition
 from tuner.report import planned_cells
+from tuner.report.selection import Selection, select
 from tuner.store.records import RunRecord
 from tuner.study.session import group_of
 

@@ -10,7 +10,6 @@ from mlflow import MlflowClient
 
 from tests.specs import toy_study
 from tuner.report import Report, build_report, find_study
-from tuner.store.search_log import read_search_log
 from tuner.study.run import run_study
 from tuner.tracking import open_reader
 
@@ -49,13 +48,13 @@ def about(report: Report) -> tuple[int, int, set[str]]:
 
 
 def test_the_log_is_that_of_the_study_by_cell(store: Path) -> None:
-    """Numbers and values of all its trials; another study's, or no file, gives nothing."""
-    ((name, trials),) = read_search_log(store, "s_1").items()
+    """Numbers and values of all its trials; another study has none."""
+    reader = open_reader(store)
+    ((name, trials),) = reader.search_log("s_1").items()
     assert name.startswith("s_1 / toy / tiny-bert / head @ ")
     assert [trial.number for trial in trials] == list(range(TRIALS))
     assert all(trial.ended and len(trial.values) == 1 for trial in trials)
-    assert read_search_log(store, "sx1") == {}
-    assert read_search_log(store / "nowhere", "s_1") == {}
+    assert reader.search_log("sx1") == {}
 
 
 def test_an_arm_of_another_name_has_no_trials_of_its_like(store: Path) -> None:
@@ -73,20 +72,15 @@ def test_an_arm_of_another_name_has_no_trials_of_its_like(store: Path) -> None:
     assert dict(rows["trials"]) == {"adapter": 0, "head": TRIALS}
     assert not any("deleted" in note for note in report.notes())
     assert asked.cells is not None
-    assert read_search_log(store, "s_1")[asked.cells[1].search_name]
+    assert open_reader(store).search_log("s_1")[asked.cells[1].search_name]
 
 
 def test_trials_that_were_deleted_in_mlflow_still_count(store: Path) -> None:
-    """The budget, the choice and the confirm runs stay what they were; the loss is said."""
+    """The budget, the choice and the confirm runs stay what they were: the journal has them."""
     before = about(build_report("s_1", store=store))
     assert before[:2] == (TRIALS, 1)
-    log, elsewhere = store / "optuna.db", store / "elsewhere.db"
     for gone in ([TRIALS - 1], range(TRIALS)):
         delete(store, *gone)
-        reports = [build_report("s_1", store=store)]
-        log.rename(elsewhere)  # as where the trials are in PostgreSQL, or MLflow on a server
-        reports.append(build_report("s_1", store=store))
-        elsewhere.rename(log)
-        for report in reports:
-            assert about(report) == before
-            assert any("deleted there, counted all the same" in note for note in report.notes())
+        report = build_report("s_1", store=store)
+        assert about(report) == before
+        assert not any("deleted" in note for note in report.notes())
