@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainers.errors import ConfigError
-from tuner.cli.options import DEFAULT_STORE, DataDir, StoreAddress
+from tuner.cli.options import DEFAULT_STORE, DataDir, StoreAddress, is_server
 
 if TYPE_CHECKING:
     from tuner.forecast.memory import RunOptions
     from tuner.store.location import Store
+    from tuner.store.records import RunRecord
 
 EXAMPLE = "tuner memory --model roberta-base --method lora"
 _WAYS = "name a STUDY, --model or --parameters"
@@ -124,13 +125,11 @@ def _refuse_unread(context: typer.Context) -> None:
 
 def _study(study: str, store: str, data_dir: Path | None, *, device: Any, as_json: bool) -> None:
     from tuner.cli.memory_text import needs_json, study_lines
-    from tuner.config import DATA_DIR, load_study
+    from tuner.config import DATA_DIR, hide_password, load_study
     from tuner.forecast.memory import study_needs
-    from tuner.store.location import find_store
 
     data_dir = data_dir or DATA_DIR
-    place = find_store(store)
-    place.check()  # refuses a bad address before anything is predicted
+    place = _readable(store)  # refuses a bad address before anything is predicted
     config = load_study(study, data_dir=data_dir)
     for model in config.models:
         model.check()
@@ -148,7 +147,8 @@ def _study(study: str, store: str, data_dir: Path | None, *, device: Any, as_jso
         return
     typer.echo("\n".join(study_lines(config.name, needs, config.memory_cap)))
     if not runs:
-        typer.echo(f"Nothing is measured: {place.shown} has no runs of {config.name}.")
+        where = hide_password(store)
+        typer.echo(f"Nothing is measured: {where} has no runs of {config.name}.")
 
 
 def _configuration(chosen: RunOptions, *, as_json: bool) -> None:
@@ -178,10 +178,21 @@ def _fits(chosen: RunOptions, fits: str, methods: Sequence[str] | None, *, as_js
     typer.echo(fits_json(found, cap) if as_json else "\n".join(fits_lines(found, cap)))
 
 
-def _runs(study: str, store: Store) -> list[Any]:
+def _readable(store: str) -> str | Store:
+    """Return what an address means: a store, which may be read-only; an MLflow server as it is."""
+    from tuner.store.location import check_folder, find_store
+
+    if is_server(store):
+        return store
+    place = find_store(store)
+    check_folder(place.root)
+    return place
+
+
+def _runs(study: str, store: str | Store) -> list[RunRecord]:
     """Read a study's runs; none where there is no store yet."""
     from tuner.tracking import open_reader
 
-    if store.shared is None and not store.database.is_file():
+    if not isinstance(store, str) and not store.exists():
         return []
-    return list(open_reader(store).runs(study))
+    return open_reader(store).runs(study)

@@ -71,3 +71,8 @@ DataDir = Annotated[
     ),
 ]
 DEFAULT_STORE = "mlruns"
+
+
+def is_server(address: str) -> bool:
+    """Return whether `--store` names an MLflow server."""
+    return address.startswith(("http://", "https://"))

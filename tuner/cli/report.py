@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trainers.errors import ConfigError, known
-from tuner.cli.options import DEFAULT_STORE, DataDir, FilesDir, StoreAddress, Tracking
+from tuner.cli.options import (
+    DEFAULT_STORE,
+    DataDir,
+    FilesDir,
+    StoreAddress,
+    Tracking,
+    is_server,
+)
 
 if TYPE_CHECKING:
     from tuner.report import Format, Report
@@ -58,15 +65,12 @@ def command(
     """Compare the confirm runs of studies, as their files or their last run define them."""
     from tuner.config import DATA_DIR, find_reference
     from tuner.report import build_report, find_study
-    from tuner.store.location import STORE, find_store
 
     formats = _chosen_formats(format, output)
     if reference is not None:
         find_reference(reference)
     options = {"metric": metric, "baseline": baseline, "reference": reference}
-    if store.startswith(("http://", "https://")):
-        tracking, store = store, str(STORE)
-    reader, shown = _open(find_store(store, files), tracking)
+    reader, shown = _open(store, files, tracking)
     if definition is not None and len(studies) > 1:
         raise ConfigError(
             f"--definition: goes with one study, got {len(studies)}: {', '.join(studies)}"
@@ -101,14 +105,27 @@ def _chosen_formats(text: str | None, output: Path | None) -> tuple[Format, ...]
     return formats
 
 
-def _open(store: Store, tracking: str | None) -> tuple[Reader, str | Store]:
-    """Open the journal, or a server where no journal is; return its name for messages too."""
+def _open(store: str, files: Path | None, tracking: str | None) -> tuple[Reader, str | Store]:
+    """Open a store's journal, or an MLflow server; return its name for messages too.
+
+    Args:
+        store: What the studies were run with; or the address of a server, which is read itself.
+        files: See `find_store`.
+        tracking: The server that the runs were recorded at. It is read where the store is not
+            here.
+
+    Raises:
+        ConfigError: There are no studies, or nothing answers there.
+    """
+    from tuner.store.location import find_store
     from tuner.tracking import open_reader, open_server_reader
 
-    there = store.shared is not None or store.database.is_file()
-    if tracking is not None and not there:
+    if files is None and is_server(store):
+        return open_server_reader(store), store
+    place = find_store(store, files)
+    if tracking is not None and not place.exists():
         return open_server_reader(tracking), tracking
-    return open_reader(store, tracking=tracking), store
+    return open_reader(place, tracking=tracking), place
 
 
 def _write_report(report: Report, formats: Sequence[Format], output: Path | None) -> None:

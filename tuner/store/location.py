@@ -42,6 +42,10 @@ class Store:
         """File of the journal, where it is not in PostgreSQL."""
         return self.root / "tuner.db"
 
+    def exists(self) -> bool:
+        """Return whether studies were run in it; of PostgreSQL that is taken for granted."""
+        return self.shared is not None or self.database.is_file()
+
     @property
     def shown(self) -> str:
         """For messages: its address, a password hidden."""

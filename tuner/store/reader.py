@@ -136,7 +136,7 @@ def open_journal_reader(
     """
     url = store.database_url
     check_version(store)
-    if store.shared is None and not store.database.is_file():
+    if not store.exists():
         raise ConfigError(f"--store {store.shown}: no studies here yet; {_next(store.root)}")
     with explained(url):
         engine = _open_to_read(store)

@@ -75,7 +75,7 @@ BAD = [
     (["study.yaml", "--spread", "-1"], "--spread: a number above 0, got -1"),
     (["study.yaml", "--probe-seconds", "0"], "--probe-seconds: a number above 0, got 0"),
     (["study.yaml", "--store", "study.yaml"], "--store study.yaml: not a folder"),
-    (["study.yaml", "--store", "torn"], "not readable as an MLflow database"),
+    (["study.yaml", "--store", "torn"], "torn/tuner.db: not readable: file is not a database"),
     (["study.yaml", "--store", "http://127.0.0.1:5000"], "a study is kept in a folder"),
 ]
 
@@ -90,7 +90,7 @@ def test_what_cannot_be_meant_is_said_in_one_line(
     write(tmp_path, "wrong.yaml", train=QUICK | {"epochs": 0})
     (tmp_path / "broken.yaml").write_text("name: [")
     (tmp_path / "torn").mkdir()
-    (tmp_path / "torn" / "mlflow.db").write_text("no database")
+    (tmp_path / "torn" / "tuner.db").write_text("no database")
     done = refused("plan", *words, cwd=tmp_path, TUNER_DATA_DIR=str(tmp_path / "data"))
     assert done.returncode == 2
     assert done.stdout == ""

@@ -17,7 +17,7 @@ from tuner.config import Cell, Definition, Phase, dump_definition, read_definiti
 from tuner.report import planned_cells
 from tuner.report.selection import Selection, select
 from tuner.store.records import RunRecord
-from tuner.study.session import group_of
+from tuner.study.session import Configuration
 
 SPACE = {"train.learning_rate": {"float": [1e-4, 1e-2], "log": True}}
 ARMS: Mapping[str, Any] = {
@@ -115,7 +115,7 @@ class World:
         record = RunRecord(
             run_id=run_id,
             parent_id="p",
-            group=group_of(cell, phase, trial),
+            group=Configuration(cell, phase, trial).group,
             digest=run_id,
             seeds=Seeds(init=seed, order=seed),
             state="finished",

@@ -54,7 +54,7 @@ def read_history(config: StudyConfig, store: Store, *, tracking: str | None = No
     """
     check_folder(store.root)
     check_version(store)
-    if store.shared is None and not store.database.is_file():
+    if not store.exists():
         if tracking is None:
             return History(store)
         reader = open_server_reader(tracking)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -185,25 +187,15 @@ def test_what_is_left_of_an_interrupted_study_is_what_it_then_does(
     assert found.runs.total.left == left
 
 
-def test_a_confirm_run_whose_folder_is_gone_is_left(finished_store: Path, tmp_path: Path) -> None:
-    """MLflow still shows it, yet `run_study` would do it again."""
-    store = tmp_path / "store"
-    shutil.copytree(finished_store, store)
-    for outcome in store.glob("runs/*/outcome.json"):
-        if '"test":{' in outcome.read_text():
-            outcome.unlink()
-    assert estimate(toy_study(), store).runs.confirm == counts(4, 0)
-
-
 def test_a_confirm_run_on_other_data_is_left(finished_store: Path, tmp_path: Path) -> None:
     """The outcome of one run names other test rows than the task has now."""
     store = tmp_path / "store"
     shutil.copytree(finished_store, store)
-    confirmed = (
-        path for path in store.glob("runs/*/outcome.json") if '"test":{' in path.read_text()
-    )
-    outcome = min(confirmed)
-    outcome.write_text(re.sub(r'"data.test":"\w+"', '"data.test":"0"', outcome.read_text()))
+    with closing(sqlite3.connect(store / "tuner.db")) as database, database:
+        lines = database.execute("SELECT id, line FROM journal WHERE topic = 'runs'").fetchall()
+        number, line = next((n, text) for n, text in lines if r"\"data.test\"" in text)
+        changed = re.sub(r'(data\.test\\":\\")\w+', r"\g<1>0", line)
+        database.execute("UPDATE journal SET line = ? WHERE id = ?", (changed, number))
     assert estimate(toy_study(), store).runs.confirm == counts(4, 3)
 
 
@@ -277,18 +269,19 @@ def test_a_loss_may_differ_by_more_than_one(tmp_path: Path) -> None:
 
 
 def test_a_store_that_cannot_be_read_is_refused_and_left_alone(tmp_path: Path) -> None:
-    """A file, an empty database, which MLflow would fill, and a text that is none."""
+    """A file, a database without a journal, and a text that is none."""
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(ConfigError, match="not a folder"):
         estimate(toy_study(), file)
+    faults = {"empty": "no studies here yet", "text": "not readable: file is not a database"}
     for name, text in (("empty", ""), ("text", "no database at all" * 100)):
         store = tmp_path / name
         store.mkdir()
-        (store / "mlflow.db").write_text(text)
-        with pytest.raises(ConfigError, match="not readable as an MLflow database"):
+        (store / "tuner.db").write_text(text)
+        with pytest.raises(ConfigError, match=faults[name]):
             estimate(toy_study(), store)
-        assert (store / "mlflow.db").read_text() == text
+        assert (store / "tuner.db").read_text() == text
     with pytest.raises(ConfigError, match="a study runs in a folder, got an address"):
         estimate(toy_study(), Path("http://127.0.0.1:5000"))
 
