@@ -20,9 +20,9 @@ from trainers.errors import RunFailed
 from tuner.config import parse_bytes, parse_study, plan, read_executor
 from tuner.executors import Executor
 from tuner.store.location import Store
-from tuner.store.outcome import read_outcome
+from tuner.store.records import RunRecord
 from tuner.study.run import run_study
-from tuner.tracking import MemoryTracker, RunRecord
+from tuner.tracking import open_reader
 
 STUDY = "memory-cap"
 _SECONDS_BETWEEN_LOOKS = 0.005
@@ -68,8 +68,9 @@ class Watch(threading.Thread):
                 except OSError:
                     continue
                 if log.name == "stderr.log" and "VmPeak" in status:  # which a zombie has not
-                    peak = max(self.peaks.get(log.parent.name, 0), _size(status, "VmPeak"))
-                    self.peaks[log.parent.name] = peak
+                    digest = log.parent.name.partition("-")[0]  # the number of the try follows
+                    peak = max(self.peaks.get(digest, 0), _size(status, "VmPeak"))
+                    self.peaks[digest] = peak
 
 
 @dataclass
@@ -95,10 +96,9 @@ class Bench:
     def search(self) -> list[RunRecord]:
         """Run the study under cap and limit; return its search runs."""
         self._limit(self.cap)
-        tracker = MemoryTracker()
         config = parse_study(self._study())
-        run_study(config, store=self.root, tracking=tracker, data_dir=self.root)
-        return [r for r in tracker.runs(STUDY) if r.group.phase == "search"]
+        run_study(config, store=self.root, tracking="none", data_dir=self.root)
+        return open_reader(self.root).runs(STUDY, phase="search")
 
     def try_refused(self, record: RunRecord) -> bool:
         """Say whether a refused run gets through; without the limit where it does not."""
@@ -116,10 +116,8 @@ class Bench:
 
     def predicted(self, record: RunRecord) -> int:
         """Return what a run was predicted to need."""
-        outcome = read_outcome(Store(self.root).run_dir(record.digest))
-        assert outcome is not None
-        assert outcome.excess_bytes is not None
-        return self.cap + outcome.excess_bytes
+        parts = ("framework_bytes", "train_peak_bytes")
+        return int(sum(record.metrics[f"memory/predicted/{part}"] for part in parts))
 
     def _limit(self, most: int | None) -> None:
         """Let runs grow to so much memory of their own; None: without a limit."""

@@ -9,25 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainers.contract import ParameterCounts, RunEvent, RunResult
-from tuner.tracking import Group, Phase
+from tuner.store.records import Phase
 
 STUDY = "scale"
 CURVES = ("train/loss", "validation/loss", "validation/macro_f1")
 TEST_ROWS = 1_000
 _LABELS = tuple(f"class {number}" for number in range(8))
 _PHASES = ("load", "train", "eval")
-
-
-def make_group(names: tuple[str, str, str], phase: Phase, *, cell: str) -> Group:
-    """Return a configuration.
-
-    Args:
-        names: Task, model and arm.
-        phase: Of the study.
-        cell: The cell's fingerprint.
-    """
-    task, model, arm = names
-    return Group(study=STUDY, task=task, model=model, arm=arm, phase=phase, trial=0, cell=cell)
 
 
 def make_events(points: int, skill: float) -> Iterator[RunEvent]:

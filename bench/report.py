@@ -24,7 +24,6 @@ from tuner.tracking import locate_store, open_reader
 POINTS = 100
 _MIB = 1024
 _PLAIN = "plain"
-_FIRST = "`tuner report` for the first time"
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,8 @@ def read_plainly(store: Path, *, phases: Sequence[str]) -> None:
 
 
 def _make(arguments: argparse.Namespace) -> None:
-    make_store(arguments.store, runs=arguments.runs[0], points=POINTS)
+    (runs,) = arguments.runs
+    make_store(arguments.store, runs=runs, points=POINTS, mlflow=runs <= arguments.plain_up_to)
 
 
 _STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -115,8 +115,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 def _commands(store: Path, output: Path, *, plain: bool) -> list[tuple[str, list[str]]]:
     report = [sys.executable, "-m", "tuner", "report", STUDY, "--store", str(store)]
     commands = [
-        (f"{_FIRST}: drawn, and kept in MLflow, which makes its run", report),
-        ("`tuner report` again, Markdown to the terminal: found kept", report),
+        ("`tuner report`, Markdown to the terminal", report),
         ("`tuner report --output`, all formats and pictures", [*report, "--output", str(output)]),
         ("of these, reading runs, curves and files' places", _step("read", store)),
     ]
@@ -146,20 +145,21 @@ def _measure(title: str, command: Sequence[str]) -> Measured:
 
 def _measure_store(arguments: argparse.Namespace, runs: int, scratch: Path) -> str:
     store = ((arguments.store or scratch) / f"{runs}-runs").resolve()
-    if not (store / "mlflow.db").is_file():
+    if not (store / "tuner.db").is_file():
         # In a process of its own: the peak of a process counts as its children's.
-        subprocess.run([*_step("make", store), "--runs", str(runs)], check=True)
+        sizes = ["--runs", str(runs), "--plain-up-to", str(arguments.plain_up_to)]
+        subprocess.run([*_step("make", store), *sizes], check=True)
     commands = _commands(store, scratch / "report", plain=runs <= arguments.plain_up_to)
     found = [
-        _best(1 if title.startswith((_PLAIN, _FIRST)) else arguments.repeat, title, command)
+        _best(1 if title.startswith(_PLAIN) else arguments.repeat, title, command)
         for title, command in commands
     ]
     confirm = round(runs * (1 - SEARCH_SHARE))
-    size = (store / "mlflow.db").stat().st_size / _MIB**2
+    size = (store / "tuner.db").stat().st_size / _MIB**2
     lines = [
         f"## {runs:,} runs",
         "",
-        f"{runs - confirm:,} of the search, {confirm:,} that are compared; the database has",
+        f"{runs - confirm:,} of the search, {confirm:,} that are compared; the journal has",
         f"{size:,.0f} MiB.",
         "",
         "| what | seconds | of them on a processor | peak memory, MiB |",
@@ -184,7 +184,7 @@ def _head(arguments: argparse.Namespace) -> str:
         "Stores of 2 tasks x 5 arms: four fifths of the runs are of the search, each under a",
         f"parent of its own, and one fifth is compared. Each run has {len(CURVES)} curves of",
         f"{POINTS} points, each that is compared {TEST_ROWS:,} predictions. Whole processes,",
-        f"imports included, the fastest of {arguments.repeat} (plain, first: one) on"
+        f"imports included, the fastest of {arguments.repeat} (plain: one) on"
         f" {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}.",
         "",
     ]

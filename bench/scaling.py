@@ -24,8 +24,10 @@ from typing import Any
 from bench.bookkeeping import Cost
 from trainers.contract import Seeds, Workspace
 from tuner.config import StudyConfig, parse_study
+from tuner.store.records import RunRecord
 from tuner.study.progress import RunNotice
 from tuner.study.run import run_study
+from tuner.tracking import open_reader
 
 _GPUS, _RUNS, _HOURS = 100, 10_000, 0.5
 _EPOCHS, _ROWS = 30, 1_000
@@ -78,7 +80,7 @@ def measure(title: str, config: StudyConfig) -> Way:
     with tempfile.TemporaryDirectory() as store:
         outcome = run_study(config, store=store, watch=watch)
         assert not outcome.failures, outcome
-        training = sum(_training(path) for path in Path(store).glob("runs/*/outcome.json"))
+        training = sum(map(_training, open_reader(store).runs(config.name)))
     spans = [(min(seen), max(seen)) for seen in moments.values()]
     seconds = max(end for _, end in spans) - min(begin for begin, _ in spans)
     return Way(title, seconds, training, sum(end - begin for begin, end in spans))
@@ -138,13 +140,13 @@ def text(ways: Sequence[Way], costs: Sequence[Cost], command: str) -> Iterator[s
     yield "## Bookkeeping of a trial\n"
     yield "A study of one cell whose trainings take 0.3 s and no processor. Milliseconds that a"
     yield "trial takes besides: in Optuna's sampler, which looks at all trials to choose the next,"
-    yield "and in the rest, with claims, Optuna's storage, journal and outbox. Then those that the"
+    yield "and in the rest, with Optuna's log and the journal of all runs. Then those that the"
     yield "launcher works for it on a processor, while it is trained too, and those that the"
     yield "process which writes to MLflow (on SQLite) works meanwhile; and PostgreSQL's writing"
     yield "transactions, each of which reaches the disk (`fsync`). Means of the last tenth of the"
     yield "trials, and of at least five.\n"
     yield (
-        "| trials and claims in | sampler | trials | ms besides training | sampler | the rest | "
+        "| journal in | sampler | trials | ms besides training | sampler | the rest | "
         "ms of the launcher | ms for MLflow | transactions |"
     )
     yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
@@ -169,8 +171,8 @@ def _projection(busy: float, transactions: float) -> Iterator[str]:
     yield f"{transactions:.0f} writing transactions a run, {transactions / gap:.1f} a second."
 
 
-def _training(path: Path) -> float:
-    return float(sum(json.loads(path.read_text())["result"]["seconds"].values()))
+def _training(run: RunRecord) -> float:
+    return sum(spent for name, spent in run.metrics.items() if name.startswith("seconds/"))
 
 
 def _bookkeeping(marks: Sequence[int]) -> Iterator[Cost]:
