@@ -1,4 +1,4 @@
-"""What is deleted or renamed in MLflow while a study goes on costs its own record at most."""
+"""What is deleted or renamed in MLflow while a study goes on costs nothing in the end."""
 
 from __future__ import annotations
 
@@ -9,60 +9,68 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from tests.servers import MlflowServer
-from tests.tracker_contract import STUDY, YAML, make_events, make_group, make_result, make_spec
-from tuner.tracking import Tracker, locate_store, open_reader, open_tracker
+from tests.tuner.tracking.projections import (
+    STUDY,
+    Desk,
+    desk,
+    make_events,
+    make_group,
+    make_result,
+    make_spec,
+)
+from tuner.store.attempts import Attempt
+from tuner.tracking import open_reader
+from tuner.tracking.client_reader import open_client_reader
+from tuner.tracking.projection import Projection
+
+RUN, PARENT = "full · trial 0 · seed 7", "full · trial 0"
 
 
 @pytest.fixture(params=["folder", "server"])
-def place(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Return the address of a store, and of an MLflow server."""
-    if request.param == "folder":
-        yield str(request.getfixturevalue("store"))
-    else:
+def table(request: pytest.FixtureRequest, store: Path) -> Iterator[Desk]:
+    """Return a journal that is projected to its folder, and to an MLflow server."""
+    target = ""
+    if request.param == "server":
         server: MlflowServer = request.getfixturevalue("server")
-        yield server.address
+        target = server.address
+    with desk(store, target) as opened:
+        yield opened
 
 
-@pytest.fixture
-def client(place: str) -> MlflowClient:
-    """Return what a user deletes with, as MLflow's pages do."""
-    return MlflowClient(locate_store(place).tracking_uri)
+def _begin(table: Desk) -> tuple[Attempt, Projection]:
+    table.open_study()
+    attempt = table.begin()
+    (table.folder(attempt) / "predictions.parquet").write_text("rows")
+    projection = table.projection()
+    projection.step()
+    return attempt, projection
 
 
-def _begin(place: str) -> tuple[Tracker, str, str]:
-    tracker = open_tracker(place)
-    tracker.open_study(STUDY, YAML)
-    group_id = tracker.open_group(make_group(), {"train.epochs": "3"})
-    run_id = tracker.open_run(group_id, make_spec(), adopt=False)
-    tracker.log(run_id, make_events())
-    return tracker, group_id, run_id
+def _finish(table: Desk, attempt: Attempt, projection: Projection) -> None:
+    table.end(attempt)
+    table.close()
+    table.project(projection)
 
 
-def _finish(tracker: Tracker, group_id: str, run_id: str, folder: Path) -> None:
-    (folder / "predictions.parquet").write_text("rows")
-    tracker.close_run(run_id, state="finished", result=make_result(), folder=folder)
-    tracker.close_group(group_id, state="finished", metrics={"validation/loss_mean": 0.5})
-    tracker.settle()
-
-
-def _runs(client: MlflowClient) -> list[Run]:
+def _experiment(client: MlflowClient) -> str:
     experiment = client.get_experiment_by_name(STUDY)
     assert experiment is not None
-    return list(client.search_runs([experiment.experiment_id]))
+    return str(experiment.experiment_id)
 
 
-def _check_whole(place: str, client: MlflowClient) -> None:
+def _check_whole(table: Desk) -> None:
     """See one parent and one run below it, with its curve, its numbers and its files."""
-    parent, run = sorted(_runs(client), key=lambda run: "mlflow.parentRunId" in run.data.tags)
+    found = table.found()
+    assert set(found) == {RUN, PARENT}
+    run, parent = found[RUN], found[PARENT]
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert parent.data.metrics == {"validation/loss_mean": 0.5}
+    assert parent.data.metrics["test/macro_f1_mean"] == 0.4
     assert (parent.info.status, run.info.status) == ("FINISHED", "FINISHED")
-    reader = open_reader(place)
+    reader = open_client_reader(table.target)
     (record,) = reader.runs(STUDY)
-    assert record.state == "finished"
+    assert (record.state, record.group_state) == ("finished", "finished")
     assert record.params == make_spec().flat()
     assert record.metrics["test/macro_f1"] == 0.4
     (curve,) = reader.curves([record.run_id], ["train/loss"])
@@ -72,108 +80,133 @@ def _check_whole(place: str, client: MlflowClient) -> None:
 
 @pytest.mark.parametrize("what", ["run", "parent", "both", "experiment", "name"])
 def test_what_is_deleted_while_it_goes_on_is_there_in_the_end(
-    what: str, place: str, client: MlflowClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    what: str, table: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A run, its parent, both, the whole experiment: the study goes on, and a line says it."""
-    tracker, group_id, run_id = _begin(place)
-    experiment = client.get_experiment_by_name(STUDY)
-    assert experiment is not None
+    attempt, projection = _begin(table)
+    client, found = table.client, table.found()
     if what in ("run", "both"):
-        client.delete_run(run_id)
+        client.delete_run(found[RUN].info.run_id)
     if what in ("parent", "both"):
-        client.delete_run(group_id)
+        client.delete_run(found[PARENT].info.run_id)
     if what == "experiment":
-        client.delete_experiment(experiment.experiment_id)
+        client.delete_experiment(_experiment(client))
     if what == "name":
-        client.rename_experiment(experiment.experiment_id, "another name")
-    _finish(tracker, group_id, run_id, tmp_path)
-    _check_whole(place, client)
+        client.rename_experiment(_experiment(client), "another name")
+    _finish(table, attempt, projection)
+    _check_whole(table)
     said = [record.getMessage() for record in caplog.records if record.name.startswith("tuner")]
     assert len(said) == (2 if what == "both" else 1)
     assert all(line.startswith(f"MLflow study {STUDY}: ") and "\n" not in line for line in said)
-    again = open_tracker(place)
-    again.open_study(STUDY, YAML)
-    assert again.open_run(again.open_group(make_group(), {}), make_spec(), adopt=True)
-    assert len(again.runs(STUDY)) == 1
+    table.project()
+    _check_whole(table)
 
 
-def test_a_run_that_was_entered_again_does_not_come_back_with_its_experiment(
-    place: str, client: MlflowClient, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("what", ["runs", "experiment"])
+def test_the_report_knows_what_is_deleted_in_mlflow(what: str, table: Desk) -> None:
+    """It reads the journal: numbers, curves and files are what they were."""
+    _finish(table, *_begin(table))
+    reader = open_reader(
+        table.store, tracking=None if table.target == str(table.store) else table.target
+    )
+    before = reader.runs(STUDY)
+    client = table.client
+    if what == "runs":
+        for run in table.found().values():
+            client.delete_run(run.info.run_id)
+    else:
+        client.delete_experiment(_experiment(client))
+    after = reader.runs(STUDY)
+    assert after == before
+    assert [record.state for record in after] == ["finished"]
+    (curve,) = reader.curves([after[0].run_id], ["train/loss"])
+    assert curve.steps == (1, 2, 3)
+    assert reader.artifact(after[0].run_id, "predictions.parquet") is not None
+
+
+def test_a_run_that_was_entered_again_does_not_come_back_with_its_experiment(table: Desk) -> None:
     """Restoring an experiment restores its runs, deleted before or not; the run stays one."""
-    tracker, group_id, run_id = _begin(place)
-    client.delete_run(run_id)
-    tracker.log(run_id, make_events(steps=4))
-    experiment = client.get_experiment_by_name(STUDY)
-    assert experiment is not None
-    client.delete_experiment(experiment.experiment_id)
-    tracker.log(run_id, make_events())
-    _finish(tracker, group_id, run_id, tmp_path)
-    (record,) = open_reader(place).runs(STUDY)
-    assert record.run_id != run_id
+    attempt, projection = _begin(table)
+    first = table.found()[RUN].info.run_id
+    table.client.delete_run(first)
+    table.log(attempt, make_events(4)[4:])
+    projection.step()
+    table.client.delete_experiment(_experiment(table.client))
+    table.log(attempt, make_events(5)[5:])
+    projection.step()
+    table.end(attempt, result=make_result())
+    table.project(projection)
+    assert table.found()[RUN].info.run_id != first
+    (record,) = open_client_reader(table.target).runs(STUDY)
+    assert record.run_id != first
 
 
-def test_an_experiment_deleted_for_good_is_made_anew(store: Path, tmp_path: Path) -> None:
-    """As `mlflow gc` does: what goes on is entered into a new one."""
-    client = MlflowClient(locate_store(store).tracking_uri)
-    tracker, group_id, run_id = _begin(str(store))
-    with closing(sqlite3.connect(store / "mlflow.db")) as database:
-        names = "SELECT name FROM sqlite_master WHERE type = 'table'"
-        for (name,) in database.execute(names).fetchall():
-            if name not in ("alembic_version", "workspaces"):
-                database.execute(f"DELETE FROM {name}")
-        database.commit()
-    _finish(tracker, group_id, run_id, tmp_path)
-    _check_whole(str(store), client)
+def test_an_experiment_deleted_for_good_is_filled_anew(store: Path) -> None:
+    """As `mlflow gc` does: all of the study is entered into a new one."""
+    with desk(store) as table:
+        attempt, projection = _begin(table)
+        with closing(sqlite3.connect(store / "mlflow.db")) as database:
+            names = "SELECT name FROM sqlite_master WHERE type = 'table'"
+            for (name,) in database.execute(names).fetchall():
+                if name not in ("alembic_version", "workspaces"):
+                    database.execute(f"DELETE FROM {name}")
+            database.commit()
+        _finish(table, attempt, projection)
+        _check_whole(table)
 
 
 @pytest.mark.parametrize("what", ["parent", "experiment"])
-def test_what_is_deleted_between_two_starts_does_not_stop_the_next(
-    what: str, place: str, client: MlflowClient, tmp_path: Path
-) -> None:
+def test_what_is_deleted_between_two_starts_does_not_stop_the_next(what: str, table: Desk) -> None:
     """An experiment is restored; runs come under a new parent, and are no run twice."""
-    tracker, group_id, run_id = _begin(place)
-    _finish(tracker, group_id, run_id, tmp_path)
-    experiment = client.get_experiment_by_name(STUDY)
-    assert experiment is not None
+    _finish(table, *_begin(table))
+    client = table.client
     if what == "parent":
-        client.delete_run(group_id)
+        client.delete_run(table.found()[PARENT].info.run_id)
     else:
-        client.delete_experiment(experiment.experiment_id)
-    again = open_tracker(place)
-    again.open_study(STUDY, YAML)
-    parent_id = again.open_group(make_group(), {})
-    run_id = again.open_run(parent_id, make_spec(), adopt=True)
-    _finish(again, parent_id, run_id, tmp_path)
-    _check_whole(place, client)
+        client.delete_experiment(_experiment(client))
+    table.open_study()
+    table.end(table.begin(make_spec(8)))
+    table.close()
+    table.project()
+    found = table.found()
+    assert set(found) == {PARENT, RUN, f"{PARENT} · seed 8"}
+    assert found[PARENT].data.metrics["test/macro_f1_n"] == 2
+    children = [run for name, run in found.items() if name != PARENT]
+    parents = {run.data.tags["mlflow.parentRunId"] for run in children}
+    assert parents == {found[PARENT].info.run_id}
 
 
 def test_an_experiment_renamed_between_two_starts_is_left_alone_and_named(
-    place: str, client: MlflowClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    table: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The study goes on in a new one; a later start has nothing to say."""
-    _finish(*_begin(place), tmp_path)
-    experiment = client.get_experiment_by_name(STUDY)
-    assert experiment is not None
-    client.rename_experiment(experiment.experiment_id, "kept for the paper")
+    """The study is entered whole into a new one; a later start has nothing to say."""
+    _finish(table, *_begin(table))
+    client = table.client
+    first = _experiment(client)
+    client.rename_experiment(first, "kept for the paper")
     client.create_experiment("of another program")
-    _finish(*_begin(place), tmp_path)
-    open_tracker(place).open_study(STUDY, YAML)
+    for _ in range(2):
+        table.open_study()
+        table.project()
     (said,) = [r.getMessage() for r in caplog.records if r.name.startswith("tuner")]
     assert said.startswith(f"MLflow study {STUDY}: its experiment was renamed to 'kept for the p")
-    _check_whole(place, client)
-    assert len(client.search_runs([experiment.experiment_id])) == 2
+    _check_whole(table)
+    assert len(client.search_runs([first])) == 2
 
 
 @pytest.mark.parametrize("tag", ["tuner.digest", "mlflow.parentRunId", "tuner.seeds", "tuner.arm"])
-def test_a_run_without_one_of_its_tags_is_left_out(tag: str, store: Path, tmp_path: Path) -> None:
-    """Of what is read, and of what the next start goes on with; the others stay."""
-    client = MlflowClient(locate_store(store).tracking_uri)
-    tracker, group_id, run_id = _begin(str(store))
-    other = tracker.open_run(group_id, make_spec(8), adopt=False)
-    _finish(tracker, group_id, run_id, tmp_path)
-    client.delete_tag(run_id, tag)
-    assert [record.run_id for record in open_reader(store).runs(STUDY)] == [other]
-    again = open_tracker(store)
-    again.open_study(STUDY, YAML)
-    assert again.open_group(make_group(), {}) == group_id
+def test_a_run_without_one_of_its_tags_is_left_out(tag: str, store: Path) -> None:
+    """Of what is read from a server; the report of the store has it all the same."""
+    with desk(store) as table:
+        attempt, projection = _begin(table)
+        table.end(table.begin(make_spec(8)))
+        _finish(table, attempt, projection)
+        found = table.found()
+        table.client.delete_tag(found[RUN].info.run_id, tag)
+        other = found[f"{PARENT} · seed 8"].info.run_id
+        assert [record.run_id for record in open_client_reader(store).runs(STUDY)] == [other]
+        assert len(open_reader(store).runs(STUDY)) == 2
+        table.open_study()
+        table.close(make_group(), "killed", "interrupted")
+        table.project()
+        assert set(table.found()) == set(found)
