@@ -156,11 +156,11 @@ class Projector(NoProjector):
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            news = News.model_validate_json(line)
-            with self._changed:
-                self._hear(news)
-                self._changed.notify_all()
+        with self._process.stdout as said:
+            for line in said:
+                with self._changed:
+                    self._hear(News.model_validate_json(line))
+                    self._changed.notify_all()
         code = self._process.wait()
         with self._changed:
             self._fault = self._fault or f"the process that writes to it ended with code {code}"

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from trainers.errors import ConfigError
-from tuner.tracking import open_reader, open_tracker
+from tuner.tracking.client_reader import open_client_reader
+from tuner.tracking.mlflow_store import MlflowStore
 
 ROOT = Path(__file__).parents[3]
-OPEN = "import sys; from tuner.tracking import open_tracker; open_tracker(sys.argv[1])"
+OPEN = "import sys; from tuner.tracking.mlflow_store import MlflowStore; MlflowStore(sys.argv[1])"
 
 
 def _begin(store: Path) -> subprocess.Popen[bytes]:
@@ -34,9 +35,9 @@ def test_a_kill_while_tables_are_made_leaves_a_store_that_works(tmp_path: Path) 
     killed.wait(30)
     assert not (store / "mlflow.db").exists()
     other = _begin(store)
-    assert open_tracker(store).studies() == []
+    assert open_client_reader(store).studies() == []
     assert other.wait(60) == 0
-    assert open_reader(store).studies() == []
+    assert open_client_reader(store).studies() == []
 
 
 def test_what_a_killed_launcher_left_aside_is_swept_when_it_is_old(tmp_path: Path) -> None:
@@ -46,11 +47,11 @@ def test_what_a_killed_launcher_left_aside_is_swept_when_it_is_old(tmp_path: Pat
         folder.mkdir()
         (folder / "mlflow.db").touch()
     os.utime(old, (0, 0))
-    open_tracker(tmp_path)
+    MlflowStore(tmp_path)
     assert (old.exists(), new.exists()) == (False, True)
 
 
-@pytest.mark.parametrize("open_store", [open_tracker, open_reader])
+@pytest.mark.parametrize("open_store", [MlflowStore, open_client_reader])
 def test_a_damaged_database_is_named_in_one_line(tmp_path: Path, open_store: object) -> None:
     """Whether it is to be written or read."""
     (tmp_path / "mlflow.db").write_text("no database, whatever its name says" * 100)

@@ -11,50 +11,53 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow import MlflowClient
-from tuner.tracking.call_file import CallFile
-from tuner.tracking.calls import CloseRun, LogModel, OpenGroup, OpenRun
-from tuner.tracking.mlflow import MlflowTracker
 
 from tests.disks import make_read_only, small_disk
-from tests.tracker_contract import STUDY, YAML, make_group, make_result, make_spec
-from tuner.tracking import (
-    Tracker,
-    locate_store,
-    log_report,
-    open_folder,
-    open_reader,
-    open_tracker,
-    report_folder,
-)
+from tests.tuner.tracking.projections import STUDY, desk, make_group, make_spec
+from tuner.store.location import Store
+from tuner.tracking import keep_report, locate_store, open_reader
+from tuner.tracking.client_reader import open_client_reader
 from tuner.tracking.moved import settle, settle_or_say
 
-LOADER = "tests.tuner.tracking.stand_in_loader"
+CONFIRM = make_group(trial=None)
 
 
 @pytest.fixture
 def run_id(store: Path, tmp_path: Path) -> str:
-    """Return a run of the store that kept predictions and a model, beside a report."""
+    """Return MLflow's name of a run that kept predictions and a model, beside a report."""
     return _fill(store, tmp_path / "left")
 
 
 def _fill(store: Path, left: Path) -> str:
-    (left / "model").mkdir(parents=True)
-    (left / "model" / "word.txt").write_text("hello")
-    (left / "predictions.parquet").write_text("rows")
+    left.mkdir()
     (left / "report.md").write_text("table")
-    tracker = MlflowTracker(store, loader_module=LOADER)
-    tracker.open_study(STUDY, YAML)
-    run_id = _do_run(tracker, 1, left)
-    tracker.log_model(run_id, left / "model")  # which takes it over
-    tracker.log_report(STUDY, left)
-    return run_id
+    with desk(store) as table:
+        table.open_study()
+        attempt = table.begin(make_spec(1), CONFIRM)
+        (table.folder(attempt) / "predictions.parquet").write_text("rows")
+        table.end(attempt)
+        table.leave_model(attempt)
+        table.project()
+    keep_report(Store(store), None, STUDY, left)
+    (record,) = open_reader(store).runs(STUDY)
+    return record.run_id
 
 
-def _do_run(tracker: Tracker, seed: int, left: Path) -> str:
-    parent_id = tracker.open_group(make_group(trial=None), {})
-    run_id = tracker.open_run(parent_id, make_spec(seed), adopt=False)
-    tracker.close_run(run_id, state="finished", result=make_result(), folder=left)
-    return run_id
+def _go_on(store: Path) -> None:
+    """Do a second run, as one more launcher."""
+    with desk(store) as table:
+        table.open_study()
+        attempt = table.begin(make_spec(2), CONFIRM)
+        (table.folder(attempt) / "predictions.parquet").write_text("rows")
+        table.end(attempt)
+        table.project()
+
+
+def _path(store: Path, run_id: str) -> Path | None:
+    """Return where the report finds a run's predictions."""
+    reader = open_reader(store)
+    reader.runs(STUDY)
+    return reader.artifact(run_id, "predictions.parquet")
 
 
 def _check_by_mlflow(store: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,26 +76,18 @@ def test_a_moved_store_has_its_files_and_writes_nothing_into_the_first_place(
 ) -> None:
     """For our reader and MLflow's client, whichever command comes first; new runs are in it."""
     moved = store.rename(tmp_path / "an other störe 100%")
-    if way == "report":
-        path = open_reader(moved).artifact(run_id, "predictions.parquet")
-        assert path is not None
-        assert path.is_relative_to(moved)
-        assert path.read_text() == "rows"
-    else:
-        tracker = open_tracker(moved)
-        tracker.open_study(STUDY, YAML)
-        second = _do_run(tracker, 2, tmp_path / "left")
-        path = tracker.artifact(second, "predictions.parquet")
-        assert path is not None
-        assert path.is_relative_to(moved)
-    _check_by_mlflow(moved, run_id, monkeypatch)
-    kept = report_folder(moved, STUDY)
-    assert kept is not None
-    assert (kept / "report.md").read_text() == "table"
+    if way == "launcher":
+        _go_on(moved)
+        assert len(open_reader(moved).runs(STUDY)) == 2
+    path = _path(moved, run_id)
+    assert path is not None
+    assert path.is_relative_to(moved)
+    assert path.read_text() == "rows"
     (tmp_path / "left" / "report.md").write_text("another table")
-    log_report(moved, STUDY, tmp_path / "left")
-    assert (kept / "report.md").read_text() == "another table"
-    assert kept.is_relative_to(moved)
+    kept = keep_report(Store(moved), None, STUDY, tmp_path / "left")
+    report = moved / "artifacts" / kept / "artifacts" / "report.md"
+    assert report.read_text() == "another table"
+    _check_by_mlflow(moved, run_id, monkeypatch)
     assert not store.exists()
 
 
@@ -101,17 +96,19 @@ def test_a_copy_has_its_own_files_and_the_first_stays_as_it_was(
 ) -> None:
     """Also where both are there, and the copy is reached by a link."""
     copy = Path(shutil.copytree(store, tmp_path / "copy"))
-    before = (store / "mlflow.db").read_bytes()
+    before = {path: path.read_bytes() for path in sorted(store.rglob("*")) if path.is_file()}
     link = tmp_path / "link"
     link.symlink_to(copy)
-    path = open_reader(link).artifact(run_id, "predictions.parquet")
+    _go_on(link)
+    path = _path(link, run_id)
     assert path is not None
     assert path.resolve().is_relative_to(copy)
-    (copy / "artifacts" / run_id / "artifacts" / "predictions.parquet").write_text("own rows")
-    assert path.read_text() == "own rows"
     _check_by_mlflow(copy, run_id, monkeypatch)
+    after = {path: path.read_bytes() for path in sorted(store.rglob("*")) if path.is_file()}
+    assert after == before
     _check_by_mlflow(store, run_id, monkeypatch)
-    assert (store / "mlflow.db").read_bytes() == before
+    assert len(open_reader(copy).runs(STUDY)) == 2
+    assert len(open_reader(store).runs(STUDY)) == 1
 
 
 def test_launchers_that_open_a_moved_store_at_once_agree(
@@ -124,7 +121,7 @@ def test_launchers_that_open_a_moved_store_at_once_agree(
     before = (moved / "mlflow.db").stat().st_mtime_ns
     assert settle(moved)
     assert (moved / "mlflow.db").stat().st_mtime_ns == before
-    assert open_reader(moved).artifact(run_id, "predictions.parquet") is not None
+    assert open_client_reader(moved).artifact(run_id, "predictions.parquet") is not None
 
 
 def test_files_that_only_the_place_named_has_are_read_there(store: Path, tmp_path: Path) -> None:
@@ -133,7 +130,7 @@ def test_files_that_only_the_place_named_has_are_read_there(store: Path, tmp_pat
     client = MlflowClient(locate_store(store).tracking_uri)
     client.create_experiment(STUDY, artifact_location=elsewhere.as_uri())
     run_id = _fill(store, tmp_path / "left")
-    path = open_reader(store).artifact(run_id, "predictions.parquet")
+    path = open_client_reader(store).artifact(run_id, "predictions.parquet")
     assert path == elsewhere / run_id / "artifacts" / "predictions.parquet"
     assert client.list_artifacts(run_id)
 
@@ -150,9 +147,8 @@ def test_a_store_on_a_disk_that_cannot_be_written_to_is_read(
         settle_or_say(moved)
         (said,) = caplog.messages
         assert "MLflow's own pages look for the runs' files where the store was first" in said
-        reader = open_reader(moved)
-        assert [run.run_id for run in reader.runs(STUDY)] == [run_id]
-        path = reader.artifact(run_id, "predictions.parquet")
+        assert [run.run_id for run in open_reader(moved).runs(STUDY)] == [run_id]
+        path = _path(moved, run_id)
         assert path is not None
         assert path.read_text() == "rows"
 
@@ -161,24 +157,17 @@ def test_what_a_killed_launcher_left_is_written_from_the_new_place(
     store: Path, tmp_path: Path
 ) -> None:
     """The files and the model of its run are found in the store that was moved."""
-    open_tracker(store).open_study(STUDY, YAML)
-    spec = make_spec()
-    folder = store / "runs" / spec.digest()
-    (folder / "model").mkdir(parents=True)
-    (folder / "predictions.parquet").write_text("rows")
-    group = OpenGroup(id="g", group=make_group(trial=None), params={})
-    run = OpenRun(id="r", group_id="g", spec=spec, adopt=False, extra={})
-    end = CloseRun(id="r", state="finished", reason="", result=make_result(), folder=folder)
-    file = CallFile(store / "outbox", "mlflow.db", STUDY)
-    file.add(group, [group])
-    for call in (run, end, LogModel(id="r", folder=folder / "model")):
-        file.add(call, [group, run])
-    file.leave()
+    with desk(store) as table:
+        attempt = table.do(make_spec(1), CONFIRM)
+        (table.folder(attempt) / "predictions.parquet").write_text("rows")
+        table.leave_model(attempt)
     moved = store.rename(tmp_path / "moved")
-    open_folder(moved, outbox=moved / "outbox").open_study(STUDY, YAML)
-    (record,) = open_reader(moved).runs(STUDY)
-    assert open_reader(moved).artifact(record.run_id, "predictions.parquet") is not None
-    assert MlflowClient(locate_store(moved).tracking_uri).get_run(record.run_id).outputs
+    with desk(moved) as table:
+        table.project()
+        run = table.found()["full · confirm · seed 1"]
+    assert run.outputs.model_outputs
+    reader = open_client_reader(moved)
+    assert reader.artifact(run.info.run_id, "predictions.parquet") is not None
     assert not store.exists()
 
 

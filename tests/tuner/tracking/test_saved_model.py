@@ -9,12 +9,14 @@ from typing import Any
 import mlflow
 import pandas
 import pytest
-from tuner.tracking.mlflow import MlflowTracker
 
 from tests.specs import toy_spec
-from tests.tracker_contract import STUDY, YAML, make_group, make_spec
+from tests.tuner.tracking.projections import desk, make_group
 from trainers.train import load_trained, save_trained
+from tuner.store.location import Store
 from tuner.tracking import locate_store
+from tuner.tracking.mlflow_store import MlflowStore
+from tuner.tracking.projection import Projection
 
 LABELS = ("neg", "pos")
 TEXTS = ["good food", "bad place"]
@@ -22,20 +24,21 @@ FRAME = pandas.DataFrame({"id": [1, 2], "label": ["pos", "neg"], "body": TEXTS})
 
 
 @pytest.fixture
-def model(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def model(store: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Keep a model whose task calls its text `body`; return its address."""
     task = {"kind": "text_file", "train": "a.csv", "test": "b.csv", "text": "body"}
     spec = toy_spec(task=task, method="head")
     classifier = spec.method.apply(spec.model.model(LABELS, "sdpa"))
-    folder, tokenizer = tmp_path / "kept", spec.model.tokenizer()
-    save_trained(spec, classifier, folder, labels=LABELS, tokenizer=tokenizer)
-    tracker = MlflowTracker(store)
-    tracker.open_study(STUDY, YAML)
-    run_id = tracker.open_run(tracker.open_group(make_group(), {}), make_spec(), adopt=False)
-    tracker.log_model(run_id, folder)
+    with desk(store) as table:
+        attempt = table.do()
+        folder = table.folder(attempt) / "model"
+        save_trained(spec, classifier, folder, labels=LABELS, tokenizer=spec.model.tokenizer())
+        table.runs.keep(attempt, make_group())
+        Projection(table.journal, Store(store), MlflowStore(store), table.projected).step()
+        run = table.found()["full · trial 0 · seed 7"]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", locate_store(store).tracking_uri)
     monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    return f"runs:/{run_id}/model"
+    return f"runs:/{run.info.run_id}/model"
 
 
 def test_mlflows_prediction_takes_every_form_of_its_own(model: str, tmp_path: Path) -> None:

@@ -13,36 +13,39 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.servers import MlflowServer
-from tests.tracker_contract import STUDY, YAML, make_events, make_group, make_result, make_spec
+from tests.tuner.tracking.projections import STUDY, YAML, desk, make_group, make_spec
 from trainers.contract import RunEvent
 from trainers.errors import ConfigError
-from tuner.tracking import Curve, Tracker, open_reader, open_tracker, reach_server
+from tuner.store.location import Store
+from tuner.store.records import Curve
+from tuner.tracking import keep_report, open_reader, reach_server
 
 
 def test_a_server_is_written_to_and_read(server: MlflowServer, tmp_path: Path) -> None:
-    """Runs, curves, files, the study and its report, by one tracker and by a reader beside it."""
-    tracker = open_tracker(server.address)
-    tracker.open_study(STUDY, YAML)
-    folder, report = tmp_path / "run", tmp_path / "report"
+    """Runs, curves, files, the study and its report; by our reader of servers."""
+    report, store = tmp_path / "report", tmp_path / "store"
     (report / "pictures").mkdir(parents=True)
-    folder.mkdir()
-    (folder / "predictions.parquet").write_bytes(b"rows")
     (report / "report.md").write_text("first")
     (report / "pictures" / "old.svg").write_text("old")
-    parent_id = tracker.open_group(make_group(trial=None), {})
-    first, long = (tracker.open_run(parent_id, make_spec(seed), adopt=False) for seed in range(2))
-    tracker.log(first, make_events())
-    tracker.close_run(first, state="finished", result=make_result(), folder=folder)
     points = [
         RunEvent(kind="step", time=float(step), step=step, metrics={"train/loss": 1 / (step + 1)})
         for step in range(2_600)
     ]
-    tracker.log(long, points)
+    with desk(store, server.address) as table:
+        table.open_study()
+        attempt = table.begin(make_spec(0), make_group(trial=None))
+        (table.folder(attempt) / "predictions.parquet").write_bytes(b"rows")
+        table.end(attempt)
+        table.begin(make_spec(1), make_group(trial=None), events=points)
+        table.project()
+        found = {name[-1]: run.info.run_id for name, run in table.found().items()}
+        first, long = found["0"], found["1"]
+        assert table.client.list_artifacts(first)
     MlflowClient(server.address).log_metric(long, "validation/loss", math.nan, step=0)
-    report_id = tracker.log_report(STUDY, report)
+    report_id = keep_report(Store(store), server.address, STUDY, report)
     (report / "report.md").write_text("second")
     (report / "pictures" / "old.svg").rename(report / "pictures" / "new.svg")
-    assert tracker.log_report(STUDY, report) == report_id
+    assert keep_report(Store(store), server.address, STUDY, report) == report_id
 
     reader = open_reader(server.address)
     assert reader.studies() == [STUDY]
@@ -81,18 +84,20 @@ def test_two_machines_that_end_at_once_keep_one_report(
     server: MlflowServer, tmp_path: Path
 ) -> None:
     """Both find none and make one; the study is left with the first of them."""
-    (tmp_path / "report.md").write_text("same")
-    trackers = [open_tracker(server.address) for _ in range(2)]
-    for tracker in trackers:
-        tracker.open_study("ends-at-once", YAML)
+    report = tmp_path / "report"
+    report.mkdir()
+    (report / "report.md").write_text("same")
+    with desk(tmp_path / "store", server.address) as table:
+        table.open_study("ends-at-once")
+        table.project()
     together = threading.Barrier(2)
 
-    def end(tracker: Tracker) -> str:
+    def end(_: int) -> str:
         together.wait()
-        return tracker.log_report("ends-at-once", tmp_path)
+        return keep_report(Store(tmp_path), server.address, "ends-at-once", report)
 
     with ThreadPoolExecutor(2) as threads:
-        first, second = threads.map(end, trackers)
+        first, second = threads.map(end, range(2))
     client = MlflowClient(server.address)
     experiment = client.get_experiment_by_name("ends-at-once")
     assert [run.info.run_id for run in client.search_runs([experiment.experiment_id])] == [first]
@@ -100,16 +105,17 @@ def test_two_machines_that_end_at_once_keep_one_report(
 
 
 def test_a_server_of_this_machine_is_written_to_past_the_proxy(
-    server: MlflowServer, monkeypatch: pytest.MonkeyPatch
+    server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever calls the library has it too, without the command line."""
     for variable in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(variable, "")  # and so put back
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     reach_server(server.address)
-    tracker = open_tracker(server.address)
-    tracker.open_study("past-the-proxy", YAML)
-    assert "past-the-proxy" in tracker.studies()
+    with desk(tmp_path / "store", server.address) as table:
+        table.open_study("past-the-proxy")
+        table.project()
+    assert "past-the-proxy" in open_reader(server.address).studies()
 
 
 @pytest.mark.parametrize(
