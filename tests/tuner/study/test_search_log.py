@@ -34,7 +34,9 @@ class _Cases(StorageTestCase):
 
     def test_pickle_storage(self, storage: BaseStorage) -> None:
         """A lease is one launcher's: another process opens the journal itself."""
-        with pytest.raises((TypeError, AttributeError), match=r"(?i)can.t pickle|cannot pickle|pickle"):
+        with pytest.raises(
+            (TypeError, AttributeError), match=r"(?i)can.t pickle|cannot pickle|pickle"
+        ):
             pickle.dumps(storage)
 
 
