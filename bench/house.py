@@ -9,10 +9,11 @@ Markdown; `--rev HEAD` prints one. The files are those of the revision, by `git 
   `tuner/`; before there were rooms, its root files, executors and trackers.
 - A way is what an event, a spec or a run's end passes. It is not found by following calls, which
   queues, pipes, threads and plug-ins break. It is listed in `house_ways.toml`, function by
-  function, and checked: each function must exist, and its code must name the next one, unless the
-  list says how else the next one is reached. A way is listed once for each state of the code that
-  is compared; the first that is whole in a revision is counted. Where none is, a line says what
-  the first lacks. Its classes are all of those in the modules that it passes.
+  function, and checked. Each function must exist: in the listed module, else in the only one of
+  that file's name, else in the only one at all. Its code must name the next function, unless the
+  list says how else that is reached. A way may be listed in several shapes, the newest first; the
+  first that is whole in a revision is counted. Where none is, a line says what the first lacks.
+  Its classes are all of those in the modules that it passes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 PACKAGES = ("tuner", "trainers")
 RECORDING = ("root", "study", "store", "tracking", "executors", "trackers")
@@ -64,6 +65,10 @@ class Step:
     """Qualified, such as `Sender.do`."""
     by: str = ""
     """By what it is reached, where the one before does not call it."""
+
+    def __str__(self) -> str:
+        """Return it as it is listed."""
+        return f"{self.module}:{self.function}"
 
 
 @dataclass(frozen=True)
@@ -122,13 +127,13 @@ class House:
         return next(whole, None) or faults[0]
 
     def counts_of(self, way: Way) -> dict[str, int]:
-        """Count what a way passes."""
-        modules = {step.module for step in way.steps}
+        """Count what a way that is whole passes."""
+        modules = {path for step in way.steps if (path := self._file_of(step))}
         borders = [step.by for step in way.steps if step.by]
         return {
             "modules": len(modules),
             "functions": len(way.steps),
-            "classes": sum(size_of(self._path(module)).classes for module in modules),
+            "classes": sum(size_of(path).classes for path in modules),
             "processes": 1 + sum("between processes" in border for border in borders),
             "serialisations": sum(len(_SERIALISED.findall(border)) for border in borders),
         }
@@ -137,19 +142,27 @@ class House:
         before: Step | None = None
         code: ast.AST | None = None
         for step in way.steps:
-            name = f"{step.module}:{step.function}"
-            found = find_function(self._path(step.module), step.function)
-            if found is None:
-                return f"{name} is not there"
+            path = self._file_of(step)
+            if path is None:
+                return f"{step} is not there"
             if code is not None and not step.by and not names(code, step.function):
-                assert before is not None
-                return f"{before.module}:{before.function} does not name {step.function}"
-            before, code = step, found
+                return f"{before} does not name {step.function}"
+            before, code = step, find_function(self._trees[path], step.function)
         return ""
 
-    def _path(self, module: str) -> Path:
-        path = self.root.joinpath(*module.split("."))
-        return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    def _file_of(self, step: Step) -> Path | None:
+        """Return the file of a step: its module, or where it was moved to, if that is clear."""
+        listed = self.root.joinpath(*step.module.split(".")).with_suffix(".py")
+        holding = [p for p, tree in self._trees.items() if find_function(tree, step.function)]
+        if listed in holding:
+            return listed
+        named = [path for path in holding if path.stem == listed.stem]
+        return next((found[0] for found in (named, holding) if len(found) == 1), None)
+
+    @cached_property
+    def _trees(self) -> Mapping[Path, ast.Module]:
+        paths = (path for package in PACKAGES for path in (self.root / package).rglob("*.py"))
+        return {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def size_of(path: Path) -> Size:
@@ -159,17 +172,18 @@ def size_of(path: Path) -> Size:
     return Size(1, len(text.splitlines()), classes)
 
 
-def find_function(path: Path, name: str) -> ast.AST | None:
+def find_function(module: ast.Module, name: str) -> ast.AST | None:
     """Return a function by its qualified name; None where there is none."""
-    if not path.is_file():
-        return None
-    found: ast.AST | None = ast.parse(path.read_text(encoding="utf-8"))
-    for part in name.split("."):
-        inner = [node for node in ast.walk(found) if isinstance(node, (*_FUNCTION, ast.ClassDef))]
-        found = next((node for node in inner if node.name == part), None)
-        if found is None:
-            return None
+    first, *others = name.split(".")
+    found = next((node for node in module.body if _is_called(node, first)), None)
+    for part in others:
+        inner = ast.walk(found) if found else iter(())
+        found = next((node for node in inner if _is_called(node, part)), None)
     return found if isinstance(found, _FUNCTION) else None
+
+
+def _is_called(node: ast.AST, name: str) -> TypeGuard[ast.stmt]:
+    return isinstance(node, (*_FUNCTION, ast.ClassDef)) and node.name == name
 
 
 def names(code: ast.AST, function: str) -> bool:

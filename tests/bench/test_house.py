@@ -105,7 +105,7 @@ def test_each_revision_has_the_shape_of_a_way_that_is_whole_in_it(
     [
         ("by a pipe between processes (JSON)", "", "tuner.study.run:Run.send does not name write"),
         ("Run.send", "Run.close", "tuner.study.run:Run.close is not there"),
-        ("log:write", "away:write", "tuner.store.away:write is not there"),
+        ("log:write", "log:read", "tuner.store.log:read is not there"),
     ],
 )
 def test_a_way_that_is_listed_wrongly_is_said(
@@ -115,6 +115,25 @@ def test_a_way_that_is_listed_wrongly_is_said(
     ways = project.parent / "ways.toml"
     ways.write_text(WAYS.replace(old, new).replace(' "', '"'))
     assert f"not listed as it is now: {said}" in _lines(project, capsys, "--rev", "HEAD")
+
+
+def test_a_function_whose_file_was_moved_is_found(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where one file has it, or one of the file's name; two that have it are not told apart."""
+    ways = project.parent / "ways.toml"
+    ways.write_text(WAYS.replace("store.log:write", "away:write"))
+    assert "| modules | 2 |" in _lines(project, capsys)
+    (project / "trainers/log.py").write_text("def write():\n    pass\n")
+    _git(project, "add", "--all")
+    _git(project, "commit", "--quiet", "--message", "x")
+    lines = _lines(project, capsys)
+    assert "not listed as it is now: tuner.away:write is not there" in lines
+    ways.write_text(WAYS.replace("tuner.store.log:write", "tuner.other.log:write"))
+    (project / "trainers/log.py").rename(project / "trainers/other.py")
+    _git(project, "add", "--all")
+    _git(project, "commit", "--quiet", "--message", "x")
+    assert "| modules | 2 |" in _lines(project, capsys)
 
 
 def test_the_listed_ways_are_those_of_the_code_before_the_rooms() -> None:
