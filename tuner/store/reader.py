@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, inspect
+from sqlalchemy import Engine, NullPool, create_engine, inspect
 
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
@@ -165,16 +165,19 @@ def _open_to_read(store: Store) -> Engine:
         engine = create_engine(store.database_url, **engine_options(store.database_url))
     else:
         address = f"{store.database.resolve().as_uri()}?mode=ro"
+        log = store.database.with_name(f"{store.database.name}-wal")
 
         def connect() -> sqlite3.Connection:
-            return sqlite3.connect(address, uri=True, timeout=30, check_same_thread=False)
+            # A file without a log is as nobody writes to it; SQLite would make an empty one.
+            alone = "" if log.is_file() and log.stat().st_size else "&immutable=1"
+            return sqlite3.connect(address + alone, uri=True, timeout=30, check_same_thread=False)
 
         with contextlib.closing(connect()) as connection:
             try:
                 connection.execute("SELECT name FROM sqlite_master").fetchone()
             except sqlite3.Error as error:
                 raise ConfigError(f"{store.database}: not readable: {error}") from error
-        engine = create_engine("sqlite://", creator=connect)
+        engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
     tell_outages(engine)
     return engine
 
