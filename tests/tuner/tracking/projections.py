@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,11 +118,11 @@ class Desk:
         group: Group | None = None,
         *,
         events: Sequence[RunEvent] | None = None,
-        **retry: str,
+        retry: Mapping[str, str] | None = None,
     ) -> Attempt:
         """Enter an attempt with its events, in two lines; beside them a folder with its spec."""
         spec, group = spec or make_spec(), group or make_group()
-        begun = RunBegun(group=group, spec=spec.model_dump(mode="json"), retry=retry)
+        begun = RunBegun(group=group, spec=spec.model_dump(mode="json"), retry=retry or {})
         attempt = self.runs.take(spec.digest(), begun.model_dump_json())
         assert attempt is not None
         self.log(attempt, make_events() if events is None else events)

@@ -53,7 +53,7 @@ def _projector(table: Desk, seconds: float = 60.0) -> Iterator[Projector]:
 def _do_all(table: Desk) -> None:
     """Enter every kind of line: a confirm group with one run, its files and its model."""
     table.open_study()
-    attempt = table.begin(group=CONFIRM, **{"retry.rows": "4"})
+    attempt = table.begin(group=CONFIRM, retry={"retry.rows": "4"})
     table.end(attempt)
     table.leave_model(attempt)
     table.close(CONFIRM)
@@ -188,7 +188,7 @@ def test_a_study_goes_on_while_the_server_takes_its_login_no_more(
 
 def test_a_write_that_two_launchers_make_at_once_is_made_again(table: Desk, wire: Wire) -> None:
     """MLflow answers 400 to the second of two that log the same data set for the first time."""
-    refused = []
+    refused = list[str]()
 
     def answers(method: str, path: str, body: bytes) -> int:
         if path.endswith("/runs/log-inputs") and not refused:
@@ -245,7 +245,7 @@ def test_a_server_that_stays_away_ends_the_study_with_one_line(table: Desk, wire
 def test_a_projection_that_was_killed_is_gone_on_with_by_the_next(table: Desk, wire: Wire) -> None:
     """In the middle of a run, its server away: each point is there once."""
     table.open_study()
-    attempt = table.begin(group=CONFIRM, **{"retry.rows": "4"})
+    attempt = table.begin(group=CONFIRM, retry={"retry.rows": "4"})
     with _projector(table) as projector:
         _wait_for(lambda: any(path.endswith("/runs/create") for _, path in wire.seen))
         wire.cut = True

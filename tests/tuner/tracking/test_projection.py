@@ -236,7 +236,7 @@ def test_a_run_that_is_tried_again_with_fewer_rows_is_two_runs(table: Desk) -> N
     """No curve holds the points of two; the second says what was changed."""
     table.open_study()
     table.end(table.begin(), "killed", "out of memory")
-    table.end(table.begin(events=make_events(2), **{"retry.batch_size": "4"}))
+    table.end(table.begin(events=make_events(2), retry={"retry.batch_size": "4"}))
     table.close()
     table.project()
     reader = open_client_reader(table.store)
