@@ -78,8 +78,9 @@ def project(task: Task, voice: _Voice, closing: threading.Event) -> None:
     projection = Projection(journal, store, MlflowStore(task.target), projected)
     patience = _Patience(voice)
     while True:
+        last = journal.last_id()  # before it is looked for news: some topics are not MLflow's
         if not closing.is_set() and not projection.has_news():
-            voice.say(at=max(0, projection.cursor))
+            voice.say(at=last)
             closing.wait(_SECONDS_BETWEEN_LOOKS)
             continue
         try:

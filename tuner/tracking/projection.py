@@ -25,7 +25,7 @@ from tuner.store.runs import (
 from tuner.tracking.aggregate import aggregate
 from tuner.tracking.mlflow_store import MlflowStore
 from tuner.tracking.names import cut_names, entity_name, has_several_cells, run_name
-from tuner.tracking.run_parts import events_of, facts_of, files_of, last_step
+from tuner.tracking.run_parts import events_of, files_of, last_step
 from tuner.tracking.server import is_gone
 from tuner.tracking.tags import REASON, STATE, fact_tags, group_tags, run_tags
 
@@ -230,7 +230,8 @@ class Projection:
             for name, value in final_metrics(outcome).items()
             if outcome.metrics.get(name) != value
         ]
-        tags = fact_tags(facts_of(outcome)) | {STATE: outcome.state, REASON: outcome.reason}
+        facts = {**run.facts(), **cut_names(run.metrics())}
+        tags = fact_tags(facts) | {STATE: outcome.state, REASON: outcome.reason}
         files = files_of(self._store, run, outcome)
 
         def write() -> None:

@@ -1,8 +1,8 @@
-"""What a run of the journal brings to MLflow: its events, its facts, its files."""
+"""What a run of the journal brings to MLflow: its events and its files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from trainers.contract import RunEvent
@@ -10,7 +10,6 @@ from tuner.store.journal import Journal
 from tuner.store.location import Store
 from tuner.store.outcome import Outcome
 from tuner.store.runs import Run, event_topic, read_events
-from tuner.tracking.names import cut_names
 
 _FILES = ("spec.json", "environment.json", "predictions.parquet")
 _FILES_OF_FAILED = (*_FILES, "stderr.log")
@@ -32,9 +31,3 @@ def files_of(store: Store, run: Run, outcome: Outcome) -> list[Path]:
     folder = store.run_dir(run.attempt.name, run.attempt.number)
     names = _FILES_OF_FAILED if outcome.state in ("diverged", "failed") else _FILES
     return [folder / name for name in names if (folder / name).is_file()]
-
-
-def facts_of(outcome: Outcome) -> Mapping[str, str]:
-    """Return the facts that the end of a run brings."""
-    result = outcome.result
-    return {**result.facts, **cut_names(result.metrics())} if result else {}
