@@ -164,7 +164,10 @@ def open_client_reader(store: str | Path) -> ClientReader:
     address = locate_store(store)
     prepare_client(address)
     with explained(address.shown):
-        return ClientReader(open_client(store, address))
+        reader = ClientReader(open_client(store, address))
+        if address.is_server:
+            reader.studies()  # which a server may refuse
+        return reader
 
 
 def read_artifact(store: str | Path, run_id: str, name: str) -> Path | None:

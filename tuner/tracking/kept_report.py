@@ -41,7 +41,8 @@ def keep(target: str | Path, study: str, folder: Path) -> str:
             if place is not None:
                 replace_files(folder, place)
             else:
-                _replace_remote(get_artifact_repository(uri), folder)
+                repository = get_artifact_repository(uri, tracking_uri=address.tracking_uri)
+                _replace_remote(repository, folder)
             store.client.set_terminated(run_id, "FINISHED")
     return run_id
 

@@ -100,6 +100,7 @@ def test_two_machines_that_end_at_once_keep_one_report(
         first, second = threads.map(end, range(2))
     client = MlflowClient(server.address)
     experiment = client.get_experiment_by_name("ends-at-once")
+    assert experiment is not None
     assert [run.info.run_id for run in client.search_runs([experiment.experiment_id])] == [first]
     assert first == second
 
@@ -148,5 +149,5 @@ def test_a_host_name_that_the_server_refuses_is_no_wrong_password(answer: str, l
         threading.Thread(target=refusing.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{refusing.server_port}"
         with pytest.raises(ConfigError, match=re.escape(f"MLflow store {address}: {line}")):
-            open_reader(address).studies()
+            open_reader(address)
         refusing.shutdown()
