@@ -17,7 +17,7 @@ StudyStore = Annotated[
         "--store",
         envvar="TUNER_STORE",
         help="Folder of everything that is kept; or postgresql://user@host/database, which keeps "
-        "trials and claims for launchers on several machines.",
+        "the journal for launchers on several machines.",
     ),
 ]
 FilesDir = Annotated[

@@ -86,8 +86,8 @@ def run_study(
 
     Args:
         config: The study.
-        store: Folder that keeps everything, or the URL of a PostgreSQL database for trials and
-            claims, with files in `./mlruns`; `find_store` names another folder for them.
+        store: Folder that keeps everything, or the URL of a PostgreSQL database for the
+            journal, with files in `./mlruns`; `find_store` names another folder for them.
         tracking: Where runs are shown: the address of an MLflow server, or `none`; by default
             MLflow in the store.
         data_dir: Folder of the task files. The study's relative paths are looked for there when

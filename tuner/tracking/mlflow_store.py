@@ -52,7 +52,7 @@ class MlflowStore:
         ConfigError: The store cannot be opened.
     """
 
-    def __init__(self, store: str | Path, *, loader_module: str = "trainers.train.saved") -> None:
+    def __init__(self, store: str | Path, *, loader_module: str = "trainers.saved") -> None:
         self._store = locate_store(store)
         self._loader_module = loader_module
         prepare_client(self._store)

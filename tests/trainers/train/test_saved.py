@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy
 import pandas
 import pytest
@@ -229,3 +230,12 @@ def test_a_text_without_tokens_is_refused(tmp_path: Path) -> None:
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", pair="$A $B")
     with pytest.raises(InputError, match="row 2: '' has no tokens; allowed: a text"):
         kept.predict(["a", ""])
+
+
+def test_mlflow_opens_a_model_by_the_name_that_version_0_1_gave_it(tmp_path: Path) -> None:
+    """Kept models name the module `trainers.saved`: it does not move with the code behind it."""
+    _keep(tmp_path / "data", method="head")
+    flavor = "{loader_module: trainers.saved, data: data, python_version: 3.11.7}"
+    (tmp_path / "MLmodel").write_text(f"flavors: {{python_function: {flavor}}}\n")
+    opened = mlflow.pyfunc.load_model(str(tmp_path)).predict(TEXTS)
+    assert opened.equals(load_trained(tmp_path / "data").predict(TEXTS))
