@@ -39,7 +39,13 @@ from tuner.study.search import search
 from tuner.study.session import Session
 from tuner.study.sharing import share_cells
 from tuner.study.shutdown import Ending
-from tuner.tracking import NoProjector, Projector, reach_server, settle_or_say
+from tuner.tracking import (
+    NoProjector,
+    Projector,
+    open_server_reader,
+    reach_server,
+    settle_or_say,
+)
 
 NO_TRACKING = "none"
 """Value of `tracking` with which the journal is all that is written."""
@@ -107,6 +113,8 @@ def run_study(
     executor = config.executor.open(ranks=config.most_ranks())
     projector = _projector(tracking)
     with _closed_by_an_error(executor, projector):
+        if tracking not in (None, NO_TRACKING):
+            open_server_reader(str(tracking))  # what is no MLflow is said before runs are done
         looked = look_at(cells, data_dir, executor.compute, place.cache_dir)
         found = looked.findings
         _make(place, executor)
