@@ -27,7 +27,7 @@ _MASKS = (
     ("id", r"(parent_)?run_ids?(_[ab])?", rf"{_ID}( {_ID})*"),
     ("seconds", r"seconds(/.*(?<!_n))?", _NUMBER),
     ("bytes", r"(peak_memory|peak_with_eval)_.*|memory/.*(?<!_n)|saved_.*", _NUMBER),
-    # Who is best in memory and seconds at once.
+    # Who is best in memory and seconds at once; see also `_is_swap_by_seconds`.
     ("pareto", r"pareto(_probability)?", rf"true|false|True|False|{_NUMBER}"),
 )
 """What is masked, in which columns, and how its values look; `_n` counts runs."""
@@ -124,10 +124,16 @@ def _mask_tree(tree: Any, name: str = "") -> Any:
     if isinstance(tree, dict):
         return {key: _mask_tree(value, key) for key, value in tree.items()}
     if isinstance(tree, list):
-        return [_mask_tree(value, name) for value in tree]
+        kept = (value for value in tree if not _is_swap_by_seconds(value))
+        return [_mask_tree(value, name) for value in kept]
     plain = tree if isinstance(tree, str) else json.dumps(tree)
     masked = _mask(name, plain)
     return tree if masked == plain else masked
+
+
+def _is_swap_by_seconds(value: Any) -> bool:
+    """Tell a budget in seconds at which two arms change places: other seconds, other places."""
+    return isinstance(value, dict) and value.get("unit") == "seconds" and "before" in value
 
 
 def _mask_csv(text: str) -> str:

@@ -18,12 +18,14 @@ def command(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
     """Open the MLflow UI on a store, at 127.0.0.1, until Ctrl-C."""
-    from tuner.store.location import find_store
+    from tuner.store.location import check_folder, find_store
     from tuner.tracking.ui import serve_ui
 
     listen_to_termination()
+    place = find_store(store, files).root
+    check_folder(place)
     serve_ui(
-        find_store(store, files).root,
+        place,
         port,
         lambda page: typer.echo(f"MLflow UI: {page} (Ctrl-C ends it)"),
     )

@@ -135,6 +135,8 @@ def open_journal_reader(
         ConfigError: There is no such store, another version wrote it, or it cannot be read.
     """
     url = store.database_url
+    if store.shared is None:
+        check_folder(store.root)
     check_version(store)
     if not store.exists():
         raise ConfigError(f"--store {store.shown}: no studies here yet; {_next(store.root)}")

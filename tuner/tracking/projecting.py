@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from trainers.errors import ConfigError, TunerError
 from tuner.store.database import Outage, RetryPolicy, name_database, open_engine, own_turn
+from tuner.store.full_disk import missing_space
 from tuner.store.journal import Journal
 from tuner.store.location import Store
 from tuner.store.projected import Projected
@@ -72,10 +73,19 @@ def project(task: Task, voice: _Voice, closing: threading.Event) -> None:
 
     store = Store(task.root, task.shared)
     url = store.database_url
-    engine = open_engine(url)
     policy = RetryPolicy(name_database(url), pause=_pausing(closing))
+    engine = policy.persist(lambda: open_engine(url))
     journal, projected = Journal(engine, policy), Projected(engine, task.tracker)
-    projection = Projection(journal, store, MlflowStore(task.target), projected)
+    target = MlflowStore(task.target)
+    projection = Projection(journal, store, target, projected, told=voice.heard)
+
+    def turn() -> tuple[int, bool]:
+        with _outages_told(), own_turn(store.root / _TURN, url), voice.asking():
+            cursor, more = projection.step()
+            if closing.is_set() and not more:
+                projection.settle()
+        return cursor, more
+
     patience = _Patience(voice)
     while True:
         last = journal.last_id()  # before it is looked for news: some topics are not MLflow's
@@ -84,10 +94,7 @@ def project(task: Task, voice: _Voice, closing: threading.Event) -> None:
             closing.wait(_SECONDS_BETWEEN_LOOKS)
             continue
         try:
-            with own_turn(store.root / _TURN, url), voice.asking():
-                cursor, more = projection.step()
-                if closing.is_set() and not more:
-                    projection.settle()
+            cursor, more = policy.persist(turn)
         except Exception as error:
             if closing.wait(patience.after(error)):
                 return
@@ -158,6 +165,8 @@ def _reason(error: Exception) -> str:
 
     if isinstance(error, TunerError):
         return str(error)
+    if (space := missing_space(error)) is not None:
+        return space
     if is_refusal(error):
         return reason_of(error)
     logging.getLogger(__name__).error("the projection to MLflow failed", exc_info=error)

@@ -84,7 +84,7 @@ class Projection:
         """Project the next lines.
 
         Returns:
-            The id of the last line that MLflow has been told of, and whether there may be more.
+            The id of the last line that it was told of, and whether there may be more.
         """
         cursor = self._projected.cursor()
         if cursor != self.cursor:  # at the start, or after another has projected
@@ -99,15 +99,14 @@ class Projection:
             self._runs.refresh()
             self._send_files(max(0, before), cursor, all_files=before >= 0)
         lines = self._journal.read_mixed((STUDIES, RUNS), _EVENTS, cursor, _AT_ONCE)
-        if not lines:
-            return cursor, False
         self._runs.refresh()
         for line in lines:
             self._project(line)
             self._told()
-        self._projected.note(lines[-1].id, self._new)
-        self._new, self.cursor = {}, lines[-1].id
-        self._target.trust()
+        if lines:
+            self._projected.note(lines[-1].id, self._new)
+            self._new, self.cursor = {}, lines[-1].id
+            self._target.trust()
         return self.cursor, len(lines) == _AT_ONCE
 
     def settle(self) -> None:

@@ -116,12 +116,12 @@ class Projector(NoProjector):
         """
         with self._changed:
             self._changed.wait_for(lambda: self._done(last) or self._away is not None)
-            if not self._done(last):
+            if not self._done(last) and self._seconds_to_settle > _SECONDS_TO_HURRY:
                 _LOG.warning(
                     "MLflow %s: waiting for it to take what the journal holds, at most %.0f s",
                     *(self._name, self._seconds_to_settle),
                 )
-                self._changed.wait_for(lambda: self._done(last), self._seconds_to_settle)
+            self._changed.wait_for(lambda: self._done(last), self._seconds_to_settle)
             if self._fault is not None:
                 raise TrackerRefused(
                     f"MLflow {self._name}: {self._fault}; the journal keeps what is left, and "

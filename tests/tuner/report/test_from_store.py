@@ -304,7 +304,7 @@ def test_a_server_of_an_earlier_version_shows_what_was_run_last(
     experiment = client.get_experiment_by_name("back")
     assert experiment is not None
     for key in experiment.tags:
-        if key.startswith("tuner.config.definition."):
+        if key.startswith("tuner.definition."):
             client.delete_experiment_tag(experiment.experiment_id, key)
 
     def asked(study: str, data_dir: Path = desk.data) -> Report:

@@ -402,10 +402,10 @@ def test_a_kind_of_run_is_predicted_once_beside_the_first(tmp_path: Path) -> Non
         forecast.beside(spec, here)
     wait_until(lambda: executor.computed != [])  # the first of them has begun
     ended = [forecast.after(spec, here, result) for _ in range(2)]
-    assert executor.computed == ["expect_aside"]
+    assert executor.computed == ["expect_in_background"]
     assert all(run.expected["predicted/train_peak_bytes"] == 1 for run in ended)
     forecast.beside(spec, here)
-    assert executor.computed == ["expect_aside"]
+    assert executor.computed == ["expect_in_background"]
 
 
 def test_under_a_cap_nothing_is_predicted_beside_a_run(tmp_path: Path) -> None:

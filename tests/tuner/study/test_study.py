@@ -9,12 +9,12 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
-from tuner.report.searched import trials_of
 
 from tests.journals import cell_trials, records
 from tests.specs import QUICK, toy_study, toy_tree
 from trainers.errors import DataError, RunFailed, TunerError
 from tuner.config import StudyConfig, parse_study, plan
+from tuner.report.planned import trials_of
 from tuner.store.location import Store
 from tuner.study.progress import RunNotice
 from tuner.study.run import StudyOutcome, check_inputs, run_study

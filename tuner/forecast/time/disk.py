@@ -51,7 +51,7 @@ def disk_of(cells: Sequence[CellFiles], history: History) -> DiskForecast:
             used = used or (count > 0 and found is not None)
             folders += count * (_folder(files, phase) if found is None else found)
             artifacts += count * _artifacts(files, phase)
-            databases += count * _DATABASE_OF_A_RUN
+            databases += count * (_DATABASE_OF_A_RUN + _journal(files))
         artifacts += _groups(files) * len(dump_study(files.cell.study))
     if databases and not history.runs:
         blocks = {(files.cell.task, files.cell.model) for files in cells}
@@ -99,14 +99,18 @@ def _size_without_model(folder: Path) -> int:
 
 
 def _folder(files: CellFiles, phase: str) -> float:
-    """Return the bytes of a run's folder: a curve of 50 to 99 points, or a point a step."""
+    """Return the bytes of a run's folder: its spec, and what it leaves."""
+    return _artifacts(files, phase)
+
+
+def _journal(files: CellFiles) -> float:
+    """Return the bytes of a run in the journal: a curve of 50 to 99 points, or one a step."""
     cell = files.cell
     epochs = mean_epochs(cell)
     spec = cell.spec(cell.study.confirm.seeds[0])
     steps = files.size.steps(spec) / spec.train.epochs * epochs
     points = steps / max(1, steps // _CURVE_POINTS)
-    journal = _START + _STEP * points + _EPOCH * epochs
-    return journal + _OUTCOME + _artifacts(files, phase)
+    return _START + _STEP * points + _EPOCH * epochs + _OUTCOME
 
 
 def _artifacts(files: CellFiles, phase: str) -> float:
