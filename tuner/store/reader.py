@@ -21,7 +21,7 @@ from tuner.store.database import (
 from tuner.store.definitions import last_text, read_studies
 from tuner.store.full_disk import is_full
 from tuner.store.journal import JOURNAL, Journal
-from tuner.store.location import Store
+from tuner.store.location import Store, check_folder
 from tuner.store.projected import LOCAL, Projected
 from tuner.store.records import (
     Curve,
