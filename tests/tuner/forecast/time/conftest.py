@@ -14,5 +14,5 @@ from tuner.study.run import run_study
 def finished_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the store of the toy study, run to its end; no test may change it."""
     folder = tmp_path_factory.mktemp("finished") / "store"
-    run_study(toy_study(), store=folder, tracking="none", data_dir=folder.parent / "data")
+    run_study(toy_study(), store=folder, data_dir=folder.parent / "data")
     return folder
