@@ -41,7 +41,7 @@ _MARKDOWN = {
     "over resampled seeds": r"\d+%",
 }
 """Columns of the Markdown report that are masked, and how their values look."""
-_SWAPS = r" Arms change places:[^\"\n]*"
+_SWAPS = r" (Arms change places:|No arms change places)[^\"\n]*"
 """A sentence on budgets, in seconds too; those in trials are compared in JSON."""
 _LINES = 6
 """Of a difference that are shown."""
