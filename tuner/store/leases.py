@@ -6,7 +6,6 @@ import contextlib
 import os
 import platform
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,7 +45,6 @@ _CLOCKS = {
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS double precision)",
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
 }
-_SLEEPS = hasattr(time, "CLOCK_BOOTTIME")
 _BEATS = 2
 """Heartbeats that may be missed."""
 
@@ -125,7 +123,6 @@ class Lease:
         self._seconds = heartbeat_seconds
         self._on_replaced = on_replaced
         self._clock = _database_clock(engine)
-        self._heard = _now()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._beat_on, daemon=True)
 
@@ -161,16 +158,6 @@ class Lease:
         """
         with contextlib.suppress(Outage):
             self.replaced = self.replaced or not self._beat()
-        self.check()
-
-    def check_silence(self) -> None:
-        """Do as `check`; after a silence, such as a laptop's sleep, ask the database first.
-
-        Raises:
-            LauncherReplaced: Others have taken this launcher for dead.
-        """
-        if _now() - self._heard > 1.5 * self._seconds:
-            self.check_now()
         self.check()
 
     def is_alive(self, name: str) -> bool:
@@ -222,18 +209,12 @@ class Lease:
         later: Any = self._clock + _BEATS * self._seconds
         with self._engine.begin() as connection:
             done = connection.execute(update(LEASES).where(*mine).values(expires=later))
-        self._heard = _now()
         return done.rowcount == 1
 
 
 def _database_clock(engine: Engine) -> ColumnElement[float]:
     """Return the database's own time, in seconds since 1970: launchers' clocks may differ."""
     return literal_column(_CLOCKS[engine.dialect.name], Double)
-
-
-def _now() -> float:
-    """Return seconds of a clock that goes on while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if _SLEEPS else time.monotonic()
 
 
 def _place() -> str:

@@ -133,10 +133,6 @@ class Runs(Attempts):
         """Return an attempt."""
         return self._known[digest][number]
 
-    def has_ended(self, group: Group) -> bool:
-        """Return whether a configuration was closed and nothing of it was begun since."""
-        return self.state_of(group).state != "running"
-
     def in_study(self, study: str) -> list[Run]:
         """Return the runs of a study, in the order in which it got them."""
         return [run for run in self._all() if run.group.study == study]
