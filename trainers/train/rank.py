@@ -56,7 +56,7 @@ def train_rank(
         with meet(rank, listener), deepspeed_for(spec):
             return train(spec, emit, workspace, rank=rank)
     except Exception as error:
-        if not _is_about_peers(error):
+        if not says_peer_ended(error):
             raise
         raise LostRank(f"rank {rank.rank} lost another: {str(error).splitlines()[0]}") from error
 
@@ -102,8 +102,8 @@ def meet(rank: Rank, listener: socket.socket | None = None) -> Iterator[None]:
     distributed.destroy_process_group()
 
 
-def _is_about_peers(error: Exception) -> bool:
-    """Tell an error that says that another rank is gone from this rank's own."""
+def says_peer_ended(error: Exception) -> bool:
+    """Return whether an error says that another rank has ended; else it is this rank's own."""
     from torch.distributed import DistError
 
     if isinstance(error, DistError):

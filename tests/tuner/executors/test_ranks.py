@@ -19,7 +19,6 @@ from tests.launchers import ranks_of
 from tests.specs import toy_spec, workspace
 from trainers.contract import RunEvent, RunSpec, StopRun
 from trainers.errors import RunFailed
-from trainers.train.rank import _is_about_peers
 from tuner.config import ds_configs, read_executor
 from tuner.executors import Executor
 from tuner.store.database import RunInterrupted
@@ -213,23 +212,3 @@ def test_deepspeed_in_the_processes_of_the_executor(executor: Executor, tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert "real_accelerator" not in done.stdout + done.stderr
-
-
-_PAIR = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:534] "
-
-
-@pytest.mark.parametrize(
-    ("text", "peers"),
-    [
-        (f"{_PAIR}Connection closed by peer [127.0.0.1]:29500", True),
-        (f"{_PAIR}writev [127.0.0.1]:29500: Broken pipe", True),
-        ("Gloo connectFullMesh failed with timed out", True),
-        ("NCCL communicator was aborted on rank 1.", True),
-        ("my own gloo words", False),
-        ("the tokenizer's server: Connection reset by peer", False),
-        ("Broken pipe", False),
-    ],
-)
-def test_a_ranks_own_error_is_told_from_one_about_another(text: str, peers: bool) -> None:
-    """Words that a loader of the user's may say as well are no sign."""
-    assert _is_about_peers(RuntimeError(text)) is peers
