@@ -158,11 +158,6 @@ def load_trained(folder: str | Path) -> TextClassifier:
     return TextClassifier(spec, labels, model.eval(), tokenizer)
 
 
-def _load_pyfunc(path: str) -> TextClassifier:
-    """Answer `mlflow.pyfunc.load_model`, which calls a loader module by this name."""
-    return load_trained(path)
-
-
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Draw what is not kept as the run drew it; the caller's generators go on as they were."""

@@ -26,7 +26,7 @@ from tuner.forecast.time.forecasts import (
     Count,
     Estimate,
     Layout,
-    Runs,
+    RunCounts,
     TimeForecast,
 )
 from tuner.forecast.time.history import CellProgress, History, progress, read_history
@@ -186,10 +186,10 @@ def _few_points(config: StudyConfig) -> list[str]:
     ]
 
 
-def _runs(done: Sequence[CellProgress]) -> Runs:
+def _runs(done: Sequence[CellProgress]) -> RunCounts:
     search = _sum([cell.search for cell in done])
     confirm = _sum([cell.confirm for cell in done])
-    return Runs(search=search, confirm=confirm, total=_sum([search, confirm]))
+    return RunCounts(search=search, confirm=confirm, total=_sum([search, confirm]))
 
 
 def _sum(counts: Sequence[Count]) -> Count:

@@ -153,7 +153,7 @@ class Layout(Frozen):
     """Runs at once."""
 
 
-class Runs(Frozen):
+class RunCounts(Frozen):
     """Runs of all cells."""
 
     search: Count
@@ -186,7 +186,7 @@ class Estimate(Frozen):
     """How it is laid out."""
     cells: tuple[CellForecast, ...]
     """Every cell, in the order of the study."""
-    runs: Runs
+    runs: RunCounts
     """Runs of all cells."""
     time: TimeForecast
     """Wall time of what is left."""
