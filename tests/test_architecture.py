@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,23 @@ PACKAGES: dict[type[Plugin], str] = {
     ExecutorSettings: EXECUTORS,
 }
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION, PARAMETERS = 350, 40, 5
+SAME_NAMES = {"Cell", "Head", "Search", "Task", "_Ended"}
+"""Names that two classes have. No new one comes in; one that is gone is taken out."""
+HIDDEN_FILES = {"pareto", "variance_components"}
+"""Files of tuner/report/stats that have the name of their function. No new one comes in."""
+PRIVATE_IN_TESTS = {
+    "tests/trainers/models/test_hub.py: model.config._attn_implementation": "transformers' own",
+    "tests/trainers/models/test_tiny.py: model.config._attn_implementation": "transformers' own",
+    "tests/tuner/executors/test_child.py: ctypes.CDLL('libstdc++.so.6')._Znwm": "new, in C++",
+    "tests/tuner/executors/test_messages.py: tuner.executors._messages.Message": (
+        "a message outlives a file that cannot be read back; the folder is of plug-ins"
+    ),
+    "tests/tuner/tracking/test_projection.py: tuner.tracking.client_reader._PAGE": (
+        "a page of two runs, for a thousand take minutes"
+    ),
+}
+"""Private names that a test uses, after its file, and why. The list shrinks."""
+_OWN_PRIVATE = re.compile(r"(trainers|tuner|bench)(\.\w+)*\._[^_]\w*(\.\w+)*")
 
 
 def _name(path: Path) -> str:
@@ -203,6 +221,52 @@ def test_a_file_with_a_command_is_a_command() -> None:
     files = (ROOT / "tuner" / "cli").glob("*.py")
     having = {path.stem for path in files if "\ndef command(" in path.read_text("utf-8")}
     assert having == set(COMMANDS)
+
+
+def test_no_two_classes_have_one_name() -> None:
+    """A name stands for one thing in both packages."""
+    counts = Counter(
+        node.name
+        for path in SOURCES
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    )
+    assert {name for name, count in counts.items() if count > 1} == SAME_NAMES
+
+
+def test_a_door_names_what_is_there_and_hides_no_file() -> None:
+    """Each name of `__all__` is there; a function that is named like a file would hide it."""
+    doors = [path for path in SOURCES if path.name == "__init__.py"]
+    for path in doors:
+        room = importlib.import_module(_name(path.parent).replace("/", "."))
+        names = set(getattr(room, "__all__", ()))
+        assert {name for name in names if not hasattr(room, name)} == set(), path
+        hidden = names & {file.stem for file in path.parent.glob("*.py")} - HIDDEN_FILES
+        assert hidden == set(), path
+
+
+def test_tests_use_no_private_names() -> None:
+    """A test holds a promise, whatever the code behind it is called."""
+    found = {
+        f"{_name(path)}: {name}"
+        for path in (ROOT / "tests").rglob("*.py")
+        if path != Path(__file__)
+        for name in _private_names(path)
+    }
+    assert found == PRIVATE_IN_TESTS.keys()
+
+
+def _private_names(path: Path) -> Iterator[str]:
+    """Yield the private names that a test takes from elsewhere: imported, looked up, patched."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name for name in names if _OWN_PRIVATE.match(name))
+        elif isinstance(node, ast.Attribute) and re.match("_(?!_)", node.attr):
+            if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Constant) and _OWN_PRIVATE.fullmatch(str(node.value)):
+            yield str(node.value)
 
 
 def test_every_module_has_its_floor() -> None:

@@ -31,7 +31,6 @@ from tuner.tracking.tags import REASON, STATE, fact_tags, group_tags, run_tags
 
 _LOG = logging.getLogger(__name__)
 _EVENTS = "events "
-_AT_ONCE = 200
 
 
 class Projection:
@@ -80,8 +79,8 @@ class Projection:
         lines = self._journal.read_mixed((STUDIES, RUNS), _EVENTS, self.cursor, 1)
         return bool(lines)
 
-    def step(self) -> tuple[int, bool]:
-        """Project the next lines.
+    def step(self, at_once: int = 200) -> tuple[int, bool]:
+        """Project the next lines, at most `at_once` of them.
 
         Returns:
             The id of the last line that it was told of, and whether there may be more.
@@ -98,7 +97,7 @@ class Projection:
             self._target.doubt()
             self._runs.refresh()
             self._send_files(max(0, before), cursor, all_files=before >= 0)
-        lines = self._journal.read_mixed((STUDIES, RUNS), _EVENTS, cursor, _AT_ONCE)
+        lines = self._journal.read_mixed((STUDIES, RUNS), _EVENTS, cursor, at_once)
         self._runs.refresh()
         for line in lines:
             self._project(line)
@@ -107,7 +106,7 @@ class Projection:
             self._projected.note(lines[-1].id, self._new)
             self._new, self.cursor = {}, lines[-1].id
             self._target.trust()
-        return self.cursor, len(lines) == _AT_ONCE
+        return self.cursor, len(lines) == at_once
 
     def settle(self) -> None:
         """Bring back what was deleted or renamed in MLflow since it was written to last."""

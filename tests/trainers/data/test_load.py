@@ -10,7 +10,7 @@ import pytest
 from trainers.data.load import leaked_test_rows, load_task
 from trainers.errors import DataError
 from trainers.interfaces import Corpus, Example, Task
-from trainers.tasks._sampled import SampledTask
+from trainers.tasks import SampledTask
 
 
 def row(label: str, row_id: str, text: str = "some text", pair: str | None = None) -> Example:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from tests.contracts import apply, batch_of, build, logits_of
 from trainers.errors import ConfigError
-from trainers.methods._parameters import count_parameters
+from trainers.methods import count_parameters
 from trainers.methods.bottleneck import Bottleneck
 from trainers.models.tiny import Tiny
 

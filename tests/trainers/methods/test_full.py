@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from tests.contracts import LABELS, apply, batch_of, logits_of, train
-from trainers.methods._parameters import count_parameters
+from trainers.methods import count_parameters
 from trainers.methods.full import Full
 from trainers.models import quiet
 from trainers.models.tiny import Tiny

@@ -11,7 +11,7 @@ from peft import PeftModel
 
 from tests.contracts import apply, batch_of, build, logits_of, train
 from trainers.errors import ConfigError
-from trainers.methods._parameters import count_parameters
+from trainers.methods import count_parameters
 from trainers.methods.ia3 import IA3
 from trainers.methods.lora import LoRA
 from trainers.models.tiny import Tiny

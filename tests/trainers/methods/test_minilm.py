@@ -9,7 +9,7 @@ import torch
 
 from tests.contracts import LABELS, logits_of
 from trainers.interfaces import Method
-from trainers.methods._parameters import count_parameters
+from trainers.methods import count_parameters
 from trainers.methods.bottleneck import Bottleneck
 from trainers.methods.lora import LoRA
 from trainers.models.hub import HubModel

@@ -17,13 +17,12 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
-from transformers import MixtralConfig, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, MixtralConfig, PreTrainedModel
 
 from bench.peft_types import SETTINGS
 from tests.contracts import LABELS, batch_of, build
 from trainers.errors import ConfigError
 from trainers.methods.peft_any import PeftAny
-from trainers.models._outline import from_config
 from trainers.models.tiny import Tiny
 
 TYPES = {member.name: config for member, config in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
@@ -215,7 +214,8 @@ def _experts() -> PreTrainedModel:
             pad_token_id=0,
             id2label=dict(enumerate(LABELS)),
         )
-        return from_config(config, "sdpa")
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
+        return model
 
 
 class Tried:

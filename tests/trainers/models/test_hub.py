@@ -12,7 +12,7 @@ import torch
 
 from trainers.errors import ConfigError, MissingModel, ModelError
 from trainers.interfaces import ModelSource
-from trainers.models._quiet import quiet
+from trainers.models import quiet
 from trainers.models.hub import HubModel
 from trainers.models.tiny import Tiny
 from trainers.plugins import resolve

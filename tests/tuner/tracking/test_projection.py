@@ -150,10 +150,9 @@ def test_a_step_that_is_made_again_makes_nothing_twice(
 
     def step(*, is_noted: bool) -> bool:
         with monkeypatch.context() as patch:
-            patch.setattr("tuner.tracking.projection._AT_ONCE", at_once)
             if not is_noted:
                 patch.setattr(Projected, "note", _die)
-            return table.projection().step()[1]
+            return table.projection().step(at_once)[1]
 
     more = True
     while more:
