@@ -19,7 +19,7 @@ def command(
 ) -> None:
     """Open the MLflow UI on a store, at 127.0.0.1, until Ctrl-C."""
     from tuner.store.location import check_folder, find_store
-    from tuner.tracking.ui import serve_ui
+    from tuner.tracking import serve_ui
 
     listen_to_termination()
     place = find_store(store, files).root

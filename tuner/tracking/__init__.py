@@ -1,7 +1,4 @@
-"""MLflow: a projection of a store's journal. Importing this does not import MLflow.
-
-Public files: `aggregate`, `ui`.
-"""
+"""MLflow: a projection of a store's journal. Importing this does not import MLflow."""
 
 from __future__ import annotations
 
@@ -14,21 +11,20 @@ from tuner.store.records import Reader
 from tuner.tracking.address import StoreAddress, check_server, locate_store
 from tuner.tracking.faults import TrackerAway, TrackerRefused
 from tuner.tracking.moved import settle_or_say
-from tuner.tracking.names import entity_name
 from tuner.tracking.projector import NoProjector, Projector, tracker_name
+from tuner.tracking.ui import serve_ui
 
 __all__ = [
     "NoProjector",
     "Projector",
-    "StoreAddress",
     "TrackerAway",
     "TrackerRefused",
-    "entity_name",
     "keep_report",
     "locate_store",
     "open_reader",
     "open_server_reader",
     "reach_server",
+    "serve_ui",
     "settle_or_say",
 ]
 
