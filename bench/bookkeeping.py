@@ -24,8 +24,7 @@ from trainers.contract import Emit, RunResult, RunSpec, Workspace
 from tuner.config import ExecutorSettings, Sampler, StudyConfig, parse_study, read_executor
 from tuner.executors import Executor
 from tuner.store.location import Store
-from tuner.study.progress import RunNotice
-from tuner.study.run import run_study
+from tuner.study import RunNotice, run_study
 
 T = TypeVar("T")
 POINTS = 50

@@ -21,7 +21,7 @@ from tuner.config import parse_bytes, parse_study, plan, read_executor
 from tuner.executors import Executor
 from tuner.store.location import Store
 from tuner.store.records import RunRecord
-from tuner.study.run import run_study
+from tuner.study import run_study
 from tuner.tracking import open_reader
 
 STUDY = "memory-cap"

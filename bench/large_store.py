@@ -18,7 +18,7 @@ from tuner.store.journal import Journal
 from tuner.store.location import Store
 from tuner.store.outcome import Outcome
 from tuner.store.runs import EventLog, GroupEnd, RunBegun, Runs, event_topic
-from tuner.study.run import check_inputs
+from tuner.study import check_inputs
 from tuner.study.session import Configuration
 from tuner.tracking import Projector
 

@@ -25,8 +25,7 @@ from bench.bookkeeping import Cost
 from trainers.contract import Seeds, Workspace
 from tuner.config import StudyConfig, parse_study
 from tuner.store.records import RunRecord
-from tuner.study.progress import RunNotice
-from tuner.study.run import run_study
+from tuner.study import RunNotice, run_study
 from tuner.tracking import open_reader
 
 _GPUS, _RUNS, _HOURS = 100, 10_000, 0.5

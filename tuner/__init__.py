@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tuner.config import load_study
     from tuner.report import build_report
-    from tuner.study.run import run_study
+    from tuner.study import run_study
 
 __all__ = ["build_report", "load_on_use", "load_study", "run_study"]
 
@@ -36,5 +36,5 @@ def load_on_use(package: str, names: Mapping[str, Sequence[str]]) -> Callable[[s
 
 __getattr__ = load_on_use(
     __name__,
-    {"config": ["load_study"], "report": ["build_report"], "study.run": ["run_study"]},
+    {"config": ["load_study"], "report": ["build_report"], "study": ["run_study"]},
 )

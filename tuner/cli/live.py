@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from tuner.config import Cell, Phase
-from tuner.study.progress import RunNotice
+from tuner.study import RunNotice
 
 _STYLES = {"finished": "green", "pruned": "yellow", "diverged": "yellow", "failed": "red"}
 

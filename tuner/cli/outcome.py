@@ -17,7 +17,7 @@ from tuner.config import Login, hide_password, split_login
 from tuner.report import Report, keep_report, report_of_run
 from tuner.store.full_disk import missing_space
 from tuner.store.location import STORE, Store
-from tuner.study.run import NO_TRACKING, StudyOutcome
+from tuner.study import NO_TRACKING, StudyOutcome
 
 _FIRST_TO_GO = ("of these head", "trained parameters", "accuracy", "seconds", "peak memory")
 """Columns that a narrow terminal does without."""

@@ -48,7 +48,7 @@ def command(
     from tuner.config import DATA_DIR, load_study, plan
     from tuner.store.full_disk import full_disk_named
     from tuner.store.location import find_store
-    from tuner.study.run import run_study
+    from tuner.study import run_study
 
     listen_to_termination()
     folder, kept = data_dir or DATA_DIR, find_store(store, files)

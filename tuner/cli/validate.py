@@ -14,7 +14,7 @@ from tuner.cli.options import DataDir, StudyName
 if TYPE_CHECKING:
     from trainers.contract import RunSpec
     from tuner.config import Cell, StudyConfig
-    from tuner.study.inputs import Inputs
+    from tuner.study import Inputs
 
 EXAMPLE = "tuner validate my-study.yaml"
 
@@ -72,8 +72,7 @@ def _validate(config: StudyConfig, data_dir: Path | None) -> list[str]:
         SeveralFaults: All faults.
     """
     from tuner.config import plan
-    from tuner.study.checks import device_faults
-    from tuner.study.inputs import read_inputs
+    from tuner.study import device_faults, read_inputs
 
     inputs = read_inputs(config, data_dir)
     cells = plan(config, inputs.digests)
@@ -98,8 +97,7 @@ def _try(
 ) -> tuple[Sequence[str], Sequence[str]]:
     """Return the faults of cells whose model is there, and notes on what could not be checked."""
     from tuner.config import read_executor
-    from tuner.study.checks import find_faults
-    from tuner.study.reading import read_lengths
+    from tuner.study import find_faults, read_lengths
 
     compute = read_executor("inprocess").open().compute
     found = find_faults(cells, data_dir, compute)
@@ -131,7 +129,7 @@ def check_cap(cells: Sequence[Cell]) -> None:
     if not isinstance(cells[0].study.memory_cap, int):
         return  # or torch would be loaded
     from trainers.errors import ModelError
-    from tuner.study.memory_cap import check_weights
+    from tuner.study import check_weights
 
     def weigh(weights: Callable[[RunSpec], int], spec: RunSpec) -> int:
         try:

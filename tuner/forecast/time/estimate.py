@@ -34,8 +34,7 @@ from tuner.forecast.time.probe import ProbeResult, probe_cells
 from tuner.forecast.time.run_size import TaskSize, measure_task
 from tuner.forecast.time.seeds_needed import check_detect, seeds_of
 from tuner.store.location import Store, find_store
-from tuner.study.checks import Findings, look_at
-from tuner.study.run import check_inputs
+from tuner.study import Findings, check_inputs, look_at
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from tuner.config import Cell, ExecutorSettings
 from tuner.executors import Executor
 from tuner.forecast.time.run_size import TaskSize, midpoint
 from tuner.store.database import RunInterrupted
-from tuner.study.threads import map_threads
+from tuner.study import map_threads
 
 _WHOLE_STEPS = 200
 """A training of no more steps is probed as it is; of a longer one, the first epoch."""
