@@ -23,7 +23,7 @@ from bench.made_up import make_events, make_result
 from trainers.contract import Emit, RunResult, RunSpec, Workspace
 from tuner.config import ExecutorSettings, Sampler, StudyConfig, parse_study, read_executor
 from tuner.executors import Executor
-from tuner.store.location import Store
+from tuner.store import Store
 from tuner.study import RunNotice, run_study
 
 T = TypeVar("T")

@@ -19,8 +19,7 @@ from trainers.contract import RunSpec, Workspace
 from trainers.errors import RunFailed
 from tuner.config import parse_bytes, parse_study, plan, read_executor
 from tuner.executors import Executor
-from tuner.store.location import Store
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord, Store
 from tuner.study import run_study
 from tuner.tracking import open_reader
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord
 
 if TYPE_CHECKING:
     from bench.capped import Bench

@@ -13,9 +13,9 @@ from bench.made_up import STUDY, make_events, make_result, write_predictions
 from tests.journals import opened
 from trainers.train import PREDICTIONS
 from tuner.config import Cell, StudyConfig, dump_definition, parse_study, plan
+from tuner.store import Store
 from tuner.store.definitions import open_study
 from tuner.store.journal import Journal
-from tuner.store.location import Store
 from tuner.store.outcome import Outcome
 from tuner.store.runs import EventLog, GroupEnd, RunBegun, Runs, event_topic
 from tuner.study import check_inputs

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainers.contract import ParameterCounts, RunEvent, RunResult
-from tuner.store.records import Phase
+from tuner.store import Phase
 
 STUDY = "scale"
 CURVES = ("train/loss", "validation/loss", "validation/macro_f1")

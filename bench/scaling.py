@@ -24,7 +24,7 @@ from typing import Any
 from bench.bookkeeping import Cost
 from trainers.contract import Seeds, Workspace
 from tuner.config import StudyConfig, parse_study
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord
 from tuner.study import RunNotice, run_study
 from tuner.tracking import open_reader
 

@@ -196,7 +196,7 @@ def _is_command(path: Path, function: ast.FunctionDef | ast.AsyncFunctionDef) ->
     return path.parent.name == "cli" and path.stem in COMMANDS and function.name == "command"
 
 
-@pytest.mark.parametrize("room", ["tuner", "tuner.config", "tuner.study"])
+@pytest.mark.parametrize("room", ["tuner", "tuner.config", "tuner.store", "tuner.study"])
 def test_a_door_that_loads_on_use_has_what_it_says(room: str) -> None:
     """Every name can be had, none is a file's, and the type checker is told of the same names."""
     module = importlib.import_module(room)

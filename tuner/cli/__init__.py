@@ -47,7 +47,7 @@ def run_command() -> int:
 
     from trainers.proxies import bypass_own_addresses
     from tuner.cli.app import app
-    from tuner.store.full_disk import full_disk_named
+    from tuner.store import full_disk_named
 
     bypass_own_addresses(os.environ)
     # MLflow reports its use home unless told not to; a study is nobody else's business.

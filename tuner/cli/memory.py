@@ -15,8 +15,7 @@ from tuner.cli.options import DEFAULT_STORE, DataDir, StoreAddress, is_server
 
 if TYPE_CHECKING:
     from tuner.forecast.memory import RunOptions
-    from tuner.store.location import Store
-    from tuner.store.records import RunRecord
+    from tuner.store import RunRecord, Store
 
 EXAMPLE = "tuner memory --model roberta-base --method lora"
 _WAYS = "name a STUDY, --model or --parameters"
@@ -180,7 +179,7 @@ def _fits(chosen: RunOptions, fits: str, methods: Sequence[str] | None, *, as_js
 
 def _readable(store: str) -> str | Store:
     """Return what an address means: a store, which may be read-only; an MLflow server as it is."""
-    from tuner.store.location import check_folder, find_store
+    from tuner.store import check_folder, find_store
 
     if is_server(store):
         return store

@@ -15,8 +15,7 @@ from rich.text import Text
 
 from tuner.config import Login, hide_password, split_login
 from tuner.report import Report, keep_report, report_of_run
-from tuner.store.full_disk import missing_space
-from tuner.store.location import STORE, Store
+from tuner.store import STORE, Store, missing_space
 from tuner.study import NO_TRACKING, StudyOutcome
 
 _FIRST_TO_GO = ("of these head", "trained parameters", "accuracy", "seconds", "peak memory")

@@ -57,7 +57,7 @@ def command(
     """Estimate what a study takes before it runs: runs, time, disk, seeds. Writes nothing."""
     from tuner.config import DATA_DIR, load_study
     from tuner.forecast.time import EstimateOptions, estimate_study
-    from tuner.store.location import find_store
+    from tuner.store import find_store
 
     wishes = EstimateOptions(detect, spread, probe, probe_seconds)
     folder, place = data_dir or DATA_DIR, find_store(store, files)

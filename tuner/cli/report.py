@@ -20,8 +20,7 @@ from tuner.cli.options import (
 
 if TYPE_CHECKING:
     from tuner.report import Format, Report
-    from tuner.store.location import Store
-    from tuner.store.records import Reader
+    from tuner.store import Reader, Store
 
 EXAMPLE = "tuner report quickstart --baseline full --output comparison"
 _RAW = {"csv", "json"}
@@ -117,7 +116,7 @@ def _open(store: str, files: Path | None, tracking: str | None) -> tuple[Reader,
     Raises:
         ConfigError: There are no studies, or nothing answers there.
     """
-    from tuner.store.location import find_store
+    from tuner.store import find_store
     from tuner.tracking import open_reader, open_server_reader
 
     if files is None and is_server(store):

@@ -46,8 +46,7 @@ def command(
     from tuner.cli.outcome import Destination, show_outcome
     from tuner.cli.reading import show_reading
     from tuner.config import DATA_DIR, load_study, plan
-    from tuner.store.full_disk import full_disk_named
-    from tuner.store.location import find_store
+    from tuner.store import find_store, full_disk_named
     from tuner.study import run_study
 
     listen_to_termination()

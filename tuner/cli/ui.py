@@ -18,7 +18,7 @@ def command(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
     """Open the MLflow UI on a store, at 127.0.0.1, until Ctrl-C."""
-    from tuner.store.location import check_folder, find_store
+    from tuner.store import check_folder, find_store
     from tuner.tracking import serve_ui
 
     listen_to_termination()

@@ -27,8 +27,7 @@ from tuner.report.output import Report, report_on
 from tuner.report.planned import PlannedCell, plan_cell, planned_cells
 from tuner.report.selection import Asked, OtherDefinition, gather
 from tuner.report.tables.references import read_references
-from tuner.store.location import STORE, Store
-from tuner.store.records import KeptDefinition, Reader, RunRecord
+from tuner.store import STORE, KeptDefinition, Reader, RunRecord, Store
 from tuner.tracking import open_reader
 
 

@@ -9,7 +9,7 @@ from trainers.errors import TunerError
 from tuner.report.planned import Search
 from tuner.report.selection import Block
 from tuner.report.wording import counted
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord
 
 _SHOWN = 5
 _PACKAGES = ("accelerate", "datasets", "deepspeed", "numpy", "scikit-learn", "cuda")

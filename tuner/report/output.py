@@ -16,7 +16,7 @@ from tuner.report.latex import render_latex
 from tuner.report.layout import arm_titles, block_views
 from tuner.report.markdown import render_markdown
 from tuner.report.selection import Evidence
-from tuner.store.location import Store
+from tuner.store import Store
 from tuner.tracking import keep_report as keep_in_mlflow
 
 if TYPE_CHECKING:

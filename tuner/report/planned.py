@@ -10,8 +10,7 @@ from statistics import fmean
 from trainers.errors import ConfigError
 from tuner.config import Cell, Definition, Digests, Objective, cell_label
 from tuner.report.wording import counted
-from tuner.store.records import LoggedTrial, RunRecord
-from tuner.store.search_log import search_name
+from tuner.store import LoggedTrial, RunRecord, search_name
 
 SeedKey = tuple[int, int, int]
 """Init, order and data seed."""

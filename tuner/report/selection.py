@@ -19,7 +19,7 @@ from tuner.report.planned import (
     read_search,
     seeds_of,
 )
-from tuner.store.records import Curve, Reader, RunRecord
+from tuner.store import Curve, Reader, RunRecord
 
 _FILE = "predictions.parquet"
 _CURVES = ("train/loss", "validation/loss")

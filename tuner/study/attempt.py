@@ -15,9 +15,8 @@ from typing import Any
 from trainers.contract import Emit, Measure, RunEvent, RunSpec, StopRun, Workspace
 from trainers.errors import CannotBuild, Diverged, OutOfMemory, RunFailed
 from tuner.executors import Executor, RunLost
+from tuner.store import Store, missing_space, write_whole
 from tuner.store.attempts import Attempt
-from tuner.store.full_disk import missing_space
-from tuner.store.location import Store, write_whole
 from tuner.store.outcome import Outcome, RunRequest
 from tuner.store.runs import EventLog, Run, RunBegun, Runs, event_topic, read_events
 from tuner.study.memory_cap import MemoryForecast, MemoryPrediction, refused

@@ -9,9 +9,8 @@ from functools import partial
 
 from trainers.contract import RunEvent, RunSpec
 from tuner.config import Cell, Objective, Point
-from tuner.store.database import RunInterrupted
+from tuner.store import RunInterrupted, RunState
 from tuner.store.outcome import Outcome
-from tuner.store.records import RunState
 from tuner.study.attempt import Recorded
 from tuner.study.failures import TooManyFailures
 from tuner.study.session import Configuration, Session, request_of

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from tuner.config import Cell, cell_label, read_definition
-from tuner.store.records import KeptDefinition, Reader, RunRecord
+from tuner.store import KeptDefinition, Reader, RunRecord
 
 # Below that of the data: the command prints both.
 _logger = logging.getLogger("tuner.study.reading.left_behind")

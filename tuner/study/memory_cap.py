@@ -24,7 +24,7 @@ from trainers.memory import (
 )
 from tuner.config import Cell, show_bytes
 from tuner.executors import Executor, RunLost
-from tuner.store.database import RunInterrupted
+from tuner.store import RunInterrupted
 
 Cap = int | Literal["device"] | None
 """Bytes; or what is free on the device when a run is to begin; or none."""

@@ -25,7 +25,7 @@ from trainers.data import (
 from trainers.errors import DataError, RunFailed
 from trainers.train import endless_warmup
 from tuner.config import Cell, StudyConfig
-from tuner.store.location import write_whole
+from tuner.store import write_whole
 
 _logger = logging.getLogger(__name__)
 _OF_SPLITS = TypeAdapter(dict[str, SplitLengths])

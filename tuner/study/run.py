@@ -12,19 +12,11 @@ from pathlib import Path
 
 from tuner.config import DATA_DIR, Cell, Digests, StudyConfig, dump_definition, plan
 from tuner.executors import Executor
-from tuner.store.database import (
-    RetryPolicy,
-    explained,
-    name_database,
-    open_engine,
-    opening,
-    reach,
-)
+from tuner.store import STORE, JournalReader, Store, check_version, find_store
+from tuner.store.database import RetryPolicy, explained, name_database, open_engine, opening, reach
 from tuner.store.definitions import open_study
 from tuner.store.journal import Journal
 from tuner.store.leases import Lease
-from tuner.store.location import STORE, Store, find_store
-from tuner.store.reader import JournalReader, check_version
 from tuner.store.runs import Runs
 from tuner.study.attempt import Recorder
 from tuner.study.checks import Findings, Looked, look_at

@@ -14,10 +14,10 @@ import optuna
 from trainers.contract import Emit, RunEvent, RunSpec, StopRun
 from trainers.errors import known
 from tuner.config import Cell, show_bytes
-from tuner.store.database import Outage, RunInterrupted
+from tuner.store import RunInterrupted, RunState
+from tuner.store.database import Outage
 from tuner.store.leases import LauncherReplaced
 from tuner.store.outcome import Outcome
-from tuner.store.records import RunState
 from tuner.study.session import Configuration, Session
 from tuner.study.threads import map_threads
 from tuner.study.tickets import (

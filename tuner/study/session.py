@@ -10,9 +10,9 @@ from typing import Any
 
 from trainers.contract import Emit, RunEvent, RunSpec
 from tuner.config import Cell, Objective
-from tuner.store.database import Outage, RunInterrupted
+from tuner.store import Group, Phase, RunInterrupted, RunState
+from tuner.store.database import Outage
 from tuner.store.outcome import Outcome, RunRequest
-from tuner.store.records import Group, Phase, RunState
 from tuner.store.runs import GroupEnd
 from tuner.study.attempt import Recorded, Recorder
 from tuner.study.failures import Failures

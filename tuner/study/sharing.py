@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from tuner.config import Cell
+from tuner.store import RunInterrupted
 from tuner.store.attempts import Attempts
-from tuner.store.database import Outage, RunInterrupted
+from tuner.store.database import Outage
 from tuner.store.journal import Journal
 from tuner.store.leases import LauncherReplaced
 from tuner.study.threads import map_threads

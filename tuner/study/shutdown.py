@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from tuner.executors import Executor
-from tuner.store.database import RunInterrupted
+from tuner.store import RunInterrupted
 
 
 class Ending:

@@ -12,9 +12,10 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tuner.config import STATEFUL, Cell, Value, suggest
+from tuner.store import search_name
 from tuner.store.attempts import Attempt, Attempts
 from tuner.store.journal import Journal
-from tuner.store.search_log import TrialEnd, log_topic, search_name, ticket_topic
+from tuner.store.search_log import TrialEnd, log_topic, ticket_topic
 from tuner.study.search_log import TICKET, TicketMade, open_storage
 
 MEMORY_CAP = "memory_cap"

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trainers.errors import ConfigError
-from tuner.store.location import Store, find_store
-from tuner.store.reader import open_journal_reader
-from tuner.store.records import Reader
+from tuner.store import Reader, Store, find_store, open_journal_reader
 from tuner.tracking.address import StoreAddress, check_server, locate_store
 from tuner.tracking.faults import TrackerAway, TrackerRefused
 from tuner.tracking.moved import settle_or_say

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
-from tuner.store.records import Curve
+from tuner.store import Curve
 from tuner.tracking.address import locate_store
 from tuner.tracking.curves import Point, make_curves
 from tuner.tracking.database import open_client

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from tuner.store.records import Curve
+from tuner.store import Curve
 from tuner.tracking.names import entity_name
 
 

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from trainers.errors import ConfigError
-from tuner.store.full_disk import missing_space
+from tuner.store import missing_space
 from tuner.tracking.address import StoreAddress, locate_store, quiet_migration
 from tuner.tracking.moved import settle
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tuner.store.records import KeptDefinition, definition_id
+from tuner.store import KeptDefinition, definition_id
 
 _PREFIX = "tuner.definition."
 _LONGEST = 20_000

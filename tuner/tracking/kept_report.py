@@ -9,7 +9,7 @@ from pathlib import Path
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from tuner.store.records import UnknownStudy
+from tuner.store import UnknownStudy
 from tuner.tracking.address import locate_store
 from tuner.tracking.client_reader import ClientReader
 from tuner.tracking.files import alone, local_folder, replace_files

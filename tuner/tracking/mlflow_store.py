@@ -14,8 +14,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from tuner.store import RunState
 from tuner.store.definitions import StudyOpened
-from tuner.store.records import RunState
 from tuner.tracking.address import locate_store
 from tuner.tracking.client_reader import ClientReader, all_pages
 from tuner.tracking.database import open_client

@@ -11,7 +11,7 @@ from functools import lru_cache
 import yaml
 
 from trainers.contract import RunResult, Seeds
-from tuner.store.records import Group
+from tuner.store import Group
 
 _NOT_ALLOWED = re.compile(r"[^\w.\- :]|_(?=x[0-9a-f]{2}|u[0-9a-f]*-)")
 """Besides what MLflow refuses in a part of a name: what would be taken for its hex form."""

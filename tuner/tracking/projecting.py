@@ -16,10 +16,9 @@ from typing import IO, Any
 from sqlalchemy.exc import OperationalError
 
 from trainers.errors import ConfigError, TunerError
+from tuner.store import Store, missing_space
 from tuner.store.database import Outage, RetryPolicy, name_database, open_engine, own_turn
-from tuner.store.full_disk import missing_space
 from tuner.store.journal import Journal
-from tuner.store.location import Store
 from tuner.store.projected import Projected
 from tuner.tracking.messages import News, Task
 

@@ -8,20 +8,12 @@ from collections.abc import Callable, Sequence
 from mlflow.entities import Metric
 
 from trainers.contract import RunEvent, Seeds
+from tuner.store import Group, Store
 from tuner.store.attempts import AttemptLine
 from tuner.store.definitions import STUDIES, StudyOpened
 from tuner.store.journal import Journal, TopicLine
-from tuner.store.location import Store
 from tuner.store.projected import Projected
-from tuner.store.records import Group
-from tuner.store.runs import (
-    RUNS,
-    GroupEnd,
-    Run,
-    Runs,
-    final_metrics,
-    parse_events,
-)
+from tuner.store.runs import RUNS, GroupEnd, Run, Runs, final_metrics, parse_events
 from tuner.tracking.aggregate import aggregate
 from tuner.tracking.mlflow_store import MlflowStore
 from tuner.tracking.names import cut_names, entity_name, has_several_cells, run_name

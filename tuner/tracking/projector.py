@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from trainers.errors import ConfigError
 from trainers.proxies import proxy_note
-from tuner.store.location import Store
+from tuner.store import Store
 from tuner.store.projected import LOCAL
 from tuner.tracking.address import locate_store
 from tuner.tracking.faults import TrackerAway, TrackerRefused

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainers.contract import RunEvent
+from tuner.store import Store
 from tuner.store.journal import Journal
-from tuner.store.location import Store
 from tuner.store.outcome import Outcome
 from tuner.store.runs import Run, event_topic, read_events
 

@@ -20,7 +20,7 @@ from mlflow.protos.databricks_pb2 import (
 from trainers.errors import ConfigError
 from trainers.proxies import bypass_own_addresses, proxy_note
 from tuner.config import hide_passwords
-from tuner.store.full_disk import missing_space
+from tuner.store import missing_space
 from tuner.tracking.address import StoreAddress
 
 _USER, _PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"

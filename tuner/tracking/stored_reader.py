@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from tuner.store.records import Curve, KeptDefinition, Phase, Reader, RunRecord, UnknownStudy
+from tuner.store import Curve, KeptDefinition, Phase, Reader, RunRecord, UnknownStudy
 from tuner.tracking.curves import true_curves
 from tuner.tracking.definitions import kept_definitions
 from tuner.tracking.files import local_folder

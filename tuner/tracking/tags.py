@@ -9,7 +9,7 @@ from functools import lru_cache
 from pydantic import ValidationError
 
 from trainers.contract import Seeds
-from tuner.store.records import Group, RunRecord, RunState
+from tuner.store import Group, RunRecord, RunState
 from tuner.tracking.names import entity_name, seed_text, true_metrics, true_name
 
 PARENT = "mlflow.parentRunId"

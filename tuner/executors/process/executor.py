@@ -25,7 +25,7 @@ from tuner.executors.process.child import (
     run_child,
 )
 from tuner.executors.process.server import server_context, start_server
-from tuner.store.database import RunInterrupted
+from tuner.store import RunInterrupted
 
 T = TypeVar("T")
 _LOCALHOST = "127.0.0.1"

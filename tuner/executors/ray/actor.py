@@ -23,7 +23,7 @@ from tuner.executors._messages import (
     failure_message,
     result_message,
 )
-from tuner.store.database import RunInterrupted
+from tuner.store import RunInterrupted
 
 _CHUNK_BYTES = 8 * 1024**2
 _MOST_CHUNKS = 8

@@ -22,7 +22,7 @@ from tuner.executors import Executor, RunLost
 from tuner.executors._messages import Message, failure_message
 from tuner.executors.ray import RaySettings
 from tuner.executors.ray.pool import ActorPool, PooledActor
-from tuner.store.database import RunInterrupted
+from tuner.store import RunInterrupted
 
 T = TypeVar("T")
 _MOST_LOSSES = 3

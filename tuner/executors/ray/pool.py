@@ -25,7 +25,7 @@ from trainers.errors import ConfigError, RunFailed, one_line
 from tuner.executors import RunLost
 from tuner.executors.ray import RaySettings
 from tuner.executors.ray.actor import RunActor
-from tuner.store.database import RunInterrupted
+from tuner.store import RunInterrupted
 
 _log = logging.getLogger(__name__)
 _SECONDS_TO_ASK_AGAIN = 1.0

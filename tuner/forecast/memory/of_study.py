@@ -10,7 +10,7 @@ from trainers.errors import DataError, ModelError
 from trainers.memory import Device, MemoryPeaks
 from tuner.config import Cell, Choice, Dimension, StudyConfig, Value, plan
 from tuner.forecast.memory.need import Need, need
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord
 
 _UNKNOWN_LABELS = 2
 _FRAMEWORK = "memory/predicted/framework_bytes"

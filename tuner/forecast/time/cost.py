@@ -13,7 +13,7 @@ from tuner.forecast.time.forecasts import Source, Span
 from tuner.forecast.time.history import CellProgress, History
 from tuner.forecast.time.probe import ProbeResult
 from tuner.forecast.time.run_size import TaskSize, mean_epochs
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord
 
 RUN_OVERHEAD = 0.5
 """Seconds between runs: to ask for a point, start a process, write to MLflow and Optuna.

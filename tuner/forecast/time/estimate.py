@@ -33,7 +33,7 @@ from tuner.forecast.time.history import CellProgress, History, progress, read_hi
 from tuner.forecast.time.probe import ProbeResult, probe_cells
 from tuner.forecast.time.run_size import TaskSize, measure_task
 from tuner.forecast.time.seeds_needed import check_detect, seeds_of
-from tuner.store.location import Store, find_store
+from tuner.store import Store, find_store
 from tuner.study import Findings, check_inputs, look_at
 
 

@@ -9,9 +9,7 @@ from trainers.contract import RunSpec, Seeds
 from tuner.config import Cell, StudyConfig, count_points
 from tuner.forecast.time.forecasts import Count
 from tuner.report import Search, plan_cell, read_search
-from tuner.store.location import Store, check_folder
-from tuner.store.reader import check_version
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord, Store, check_folder, check_version
 from tuner.tracking import open_reader, open_server_reader
 
 

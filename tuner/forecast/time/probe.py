@@ -24,7 +24,7 @@ from trainers.errors import RunFailed
 from tuner.config import Cell, ExecutorSettings
 from tuner.executors import Executor
 from tuner.forecast.time.run_size import TaskSize, midpoint
-from tuner.store.database import RunInterrupted
+from tuner.store import RunInterrupted
 from tuner.study import map_threads
 
 _WHOLE_STEPS = 200

@@ -12,7 +12,7 @@ from statistics import fmean, stdev, variance
 from trainers.errors import ConfigError
 from tuner.config import StudyConfig
 from tuner.forecast.time.forecasts import BlockSpread, PairSpread, SeedsForecast
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord
 
 LEVEL, POWER = 0.05, 0.8
 _BOUNDED = ("accuracy", "macro_f1", "micro_f1")

@@ -11,7 +11,7 @@ from tuner.report.confusion import Confusion
 from tuner.report.selection import Block, ComparedCell, Evidence
 from tuner.report.tables.frame import typed
 from tuner.report.wording import UNSEEN, main_scores
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord
 
 if TYPE_CHECKING:
     import pandas

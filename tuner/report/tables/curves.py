@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.report.selection import Block, ComparedCell
 from tuner.report.tables.frame import plain
-from tuner.store.records import Curve
+from tuner.store import Curve
 
 if TYPE_CHECKING:
     import pandas

@@ -13,7 +13,7 @@ from tuner.report.planned import SeedKey, seed_text, seeds_of
 from tuner.report.selection import Block, ComparedCell
 from tuner.report.tables.frame import typed
 from tuner.report.wording import UNSEEN, higher_is_better, main_scores
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord
 
 if TYPE_CHECKING:
     import pandas

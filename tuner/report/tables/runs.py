@@ -11,7 +11,7 @@ from tuner.report.planned import Trial
 from tuner.report.selection import Block, ComparedCell
 from tuner.report.tables.cells import seconds_of, train_peak
 from tuner.report.tables.frame import typed
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord
 
 if TYPE_CHECKING:
     import pandas

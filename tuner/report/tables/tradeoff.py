@@ -10,7 +10,7 @@ from tuner.report.selection import Block, ComparedCell
 from tuner.report.tables.cells import seconds_of, train_peak
 from tuner.report.tables.frame import plain
 from tuner.report.wording import higher_is_better
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord
 
 if TYPE_CHECKING:
     import pandas
