@@ -21,7 +21,7 @@ from tuner.store.outcome import Outcome
 from tuner.store.records import Group, RunRecord
 from tuner.store.runs import RunBegun, Runs, event_topic, read_events
 from tuner.store.search_log import log_topic, search_name
-from tuner.study.search_log import open_storage
+from tuner.study.optuna_log import open_storage
 from tuner.tracking import open_reader
 
 

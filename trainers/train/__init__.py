@@ -6,7 +6,7 @@ from trainers.train.loop import train
 from trainers.train.loss import mean_loss
 from trainers.train.predictions import PREDICTIONS, metric_names, score
 from trainers.train.rank import train_rank
-from trainers.train.saved import TextClassifier, load_trained, save_trained
+from trainers.train.trained_model import TextClassifier, load_trained, save_trained
 
 __all__ = [
     "PREDICTIONS",

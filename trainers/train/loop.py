@@ -274,7 +274,7 @@ def _data_facts(spec: RunSpec, parts: _Parts) -> dict[str, str]:
 
 
 def _save(spec: RunSpec, parts: _Parts, trainer: Trainer, *, folder: Path, rank: Rank) -> None:
-    from trainers.train.saved import save_trained
+    from trainers.train.trained_model import save_trained
 
     if uses_zero3(spec.deepspeed):
         gather_trained(parts.model, trainer.deepspeed, keep=rank.rank == 0)

@@ -43,8 +43,8 @@ def command(
     from rich.console import Console
 
     from tuner.cli.live import LiveView
-    from tuner.cli.outcome import Destination, show_outcome
-    from tuner.cli.reading import show_reading
+    from tuner.cli.log_lines import show_reading
+    from tuner.cli.outcome_text import Destination, show_outcome
     from tuner.config import DATA_DIR, load_study, plan
     from tuner.store import find_store, full_disk_named
     from tuner.study import run_study

@@ -28,7 +28,7 @@ def command(
     ] = False,
 ) -> None:
     """Check a study without running it: rows, models, both ends of every range."""
-    from tuner.cli.reading import show_reading
+    from tuner.cli.log_lines import show_reading
     from tuner.config import DATA_DIR, load_study
 
     show_reading()

@@ -16,7 +16,7 @@ from tuner.store import search_name
 from tuner.store.attempts import Attempt, Attempts
 from tuner.store.journal import Journal
 from tuner.store.search_log import TrialEnd, log_topic, ticket_topic
-from tuner.study.search_log import TICKET, TicketMade, open_storage
+from tuner.study.optuna_log import TICKET, TicketMade, open_storage
 
 MEMORY_CAP = "memory_cap"
 """Constraint of a trial: the bytes by which its predicted memory is over the study's cap."""

@@ -18,8 +18,8 @@ from mlflow.utils.rest_utils import http_request
 from tuner.store import Curve
 from tuner.tracking.address import locate_store
 from tuner.tracking.curves import Point, make_curves
-from tuner.tracking.database import open_client
 from tuner.tracking.files import Downloads
+from tuner.tracking.mlflow_database import open_client
 from tuner.tracking.server import explained, prepare_client
 from tuner.tracking.stored_reader import STUDY, StoredReader
 from tuner.tracking.tags import StoredRun

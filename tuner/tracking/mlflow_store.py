@@ -18,10 +18,10 @@ from tuner.store import RunState
 from tuner.store.definitions import StudyOpened
 from tuner.tracking.address import locate_store
 from tuner.tracking.client_reader import ClientReader, all_pages
-from tuner.tracking.database import open_client
 from tuner.tracking.definitions import definition_tags
 from tuner.tracking.entities import make_inputs, make_params, make_tags
 from tuner.tracking.files import link_files, local_folder
+from tuner.tracking.mlflow_database import open_client
 from tuner.tracking.names import cut
 from tuner.tracking.saved_model import (
     DATA_FOLDER,

@@ -20,7 +20,7 @@ from trainers.errors import CannotBuild, Diverged
 from trainers.methods.head import Head
 from trainers.train.loop import train
 from trainers.train.loss import check_finite
-from trainers.train.saved import load_trained
+from trainers.train.trained_model import load_trained
 
 
 class Trained:

@@ -173,7 +173,7 @@ def run_process() -> int:
 
 _SERVER = """
 import multiprocessing, time
-from tuner.executors.process.server import start_server
+from tuner.executors.process.fork_server import start_server
 multiprocessing.get_context("forkserver").set_forkserver_preload(["loads_long"])
 start_server()
 time.sleep(60)

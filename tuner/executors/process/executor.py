@@ -24,7 +24,7 @@ from tuner.executors.process.child import (
     kill,
     run_child,
 )
-from tuner.executors.process.server import server_context, start_server
+from tuner.executors.process.fork_server import server_context, start_server
 from tuner.store import RunInterrupted
 
 T = TypeVar("T")

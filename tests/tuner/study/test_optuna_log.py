@@ -17,7 +17,7 @@ from optuna.trial import TrialState, create_trial
 
 from tests.journals import opened
 from tests.postgres import PostgresServer, postgres
-from tuner.study.search_log import TICKET, TicketMade, open_storage
+from tuner.study.optuna_log import TICKET, TicketMade, open_storage
 
 _GRID = {"rate": [0.1, 0.2, 0.3], "rank": [1, 2, 3]}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from tuner.cli.outcome import fitting_table
+from tuner.cli.outcome_text import fitting_table
 
 SCORE = "52.43 ± 10.21"
 MODEL = "microsoft/MiniLM-L12-H384-uncased"

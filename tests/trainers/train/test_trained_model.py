@@ -28,7 +28,7 @@ from tests.specs import toy_spec
 from trainers.data.encode import tokenizer_fingerprint
 from trainers.errors import InputError
 from trainers.models.tiny import Tiny
-from trainers.train.saved import TextClassifier, load_trained, save_trained
+from trainers.train.trained_model import TextClassifier, load_trained, save_trained
 
 LABELS = ("neg", "neu", "C++ / C#")
 TEXTS = ["good food", "the bad place", "it was a great film, really", "no " * 200, "love"]
