@@ -47,7 +47,7 @@ PACKAGES: dict[type[Plugin], str] = {
     ExecutorSettings: EXECUTORS,
 }
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION, PARAMETERS = 350, 40, 5
-SAME_NAMES = {"Cell", "Head", "Search", "Task", "_Ended"}
+SAME_NAMES = {"Search", "Task", "_Ended"}
 """Names that two classes have. No new one comes in; one that is gone is taken out."""
 HIDDEN_FILES = {"pareto", "variance_components"}
 """Files of tuner/report/stats that have the name of their function. No new one comes in."""

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.tuner.report.comparisons import ARMS, TASKS, make_comparison, ranks_of
-from tuner.report.comparison import Comparison
-from tuner.report.html import render_html
-from tuner.report.plots import draw
+from tests.tuner.report.comparisons import ARMS, MODEL, TASKS, make_comparison, ranks_of
+from tuner.report import Comparison, Report
 from tuner.report.wording import value_text
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ def comparison() -> Comparison:
 def address(comparison: Comparison, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Write the page; return where it is."""
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render_html(comparison, draw(comparison)), encoding="utf-8")
+    path.write_text(Report(comparison).text("html"), encoding="utf-8")
     return path.as_uri()
 
 
@@ -100,14 +98,14 @@ def test_every_cell_of_the_comparison_is_shown(page: Chrome, comparison: Compari
     for task, table in zip(TASKS, arms, strict=True):
         shown = {row.find_element("tag name", "th").text: row.text for row in _rows(table)}
         assert set(shown) == set(ARMS)
-        for row in comparison.cells[comparison.cells["task"] == task].to_dict("records"):
+        for row in comparison.rows("cells", task, MODEL):
             assert value_text(row["mean"], row["metric"]) in shown[row["arm"]]
     assert any(caption.startswith("Pairs of arms") for caption in captions)
     height = "svg => svg.getBoundingClientRect().height"
     pictures = page.execute_script(
         f"return Array.from(document.querySelectorAll('svg'), {height})"
     )
-    assert len(pictures) == len(draw(comparison))
+    assert len(pictures) == len(Report(comparison).pictures)
     assert min(pictures) > 50
 
 

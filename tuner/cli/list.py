@@ -1,4 +1,4 @@
-"""`tuner list`: the names that a study may use, each with a line about it."""
+"""`tuner list`: the names that a study or a command may use, each with a line about it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from trainers.plugins import Plugin
 
 EXAMPLE = "tuner list methods"
-_NOUNS = ("studies", "methods", "tasks", "models", "executors", "ds-configs")
+_NOUNS = ("studies", "methods", "tasks", "models", "executors", "ds-configs", "forms")
 
 
 def command(
@@ -22,7 +22,7 @@ def command(
         ),
     ],
 ) -> None:
-    """List the names that a study may use."""
+    """List the names that a study may use, and the forms of a report."""
     from rich.console import Console
     from rich.table import Table
 
@@ -52,12 +52,14 @@ def _plugin_lines(noun: str) -> list[tuple[str, str]]:
     from trainers.interfaces import Method, ModelSource, Task
     from trainers.plugins import kinds, named
     from tuner.config import EXECUTORS, ExecutorSettings
+    from tuner.report import FORMS, ReportForm
 
     plugins: dict[str, tuple[type[Plugin], str]] = {
         "methods": (Method, "trainers.methods"),
         "tasks": (Task, "trainers.tasks"),
         "models": (ModelSource, "trainers.models"),
         "executors": (ExecutorSettings, EXECUTORS),
+        "forms": (ReportForm, FORMS),
     }
     base, package = plugins[noun]
     lines = {name: _about(base, package, s["kind"]) for name, s in named(base, package).items()}

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
 
+from tuner.cli.report import show
 from tuner.config import Login, hide_password, split_login
 from tuner.report import Report, keep_report, report_of_run
 from tuner.store import STORE, Store, missing_space
 from tuner.study import NO_TRACKING, StudyOutcome
-
-_FIRST_TO_GO = ("of these head", "trained parameters", "accuracy", "seconds", "peak memory")
-"""Columns that a narrow terminal does without."""
-_LONGEST_NAMES = (40, 16)
-"""Characters of a name in one line, where there is room, and where there is little."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +48,7 @@ def show_outcome(
     report = report_of_run(outcome.cells, outcome.faults, store=place.store)
     if place.tracking != NO_TRACKING:
         _keep(report, place.store, place.tracking)
-    table, left_out = fitting_table(console, report.rows())
-    for doubt in report.doubts():
-        console.print(doubt, markup=False, highlight=False)
-    console.print(table)
-    if left_out:
-        console.print(f"In `tuner report` too: {', '.join(left_out)}.", markup=False)
-    for note in report.notes():
-        console.print(note, markup=False, highlight=False)
+    show(report, "terminal", console)
     for failure in outcome.failures:
         console.print(f"failed: {failure}", style="red", markup=False)
     for cell in outcome.unfinished:
@@ -96,43 +79,3 @@ def _keep(report: Report, store: Store, tracking: str | None) -> None:
         if reason is None:
             raise
         typer.echo(f"tuner: the report is not kept in {store.shown}: {reason}", err=True)
-
-
-def fitting_table(console: Console, rows: Sequence[Sequence[str]]) -> tuple[Table, list[str]]:
-    """Return a table that fits the console, and the titles of the columns left out for that.
-
-    Numbers never wrap; long names of tasks, models and arms wrap before a column is left out.
-    """
-    left_out: list[str] = []
-    unbounded = console.options.update(max_width=1 << 16)  # else the need is cut to what there is
-    for title in ("", *_FIRST_TO_GO):
-        if title in rows[0]:
-            left_out.append(title)
-        kept = [place for place, name in enumerate(rows[0]) if name not in left_out]
-        shown = [[row[place] for place in kept] for row in rows]
-        for longest, narrow in itertools.product(_LONGEST_NAMES, (False, True)):
-            table = _table(shown, narrow=narrow, longest=longest)
-            if Measurement.get(console, unbounded, table).maximum <= console.width:
-                return table, left_out
-    return table, left_out
-
-
-def _table(rows: Sequence[Sequence[str]], *, narrow: bool, longest: int) -> Table:
-    """Make a table; a narrow one has the words of its titles below each other.
-
-    Args:
-        rows: The titles, and the rows: names up to the arm's, then numbers.
-        narrow: Whether titles wrap.
-        longest: Characters of a name in one line.
-    """
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
-    for place, header in enumerate(rows[0]):
-        if place <= rows[0].index("arm"):
-            table.add_column(Text(header), overflow="fold", max_width=longest)
-            continue
-        title = "\n".join(header.split()) if narrow else header
-        widths = [*map(len, title.splitlines()), *(len(row[place]) for row in rows[1:])]
-        table.add_column(Text(title), justify="right", no_wrap=True, min_width=max(widths))
-    for row in rows[1:]:
-        table.add_row(*map(Text, row))  # names are no markup
-    return table

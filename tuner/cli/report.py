@@ -19,12 +19,12 @@ from tuner.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from tuner.report import Format, Report
+    from rich.console import Console
+
+    from tuner.report import Report
     from tuner.store import Reader, Store
 
 EXAMPLE = "tuner report quickstart --baseline full --output comparison"
-_RAW = {"csv", "json"}
-"""Forms for machines, which no picture goes with."""
 
 
 def command(
@@ -41,7 +41,10 @@ def command(
     tracking: Tracking = None,
     format: Annotated[
         str | None,
-        typer.Option(help="md, csv, tex, html, json; several with commas. Default: md, or all."),
+        typer.Option(
+            help="Forms of the report, as `tuner list forms` names them, separated by commas. "
+            "Default: md; with --output all but terminal."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder to write the files and pictures to.")
@@ -82,23 +85,24 @@ def command(
     _write_report(build_report(found, store=reader, **options), formats, output)
 
 
-def _chosen_formats(text: str | None, output: Path | None) -> tuple[Format, ...]:
-    """Read `--format`; by default Markdown to the terminal, everything to a folder.
+def _chosen_formats(text: str | None, output: Path | None) -> tuple[str, ...] | None:
+    """Read `--format`; by default Markdown to the terminal, None (all usual forms) to a folder.
 
     Raises:
-        ConfigError: No such format, or several without a folder; or the folder is a file.
+        ConfigError: No such form, or several without a folder; or the folder is a file.
     """
-    from tuner.report import FORMATS
+    from tuner.report import form_names
 
     if output is not None and output.exists() and not output.is_dir():
         raise ConfigError(f"--output {output}: is a file; name a folder")
     if text is None:
-        return ("md",) if output is None else FORMATS
+        return ("md",) if output is None else None
+    forms = form_names()
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in FORMATS:
-            raise ConfigError(f"--format: no such format, got {name!r}; known: {known(FORMATS)}")
-    formats = tuple(form for form in FORMATS if form in names)
+        if name not in forms:
+            raise ConfigError(f"--format: no such format, got {name!r}; known: {known(forms)}")
+    formats = tuple(dict.fromkeys(names))
     if output is None and len(formats) > 1:
         raise ConfigError(f"--format {text}: several formats need a folder; add --output DIR")
     return formats
@@ -127,18 +131,30 @@ def _open(store: str, files: Path | None, tracking: str | None) -> tuple[Reader,
     return open_reader(place, tracking=tracking), place
 
 
-def _write_report(report: Report, formats: Sequence[Format], output: Path | None) -> None:
+def _write_report(report: Report, formats: Sequence[str] | None, output: Path | None) -> None:
     """Print one form, or write the files and name them."""
+    from rich.console import Console
+
+    from tuner.report import form_class
+
     if output is None:
-        (form,) = formats
-        (text, *_) = report.files([form]).values()
-        typer.echo(text, nl=False)
+        (form,) = formats or ("md",)
+        show(report, form, Console())
         return
+    pictures = formats is None or any(form_class(form).PICTURES for form in formats)
     try:
-        paths = report.write(
-            output, formats, pictures=() if set(formats) <= _RAW else ("svg", "png")
-        )
+        paths = report.write(output, formats, pictures=("svg", "png") if pictures else ())
     except OSError as error:
         raise ConfigError(f"--output {output}: {error.strerror}") from error
     for path in paths:
         typer.echo(path)
+
+
+def show(report: Report, form: str, console: Console) -> None:
+    """Print a form; one with a field for a width or for colours gets those of the terminal."""
+    from tuner.report import form_class
+
+    coloured = console.color_system not in (None, "windows")
+    terminal = {"width": console.width, "colours": console.color_system if coloured else None}
+    settings = {n: terminal[n] for n in terminal.keys() & form_class(form).model_fields.keys()}
+    typer.echo(report.text(form, **settings), file=console.file, nl=False)

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from trainers.errors import ConfigError, known
 from tuner.report.comparison import Comparison, Note
+from tuner.report.contracts import Basis, Report, all_tables
 from tuner.report.guards import refuse_early_test, unfair
 from tuner.report.notes import block_notes, data_warnings, left_out_note, presence_notes
-from tuner.report.selection import Block, Evidence
-from tuner.report.tables.arm_ranks import rank_notes, ranks_frame
-from tuner.report.tables.budget import budget_frame, budget_notes
-from tuner.report.tables.cells import cells_frame
-from tuner.report.tables.curves import curves_frame
-from tuner.report.tables.pairs import LEVEL, pairs_frame
-from tuner.report.tables.references import Published, references_frame
-from tuner.report.tables.runs import runs_frame, trials_frame
-from tuner.report.tables.tradeoff import tradeoff_frame
-from tuner.report.tables.variance import variance_frame
+from tuner.report.question import Question
+from tuner.report.selection import Block, Evidence, Selection
+from tuner.report.tables.arm_ranks import rank_notes
+from tuner.report.tables.budget import budget_notes
+
+if TYPE_CHECKING:
+    import pandas
 
 _NO_REFERENCE = "No published number is of these tasks, models, methods and metrics."
 
 
-@dataclass(frozen=True)
-class Question:
-    """What is asked of the evidence."""
+def report_on(evidence: Evidence, question: Question | None = None) -> Report:
+    """Compare the confirm runs of studies.
 
-    baseline: str | None = None
-    """Pair every arm with this one alone; by default all pairs."""
-    published: tuple[Published, ...] = ()
-    """Numbers to set beside ours."""
+    Args:
+        evidence: What `gather` read from the store.
+        question: Baseline and published numbers.
+
+    Raises:
+        TestReadEarly: The search has read the test split.
+        ConfigError: No run has the metric, or no arm is called as the baseline.
+    """
+    return Report(compare(evidence, question or Question()))
 
 
 def compare(evidence: Evidence, question: Question) -> Comparison:
@@ -41,44 +43,40 @@ def compare(evidence: Evidence, question: Question) -> Comparison:
         ConfigError: No cell has the metric or the baseline.
     """
     refuse_early_test(evidence.records)
-    selection, metric, baseline = evidence.select(), evidence.metric, question.baseline
+    selection = evidence.select()
     blocks = selection.blocks
-    _check(blocks, metric, baseline)
-    cells = cells_frame(blocks, evidence)
-    pairs = pairs_frame(blocks, metric=metric, baseline=baseline)
-    ranks = ranks_frame(blocks, metric=metric, level=LEVEL)
-    budget = budget_frame(blocks, metric=metric)
-    notes = [Note(text) for text in evidence.said]
-    notes += presence_notes(blocks)
-    notes += [
-        Note(text, block.task, block.model)
-        for block in blocks
-        for text in block_notes(block, cells, pairs, metric=metric)
-    ]
-    notes += left_out_note(selection.left_out, evidence.others)
-    notes += budget_notes(budget, metric=metric)
-    notes += [Note(text) for text in rank_notes(ranks, metric=metric)]
-    references = references_frame(cells, question.published)
-    if question.published and not len(references):
+    _check(blocks, evidence.metric, question.baseline)
+    frames: dict[str, pandas.DataFrame] = {}
+    for table in all_tables():
+        frame = table.frame(Basis(blocks, evidence, question, frames))
+        if frame is not None:
+            frames[table.name] = frame
+    notes = list(_notes(evidence, selection, frames))
+    if question.published and not len(frames["references"]):
         notes.append(Note(_NO_REFERENCE))
     return Comparison(
         studies=evidence.studies,
-        metric=metric,
-        baseline=baseline,
-        cells=cells,
-        pairs=pairs,
-        runs=runs_frame(blocks),
-        trials=trials_frame(blocks, metric=metric),
-        ranks=ranks,
-        budget=budget,
-        tradeoff=tradeoff_frame(blocks, cells, metric=metric, baseline=baseline),
-        variance=variance_frame(blocks, metric=metric),
-        curves=curves_frame(blocks, evidence.curves),
-        references=references,
+        metric=evidence.metric,
+        baseline=question.baseline,
+        frames=frames,
         flags=tuple(_flags(blocks)),
         notes=tuple(notes),
         warnings=(*evidence.doubts, *data_warnings(blocks)),
     )
+
+
+def _notes(
+    evidence: Evidence, selection: Selection, frames: Mapping[str, pandas.DataFrame]
+) -> Iterator[Note]:
+    metric = evidence.metric
+    yield from (Note(text) for text in evidence.said)
+    yield from presence_notes(selection.blocks)
+    for block in selection.blocks:
+        for text in block_notes(block, frames["cells"], frames["pairs"], metric=metric):
+            yield Note(text, block.task, block.model)
+    yield from left_out_note(selection.left_out, evidence.others)
+    yield from budget_notes(frames["budget"], metric=metric)
+    yield from (Note(text) for text in rank_notes(frames["ranks"], metric=metric))
 
 
 def _check(blocks: Sequence[Block], metric: str, baseline: str | None) -> None:

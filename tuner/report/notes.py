@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainers.data import READ_PREFIX, WARNING_PREFIX
-from tuner.report.comparison import Note
+from tuner.report.comparison import LEVEL, Note
 from tuner.report.planned import SeedKey, seed_text, seeds_of
 from tuner.report.selection import Block, ComparedCell, LeftOut, OtherDefinition, Why
-from tuner.report.tables.pairs import LEVEL
 from tuner.report.wording import counted, is_loss, missing, p_text, title, value_text
 
 if TYPE_CHECKING:

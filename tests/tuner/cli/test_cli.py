@@ -237,7 +237,7 @@ def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "noun", ["studies", "methods", "tasks", "models", "executors", "ds-configs"]
+    "noun", ["studies", "methods", "tasks", "models", "executors", "ds-configs", "forms"]
 )
 def test_lists_name_what_a_study_may_name(tmp_path: Path, noun: str) -> None:
     """One of each kind stands there."""
@@ -249,6 +249,7 @@ def test_lists_name_what_a_study_may_name(tmp_path: Path, noun: str) -> None:
         "models": "scibert",
         "executors": "inprocess",
         "ds-configs": "zero3-offload",
+        "forms": "terminal",
     }[noun]
     assert listed.returncode == 0
     assert example in listed.stdout

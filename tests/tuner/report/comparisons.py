@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tuner.report.columns import CELLS, PAIRS, RUNS, TRIALS, Column
-from tuner.report.comparison import Comparison, Note
+from tuner.report import Column, Comparison, Note, all_tables
 
 ARMS = ("<script>alert(1)</script>", "a $x^2$ [b]", "bottleneck", "full", "lora")
 TASKS = ("restaurant & co", "toy")
@@ -21,6 +20,7 @@ METRICS = ("macro_f1", "accuracy")
 LEVEL = {"full": 0.86, "lora": 0.85, "bottleneck": 0.84, "a $x^2$ [b]": 0.8}
 RATE = "train.learning_rate"
 
+EXPORTED = {table.name: table.COLUMNS for table in all_tables() if table.COLUMNS}
 _FRAMES = {
     "ranks": "model tasks arm mean_rank friedman_p critical_difference",
     "budget": "task model arm trials seconds expected",
@@ -37,14 +37,14 @@ def make_comparison(**changes: Any) -> Comparison:
     """Return two tasks, five arms, five seeds; one cell has a single run, some numbers lack.
 
     Args:
-        changes: Fields of Comparison to replace.
+        changes: Fields of Comparison to replace, and frames by their names.
     """
     scores = _scores()
     frames = {
-        "cells": _frame(_cells(scores), CELLS),
-        "pairs": _frame(_pairs(scores), PAIRS),
-        "runs": _frame(_runs(scores), RUNS, *(f"test/{metric}" for metric in METRICS)),
-        "trials": _frame(_trials(), TRIALS, RATE),
+        "cells": _frame(_cells(scores), EXPORTED["cells"]),
+        "pairs": _frame(_pairs(scores), EXPORTED["pairs"]),
+        "runs": _frame(_runs(scores), EXPORTED["runs"], *(f"test/{metric}" for metric in METRICS)),
+        "trials": _frame(_trials(), EXPORTED["trials"], RATE),
         "ranks": _plain("ranks", _ranks(scores)),
         "budget": _plain("budget", _budget()),
         "tradeoff": _plain("tradeoff", _tradeoff(scores)),
@@ -52,11 +52,12 @@ def make_comparison(**changes: Any) -> Comparison:
         "curves": _plain("curves", _curves()),
         "references": _plain("references", _references(scores)),
     }
+    given = {name: changes.pop(name) for name in frames.keys() & changes.keys()}
     whole = Comparison(
         studies=("restaurant-full-vs-adapters", "s & <b>t</b>"),
         metric="macro_f1",
         baseline=None,
-        **frames,
+        frames=frames | given,
         flags=("toy: arms had unequal budgets: full 12 trials, lora 8 <b>trials</b>.",),
         notes=(
             Note("With 5 shared seeds no p can be below 0.0625.", TASKS[0], MODEL),
@@ -67,12 +68,16 @@ def make_comparison(**changes: Any) -> Comparison:
     return replace(whole, **changes)
 
 
+def with_frames(whole: Comparison, **frames: pd.DataFrame) -> Comparison:
+    """Return a comparison with other frames in the place of some."""
+    return replace(whole, frames={**whole.frames, **frames})
+
+
 def make_empty() -> Comparison:
     """Return what a study that has no run yet gives."""
-    exported = {"cells": CELLS, "pairs": PAIRS, "runs": RUNS, "trials": TRIALS}
-    frames = {name: _frame([], columns) for name, columns in exported.items()}
+    frames = {name: _frame([], columns) for name, columns in EXPORTED.items()}
     frames |= {name: _plain(name, []) for name in _FRAMES}
-    return Comparison(("empty",), "macro_f1", None, **frames, flags=(), notes=())
+    return Comparison(("empty",), "macro_f1", None, frames, flags=(), notes=())
 
 
 def ranks_of(mean_ranks: Mapping[str, float], difference: float, tasks: int = 6) -> pd.DataFrame:

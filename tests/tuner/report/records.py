@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainers.contract import Seeds
-from tuner.report import Evidence, Report, report_on
-from tuner.report.compare import Question
-from tuner.store.records import Group, RunRecord
+from tuner.report import Evidence, Question, Report, report_on
+from tuner.store import Group, RunRecord
 
 FACTS = {
     "git_commit": "0123456789abcdef",
@@ -89,6 +88,16 @@ def make_runs(scores: dict[str, Sequence[float]], **fields: Any) -> list[RunReco
         make_record(arm, seed, metrics=make_metrics(score), **fields)
         for arm, values in scores.items()
         for seed, score in enumerate(values)
+    ]
+
+
+def arm_rows(report: Report) -> list[list[str]]:
+    """Return the arms as a terminal shows them: task, arm, n, score and the other columns."""
+    return [
+        [str(view.task), *(cell.text for cell in row.cells)]
+        for view in report.views("narrow")
+        if view.section == "arms"
+        for row in view.rows
     ]
 
 

@@ -22,7 +22,7 @@ def test_the_expected_best_is_the_mean_over_all_subsets_of_trials() -> None:
     """Without replacement; a failed trial counts as the worst; seconds are n times the mean."""
     trials = [make_trial(a, n, v) for a, vs in VALUES.items() for n, v in enumerate(vs)]
     trials += [make_trial("full", 4, 0, state="failed", metrics={"seconds/train": 10.0})]
-    budget = report_of([*make_runs(VALUES), *trials]).comparison.budget
+    budget = report_of([*make_runs(VALUES), *trials]).comparison.frames["budget"]
     for arm, values in (("full", [*VALUES["full"], 0.5]), ("lora", VALUES["lora"])):
         curve = budget[budget["arm"] == arm]
         for count in range(1, len(values) + 1):
@@ -59,7 +59,7 @@ def test_a_point_that_comes_again_counts_once_in_the_search_curve() -> None:
     scores = {0: 0.4, 1: 0.6, 2: 0.4, 3: 0.6}
     trials = [make_trial("full", n, s, digest=f"point {n % 2}") for n, s in scores.items()]
     trials += [make_trial("full", 4, 0.1, digest="point 0", state="pruned")]
-    budget = report_of([*make_runs(VALUES), *trials]).comparison.budget
+    budget = report_of([*make_runs(VALUES), *trials]).comparison.frames["budget"]
     assert budget["trials"].tolist() == [1, 2]
     assert budget["seconds"].tolist() == [10.0, 20.0]
     assert budget["expected"].tolist() == pytest.approx([0.5, 0.6])
@@ -93,19 +93,19 @@ def test_arms_that_overtake_each_other_at_once_do_not_change_places() -> None:
 
 def test_the_trade_off_says_who_is_dominated_and_what_is_saved() -> None:
     """Memory follows the score in these records, so that nobody dominates; then one does."""
-    fair = report_of(make_runs({"full": [0.8, 0.9], "lora": [0.6, 0.7]})).comparison.tradeoff
-    assert list(fair["pareto"]) == [True, True]
+    fair = report_of(make_runs({"full": [0.8, 0.9], "lora": [0.6, 0.7]}))
+    assert list(fair.comparison.frames["tradeoff"]["pareto"]) == [True, True]
     rows = [
         make_record(arm, seed, metrics=make_metrics(score) | {"memory/train/peak_bytes": peak})
         for arm, score, peak in (("full", 0.5, 2e9), ("lora", 0.5, 1e9))
         for seed in (1, 2)
     ]
-    table = report_of(rows).comparison.tradeoff.set_index("arm")
+    table = report_of(rows).comparison.frames["tradeoff"].set_index("arm")
     assert list(table["pareto"]) == [False, True]
     assert list(table["pareto_probability"]) == [0.0, 1.0]
     assert table.loc["lora", "saved_peak"] == pytest.approx(0.5)
     assert table.loc["lora", "saved_with_eval"] == pytest.approx(0.0)
-    against = report_of(rows, baseline="lora").comparison.tradeoff.set_index("arm")
+    against = report_of(rows, baseline="lora").comparison.frames["tradeoff"].set_index("arm")
     assert against.loc["full", "saved_peak"] == pytest.approx(-1.0)
 
 
@@ -118,9 +118,9 @@ def test_ranks_across_tasks_have_a_test_from_five_tasks_on() -> None:
     ]
     few = report_of([record for record in records if record.group.task in ("task0", "task1")])
     assert any("need 5 tasks or more" in note for note in few.notes())
-    assert few.comparison.ranks["critical_difference"].isna().all()
+    assert few.comparison.frames["ranks"]["critical_difference"].isna().all()
     many = report_of(records)
-    ranks = many.comparison.ranks.set_index("arm")
+    ranks = many.comparison.frames["ranks"].set_index("arm")
     assert ranks.loc["full", "mean_rank"] == pytest.approx((1 + 1 + 1.5 + 2 + 2) / 5)
     assert ranks.loc["head", "mean_rank"] == 3
     assert (
@@ -137,11 +137,11 @@ def test_separate_seeds_share_the_variance_out() -> None:
         for init in (1, 2, 3)
         for order in (4, 5, 6)
     ]
-    shares = report_of(records).comparison.variance.set_index("source")["share"]
+    shares = report_of(records).comparison.frames["variance"].set_index("source")["share"]
     assert shares["init"] == pytest.approx(1)
     assert shares.sum() == pytest.approx(1)
     together = [make_record("full", seed) for seed in range(5)]
-    assert not len(report_of(together).comparison.variance)
+    assert not len(report_of(together).comparison.frames["variance"])
 
 
 def test_published_numbers_stand_beside_ours(tmp_path: Path) -> None:
@@ -153,13 +153,12 @@ def test_published_numbers_stand_beside_ours(tmp_path: Path) -> None:
         "paper,toy,other,adapter,5,macro_f1,0.40,0.02\n"
     )
     records = make_runs({"houlsby": [0.8, 0.84, 0.88]}, params={"method.kind": "bottleneck"})
-    frame = report_of(records, published=read_references(path)).comparison.references
+    frame = report_of(records, published=read_references(path)).comparison.frames["references"]
     (row,) = frame.to_dict("records")
     assert row["difference"] == pytest.approx(0.42 - 0.40)
     assert row["standard_error"] == pytest.approx((0.02**2 / 5 + 0.02**2 / 3) ** 0.5)
-    assert (
-        "Beside published numbers"
-        in report_of(records, published=read_references(path)).markdown()
+    assert "Beside published numbers" in report_of(records, published=read_references(path)).text(
+        "md"
     )
 
 

@@ -9,8 +9,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from tests.tuner.report.records import make_metrics, make_record, make_runs, report_of
-from tuner.report import Evidence, report_on
-from tuner.report.confusion import Confusion
+from tuner.report import Confusion, Evidence, report_on
 
 SCORES = {"full": [0.81, 0.84, 0.83, 0.7], "lora": [0.79, 0.8, 0.86, 0.81]}
 
@@ -125,4 +124,4 @@ def test_a_score_that_is_no_number_is_one_that_is_missing(value: float) -> None:
     assert cells.loc[("full", "macro_f1"), "mean"] == pytest.approx(left.mean())
     assert made.pairs[made.pairs["metric"] == "macro_f1"]["n"].item() == 3
     assert any("full lacks 1 seed that other arms have (0/0/2022;" in n for n in made.notes())
-    assert "nan" not in made.markdown()
+    assert "nan" not in made.text("md")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.tuner.report.records import make_record, report_of
 from tuner.report import Report
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord
 
 ROWS = {"read.rows": "8 train, 2 validation, 2 test rows"}
 CUT = "max_length: 32 cuts 27 of 27 training rows; the longest has 45 tokens"
@@ -22,11 +22,11 @@ def shown(report: Report) -> list[str]:
     warnings = list(report.comparison.warnings)
     assert report.doubts() == [f"Doubtful data: {text}." for text in warnings]
     for text in warnings:
-        markdown, page = report.markdown(), report.html()
+        markdown, page = report.text("md"), report.text("html")
         assert markdown.index(text.split("'")[0]) < markdown.index("##")
         assert page.index('id="warnings"') < page.index("<main>")
-        assert f"% Doubtful data: {text}." in report.latex()
-        assert text.split("'")[0] in report.json()
+        assert f"% Doubtful data: {text}." in report.text("tex")
+        assert text.split("'")[0] in report.text("json")
     return warnings
 
 
@@ -42,7 +42,7 @@ def test_of_clean_data_nothing_is_doubted() -> None:
     for facts in (ROWS, {}):
         made = report_of(runs("full", "lora", **facts))
         assert shown(made) == []
-        assert 'id="warnings"' not in made.html()
+        assert 'id="warnings"' not in made.text("html")
 
 
 def test_a_doubt_about_some_arms_names_them() -> None:

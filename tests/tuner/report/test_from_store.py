@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 
 from tests.servers import serve
 from tests.specs import toy_tree
+from tests.tuner.report.records import arm_rows
 from trainers.errors import ConfigError
 from tuner.config import load_study
 from tuner.report import Report, build_report, find_study, report_of_run
@@ -73,7 +74,7 @@ def shown(report: Report) -> set[str]:
 
 def texts(report: Report) -> dict[str, list[str]]:
     """Return n and score of every arm, as the table shows them."""
-    return {row[0]: row[1:3] for row in report.rows()[1:]}
+    return {row[1]: row[2:4] for row in arm_rows(report)}
 
 
 @pytest.fixture(scope="module")
@@ -232,9 +233,9 @@ def test_data_that_change_and_are_put_right_change_the_report(
     for report in (away, desk.report(files[0])):
         first = "Doubtful data: t: its data cannot be read here ("
         assert report.doubts()[0].startswith(first)
-        assert report.markdown().startswith("> **Doubtful data:** t: its data cannot be read here")
-        assert first in report.latex()
-        page = report.html()
+        assert report.text("md").startswith("> **Doubtful data:** t: its data cannot be read here")
+        assert first in report.text("tex")
+        page = report.text("html")
         assert page.index("its data cannot be read here") < page.index("<table")
         assert not any("cannot be read here" in note for note in report.notes())
     desk.write_rows()

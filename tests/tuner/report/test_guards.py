@@ -27,9 +27,9 @@ def test_unequal_budgets_stand_in_the_first_line() -> None:
     made = report_of([*make_runs(BOTH), *trials])
     (flag,) = made.comparison.flags
     assert flag == "unequal search budgets, in trials: full 3, lora 1"
-    assert made.markdown().splitlines()[0] == f"> **Not a fair comparison:** {flag}."
+    assert made.text("md").splitlines()[0] == f"> **Not a fair comparison:** {flag}."
     assert made.doubts()[0] == f"Not a fair comparison: {flag}."
-    assert "Not a fair comparison: unequal" in made.latex()
+    assert "Not a fair comparison: unequal" in made.text("tex")
 
 
 def test_trials_of_the_same_point_are_no_budget() -> None:
@@ -41,7 +41,7 @@ def test_trials_of_the_same_point_are_no_budget() -> None:
         "unequal search budgets, in trials: full 8 (2 different points), lora 8",
     )
     assert any("full: 8 search trials tried 2 different points" in note for note in made.notes())
-    cells = made.comparison.cells.set_index("arm")
+    cells = made.comparison.frames["cells"].set_index("arm")
     assert cells[["trials", "points"]].drop_duplicates().to_numpy().tolist() == [[8, 2], [8, 8]]
 
 

@@ -13,10 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tuner.report.records import make_metrics, make_record, make_runs, report_of
-from tuner.report.planned import latest_cells
-from tuner.report.selection import select
-from tuner.report.tables.pairs import pairs_frame
-from tuner.store.records import RunRecord
+from tuner.report import Basis, Evidence, Question, all_tables
+from tuner.store import RunRecord
 
 SCORES = st.lists(st.integers(0, 1000).map(lambda n: n / 1000), min_size=6, max_size=6)
 
@@ -122,8 +120,10 @@ def test_swapping_arms_mirrors_and_order_and_shift_change_nothing(
 
 def pair(records: Sequence[RunRecord]) -> pd.Series:
     """Return the row of the only pair in macro-F1."""
-    blocks = select(records, latest_cells(records)).blocks
-    return pairs_frame(blocks, metric="macro_f1", baseline=None).iloc[0]
+    evidence = Evidence(("s",), tuple(records), "macro_f1")
+    basis = Basis(evidence.select().blocks, evidence, Question(), {})
+    (pairs,) = (table for table in all_tables() if table.kind == "pairs")
+    return pairs.frame(basis).iloc[0]
 
 
 def test_of_a_loss_the_lower_one_is_better() -> None:
@@ -155,7 +155,7 @@ def test_runs_that_share_a_seed_are_one_pair() -> None:
     assert pd.isna(row["further_seeds"])
     (note,) = [note for note in crossed.notes() if "not independent" in note]
     assert note.startswith("a, b: the 8 runs share init, order or data seeds")
-    assert "| 1 | +40.00 | - | 1 | 1 | 1.00 | [.03, 1.00] | - | - | too few" in crossed.markdown()
+    assert "| 1 | +40.00 | - | 1 | 1 | 1.00 | [.03, 1.00] | - | - | too few" in crossed.text("md")
 
 
 def test_runs_of_an_init_seed_are_averaged_before_they_are_paired() -> None:

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from tests.specs import toy_study
-from tests.tuner.report.records import make_record, make_runs, make_trial
+from tests.tuner.report.records import arm_rows, make_record, make_runs, make_trial
 from tuner.config import Definition, dump_definition, plan, read_definition
-from tuner.report import Evidence, planned_cells, report_on
-from tuner.report.planned import PlannedCell
+from tuner.report import Evidence, PlannedCell, planned_cells, report_on
 
 SEEDS = tuple((n, n, 2022) for n in range(5))
 
@@ -56,7 +55,7 @@ def test_unconfirmed_arms_and_missing_runs_stand_in_the_table() -> None:
         cell("full", task="far"),
     )
     made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
-    rows = {(row[0], row[1]): row[2:4] for row in made.rows()[1:]}
+    rows = {(row[0], row[1]): row[2:4] for row in arm_rows(made)}
     assert rows["toy", "full"][0] == "5"
     assert rows["toy", "lora"] == ["2 of 5", "35.00 ± 0.00"]
     assert rows["toy", "head"] == ["0 of 5", "not run"]
@@ -114,12 +113,12 @@ def test_arms_that_are_not_run_are_in_no_pair_and_make_nothing_unfair() -> None:
     made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
     assert made.comparison.flags == ()
     assert set(made.pairs["arm_a"]) | set(made.pairs["arm_b"]) == {"full", "lora"}
-    assert "| head | 0 of 2 | not run |" in made.markdown()
-    assert "head & 0 of 2 & not run" in made.latex()
-    assert "not run" in made.html()
+    assert "| head | 0 of 2 | not run |" in made.text("md")
+    assert "head & 0 of 2 & not run" in made.text("tex")
+    assert "not run" in made.text("html")
     row = made.cells[made.cells["arm"] == "head"].iloc[0]
     assert (row["n"], row["planned_runs"]) == (0, 2)
-    assert ",head,,macro_f1,0," in made.csv()
+    assert ",head,,macro_f1,0," in made.text("csv")
 
 
 def test_arms_that_are_in_no_table_of_score_memory_and_time_are_named() -> None:
@@ -137,11 +136,11 @@ def test_arms_that_are_in_no_table_of_score_memory_and_time_are_named() -> None:
         "Not in this table: bitfit, prefix (not run); head (without a finished run); "
         "ia3 (without a score or a peak of memory)."
     )
-    assert f"toy · tiny: {line}" in made.markdown()
-    assert line in made.html()
+    assert f"toy · tiny: {line}" in made.text("md")
+    assert line in made.text("html")
     whole = tuple(cell(arm, seeds=SEEDS[:2]) for arm in ("full", "lora"))
     made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=whole))
-    assert "Not in this table" not in made.markdown() + made.html()
+    assert "Not in this table" not in made.text("md") + made.text("html")
 
 
 def test_columns_of_what_went_wrong_are_on_the_page_where_something_did() -> None:
@@ -151,14 +150,14 @@ def test_columns_of_what_went_wrong_are_on_the_page_where_something_did() -> Non
     failed = [*sound[:3], make_record("head", 1, state="failed", metrics={})]
     for records, there in ((sound, False), (failed, True)):
         made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=planned))
-        assert (">failed</button>" in made.html()) is there
-        assert ">collapsed</button>" not in made.html()
+        assert (">failed</button>" in made.text("html")) is there
+        assert ">collapsed</button>" not in made.text("html")
 
 
 def test_a_study_of_which_nothing_is_run_has_rows_that_say_so() -> None:
     """In place of a table without rows."""
     made = report_on(Evidence(("s",), (), "macro_f1", planned=(cell("full"),)))
-    assert made.rows()[1][:3] == ["full", "0 of 5", "not run"]
+    assert arm_rows(made)[0][1:4] == ["full", "0 of 5", "not run"]
 
 
 def test_what_is_left_out_is_one_line_with_the_reasons() -> None:

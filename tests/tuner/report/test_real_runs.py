@@ -18,7 +18,7 @@ from statsmodels.stats.multitest import multipletests
 
 from tests.specs import toy_study
 from tuner.report import Report, build_report, keep_report
-from tuner.store.location import find_store
+from tuner.store import find_store
 from tuner.study.run import run_study
 
 ARMS = ("full", "head", "lora")
@@ -133,7 +133,7 @@ def test_curves_are_means_over_the_seeds(
 ) -> None:
     """Every step of the loss, against the client's history; the last epoch is the last epoch's."""
     client = MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
-    curves = report.comparison.curves
+    curves = report.comparison.frames["curves"]
     for series in ("train/loss", "validation/macro_f1"):
         found = curves[(curves["arm"] == "full") & (curves["series"] == series)]
         first: defaultdict[int, list[float]] = defaultdict(list)
@@ -161,7 +161,7 @@ def test_the_report_is_kept_in_the_experiment(report: Report, store: Path) -> No
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"report.md", "report.html", "report.tex", "report.json", "cells.csv"} <= names
     folder = Path(run.info.artifact_uri.removeprefix("file://"))
-    assert json.loads((folder / "report.json").read_text()) == json.loads(report.json())
+    assert json.loads((folder / "report.json").read_text()) == json.loads(report.text("json"))
 
 
 def test_the_same_store_gives_the_same_bytes(report: Report, store: Path, tmp_path: Path) -> None:

@@ -11,10 +11,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.tuner.report.records import make_metrics, make_record, make_runs, make_trial, report_of
-from tuner.report import FORMATS
-from tuner.report.columns import CELLS, PAIRS, RUNS, TRIALS, columns_page
-from tuner.store.records import RunRecord
+from tests.tuner.report.records import (
+    arm_rows,
+    make_metrics,
+    make_record,
+    make_runs,
+    make_trial,
+    report_of,
+)
+from tuner.report import all_tables, columns_page
+from tuner.store import RunRecord
 
 SCORES = {"full": [0.81, 0.84, 0.83], "lora": [0.79, 0.8, 0.86]}
 
@@ -40,7 +46,7 @@ def test_the_same_records_give_the_same_bytes_in_any_order(
         paths = report_of(shuffled).write(tmp_path / str(seed))
         names = {path.relative_to(tmp_path / str(seed)).as_posix() for path in paths}
         texts = {"cells.csv", "pairs.csv", "runs.csv", "trials.csv"}
-        assert names >= texts | {f"report.{form}" for form in FORMATS if form != "csv"}
+        assert names >= texts | {f"report.{form}" for form in ("md", "tex", "html", "json")}
         written.add(tuple(path.read_bytes() for path in paths))
     assert len(written) == 1
 
@@ -49,7 +55,7 @@ def test_the_markdown_has_units_and_says_what_three_seeds_cannot_tell(
     records: list[RunRecord],
 ) -> None:
     """Points, M, MiB; and the floor of the sign-flip test in words."""
-    text = report_of(records).markdown()
+    text = report_of(records).text("md")
     assert "| arm | n | macro-F1 | 95% interval | accuracy | trials |" in text
     assert "| full | 3 | **41.33 ± 0.76** | [39.44, 43.23] | 82.67 ± 1.53 | 2 | 0.30 M |" in text
     assert "cannot go below p = 2/2^3 = 0.25: at the 5% level the differences" in text
@@ -62,7 +68,9 @@ def test_csv_columns_are_the_documented_ones_and_numbers_are_raw(
 ) -> None:
     """Names in their documented order; floats come back bit-equal."""
     report_of(records, metric="accuracy").write(tmp_path, ["csv"])
-    for name, columns in (("cells", CELLS), ("pairs", PAIRS), ("runs", RUNS), ("trials", TRIALS)):
+    exported = {table.name: table.COLUMNS for table in all_tables() if table.COLUMNS}
+    assert list(exported) == ["cells", "pairs", "runs", "trials"]
+    for name, columns in exported.items():
         frame = pd.read_csv(tmp_path / f"{name}.csv")
         assert list(frame.columns)[: len(columns)] == [column.name for column in columns]
         assert len(frame) > 0
@@ -80,7 +88,7 @@ def test_the_page_of_the_columns_is_up_to_date() -> None:
 def test_json_holds_every_table_and_no_nan(records: list[RunRecord]) -> None:
     """It parses strictly, and its numbers are those of the frames."""
     made = report_of(records)
-    content = json.loads(made.json(), parse_constant=pytest.fail)
+    content = json.loads(made.text("json"), parse_constant=pytest.fail)
     assert content["schema"] == 1
     assert len(content["cells"]) == len(made.cells)
     assert content["pairs"][0]["p"] == made.pairs["p"][0]
@@ -94,30 +102,28 @@ def test_json_holds_every_table_and_no_nan(records: list[RunRecord]) -> None:
 def test_one_run_has_no_deviation_and_none_no_mean() -> None:
     """Cells that lack numbers are shown empty, never as zero."""
     failed = make_record("full", 1, state="failed", metrics={})
-    rows = report_of([failed, make_record("lora", 1, metrics=make_metrics(0.5))]).rows()
-    assert rows[1] == ["full", "0", "-", "-", "-", "-", "-"]
-    assert rows[2] == ["lora", "1", "25.00", "50.00", "0.30 M", "477 MiB", "6.0"]
+    made = report_of([failed, make_record("lora", 1, metrics=make_metrics(0.5))])
+    first, second = arm_rows(made)
+    assert first[1:] == ["full", "0", "-", "-", "-", "-", "-"]
+    assert second[1:] == ["lora", "1", "25.00", "50.00", "0.30 M", "477 MiB", "6.0"]
 
 
-def test_several_tasks_have_a_table_each_and_a_column_in_the_rows() -> None:
+def test_several_tasks_have_a_table_each_and_a_column_in_the_terminal() -> None:
     """Arms are compared within a task and model."""
     records = [make_record(a, 1, task=t) for a in ("full", "lora") for t in ("bbc", "toy")]
     made = report_of(records)
-    assert made.markdown().count("\n## ") + made.markdown().startswith("## ") == 3
-    assert [row[:2] for row in made.rows()] == [
-        ["task", "arm"],
-        ["bbc", "full"],
-        ["bbc", "lora"],
-        ["toy", "full"],
-        ["toy", "lora"],
-    ]
+    assert made.text("md").count("\n## ") + made.text("md").startswith("## ") == 3
+    head, _, *rows = [line.split() for line in made.text("terminal").splitlines() if line.strip()]
+    assert head[:2] == ["task", "arm"]
+    names = [["bbc", "full"], ["bbc", "lora"], ["toy", "full"], ["toy", "lora"]]
+    assert [row[:2] for row in rows[:4]] == names
 
 
 def test_a_study_without_runs_has_an_empty_report(tmp_path: Path) -> None:
     """It says so in every form, and its files have their headers."""
     made = report_of([])
-    assert made.markdown() == "No confirm run has finished or failed yet.\n"
-    assert len(made.rows()) == 1
+    assert made.text("md") == "No confirm run has finished or failed yet.\n"
+    assert made.text("terminal") == made.text("md")
     made.write(tmp_path)
     assert (tmp_path / "cells.csv").read_text().startswith("study,task,model,arm,method,metric,n,")
     assert not (tmp_path / "pictures").exists()
@@ -125,7 +131,7 @@ def test_a_study_without_runs_has_an_empty_report(tmp_path: Path) -> None:
 
 def test_names_cannot_break_the_markdown() -> None:
     """A pipe, a line break or a tag in an arm's name stays in its cell."""
-    text = report_of([make_record("a|b\n<script>", 1)]).markdown()
+    text = report_of([make_record("a|b\n<script>", 1)]).text("md")
     assert "| a\\|b &lt;script&gt; | 1 |" in text
 
 

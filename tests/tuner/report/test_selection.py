@@ -16,7 +16,7 @@ from trainers.contract import Seeds
 from tuner.config import Cell, Definition, Phase, dump_definition, read_definition
 from tuner.report import planned_cells
 from tuner.report.selection import Selection, select
-from tuner.store.records import RunRecord
+from tuner.store import RunRecord
 from tuner.study.session import Configuration
 
 SPACE = {"train.learning_rate": {"float": [1e-4, 1e-2], "log": True}}

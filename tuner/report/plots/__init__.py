@@ -36,9 +36,8 @@ def draw(comparison: Comparison) -> dict[str, Picture]:
 
 
 def _sketches(comparison: Comparison) -> Iterator[tuple[str, Sketch]]:
-    keys = comparison.cells[["task", "model"]].drop_duplicates()
     looks = arm_looks(comparison)
-    for task, model in keys.itertuples(index=False, name=None):
+    for task, model in comparison.places():
         subject = Subject(comparison, task, model, looks)
         for kind, sketch in (
             ("seeds", sketch_seeds(subject)),

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tuner.report.comparison import Row
 from tuner.report.plots.layout import WIDTH, ink, make_figure, spread
 from tuner.report.plots.picture import Sketch
-from tuner.report.plots.subject import Look, Row
+from tuner.report.plots.subject import Look
 from tuner.report.plots.units import short
 from tuner.report.wording import missing
 
@@ -27,7 +28,7 @@ _APART = 2.2
 
 def sketch_ranks(comparison: Comparison, looks: Mapping[str, Look]) -> Iterator[Sketch]:
     """Draw a diagram for each model that has a critical difference."""
-    for model, frame in comparison.ranks.groupby("model"):
+    for model, frame in comparison.frames["ranks"].groupby("model"):
         rows: list[Row] = list(frame.sort_values(["mean_rank", "arm"]).to_dict("records"))
         if len(rows) < 2 or missing(rows[0]["critical_difference"]):
             continue

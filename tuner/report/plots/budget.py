@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tuner.report.comparison import Row
 from tuner.report.plots.layout import (
     BELOW,
     LEFT,
@@ -19,7 +20,7 @@ from tuner.report.plots.layout import (
     make_figure,
 )
 from tuner.report.plots.picture import Sketch
-from tuner.report.plots.subject import Look, Row, Subject
+from tuner.report.plots.subject import Look, Subject
 from tuner.report.plots.units import axis_title, scale
 from tuner.report.wording import higher_is_better, missing, title
 
@@ -36,7 +37,7 @@ Lines = dict[str, list[Row]]
 
 def sketch_budget(subject: Subject) -> Sketch | None:
     """Draw score against trials and against time; None unless an arm had two trials or more."""
-    rows = [row for row in subject.rows(subject.comparison.budget) if not missing(row["expected"])]
+    rows = [row for row in subject.rows("budget") if not missing(row["expected"])]
     lines = subject.by_arm(rows)
     if not any(len(points) > 1 for points in lines.values()):
         return None

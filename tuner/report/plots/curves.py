@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tuner.report.comparison import Row
 from tuner.report.plots.layout import (
     BELOW,
     LEFT,
@@ -19,7 +20,7 @@ from tuner.report.plots.layout import (
     make_figure,
 )
 from tuner.report.plots.picture import Sketch
-from tuner.report.plots.subject import Look, Row, Subject
+from tuner.report.plots.subject import Look, Subject
 from tuner.report.plots.units import axis_title, scale
 from tuner.report.wording import missing, title
 
@@ -37,7 +38,7 @@ Lines = dict[str, list[Row]]
 
 def sketch_curves(subject: Subject) -> Sketch | None:
     """Draw a panel for each series that has two steps or more; None if none has."""
-    rows = subject.rows(subject.comparison.curves)
+    rows = subject.rows("curves")
     series = sorted({row["series"] for row in rows}, key=_order)
     panels: dict[str, Lines] = {}
     for name in series:

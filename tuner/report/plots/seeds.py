@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tuner.report.comparison import Row
 from tuner.report.plots.layout import (
     CHARACTER,
     LEFT,
@@ -18,7 +19,7 @@ from tuner.report.plots.layout import (
     spread,
 )
 from tuner.report.plots.picture import Sketch
-from tuner.report.plots.subject import Look, Row, Subject
+from tuner.report.plots.subject import Look, Subject
 from tuner.report.plots.units import axis_title, scale, short
 from tuner.report.wording import missing, title
 
@@ -42,9 +43,9 @@ Scores = dict[str, dict[str, float]]
 def sketch_seeds(subject: Subject) -> Sketch | None:
     """Draw the dots; None unless two arms share a seed and there are two seeds or more."""
     column = f"test/{subject.metric}"
-    if column not in subject.comparison.runs:
+    if column not in subject.comparison.frames["runs"]:
         return None
-    rows = [row for row in subject.rows(subject.comparison.runs) if not missing(row[column])]
+    rows = [row for row in subject.rows("runs") if not missing(row[column])]
     factor, with_data = scale(subject.metric), len({row["data_seed"] for row in rows}) > 1
     scores: Scores = {
         arm: {_seed(row, with_data): factor * row[column] for row in found}

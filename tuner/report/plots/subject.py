@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import pandas
-
-    from tuner.report.comparison import Comparison
+from tuner.report.comparison import Comparison, Row
 
 # Okabe and Ito's colours that show on white and on black, those of most contrast first.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 # Five and seven have no factor in common with six: 210 arms before two look alike.
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)), (0, (9, 2)))
-
-
-Row = Mapping[Any, Any]
-"""A row of a frame."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +49,9 @@ class Subject:
         """Task and model inside a sentence."""
         return f"on {self.task} with {self.model}"
 
-    def rows(self, frame: pandas.DataFrame) -> list[Row]:
+    def rows(self, table: str) -> list[Row]:
         """Return the rows of a frame that are about this task and model."""
-        here = (frame["task"] == self.task) & (frame["model"] == self.model)
-        return list(frame[here].to_dict("records"))
+        return self.comparison.rows(table, self.task, self.model)
 
     def by_arm(self, rows: Sequence[Row]) -> dict[str, list[Row]]:
         """Return rows by their arms, in the order of every picture."""
@@ -71,7 +63,7 @@ class Subject:
 
 def arm_looks(comparison: Comparison) -> dict[str, Look]:
     """Give every arm of a comparison its look, in the order of names."""
-    frames = (comparison.cells, comparison.trials, comparison.budget, comparison.ranks)
+    frames = (comparison.frames[name] for name in ("cells", "trials", "budget", "ranks"))
     arms = sorted({str(arm) for frame in frames for arm in frame["arm"].unique()})
     return {
         arm: Look(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tuner.report.comparison import Row
 from tuner.report.plots.layout import (
     BELOW,
     LEFT,
@@ -19,7 +20,7 @@ from tuner.report.plots.layout import (
     make_figure,
 )
 from tuner.report.plots.picture import Sketch
-from tuner.report.plots.subject import Look, Row, Subject
+from tuner.report.plots.subject import Look, Subject
 from tuner.report.plots.units import axis_title, scale, short
 from tuner.report.wording import higher_is_better, missing, seconds_text, title
 
@@ -35,7 +36,7 @@ def sketch_tradeoff(subject: Subject) -> Sketch | None:
     """Draw a point an arm; None unless two arms have a score and a peak."""
     rows = [
         row
-        for row in subject.rows(subject.comparison.tradeoff)
+        for row in subject.rows("tradeoff")
         if not missing(row["score"]) and not missing(row["peak_memory_bytes"])
     ]
     if len(rows) < 2:

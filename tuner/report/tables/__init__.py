@@ -1,1 +1,1 @@
-"""The frames of a comparison, one file each."""
+"""Tables of the report, one file each; the file name is the table's kind."""

@@ -6,12 +6,12 @@ import itertools
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tuner.report.comparison import Note
-from tuner.report.selection import Block, ComparedCell
-from tuner.report.tables.frame import plain
-from tuner.report.tables.runs import seconds_spent, trial_score
+from tuner.report.contracts import Basis, ReportTable, plain
+from tuner.report.measures import seconds_spent, trial_score
+from tuner.report.selection import ComparedCell
 from tuner.report.wording import higher_is_better, title
 
 if TYPE_CHECKING:
@@ -21,6 +21,29 @@ _NAMED = 6
 """Longer lists are counted."""
 _COLUMNS = ("task", "model", "arm", "trials", "seconds", "expected")
 Unit = Literal["trials", "seconds"]
+
+
+class BudgetTable(ReportTable):
+    """Each searched arm's expected best validation score after 1, 2, ... trials.
+
+    trials (1 to what was spent), seconds (mean of so many trials), expected. A picture shows it.
+    """
+
+    ORDER: ClassVar = 60
+
+    kind: Literal["budget"] = "budget"
+    """File name of the table."""
+
+    def frame(self, basis: Basis) -> pandas.DataFrame:
+        """Compute the expected best of each searched arm.
+
+        A pruned trial counts with its last score. A failed one has none: it counts as the worst
+        of its cell, since it was paid for. A point that came again counts once: its runs were
+        found, and nobody spent anything on them. The trials are taken for exchangeable draws,
+        which those of a sampler that learns are not quite.
+        """
+        cells = [cell for block in basis.blocks for cell in block.begun]
+        return plain((row for cell in cells for row in _rows(cell, basis.metric)), _COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -36,18 +59,6 @@ class PlaceSwap:
     """The arm that leads below."""
     after: str
     """The arm that leads from there on."""
-
-
-def budget_frame(blocks: Sequence[Block], *, metric: str) -> pandas.DataFrame:
-    """Compute each searched arm's expected best validation score after 1, 2, ... trials.
-
-    A pruned trial counts with its last score. A failed one has none: it counts as the worst of
-    its cell, since it was paid for. A point that came again counts once: its runs were found, and
-    nobody spent anything on them. The trials are taken for exchangeable draws, which those of
-    a sampler that learns are not quite.
-    """
-    rows = [row for block in blocks for cell in block.begun for row in _rows(cell, metric)]
-    return plain(rows, _COLUMNS)
 
 
 def place_swaps(budget: pandas.DataFrame, *, metric: str) -> list[PlaceSwap]:

@@ -1,49 +1,105 @@
-"""Tabulate cells: a row for each cell and test metric."""
+"""Summarise cells: a row for each cell and test metric, over its seeds."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from tuner.report.columns import CELLS
+from tuner.report.comparison import Comparison, Row
 from tuner.report.confusion import Confusion
-from tuner.report.selection import Block, ComparedCell, Evidence
-from tuner.report.tables.frame import typed
-from tuner.report.wording import UNSEEN, main_scores
+from tuner.report.contracts import Basis, Column, ReportTable, typed
+from tuner.report.measures import TEST, collapsed, seconds_of, train_peak
+from tuner.report.selection import ComparedCell, Evidence
+from tuner.report.tables._columns import ARM, MODEL, TASK
+from tuner.report.view import PAGE, Heading, TableRow, TableView, count, run_ids, score, word
+from tuner.report.wording import UNSEEN, main_scores, title
 from tuner.store import RunRecord
 
 if TYPE_CHECKING:
     import pandas
 
-_TEST = "test/"
 _NOT_SCORES = ("majority_accuracy",)
 _SHARES = ("accuracy", "micro_f1")
 """Scores that are shares of the test rows: of one label a row, micro-F1 is the accuracy."""
-_TOLERANCE = 1e-9
-"""Of accuracies, which are fractions of counts: float rounding and no more."""
+_COLUMNS = (
+    Column("study", "string", "the study that the runs belong to"),
+    TASK,
+    MODEL,
+    ARM,
+    Column("method", "string", "what is trained: the method's kind"),
+    Column("metric", "string", "test metric; `unseen/`: without the rows that train has"),
+    Column("n", "Int64", "finished confirm runs, one a seed, that have the metric"),
+    Column("mean", "float64", "mean over the seeds, as a fraction (loss: nats)"),
+    Column("std", "float64", "standard deviation of the sample (n - 1)"),
+    Column("ci_low", "float64", "lower end of the 95% interval of the mean"),
+    Column("ci_high", "float64", "upper end of the 95% interval of the mean"),
+    Column("median", "float64", "median over the seeds"),
+    Column("min", "float64", "smallest value"),
+    Column("max", "float64", "largest value"),
+    Column(
+        "test_noise_std",
+        "float64",
+        "standard error of one run, its test rows a sample; main scores",
+    ),
+    Column("failed_runs", "Int64", "confirm runs that failed or diverged and never finished"),
+    Column("collapsed_runs", "Int64", "finished runs no more accurate than the majority class"),
+    Column("planned_runs", "Int64", "confirm runs that the study wants"),
+    Column("reason", "string", "why confirm runs are missing, where that is known"),
+    Column(
+        "left_out_runs", "Int64", "confirm runs of the cell that its study does not define now"
+    ),
+    Column("trials", "Int64", "configurations that the search tried; 0: not searched"),
+    Column("points", "Int64", "different ones among them: one that came again cost nothing"),
+    Column("seconds", "float64", "wall seconds of a run, all phases, mean"),
+    Column("peak_memory_bytes", "Int64", "peak of the training phase, largest over the runs"),
+    Column("peak_memory_mean_bytes", "float64", "peak of the training phase, mean over the runs"),
+    Column("peak_with_eval_bytes", "float64", "peak of training and evaluation, mean over runs"),
+    Column("trained_parameters", "Int64", "scalars that receive a gradient"),
+    Column("adapter_parameters", "Int64", "those outside the classification head"),
+    Column("head_parameters", "Int64", "those in the classification head"),
+    Column("parent_run_id", "string", "MLflow run of the configuration"),
+    Column("run_ids", "string", "MLflow runs, in the order of seeds, a space between"),
+)
 
 
-def cells_frame(blocks: Sequence[Block], evidence: Evidence) -> pandas.DataFrame:
-    """Tabulate every cell's test metrics over its seeds; main scores first, then by name."""
-    rows = [row for block in blocks for cell in block.cells for row in _cell_rows(cell, evidence)]
-    return typed(rows, CELLS)
+class CellsTable(ReportTable):
+    """A row for each cell and test metric: mean, spread and costs; main scores come first."""
+
+    ORDER: ClassVar = 10
+    COLUMNS: ClassVar = _COLUMNS
+
+    kind: Literal["cells"] = "cells"
+    """File name of the table."""
+
+    def frame(self, basis: Basis) -> pandas.DataFrame:
+        """Tabulate every cell's test metrics over its seeds."""
+        cells = [cell for block in basis.blocks for cell in block.cells]
+        rows = [row for cell in cells for row in _cell_rows(cell, basis.evidence)]
+        return typed(rows, _COLUMNS)
+
+    def views(self, comparison: Comparison) -> Iterator[TableView]:
+        """Show all test metrics of each task and model, folded."""
+        names = ("mean", "std", "median", "min", "max", "test noise")
+        columns = (
+            Heading("arm", numeric=False),
+            Heading("metric", numeric=False),
+            Heading("n", "finished confirm runs that have the metric"),
+            *(Heading(name) for name in names),
+        )
+        for task, model in comparison.places():
+            rows = tuple(map(_metric_row, comparison.rows("cells", task, model)))
+            yield TableView(
+                "All test metrics", columns, rows, "folded", task, model, shown_in=PAGE
+            )
 
 
-def collapsed(run: RunRecord) -> bool:
-    """Say whether a run is no more accurate than always naming the most frequent class."""
-    accuracy, floor = (run.metrics.get(f"{_TEST}{n}") for n in ("accuracy", "majority_accuracy"))
-    return accuracy is not None and floor is not None and accuracy <= floor + _TOLERANCE
-
-
-def train_peak(run: RunRecord) -> float | None:
-    """Return the peak bytes of a run's training phase."""
-    return run.metrics.get("memory/train/peak_bytes")
-
-
-def seconds_of(run: RunRecord) -> float:
-    """Return a run's wall seconds, all phases."""
-    return sum(value for name, value in run.metrics.items() if name.startswith("seconds/"))
+def _metric_row(row: Row) -> TableRow:
+    name, ends = row["metric"], (row["ci_low"], row["ci_high"])
+    others = ("std", "median", "min", "max", "test_noise_std")
+    cells = (score(row["mean"], name, ends=ends), *(score(row[other], name) for other in others))
+    about = (word(row["arm"]), word(title(name)), count(row["n"]))
+    return TableRow((*about, *cells), run_ids("seeds", row["run_ids"]))
 
 
 def _cell_rows(cell: ComparedCell, evidence: Evidence) -> Iterator[dict[str, object]]:
@@ -51,7 +107,7 @@ def _cell_rows(cell: ComparedCell, evidence: Evidence) -> Iterator[dict[str, obj
 
     shared = _about(cell)
     for metric in _metrics(cell, evidence.metric):
-        summary = summarise(cell.values(_TEST + metric))
+        summary = summarise(cell.values(TEST + metric))
         yield shared | {
             "metric": metric,
             "n": summary.n,
@@ -104,10 +160,10 @@ def _metrics(cell: ComparedCell, metric: str) -> list[str]:
     """Return the cell's test metrics; the main ones first, and also where no run has finished."""
     first = main_scores(metric)
     found = {
-        name.removeprefix(_TEST)
+        name.removeprefix(TEST)
         for run in cell.finished
         for name in run.metrics
-        if name.startswith(_TEST)
+        if name.startswith(TEST)
     }
     return [*first, *sorted(found - {*first, *_NOT_SCORES})]
 
@@ -131,7 +187,7 @@ def _binomial(run: RunRecord, metric: str, table: Confusion | None) -> float | N
     """Return the standard error of a share of the test rows."""
     from tuner.report.stats import binomial_std
 
-    value = run.metrics.get(_TEST + metric)
+    value = run.metrics.get(TEST + metric)
     if table is not None:
         rows = int((table.unseen if metric.startswith(UNSEEN) else table.counts).sum())
     else:

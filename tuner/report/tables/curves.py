@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from tuner.report.selection import Block, ComparedCell
-from tuner.report.tables.frame import plain
+from tuner.report.contracts import Basis, ReportTable, plain
+from tuner.report.selection import ComparedCell
 from tuner.store import Curve
 
 if TYPE_CHECKING:
@@ -16,13 +16,25 @@ if TYPE_CHECKING:
 _COLUMNS = ("task", "model", "arm", "series", "step", "n", "mean", "low", "high")
 
 
-def curves_frame(blocks: Sequence[Block], curves: Sequence[Curve]) -> pandas.DataFrame:
-    """Return mean and mean -+ one standard deviation of every series, step by step."""
-    by_run: defaultdict[str, list[Curve]] = defaultdict(list)
-    for curve in curves:
-        by_run[curve.run_id].append(curve)
-    rows = [row for block in blocks for cell in block.cells for row in _rows(cell, by_run)]
-    return plain(rows, _COLUMNS)
+class CurvesTable(ReportTable):
+    """Mean and mean -+ one standard deviation (low, high) of every series, step by step.
+
+    The series are `train/loss`, `validation/loss` and `validation/<metric>`, over the n confirm
+    seeds that have the step. A picture shows them.
+    """
+
+    ORDER: ClassVar = 90
+
+    kind: Literal["curves"] = "curves"
+    """File name of the table."""
+
+    def frame(self, basis: Basis) -> pandas.DataFrame:
+        """Average the curves of each cell's finished confirm runs."""
+        by_run: defaultdict[str, list[Curve]] = defaultdict(list)
+        for curve in basis.evidence.curves:
+            by_run[curve.run_id].append(curve)
+        cells = [cell for block in basis.blocks for cell in block.cells]
+        return plain((row for cell in cells for row in _rows(cell, by_run)), _COLUMNS)
 
 
 def _rows(cell: ComparedCell, curves: Mapping[str, Sequence[Curve]]) -> Iterator[dict[str, Any]]:

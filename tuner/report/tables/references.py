@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
-
-from trainers.errors import ConfigError, known
-from trainers.plugins import Frozen
-from tuner.report.tables.frame import plain
-from tuner.report.wording import higher_is_better
+from tuner.report.comparison import Comparison, Row
+from tuner.report.contracts import Basis, ReportTable, plain
+from tuner.report.question import Published
+from tuner.report.view import (
+    PAGE,
+    TEXT,
+    WIDE,
+    Field,
+    Heading,
+    TableCell,
+    TableView,
+    cell_of,
+    count,
+    difference,
+    headings_of,
+    rows_of,
+    score,
+    word,
+)
+from tuner.report.wording import title, value_text
 
 if TYPE_CHECKING:
     import pandas
@@ -31,80 +44,77 @@ _ALIASES = {"adapter": "bottleneck", "scibert_scivocab_uncased": "scibert"}
 """Names that papers use, and ours."""
 
 
-class Published(Frozen):
-    """A published mean over seeds: a row of a file of references."""
+class ReferencesTable(ReportTable):
+    """Published numbers beside ours, joined by task, model, method and metric.
 
-    source: str
-    """Where it was published."""
-    task: str
-    """Our name of the task."""
-    model: str
-    """Name of the pretrained model, with or without its owner."""
-    method: str
-    """Arm or kind of method; `adapter` stands for bottleneck."""
-    seeds: int = Field(ge=1)
-    """Runs that the mean is over."""
-    metric: str
-    """Test metric."""
-    mean: float
-    """As a fraction."""
-    std: float = Field(ge=0)
-    """Standard deviation over the seeds, as a fraction."""
-
-    @field_validator("mean", "std")
-    @classmethod
-    def _fraction(cls, value: float, info: ValidationInfo) -> float:
-        if higher_is_better(info.data.get("metric", "loss")) and value > 1:
-            raise ValueError("a score is a fraction: write 0.572 for 57.2 points")
-        return value
-
-
-def read_references(path: Path) -> tuple[Published, ...]:
-    """Read a CSV file with the columns source, task, model, method, seeds, metric, mean, std.
-
-    Raises:
-        ConfigError: The file is missing, no CSV, or a row cannot be meant.
+    difference is ours - theirs; standard_error is that of a difference of independent means.
     """
-    import csv
 
-    wanted = list(Published.model_fields)
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in wanted if name not in (reader.fieldnames or ())]
-            if missing:
-                raise ConfigError(f"{path}: no column {missing[0]!r}; needed: {known(wanted)}")
-            lines = [{name: line[name] for name in wanted} for line in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{path}: {reason}") from None
-    return tuple(_published(path, number, line) for number, line in enumerate(lines, start=2))
+    ORDER: ClassVar = 100
+
+    kind: Literal["references"] = "references"
+    """File name of the table."""
+
+    def frame(self, basis: Basis) -> pandas.DataFrame:
+        """Join published rows with our cells.
+
+        The standard error of the difference is sqrt(s1^2/n1 + s2^2/n2), of independent means.
+        """
+        ours = basis.frames["cells"].to_dict("records")
+        rows = [
+            _row(theirs, cell)
+            for theirs in basis.question.published
+            for cell in ours
+            if _same(theirs, cell) and cell["n"] > 0
+        ]
+        return plain(rows, _COLUMNS)
+
+    def views(self, comparison: Comparison) -> Iterator[TableView]:
+        """Show them where some are given; in text each mean has its number of seeds with it."""
+        yield TableView(
+            "Published numbers beside ours",
+            headings_of(_FIELDS),
+            rows_of(_FIELDS, comparison.rows("references")),
+            heading="Beside published numbers",
+            shown_in=WIDE,
+        )
 
 
-def references_frame(cells: pandas.DataFrame, published: Iterable[Published]) -> pandas.DataFrame:
-    """Join published rows with our cells by task, model, method and metric.
-
-    The standard error of the difference is sqrt(s1^2/n1 + s2^2/n2), of independent means.
-    """
-    ours = cells.to_dict("records")
-    rows = [
-        _row(theirs, cell)
-        for theirs in published
-        for cell in ours
-        if _same(theirs, cell) and cell["n"] > 0
-    ]
-    return plain(rows, _COLUMNS)
+def _mean(who: str) -> Callable[[Row], TableCell]:
+    return lambda row: score(row[f"{who}mean"], row["metric"], spread=row[f"{who}std"])
 
 
-def _published(path: Path, number: int, line: dict[str, Any]) -> Published:
-    try:
-        return Published.model_validate(line)
-    except ValidationError as error:
-        (first, *_) = error.errors()
-        where = f"{path}, line {number}, {first['loc'][0]}"
-        said = first["msg"].removeprefix("Value error, ")
-        said = f"{said[0].lower()}{said[1:]}"
-        raise ConfigError(f"{where}: got {first['input']!r}: {said}") from None
+def _mean_and_seeds(who: str) -> Callable[[Row], TableCell]:
+    def cell(row: Row) -> TableCell:
+        mean, std = (value_text(row[f"{who}{name}"], row["metric"]) for name in ("mean", "std"))
+        return word(f"{mean} ± {std} ({row[f'{who}n']})")
+
+    return cell
+
+
+_FIELDS: tuple[Field, ...] = (
+    *(
+        (Heading(name, numeric=False), cell_of(name, word))
+        for name in ("source", "task", "model", "method")
+    ),
+    (Heading("metric", numeric=False), lambda row: word(title(row["metric"]))),
+    (Heading("arm", numeric=False, shown_in=PAGE), cell_of("arm", word)),
+    (Heading("published", "mean ± standard deviation", shown_in=PAGE), _mean("published_")),
+    (Heading("n", "their seeds", shown_in=PAGE), cell_of("published_n", count)),
+    (Heading("published", shown_in=TEXT), _mean_and_seeds("published_")),
+    (Heading("arm", numeric=False, shown_in=TEXT), cell_of("arm", word)),
+    (Heading("ours", shown_in=TEXT), _mean_and_seeds("")),
+    (Heading("ours", "mean ± standard deviation", shown_in=PAGE), _mean("")),
+    (Heading("n", "our seeds", shown_in=PAGE), cell_of("n", count)),
+    (
+        Heading("difference", "ours − theirs"),  # noqa: RUF001  # a minus sign
+        lambda row: difference(row["difference"], row["metric"]),
+    ),
+    (
+        Heading("standard error", "of the difference", spelled="its standard error"),
+        lambda row: score(row["standard_error"], row["metric"]),
+    ),
+)
 
 
 def _same(theirs: Published, cell: dict[Any, Any]) -> bool:

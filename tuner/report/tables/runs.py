@@ -1,42 +1,101 @@
-"""Tabulate runs, a row each, and trials, a row each."""
+"""Tabulate the confirm runs, a row each."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from tuner.report.columns import RUNS, TRIALS
-from tuner.report.planned import Trial
-from tuner.report.selection import Block, ComparedCell
-from tuner.report.tables.cells import seconds_of, train_peak
-from tuner.report.tables.frame import typed
+from tuner.report.comparison import Comparison, Row
+from tuner.report.contracts import Basis, Column, ReportTable, typed
+from tuner.report.selection import ComparedCell
+from tuner.report.tables._columns import ARM, MODEL, PLACE, TASK, state_cell
+from tuner.report.view import (
+    CONFIGURATION,
+    PAGE,
+    Field,
+    Heading,
+    RunIds,
+    TableCell,
+    TableView,
+    cell_of,
+    count,
+    headings_of,
+    rows_of,
+    run_ids,
+    score,
+    word,
+)
+from tuner.report.wording import title
 from tuner.store import RunRecord
 
 if TYPE_CHECKING:
     import pandas
 
-_SEARCHABLE = ("method.", "train.")
+_COLUMNS = (
+    Column("study", "string", "the study"),
+    TASK,
+    MODEL,
+    ARM,
+    Column("state", "string", "finished, failed or diverged"),
+    Column("reason", "string", "why it did not finish"),
+    Column("init_seed", "Int64", "seed of new weights and dropout"),
+    Column("order_seed", "Int64", "seed of the order of training rows"),
+    Column("data_seed", "Int64", "seed of the draw of rows and of the validation split"),
+    Column("precision", "string", "number format of the forward pass"),
+    Column("device", "string", "GPU or CPU by its name"),
+    Column("accuracy_low", "float64", "lower end of this run's 95% Wilson interval of accuracy"),
+    Column("accuracy_high", "float64", "upper end of it: the test rows as a sample"),
+    Column("digest", "string", "identity of the RunSpec"),
+    Column("parent_run_id", "string", "MLflow run of the configuration"),
+    Column("run_id", "string", "MLflow run"),
+)
 
 
-def runs_frame(blocks: Sequence[Block]) -> pandas.DataFrame:
-    """Tabulate the confirm runs; curves of training are left out."""
-    rows = [_run_row(cell, run) for b in blocks for cell in b.cells for run in cell.runs]
-    return typed(rows, RUNS)
+class RunsTable(ReportTable):
+    """A row for each confirm run: its seeds, its state, its metrics but the training curves."""
+
+    ORDER: ClassVar = 30
+    COLUMNS: ClassVar = _COLUMNS
+    FURTHER: ClassVar = "then every metric of the runs but the training curves, by name"
+
+    kind: Literal["runs"] = "runs"
+    """File name of the table."""
+
+    def frame(self, basis: Basis) -> pandas.DataFrame:
+        """Tabulate the confirm runs that are compared."""
+        cells = [cell for block in basis.blocks for cell in block.cells]
+        return typed((_run_row(cell, run) for cell in cells for run in cell.runs), _COLUMNS)
+
+    def views(self, comparison: Comparison) -> Iterator[TableView]:
+        """List them on the page, with the scores on the test split."""
+        documented = {column.name for column in _COLUMNS}
+        names = [n for n in comparison.frames["runs"].columns if n not in documented]
+        metrics = [name.removeprefix("test/") for name in names if name.startswith("test/")]
+        state = Heading("state", "finished, failed or diverged", numeric=False)
+        fields: tuple[Field, ...] = (
+            *PLACE,
+            (state, state_cell),
+            *(
+                (Heading(f"{name} seed"), cell_of(f"{name}_seed", count))
+                for name in ("init", "order", "data")
+            ),
+            *((Heading(title(metric), "on the test split"), _score(metric)) for metric in metrics),
+            (
+                Heading("precision", "number format of the forward pass", numeric=False),
+                cell_of("precision", word),
+            ),
+            (Heading("device", numeric=False), cell_of("device", word)),
+        )
+        rows = rows_of(fields, comparison.rows("runs"), _ids)
+        yield TableView("Confirm runs", headings_of(fields), rows, "lists", order=1, shown_in=PAGE)
 
 
-def trials_frame(blocks: Sequence[Block], *, metric: str) -> pandas.DataFrame:
-    """Tabulate the search of every cell, with the fields that some search varies."""
-    cells = [cell for block in blocks for cell in block.cells]
-    rows = [row for cell in cells for row in _trial_rows(cell, metric)]
-    return typed(rows, TRIALS)
+def _score(metric: str) -> Callable[[Row], TableCell]:
+    return cell_of(f"test/{metric}", lambda value: score(value, metric))
 
 
-def trial_score(trial: Trial, metric: str) -> float | None:
-    """Return a trial's validation score: mean over its runs, of a pruned one the last seen."""
-    name = f"validation/{metric}"
-    values = sorted(run.metrics[name] for run in trial.runs if name in run.metrics)
-    return statistics.fmean(values) if values else None
+def _ids(row: Row) -> tuple[RunIds, ...]:
+    return run_ids(CONFIGURATION, row["parent_run_id"]) + run_ids("run", row["run_id"])
 
 
 def _run_row(cell: ComparedCell, run: RunRecord) -> dict[str, Any]:
@@ -70,52 +129,3 @@ def _accuracy_interval(run: RunRecord) -> dict[str, float]:
         return {}
     interval = binomial_interval(round(accuracy * rows), rows)
     return {"accuracy_low": interval.low, "accuracy_high": interval.high}
-
-
-def _trial_rows(cell: ComparedCell, metric: str) -> list[dict[str, Any]]:
-    varied = _varied(cell.trials)
-    return [
-        {
-            "study": cell.study,
-            "task": cell.task,
-            "model": cell.model,
-            "arm": cell.arm,
-            "trial": trial.number,
-            "state": trial.state,
-            "reason": trial.reason,
-            "chosen": trial.number == cell.search.chosen,
-            "metric": metric,
-            "score": trial_score(trial, metric),
-            "seconds": sum(sorted(map(seconds_spent, trial.runs))),
-            "seeds": len(trial.runs),
-            "peak_memory_bytes": max(filter(None, map(train_peak, trial.runs)), default=None),
-            "parent_run_id": trial.runs[0].parent_id,
-            "run_ids": " ".join(run.run_id for run in trial.runs),
-        }
-        | {name: _value(trial.runs[0].params[name]) for name in varied}
-        for trial in cell.trials
-    ]
-
-
-def seconds_spent(run: RunRecord) -> float:
-    """Return a run's wall seconds; of one that was stopped, from its start to its end."""
-    return seconds_of(run) or ((run.end or run.start) - run.start)
-
-
-def _varied(trials: Sequence[Trial]) -> list[str]:
-    """Return the params in which a cell's trials differ: what its search varied."""
-    params = [trial.runs[0].params for trial in trials]
-    names = {name for row in params for name in row if name.startswith(_SEARCHABLE)}
-    return sorted(
-        name
-        for name in names
-        if len({row.get(name) for row in params}) > 1 and all(name in row for row in params)
-    )
-
-
-def _value(text: str) -> float | str:
-    """Return a number where the text is one."""
-    try:
-        return float(text)
-    except ValueError:
-        return text

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from tuner.report.selection import Block, ComparedCell
-from tuner.report.tables.cells import seconds_of, train_peak
-from tuner.report.tables.frame import plain
-from tuner.report.wording import higher_is_better
+from tuner.report.comparison import NOT_RUN, Comparison, has_run
+from tuner.report.contracts import Basis, ReportTable, plain
+from tuner.report.measures import seconds_of, train_peak
+from tuner.report.selection import ComparedCell
+from tuner.report.view import (
+    PAGE,
+    TEXT,
+    Field,
+    Heading,
+    TableView,
+    cell_of,
+    count,
+    headings_of,
+    memory,
+    percent,
+    rows_of,
+    score,
+    seconds,
+    word,
+    yes_or_no,
+)
+from tuner.report.wording import higher_is_better, title
 from tuner.store import RunRecord
 
 if TYPE_CHECKING:
@@ -28,19 +46,138 @@ _SAVED = {
 """Share saved, and the column of `cells` that it is a share of."""
 
 
-def tradeoff_frame(
-    blocks: Sequence[Block], cells: pandas.DataFrame, *, metric: str, baseline: str | None
-) -> pandas.DataFrame:
-    """Tabulate score, memory and time of the arms that have all three."""
-    chosen = cells[cells["metric"] == metric]
-    table = {(row["task"], row["model"], row["arm"]): row for row in chosen.to_dict("records")}
-    rows: list[dict[str, Any]] = []
-    for block in blocks:
-        here = [cell for cell in block.cells if any(_costs(run, metric) for run in cell.finished)]
-        if here:
-            found = {cell.arm: table[cell.task, cell.model, cell.arm] for cell in here}
-            rows += _block_rows(here, found, metric, baseline)
-    return plain(rows, _COLUMNS)
+class TradeoffTable(ReportTable):
+    """Score, memory and time of the arms that have all three, as means over the runs.
+
+    score, score_low, score_high (95% interval), peak_memory_bytes (training), seconds, pareto
+    (boolean), pareto_probability (share of resampled seeds in which the arm is in the Pareto
+    set), seeds (those that all arms have, which both are over; 0: none, and the set is over all
+    runs), and against the baseline, else against the arm that takes most: saved_peak,
+    saved_largest_peak, saved_with_eval (shares of the mean training peak, of the largest, of the
+    mean peak of training and evaluation).
+    """
+
+    ORDER: ClassVar = 70
+
+    kind: Literal["tradeoff"] = "tradeoff"
+    """File name of the table."""
+
+    def frame(self, basis: Basis) -> pandas.DataFrame:
+        """Tabulate score, memory and time of the arms that have all three."""
+        cells, metric = basis.frames["cells"], basis.metric
+        chosen = cells[cells["metric"] == metric].to_dict("records")
+        table = {(row["task"], row["model"], row["arm"]): row for row in chosen}
+        rows: list[dict[str, Any]] = []
+        for block in basis.blocks:
+            here = [c for c in block.cells if any(_costs(run, metric) for run in c.finished)]
+            if here:
+                found = {cell.arm: table[cell.task, cell.model, cell.arm] for cell in here}
+                rows += _block_rows(here, found, metric, basis.question.baseline)
+        return plain(rows, _COLUMNS)
+
+    def views(self, comparison: Comparison) -> Iterator[TableView]:
+        """Show each task and model on the page; all together, without the scores, in text."""
+        for task, model in comparison.places():
+            fields = _page_fields(comparison)
+            untraded = _untraded(comparison, task, model)
+            yield TableView(
+                f"Score, memory and time; memory saved against {_against(comparison)}",
+                headings_of(fields),
+                rows_of(fields, comparison.rows("tradeoff", task, model)),
+                section="costs",
+                task=task,
+                model=model,
+                below=(untraded,) if untraded else (),
+                shown_in=PAGE,
+            )
+        rows = comparison.rows("tradeoff")
+        if len(rows) > 1:
+            yield TableView(
+                "Score, memory, time",
+                headings_of(_TEXT_FIELDS),
+                rows_of(_TEXT_FIELDS, rows),
+                below=tuple(_explained(comparison)),
+                shown_in=TEXT,
+            )
+
+
+def _against(comparison: Comparison) -> str:
+    return comparison.baseline or "the arm that takes most"
+
+
+def _page_fields(comparison: Comparison) -> tuple[Field, ...]:
+    metric, against = comparison.metric, _against(comparison)
+    pareto = "no other arm is as good in all three and better in one"
+    resampled = "share of resampled seeds in which the arm is in the Pareto set"
+    saved = {
+        "saved_peak": ("mean peak", "share of the mean peak of the training phase"),
+        "saved_largest_peak": ("largest peak", "share of the largest peak over the runs"),
+        "saved_with_eval": ("with evaluation", "share of the mean peak, evaluation included"),
+    }
+    return (
+        (Heading("arm", numeric=False), cell_of("arm", word)),
+        (
+            Heading(title(metric), "mean, with its 95% interval"),
+            lambda row: score(row["score"], metric, ends=(row["score_low"], row["score_high"])),
+        ),
+        (
+            Heading("mean peak memory", "of the training phase, mean over the runs"),
+            cell_of("peak_memory_bytes", memory),
+        ),
+        (
+            Heading("seconds", "wall time of a run, all phases, mean"),
+            cell_of("seconds", seconds),
+        ),
+        (Heading("Pareto set", pareto, numeric=False), cell_of("pareto", yes_or_no)),
+        (Heading("in resampled seeds", resampled), cell_of("pareto_probability", percent)),
+        (
+            Heading("seeds", "that all arms have, which the Pareto set is over"),
+            cell_of("seeds", count),
+        ),
+        *(
+            (Heading(f"saved, {name}", f"{about} of {against}"), cell_of(column, percent))
+            for column, (name, about) in saved.items()
+        ),
+    )
+
+
+_TEXT_FIELDS: tuple[Field, ...] = (
+    (
+        Heading("cell", numeric=False),
+        lambda row: word(f"{row['task']} · {row['model']} · {row['arm']}"),
+    ),
+    (Heading("Pareto-optimal", numeric=False), cell_of("pareto", yes_or_no)),
+    (Heading("over resampled seeds"), cell_of("pareto_probability", percent)),
+    (Heading("seeds"), cell_of("seeds", count)),
+    (Heading("memory saved: mean peak"), cell_of("saved_peak", percent)),
+    (Heading("largest peak"), cell_of("saved_largest_peak", percent)),
+    (Heading("with evaluation"), cell_of("saved_with_eval", percent)),
+)
+
+
+def _explained(comparison: Comparison) -> Iterator[str]:
+    """Yield what the table's words mean, and for each task and model the arms it lacks."""
+    yield (
+        f"Pareto-optimal: no other arm is as good in mean {title(comparison.metric)}, peak memory "
+        f"and seconds at once and better in one. Saved: share of the peak of "
+        f"{_against(comparison)}; of the training phase (mean and largest over the runs), and "
+        "with evaluation."
+    )
+    for task, model in comparison.places():
+        if untraded := _untraded(comparison, task, model):
+            yield f"{task} · {model}: {untraded}"
+
+
+def _untraded(comparison: Comparison, task: str, model: str) -> str:
+    """Name the arms of a task and model that are not in the table, and the reasons."""
+    traded = {row["arm"] for row in comparison.rows("tradeoff", task, model)}
+    arms: dict[str, list[str]] = {}
+    for row in comparison.rows("cells", task, model) if traded else ():
+        if row["metric"] == comparison.metric and row["arm"] not in traded:
+            why = "without a score or a peak of memory" if row["n"] else "without a finished run"
+            arms.setdefault(why if has_run(row) else NOT_RUN, []).append(row["arm"])
+    listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in arms.items())
+    return f"Not in this table: {listed}." if listed else ""
 
 
 def _block_rows(
@@ -61,10 +198,10 @@ def _block_rows(
     rows = []
     for index, cell in enumerate(cells):
         row = table[cell.arm]
-        _, memory, seconds = _mean_costs(_all_costs(cell, metric))
+        _, peak, wall = _mean_costs(_all_costs(cell, metric))
         share = probability[index]
         values: tuple[Any, ...] = (cell.task, cell.model, cell.arm)
-        values += (row["mean"], row["ci_low"], row["ci_high"], memory, seconds)
+        values += (row["mean"], row["ci_low"], row["ci_high"], peak, wall)
         values += (bool(best[index]), None if share is None else float(share), seeds)
         saved = _saved(row, table.get(against))
         rows.append(dict(zip(_COLUMNS, (*values, *saved.values()), strict=True)))
@@ -81,10 +218,10 @@ def _saved(row: Mapping[Any, Any], against: Mapping[Any, Any] | None) -> dict[st
 
 def _costs(run: RunRecord, metric: str) -> Costs | None:
     """Return what a run cost; None where it lacks the score or the peak."""
-    score, memory = run.metrics.get(f"test/{metric}"), train_peak(run)
-    if score is None or memory is None:
+    value, peak = run.metrics.get(f"test/{metric}"), train_peak(run)
+    if value is None or peak is None:
         return None
-    return -score if higher_is_better(metric) else score, memory, seconds_of(run)
+    return -value if higher_is_better(metric) else value, peak, seconds_of(run)
 
 
 def _all_costs(cell: ComparedCell, metric: str) -> list[Costs]:
@@ -92,10 +229,8 @@ def _all_costs(cell: ComparedCell, metric: str) -> list[Costs]:
 
 
 def _mean_costs(found: Sequence[Costs]) -> Costs:
-    score, memory, seconds = (
-        statistics.fmean(sorted(values)) for values in zip(*found, strict=True)
-    )
-    return score, memory, seconds
+    cost, peak, wall = (statistics.fmean(sorted(values)) for values in zip(*found, strict=True))
+    return cost, peak, wall
 
 
 def _on_common_seeds(cells: Sequence[ComparedCell], metric: str) -> list[list[Costs]]:

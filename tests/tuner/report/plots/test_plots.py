@@ -6,12 +6,10 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-import pandas as pd
 import pytest
 
 from tests.tuner.report.comparisons import (
@@ -22,6 +20,7 @@ from tests.tuner.report.comparisons import (
     make_comparison,
     make_empty,
     ranks_of,
+    with_frames,
 )
 from tuner.report.plots import Picture, draw
 from tuner.report.plots.arm_ranks import critical_groups
@@ -102,10 +101,10 @@ def test_odd_names_can_be_drawn() -> None:
     tasks = {"toy": "restaurant CO"}
     frames = {
         name: frame.replace({"arm": names, "task": tasks})
-        for name, frame in vars(whole).items()
-        if isinstance(frame, pd.DataFrame) and "arm" in frame
+        for name, frame in whole.frames.items()
+        if "arm" in frame
     }
-    pictures = draw(replace(whole, **frames))
+    pictures = draw(with_frames(whole, **frames))
     assert "seeds-restaurant-co-tiny-bert-2" in pictures
     for picture in pictures.values():
         ET.fromstring(picture.svg)
@@ -137,19 +136,20 @@ def test_nothing_is_drawn_of_nothing() -> None:
 def test_a_picture_without_data_is_left_out_alone(kind: str, frame: str) -> None:
     """A frame that is empty takes its pictures away, and no other."""
     whole = make_comparison()
-    drawn = draw(replace(whole, **{frame: getattr(whole, frame).iloc[:0]}))
+    drawn = draw(with_frames(whole, **{frame: whole.frames[frame].iloc[:0]}))
     assert {name.partition("-")[0] for name in drawn} == set(KINDS) - {kind}
 
 
 def test_one_seed_one_trial_one_step_and_one_arm_are_no_picture() -> None:
     """What has no second value to compare with is left out."""
     whole = make_comparison()
-    few = replace(
+    frames = whole.frames
+    few = with_frames(
         whole,
-        runs=whole.runs[whole.runs["init_seed"] == SEEDS[0]],
-        budget=whole.budget[whole.budget["trials"] == 1],
-        curves=whole.curves[whole.curves["step"] == 20],
-        tradeoff=whole.tradeoff[whole.tradeoff["arm"] == "full"],
+        runs=frames["runs"][frames["runs"]["init_seed"] == SEEDS[0]],
+        budget=frames["budget"][frames["budget"]["trials"] == 1],
+        curves=frames["curves"][frames["curves"]["step"] == 20],
+        tradeoff=frames["tradeoff"][frames["tradeoff"]["arm"] == "full"],
     )
     assert draw(few) == {}
 
@@ -160,7 +160,7 @@ def test_the_lines_of_seeds_join_the_runs_of_the_records(pictures: dict[str, Pic
     assert {str(seed) for seed in SEEDS} <= set(_texts(picture))
     lines = re.findall(r"stroke-opacity: 0.35", picture.svg)
     assert len(lines) == len(SEEDS)
-    runs = make_comparison().runs
+    runs = make_comparison().frames["runs"]
     assert picture.svg.count("<use ") >= (runs["task"] == TASKS[0]).sum()
 
 
@@ -174,10 +174,10 @@ def _places(picture: Picture, colour: str) -> set[tuple[float, float]]:
 def test_dots_of_equal_scores_can_be_told_apart(arms: int) -> None:
     """Five runs that collapsed to one score stand side by side, as far from the next arm."""
     whole = make_comparison()
-    runs = whole.runs[whole.runs["arm"].isin(ARMS[-arms:])].copy()
+    runs = whole.frames["runs"][whole.frames["runs"]["arm"].isin(ARMS[-arms:])].copy()
     lora = (runs["arm"] == "lora") & (runs["task"] == TASKS[0])
     runs.loc[lora, "test/macro_f1"] = 0.65
-    drawn = draw(replace(whole, runs=runs))["seeds-restaurant-co-tiny-bert"]
+    drawn = draw(with_frames(whole, runs=runs))["seeds-restaurant-co-tiny-bert"]
     looks = arm_looks(whole)
     dots = _places(drawn, looks["lora"].colour)
     assert len(dots) == lora.sum() == 5
@@ -224,15 +224,15 @@ def test_bars_join_arms_within_the_critical_difference(
 def test_a_loss_is_drawn_in_nats_and_lower_is_better() -> None:
     """Neither scaled to points nor joined as if more were better."""
     whole = make_comparison(metric="loss")
-    runs = whole.runs.rename(columns={"test/macro_f1": "test/loss"})
-    drawn = draw(replace(whole, runs=runs))
+    runs = whole.frames["runs"].rename(columns={"test/macro_f1": "test/loss"})
+    drawn = draw(with_frames(whole, runs=runs))
     for kind, split in (("seeds", "test"), ("tradeoff", "test"), ("budget", "validation")):
         picture = drawn[f"{kind}-toy-{MODEL}"]
         assert f"{split} loss (nats)" in _texts(picture)
         assert "points" not in picture.svg
     assert "lower is better" in drawn[f"tradeoff-toy-{MODEL}"].caption
     assert "line is lower" in drawn[f"budget-toy-{MODEL}"].caption
-    rows = whole.tradeoff[whole.tradeoff["task"] == "toy"].to_dict("records")
+    rows = whole.frames["tradeoff"][whole.frames["tradeoff"]["task"] == "toy"].to_dict("records")
     joined = pareto_steps(rows, higher=False)
     costs = [(row["peak_memory_bytes"], row["score"]) for row in joined]
     assert costs == sorted(costs)

@@ -32,7 +32,7 @@ def made() -> Report:
 
 def test_the_best_is_bold_and_those_not_separable_from_it_are_underlined(made: Report) -> None:
     """The one that is worse for sure is neither."""
-    text = made.latex()
+    text = made.text("tex")
     table = "".join(line for line in text.splitlines(True) if not line.strip().startswith("%"))
     assert table.count("\\textbf{") == 1
     assert table.count("\\underline{") == 1
@@ -49,7 +49,7 @@ def _compile(made: Report, tmp_path: Path) -> str:
         "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}\n"
         "\\begin{document}\n\\input{report}\n\\end{document}\n"
     )
-    (tmp_path / "report.tex").write_text(made.latex())
+    (tmp_path / "report.tex").write_text(made.text("tex"))
     (tmp_path / "main.tex").write_text(document)
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "main.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -74,5 +74,5 @@ def test_a_table_with_unseen_rows_fits_the_page(tmp_path: Path) -> None:
         for n, run in enumerate(make_runs({arm: [0.8, 0.1]}, task="acl_sup", **seen))
     ]
     made = report_of(records)
-    assert "Unseen rows: macro-F1 without the test rows that train has." in made.latex()
+    assert "Unseen rows: macro-F1 without the test rows that train has." in made.text("tex")
     assert "Overfull" not in _compile(made, tmp_path)

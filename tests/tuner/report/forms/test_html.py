@@ -13,13 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.tuner.report.comparisons import ARMS, TASKS, make_comparison, make_empty
-from tuner.report.comparison import Comparison
-from tuner.report.html import render_html
-from tuner.report.plots import Picture, draw
+from tests.tuner.report.comparisons import (
+    ARMS,
+    MODEL,
+    TASKS,
+    make_comparison,
+    make_empty,
+    with_frames,
+)
+from tuner.report import Comparison, Report
 from tuner.report.wording import p_text, value_text
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 class Outline(HTMLParser):
@@ -66,23 +71,21 @@ def comparison() -> Comparison:
 
 
 @pytest.fixture(scope="module")
-def pictures(comparison: Comparison) -> dict[str, Picture]:
-    """Draw them."""
-    return draw(comparison)
+def report(comparison: Comparison) -> Report:
+    """Return their report, which draws their pictures once."""
+    return Report(comparison)
 
 
 @pytest.fixture(scope="module")
-def page(comparison: Comparison, pictures: dict[str, Picture]) -> str:
-    """Render them."""
-    return render_html(comparison, pictures)
+def page(report: Report) -> str:
+    """Render it."""
+    return report.text("html")
 
 
-def test_the_bytes_are_the_same_each_time(
-    page: str, comparison: Comparison, pictures: dict[str, Picture]
-) -> None:
+def test_the_bytes_are_the_same_each_time(page: str, report: Report) -> None:
     """Neither a date nor a random id."""
-    assert render_html(make_comparison(), draw(make_comparison())) == page
-    assert render_html(comparison, pictures) == page
+    assert Report(make_comparison()).text("html") == page
+    assert report.text("html") == page
     assert page.startswith("<!doctype html>\n")
     assert page.endswith("</html>\n")
 
@@ -131,7 +134,7 @@ def test_every_cell_is_there_with_its_raw_value(page: str, comparison: Compariso
     """Mean, deviation and interval as they are written in words, and the unrounded mean."""
     tables = Outline(page).tables
     for task in TASKS:
-        rows = comparison.cells[(comparison.cells["task"] == task)].to_dict("records")
+        rows = comparison.rows("cells", task, MODEL)
         here = next(
             table
             for table in tables
@@ -151,33 +154,31 @@ def test_every_cell_is_there_with_its_raw_value(page: str, comparison: Compariso
 def test_every_pair_trial_run_and_reference_is_there(page: str, comparison: Comparison) -> None:
     """Counted by the unrounded values of each frame."""
     values = [value for table in Outline(page).tables for row in table for _, value in row]
-    for difference in comparison.pairs["mean_difference"]:
+    for difference in comparison.frames["pairs"]["mean_difference"]:
         assert repr(float(difference)) in values
-    for score in comparison.runs["test/macro_f1"].dropna():
+    for score in comparison.frames["runs"]["test/macro_f1"].dropna():
         assert repr(float(score)) in values
-    assert repr(float(comparison.references["difference"].iloc[0])) in values
+    assert repr(float(comparison.frames["references"]["difference"].iloc[0])) in values
     rows = sum(len(table) - 1 for table in Outline(page).tables)
     assert rows >= sum(
-        len(getattr(comparison, name)) for name in ("pairs", "runs", "trials", "ranks", "tradeoff")
+        len(comparison.frames[name]) for name in ("pairs", "runs", "trials", "ranks", "tradeoff")
     )
     assert f"≥ {p_text(2 / 2**5)}" in page
 
 
 def test_every_number_leads_to_its_runs(page: str, comparison: Comparison) -> None:
     """All run ids stand in the page."""
-    frames = ((comparison.cells, "run_ids"), (comparison.trials, "run_ids"))
-    frames += ((comparison.pairs, "run_ids_a"), (comparison.runs, "run_id"))
+    frames = ((comparison.frames["cells"], "run_ids"), (comparison.frames["trials"], "run_ids"))
+    frames += ((comparison.frames["pairs"], "run_ids_a"), (comparison.frames["runs"], "run_id"))
     for frame, column in frames:
         for ids in frame[column].dropna():
             assert all(f"<code>{run}</code>" in page for run in ids.split())
 
 
-def test_flags_come_first_and_only_where_there_are_any(
-    page: str, comparison: Comparison, pictures: dict[str, Picture]
-) -> None:
+def test_flags_come_first_and_only_where_there_are_any(page: str, comparison: Comparison) -> None:
     """The box stands before the tables."""
     assert page.index('class="flags"') < page.index("<main>")
-    fair = render_html(replace(comparison, flags=()), pictures)
+    fair = Report(replace(comparison, flags=())).text("html")
     assert 'class="flags"' not in fair
 
 
@@ -189,15 +190,16 @@ def test_the_best_is_bold_and_what_does_not_differ_from_it_underlined(
     assert marks.count("best") == len(TASKS)
     assert "near" in marks
     best = next(found for found in re.findall(r'number best" data-value="([^"]+)"', page))
-    cells = comparison.cells
+    cells = comparison.frames["cells"]
     here = cells[(cells["task"] == TASKS[0]) & (cells["metric"] == comparison.metric)]
     assert float(best) == here["mean"].max()
 
 
 def test_a_baseline_gets_a_column_of_differences(comparison: Comparison) -> None:
     """Each arm's difference stands in its row, and the baseline has none."""
-    pairs = comparison.pairs[comparison.pairs["arm_b"] == "lora"]
-    page = render_html(replace(comparison, baseline="lora", pairs=pairs), {})
+    pairs = comparison.frames["pairs"][comparison.frames["pairs"]["arm_b"] == "lora"]
+    with_pairs = with_frames(comparison, pairs=pairs)
+    page = Report(replace(with_pairs, baseline="lora")).text("html")
     table = Outline(page).tables[0]
     place = next(i for i, (text, _) in enumerate(table[0]) if text.strip().endswith("lora"))
     found = {row[0][0]: row[place][1] for row in table[1:]}
@@ -207,20 +209,18 @@ def test_a_baseline_gets_a_column_of_differences(comparison: Comparison) -> None
     assert found["lora"] is None
 
 
-def test_each_picture_stands_once_and_has_its_words(
-    page: str, pictures: dict[str, Picture]
-) -> None:
+def test_each_picture_stands_once_and_has_its_words(page: str, report: Report) -> None:
     """In the section of its task and model, with its caption below."""
-    for picture in pictures.values():
+    for picture in report.pictures.values():
         assert page.count(picture.svg) == 1
     first, second = (page.index(f'id="cell-{number}"') for number in (1, 2))
-    toy = next(p for p in pictures.values() if p.task == "toy")
+    toy = next(p for p in report.pictures.values() if p.task == "toy")
     assert first < second < page.index(toy.svg)
 
 
-def test_a_study_without_runs_has_a_page(pictures: dict[str, Picture]) -> None:
+def test_a_study_without_runs_has_a_page() -> None:
     """It says so, and has no table."""
-    page = render_html(make_empty(), {})
+    page = Report(make_empty()).text("html")
     assert "No confirm run has finished or failed yet." in page
     assert "<table" not in page
 
@@ -235,7 +235,7 @@ def test_the_template_is_part_of_the_package() -> None:
 def test_importing_the_page_is_light() -> None:
     """Jinja2, matplotlib and pandas are loaded when a page is made."""
     heavy = {"jinja2", "matplotlib", "pandas"}
-    code = f"import sys, tuner.report.html; print({heavy} & set(sys.modules))"
+    code = f"import sys, tuner.report.forms.html; print({heavy} & set(sys.modules))"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -1,0 +1,59 @@
+"""The table in the terminal fits it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tuner.report.records import make_metrics, make_record, report_of
+from tuner.report import Report
+
+SCORE = "52.43 ± 10.21"
+ARM = "lora-r16-alpha32-all-linear-modules-and-the-head"
+MODEL = "microsoft/MiniLM-L12-H384-uncased"
+DISPENSABLE = ("trained parameters", "accuracy", "seconds", "peak memory")
+
+
+def made(*, models: tuple[str, ...] = (MODEL,), arms: tuple[str, ...] = ("lora",)) -> Report:
+    """Return arms of two runs each, with scores of unseen rows."""
+    return report_of(
+        [
+            make_record(
+                arm,
+                seed,
+                model=model,
+                metrics=make_metrics(0.5)
+                | {"test/macro_f1": score, "test/unseen/macro_f1": score},
+            )
+            for model in models
+            for arm in arms
+            for seed, score in enumerate((0.4521, 0.5965))
+        ]
+    )
+
+
+@pytest.mark.parametrize(("width", "least"), [(140, 0), (80, 1), (55, 3)])
+def test_no_number_or_word_of_the_table_wraps(width: int, least: int) -> None:
+    """Columns that matter less are left out for it, one after the other, and named."""
+    text = made().text("terminal", width=width)
+    table, _, rest = text.partition("In `tuner report` too: ")
+    named = " ".join(rest.partition(".")[0].split())
+    gone = tuple(named.split(", ")) if named else ()
+    assert gone == DISPENSABLE[: len(gone)]
+    assert len(gone) >= least
+    assert bool(gone) == bool(least)
+    assert SCORE in table
+    kept = ("arm", "n", "macro-F1", "macro-F1, unseen rows", *DISPENSABLE[len(gone) :])
+    assert all(word in table.split() for title in kept for word in title.split())
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_long_names_wrap_and_hide_no_column(width: int) -> None:
+    """Several models, arms with long names: each number stands beside its row's name."""
+    text = made(models=(MODEL, "tiny"), arms=("lora", ARM)).text("terminal", width=width)
+    table = text.partition("Scores are")[0]
+    lines = [line for line in text.splitlines() if SCORE in line]
+    assert len(lines) == 4
+    assert max(map(len, text.splitlines())) <= width
+    heads = table.partition("─")[0].split()
+    assert {"model", "arm", "n"} <= set(heads)
+    assert lines[0].strip().startswith(MODEL[:10])

@@ -1,0 +1,105 @@
+"""Write a report as Markdown, for a README or a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from tuner.report.comparison import CAPTION, DOUBTFUL, NOTHING, UNFAIR
+from tuner.report.contracts import Report, ReportForm
+from tuner.report.view import TableView
+
+
+class Markdown(ReportForm):
+    """Tables with their notes for a README; whatever makes them unfair comes first."""
+
+    kind: Literal["md"] = "md"
+    """File name of the form."""
+
+    def files(self, report: Report) -> dict[str, str]:
+        """Return `report.md`."""
+        return {"report.md": "\n".join([*_lines(report), ""])}
+
+
+def _lines(report: Report) -> Iterator[str]:
+    comparison, places = report.comparison, report.comparison.places()
+    if not places:
+        yield NOTHING
+        return
+    first = [(UNFAIR, flag) for flag in comparison.flags]
+    first += [(DOUBTFUL, warning) for warning in comparison.warnings]
+    # A quotation's lines would flow into one paragraph.
+    quoted = "\n>\n".join(f"> **{name}:** {_escape(text)}." for name, text in first)
+    yield from (*quoted.splitlines(), "") if first else ()
+    views = report.views("text")
+    for task, model in places:
+        here = [view for view in views if (view.task, view.model) == (task, model)]
+        yield from (f"## {_escape(f'{task} · {model}')}", "")
+        yield from _block(here, comparison.notes_on(task, model))
+    for view in views:
+        if view.task is None:
+            yield from _titled(view, "##")
+    if notes := comparison.notes_on():
+        yield from (*(f"- {_escape(text)}" for text in notes), "")
+    yield CAPTION
+
+
+def _block(views: Sequence[TableView], notes: Sequence[str]) -> Iterator[str]:
+    """Yield what is about one task and model: its tables, its notes, where its runs are."""
+    for view in views:
+        if view.section in ("arms", "pairs"):  # the heading above says what they are about
+            yield from _table(view)
+    if notes:
+        yield from (*(f"- {_escape(note)}" for note in notes), "")
+    runs = [
+        f"{_escape(row.cells[0].text)} `{ids}`"
+        for view in views
+        if view.section == "arms"
+        for row in view.rows
+        for ids in row.configuration
+    ]
+    if runs:
+        yield from (f"MLflow runs: {', '.join(runs)}.", "")
+    for view in views:
+        if view.section not in ("arms", "pairs"):
+            yield from _titled(view, "###")
+
+
+def _titled(view: TableView, level: str) -> Iterator[str]:
+    yield from (f"{level} {_escape(view.heading or view.title)}", "")
+    yield from _table(view)
+
+
+def _table(view: TableView) -> Iterator[str]:
+    rows = [[_escape(cell.text) for cell in row.cells] for row in view.rows]
+    # Right-aligned are the columns in which some row has a digit.
+    words = [
+        not any(any(map(str.isdigit, text)) for text in column)
+        for column in zip(*rows, strict=True)
+    ]
+    yield _line([_escape(head.spelled or head.text) for head in view.headings])
+    yield _line(["---" if place == 0 or word else "---:" for place, word in enumerate(words)])
+    for texts, row in zip(rows, view.rows, strict=True):
+        marks = {"best": "**{}**", "near": "<u>{}</u>"}
+        cells = zip(texts, row.cells, strict=True)
+        yield _line([marks.get(cell.mark, "{}").format(text) for text, cell in cells])
+    yield ""
+    if view.has_best:
+        yield "Bold: the best mean. Underlined: compared with it and not shown to differ."
+        yield ""
+    for text in view.below:
+        yield from (_escape(text), "")
+
+
+def _line(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"
+
+
+def _escape(text: str) -> str:
+    """Keep a name from ending a table's cell or opening an HTML tag."""
+    plain = " ".join(str(text).split())
+    for mark, shown in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
+        plain = plain.replace(mark, shown)
+    for mark in "`*$":
+        plain = plain.replace(mark, f"\\{mark}")
+    return plain
