@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.chaos_compare import Killed, Remains, differences, gather
-from bench.chaos_study import DEFAULT, KINDS, NAME, RUNS, Draw, Kill, Study, Unfinished
+from bench.chaos_study import KINDS, NAME, RUNS, Draw, Kill, Study, Unfinished
 
 KILLS_OF_A_STUDY = 10
 
@@ -193,7 +193,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1, help="of the first study")
-    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=DEFAULT)
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--output", type=Path, help="file to write the page to as well")
     parser.add_argument("--keep", type=Path, help="folder for studies that differ")
     words = parser.parse_args()

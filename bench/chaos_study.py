@@ -16,16 +16,13 @@ import psutil
 
 TUNER = [sys.executable, "-m", "tuner"]
 """The command line, which is all of the program that is used here."""
-DEFAULT = ("launcher", "run", "writer")
 KINDS = {
     "launcher": "launcher",
-    "run": "run's process and its launcher",
+    "run": "run's process",
+    "both": "run's process and its launcher",
     "writer": "process that writes to MLflow",
-    "run-alone": "run's process alone",
 }
-"""What can be killed. A launcher that lives writes down a run whose process is killed as failed,
-by decision, and a failed trial is part of a search's budget. So where a study is to be equal in
-the end, both are killed in the same moment, as when a whole process tree or machine is."""
+"""What can be killed; a launcher that lives does a run again whose process was killed."""
 NAME = "chaos"
 RUNS = 21
 _SPACE = "{train.learning_rate: {float: [1.0e-4, 1.0e-2], log: true}}"
@@ -44,7 +41,7 @@ arms:
 """
 _FILE = f"{NAME}.yaml"
 _ROOT = Path(__file__).parents[1]
-_WITH_LAUNCHER = ("launcher", "run")
+_WITH_LAUNCHER = ("launcher", "both")
 _DONE = re.compile(r"^finished (?!\(found\))", re.MULTILINE)
 _SECONDS_TO_FINISH, _SECONDS_FOR_A_VICTIM = 300.0, 60.0
 _MOST_STARTS = 60

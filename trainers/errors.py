@@ -110,6 +110,15 @@ class LostRank(RunFailed):
     kind = "lost"
 
 
+class RunKilled(RunFailed):
+    """A run that somebody else has ended with SIGKILL; nothing in the run itself is at fault.
+
+    The kernel kills in the same way where memory is short, so it is not done again for ever.
+    """
+
+    kind = "killed"
+
+
 class Diverged(RunFailed):
     """A run whose loss or logits are not finite: the answer to its settings, and no breakdown."""
 
@@ -131,7 +140,8 @@ def run_failure(kind: str, reason: str, detail: str = "") -> RunFailed:
         detail: Its detail; of an OutOfMemory, the phase.
     """
     classes: dict[str, type[RunFailed]] = {
-        found.kind: found for found in (RunFailed, OutOfMemory, LostRank, Diverged, CannotBuild)
+        found.kind: found
+        for found in (RunFailed, OutOfMemory, LostRank, RunKilled, Diverged, CannotBuild)
     }
     return classes[kind](reason, detail)
 

@@ -13,7 +13,7 @@ import pytest
 
 from bench import chaos
 from bench.chaos_compare import Killed, Remains, differences, mask_text
-from bench.chaos_study import DEFAULT, Kill
+from bench.chaos_study import KINDS, Kill
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "docs" / "results" / "restaurant-minilm"
@@ -104,10 +104,10 @@ def test_a_killed_run_is_put_down_to_the_first_kill_after_its_start() -> None:
 @pytest.mark.timeout(900)
 def test_a_study_that_is_killed_ten_times_ends_as_one_that_is_not(tmp_path: Path) -> None:
     """A short twin of docs/results/chaos.md: its reports and MLflow's runs are equal."""
-    (result,) = chaos.series(tmp_path, kills=KILLS, seed=1, kinds=DEFAULT, keep=None)
+    (result,) = chaos.series(tmp_path, kills=KILLS, seed=1, kinds=list(KINDS), keep=None)
     assert result.differences == []
     assert len(result.rows) == KILLS
-    assert {row.kill.kind for row in result.rows} == set(DEFAULT)
+    assert {row.kill.kind for row in result.rows} == set(KINDS)
 
 
 def _sees(text: str, column: int, value: str) -> bool:

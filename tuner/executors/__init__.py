@@ -13,9 +13,12 @@ from trainers.contract import Emit, RunResult, RunSpec, Workspace
 from trainers.errors import RunFailed
 from tuner.executors._messages import failure_message
 
-__all__ = ["Executor", "RunLost"]
+__all__ = ["MOST_KILLS", "Executor", "RunLost"]
 
 T = TypeVar("T")
+
+MOST_KILLS = 3
+"""What is killed so many times has failed: it may be what uses up the memory."""
 
 
 class RunLost(Exception):  # a state, not an error
@@ -40,6 +43,7 @@ class Executor(ABC):
         Raises:
             StopRun: `emit` raised it; the run has ended.
             OutOfMemory: A RunFailed; with fewer rows at once it may go through.
+            RunKilled: A RunFailed; nothing speaks against doing the run again.
             RunFailed: The run ended without a result.
             RunInterrupted: `close` was called; the run has ended.
             RunLost: Its machine is gone, and the run with it.

@@ -8,13 +8,13 @@ import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from trainers.contract import Emit, Measure, RunEvent, RunSpec, StopRun, Workspace
-from trainers.errors import CannotBuild, Diverged, OutOfMemory, RunFailed
-from tuner.executors import Executor, RunLost
+from trainers.errors import CannotBuild, Diverged, OutOfMemory, RunFailed, RunKilled
+from tuner.executors import MOST_KILLS, Executor, RunLost
 from tuner.store import Store, missing_space, write_whole
 from tuner.store.attempts import Attempt
 from tuner.store.outcome import Outcome, RunRequest
@@ -42,6 +42,8 @@ class _Ended:
 
     outcome: Outcome
     next: RunSpec | None = None
+    killed: bool = False
+    """Its process was killed, by whom is not known."""
 
 
 @dataclass
@@ -154,11 +156,11 @@ class Recorder:
                 return
 
     def _do(self, request: RunRequest, attempt: Attempt, watch: Emit) -> Recorded | None:
-        """Do a run; do it again where its machine is lost, with fewer rows where memory runs out.
+        """Do a run; do it again where it is killed, or where fewer rows at once fit into memory.
 
         Each try is an attempt, so that no curve holds the points of two.
         """
-        spec = request.spec
+        spec, kills = request.spec, 0
         while True:
             try:
                 ended = self._once(request, spec, attempt, watch)
@@ -167,7 +169,8 @@ class Recorder:
                 with contextlib.suppress(Exception):  # what goes on is no better
                     self.runs.end(attempt, killed.model_dump_json())
                 raise
-            if ended.next is None:
+            kills += ended.killed
+            if ended.next is None or kills == MOST_KILLS:
                 self.runs.end(attempt, ended.outcome.model_dump_json())
                 return Recorded(ended.outcome, attempt, reused=False)
             _logger.warning("%s: %s", request.title, ended.outcome.reason)
@@ -207,10 +210,12 @@ class Recorder:
         except RunLost as lost:
             reason = f"lost with its machine: {lost}; done again"
             found = _Ended(Outcome(state="failed", reason=reason, **ended), spec)
+        except RunKilled as killed:
+            found = _Ended(Outcome(state="failed", reason=killed.reason, **ended), spec, True)
         except RunFailed as failed:
             found = _failed(failed, workspace.run_dir, ended)
         told = {"metrics": events.metrics, "facts": events.facts}
-        return _Ended(found.outcome.model_copy(update=told), found.next)
+        return replace(found, outcome=found.outcome.model_copy(update=told))
 
     def _train(
         self,

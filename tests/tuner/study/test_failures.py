@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,13 @@ import pytest
 from optuna.trial import TrialState
 
 from tests.journals import opened, topics
+from tests.launchers import ranks_of
 from tests.specs import QUICK, toy_study
 from tests.tuner.study.test_study import Place
-from trainers.errors import RunFailed
+from trainers.errors import RunFailed, RunKilled
 from trainers.models.tiny import Tiny
-from tuner.config import read_definition
+from tuner.config import read_definition, read_executor
+from tuner.executors import MOST_KILLS
 from tuner.store.attempts import Attempts
 from tuner.study.failures import TooManyFailures
 from tuner.study.progress import RunNotice
@@ -219,3 +223,52 @@ def test_a_found_run_that_was_measured_another_way_is_done_again(place: Place) -
     with opened(place.root) as journal:
         (topic,) = (name for name in topics(place.root) if name.startswith("tickets without / "))
         assert Attempts(journal, topic).held() == frozenset()
+
+
+@pytest.mark.parametrize(("kills", "state"), [(2, "finished"), (MOST_KILLS, "failed")])
+def test_a_run_whose_process_is_killed_is_done_again_and_fails_the_third_time(
+    place: Place, kills: int, state: str
+) -> None:
+    """One kill says nothing about the run; three may be the kernel's, for want of memory."""
+    config = toy_study(
+        train=ONCE,
+        confirm={"seeds": [1]},
+        arms={"head": HEAD},
+        executor={"kind": "process", "threads": 1},
+    )
+    starts = 0
+
+    def kill(notice: RunNotice) -> None:
+        nonlocal starts
+        if notice.event and notice.event.kind == "start":
+            starts += 1
+            for process in ranks_of() if starts <= kills else ():
+                process.kill()
+
+    outcome = place.run(config, watch=kill)
+    states = [run.state for run in place.records()]
+    assert states == ["killed", "killed", state]
+    assert outcome.exit_code == (state == "failed")
+    assert all("was ended by SIGKILL" in line for line in outcome.failures)
+
+
+def test_what_is_computed_beside_runs_is_computed_again_where_its_process_is_killed(
+    tmp_path: Path,
+) -> None:
+    """A lost prediction of memory would be missing in the report of a study that is whole."""
+    executor = read_executor("process").open()
+    try:
+        assert executor.compute(_killed_at_first, tmp_path / "mark") == "computed"
+        with pytest.raises(RunKilled):
+            executor.compute(_killed_at_first, tmp_path / "absent" / "mark")
+    finally:
+        executor.close()
+
+
+def _killed_at_first(mark: Path) -> str:
+    if mark.exists():
+        return "computed"
+    if mark.parent.exists():
+        mark.touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError

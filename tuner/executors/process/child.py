@@ -23,7 +23,14 @@ from typing import Any
 import psutil
 
 from trainers.contract import Emit, Rank, RunEvent, RunResult, RunSpec, Workspace
-from trainers.errors import LostRank, OutOfMemory, RunFailed, TunerError, one_line
+from trainers.errors import (
+    LostRank,
+    OutOfMemory,
+    RunFailed,
+    RunKilled,
+    TunerError,
+    one_line,
+)
 from trainers.measure import out_of_memory_line
 from tuner.executors._messages import (
     Message,
@@ -245,8 +252,9 @@ def _death(process: BaseProcess, log: Path, rank: int | None, phase: str) -> Run
     if name == "SIGABRT" and rank is not None:
         # NCCL's watchdog aborts a rank that waits in vain for another.
         return LostRank(f"{who} was ended by {name}", lines)
-    hint = ", often the kernel out of memory" if name == "SIGKILL" else ""
-    return RunFailed(f"{who} was ended by {name}{hint}", lines)
+    if name == "SIGKILL":
+        return RunKilled(f"{who} was ended by {name}, often the kernel out of memory", lines)
+    return RunFailed(f"{who} was ended by {name}", lines)
 
 
 def _last_lines(path: Path) -> str:

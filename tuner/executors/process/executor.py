@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, TypeVar
 
 from trainers.contract import Emit, Rank, RunResult, RunSpec, Workspace
-from trainers.errors import RunFailed
-from tuner.executors import Executor
+from trainers.errors import RunFailed, RunKilled
+from tuner.executors import MOST_KILLS, Executor
 from tuner.executors.process.child import (
     ChildTask,
     compute_in_child,
@@ -53,6 +54,12 @@ class ProcessExecutor(Executor):
 
     def compute(self, function: Callable[..., T], *args: Any) -> T:
         """Compute in a process that ends with the call: the launcher has no torch."""
+        for _ in range(MOST_KILLS - 1):
+            with suppress(RunKilled):
+                return self._compute(function, *args)
+        return self._compute(function, *args)
+
+    def _compute(self, function: Callable[..., T], *args: Any) -> T:
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._start(sender, compute_in_child, (function, args, sender))
         try:
@@ -62,7 +69,9 @@ class ProcessExecutor(Executor):
             if self._closed:
                 raise RunInterrupted from None
             process.join()
-            raise RunFailed(f"its process ended with exit code {process.exitcode}") from None
+            code = process.exitcode
+            failure = RunKilled if code == -signal.SIGKILL else RunFailed
+            raise failure(f"its process ended with exit code {code}") from None
         finally:
             with self._lock:
                 self._live.discard(process)
