@@ -25,14 +25,14 @@ from tuner.study.tickets import (
     REASON,
     STATE,
     Best,
-    Search,
+    CellSearch,
     Ticket,
     open_search,
 )
 
 
 @dataclass(frozen=True)
-class _Ended:
+class _Evaluation:
     """How a trial ended, and its runs, one for each seed it got to."""
 
     state: RunState
@@ -93,7 +93,7 @@ def search(cell: Cell, session: Session, *, parallel: int) -> Best | None:
     return best
 
 
-def _none_finished(search: Search) -> str:
+def _none_finished(search: CellSearch) -> str:
     """Describe how the trials of a search ended that has no result."""
     trials = [trial.user_attrs for trial in search.trials()]
     ways = Counter(attributes.get(STATE, "ended without a result") for attributes in trials)
@@ -102,7 +102,7 @@ def _none_finished(search: Search) -> str:
     return f"no trial finished: {counted}; the last: {last}"
 
 
-def _all_over_cap(search: Search) -> str:
+def _all_over_cap(search: CellSearch) -> str:
     """Return a sentence if no trial fits under the cap; empty where some did, or without a cap."""
     excess = [trial.constraints.get(MEMORY_CAP, -1.0) for trial in search.trials()]
     if not excess or min(excess) <= 0:
@@ -115,7 +115,7 @@ def _all_over_cap(search: Search) -> str:
     return f"every trial's predicted peak of memory is over the cap: {said}"
 
 
-def _evaluate(search: Search, ticket: Ticket, session: Session, lock: threading.Lock) -> None:
+def _evaluate(search: CellSearch, ticket: Ticket, session: Session, lock: threading.Lock) -> None:
     """Run a trial on every search seed, tell Optuna and the tracker how it ended."""
     made = Configuration(search.cell, "search", ticket.trial.number)
     try:
@@ -136,7 +136,9 @@ def _evaluate(search: Search, ticket: Ticket, session: Session, lock: threading.
         raise
 
 
-def _run_seeds(made: Configuration, search: Search, ticket: Ticket, session: Session) -> _Ended:
+def _run_seeds(
+    made: Configuration, search: CellSearch, ticket: Ticket, session: Session
+) -> _Evaluation:
     """Run a trial on seed after seed, until one ends without a result or the pruner says so."""
     cell, trial = made.cell, ticket.trial
     specs = [cell.spec(seeds, ticket.point) for seeds in cell.study.search.seeds]
@@ -147,15 +149,15 @@ def _run_seeds(made: Configuration, search: Search, ticket: Ticket, session: Ses
         sink = _sink(trial, cell, spec, reported) if epochs_count else _no_sink
         outcome = session.run(made, spec, sink)
         runs.append(outcome)
-        ended = _Ended(outcome.state, outcome.reason, runs, outcome.of_cell)
+        ended = _Evaluation(outcome.state, outcome.reason, runs, outcome.of_cell)
         if outcome.result is None:
             return ended
         if lacking := _lacking(cell, outcome.result.metrics()):
             session.failures.give_up(cell, lacking)
-            return _Ended("failed", lacking, runs, of_cell=True)
+            return _Evaluation("failed", lacking, runs, of_cell=True)
         if len(runs) < len(specs) and _behind(search, ticket, ended.metrics):
-            return _Ended("pruned", f"pruned after {len(runs)} of {len(specs)} seeds", runs)
-    return _Ended("finished", "", runs)
+            return _Evaluation("pruned", f"pruned after {len(runs)} of {len(specs)} seeds", runs)
+    return _Evaluation("finished", "", runs)
 
 
 def _lacking(cell: Cell, metrics: Mapping[str, float]) -> str:
@@ -166,7 +168,7 @@ def _lacking(cell: Cell, metrics: Mapping[str, float]) -> str:
     return ""
 
 
-def _tell(search: Search, ticket: Ticket, ended: _Ended) -> None:
+def _tell(search: CellSearch, ticket: Ticket, ended: _Evaluation) -> None:
     """Tell Optuna how a trial ended; on several seeds its value is their mean.
 
     Where the cell was given up, the trial is done again once the cell can be.
@@ -210,7 +212,7 @@ def _no_sink(event: RunEvent) -> None:
     """Take an event and report nothing: with several seeds or aims, epochs are not compared."""
 
 
-def _behind(search: Search, ticket: Ticket, metrics: Sequence[Mapping[str, float]]) -> bool:
+def _behind(search: CellSearch, ticket: Ticket, metrics: Sequence[Mapping[str, float]]) -> bool:
     """Report the newest seed's value and ask the pruner, which pairs trials seed by seed."""
     if len(search.cell.study.objectives()) > 1:
         return False

@@ -46,7 +46,7 @@ class Ticket:
 
 
 @dataclass
-class Search:
+class CellSearch:
     """The search of one cell. Not locked: one thread at a time takes a ticket or ends one."""
 
     cell: Cell
@@ -178,7 +178,7 @@ class Search:
         return self.storage.get_trial_id_from_study_id_trial_number(study, number)
 
 
-def open_search(cell: Cell, journal: Journal) -> Search:
+def open_search(cell: Cell, journal: Journal) -> CellSearch:
     """Open a cell's search and see to it that its budget lies there as tickets."""
     config = cell.study
     name = search_name(config.name, cell.label, cell.fingerprint())
@@ -193,4 +193,4 @@ def open_search(cell: Cell, journal: Journal) -> Search:
     for number in range(len(study.get_trials(deepcopy=False)), config.search.trials):
         with contextlib.suppress(TicketMade):
             study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={TICKET: number}))
-    return Search(cell, study, storage, Attempts(journal, ticket_topic(name)))
+    return CellSearch(cell, study, storage, Attempts(journal, ticket_topic(name)))

@@ -7,9 +7,14 @@ from pathlib import Path
 from trainers.errors import ConfigError
 from tuner.store import Reader, Store, find_store, open_journal_reader
 from tuner.tracking.address import StoreAddress, check_server, locate_store
-from tuner.tracking.faults import TrackerAway, TrackerRefused
 from tuner.tracking.moved import settle_or_say
-from tuner.tracking.projector import NoProjector, Projector, tracker_name
+from tuner.tracking.projector import (
+    NoProjector,
+    Projector,
+    TrackerAway,
+    TrackerRefused,
+    tracker_name,
+)
 from tuner.tracking.ui import serve_ui
 
 __all__ = [

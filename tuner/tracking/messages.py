@@ -7,7 +7,7 @@ from pathlib import Path
 from trainers.plugins import Frozen
 
 
-class Task(Frozen):
+class ProjectorTask(Frozen):
     """What the process is to do: a line of JSON on its standard input."""
 
     root: Path

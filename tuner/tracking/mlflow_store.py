@@ -18,7 +18,6 @@ from tuner.store import RunState
 from tuner.store.definitions import StudyOpened
 from tuner.tracking.address import locate_store
 from tuner.tracking.client_reader import ClientReader, all_pages
-from tuner.tracking.definitions import definition_tags
 from tuner.tracking.entities import make_inputs, make_params, make_tags
 from tuner.tracking.files import link_files, local_folder
 from tuner.tracking.mlflow_database import open_client
@@ -32,7 +31,7 @@ from tuner.tracking.saved_model import (
 )
 from tuner.tracking.server import explained, is_gone, prepare_client
 from tuner.tracking.stored_reader import STUDY
-from tuner.tracking.tags import KEY, PARENT, STATUS
+from tuner.tracking.tags import KEY, PARENT, STATUS, definition_tags
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_STUDY = 20_000

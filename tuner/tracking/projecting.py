@@ -20,7 +20,7 @@ from tuner.store import Store, missing_space
 from tuner.store.database import Outage, RetryPolicy, name_database, open_engine, own_turn
 from tuner.store.journal import Journal
 from tuner.store.projected import Projected
-from tuner.tracking.messages import News, Task
+from tuner.tracking.messages import News, ProjectorTask
 
 _TURN = ".projecting"
 _SECONDS_BETWEEN_LOOKS = 0.2
@@ -65,7 +65,7 @@ class _Voice:
                 self._asked = None
 
 
-def project(task: Task, voice: _Voice, closing: threading.Event) -> None:
+def project(task: ProjectorTask, voice: _Voice, closing: threading.Event) -> None:
     """Project line after line until the launcher ends, and then what is there by then."""
     from tuner.tracking.mlflow_store import MlflowStore
     from tuner.tracking.projection import Projection
@@ -185,7 +185,7 @@ def main() -> None:
     logging.getLogger("tuner.store.database").setLevel(logging.ERROR)  # the launcher says it
     line = sys.stdin.readline()
     if line:
-        task = Task.model_validate(json.loads(line))
+        task = ProjectorTask.model_validate(json.loads(line))
         os.chdir(task.folder)
         os.environ.clear()
         os.environ.update(task.variables)

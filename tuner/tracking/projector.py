@@ -15,18 +15,29 @@ import threading
 import time
 from collections.abc import Iterator
 
-from trainers.errors import ConfigError
+from trainers.errors import ConfigError, TunerError
 from trainers.proxies import proxy_note
 from tuner.store import Store
 from tuner.store.projected import LOCAL
 from tuner.tracking.address import locate_store
-from tuner.tracking.faults import TrackerAway, TrackerRefused
-from tuner.tracking.messages import News, Task
+from tuner.tracking.messages import News, ProjectorTask
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_TO_SETTLE = 600.0
 _SECONDS_TO_HURRY = 3.0
 _SECONDS_TO_END = 3.0
+
+
+class TrackerAway(TunerError):
+    """A server could not be reached, so that a study is done but not all of it tracked."""
+
+    exit_code = 1
+
+
+class TrackerRefused(TunerError):
+    """MLflow does not take what is written to it."""
+
+    exit_code = 1
 
 
 class NoProjector:
@@ -91,7 +102,7 @@ class Projector(NoProjector):
         """Begin to project a store's journal."""
         root = store.root.resolve()
         variables = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
-        task = Task(
+        task = ProjectorTask(
             root=root,
             shared=store.shared,
             target=self._server or str(root),

@@ -11,10 +11,16 @@ import yaml
 
 from tuner.store import Curve, KeptDefinition, Phase, Reader, RunRecord, UnknownStudy
 from tuner.tracking.curves import true_curves
-from tuner.tracking.definitions import kept_definitions
 from tuner.tracking.files import local_folder
 from tuner.tracking.names import is_cut
-from tuner.tracking.tags import PARENT, StoredRun, is_damaged, record_of, state_of
+from tuner.tracking.tags import (
+    PARENT,
+    StoredRun,
+    is_damaged,
+    kept_definitions,
+    record_of,
+    state_of,
+)
 
 _LOG = logging.getLogger(__name__)
 

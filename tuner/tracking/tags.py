@@ -1,4 +1,4 @@
-"""Turn a run into tags, and a stored run's tags, params and metrics back into a record."""
+"""Turn runs and the texts of studies into tags, and what MLflow has stored back into records."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 from pydantic import ValidationError
 
 from trainers.contract import Seeds
-from tuner.store import Group, RunRecord, RunState
+from tuner.store import Group, KeptDefinition, RunRecord, RunState, definition_id
 from tuner.tracking.names import entity_name, seed_text, true_metrics, true_name
 
 PARENT = "mlflow.parentRunId"
@@ -31,6 +31,9 @@ STATUS: Mapping[RunState, str] = {
 
 _GROUP_FIELDS = tuple(name for name in Group.model_fields if name != "study")
 _GROUP_TAGS = tuple(f"tuner.{name}" for name in _GROUP_FIELDS)
+_DEFINITION = "tuner.definition."
+_LONGEST_TAG = 20_000
+"""MLflow takes no longer tag of an experiment."""
 _FACT = "tuner.fact."
 _SEEDS = "tuner.seeds"
 
@@ -154,3 +157,24 @@ def _are_seeds(tags: Mapping[str, str]) -> bool:
 @lru_cache(maxsize=4096)
 def _fact_name(tag: str) -> str:
     return true_name(tag.removeprefix(_FACT))
+
+
+def definition_tags(text: str, milliseconds: int) -> dict[str, str]:
+    """Return the tags that keep a text; that which says that all are there is the last."""
+    key = f"{_DEFINITION}{definition_id(text)}"
+    pieces = [text[start : start + _LONGEST_TAG] for start in range(0, len(text), _LONGEST_TAG)]
+    tags = {f"{key}.{number}": piece for number, piece in enumerate(pieces)}
+    return tags | {key: f"{milliseconds} {len(pieces)}"}
+
+
+def kept_definitions(tags: Mapping[str, str]) -> list[KeptDefinition]:
+    """Read the texts back, the one that was opened last at the end."""
+    found = []
+    for key, value in tags.items():
+        identity = key.removeprefix(_DEFINITION)
+        if not key.startswith(_DEFINITION) or "." in identity:
+            continue
+        milliseconds, _, count = value.partition(" ")
+        text = "".join(tags.get(f"{key}.{number}", "") for number in range(int(count)))
+        found.append(KeptDefinition(identity, int(milliseconds) / 1000, text))
+    return sorted(found, key=lambda kept: (kept.time, kept.id))
