@@ -45,7 +45,7 @@ def command(
 def _size(config: StudyConfig) -> str:
     """Return the numbers of a study's cells and runs, in words."""
     from tuner.config import plan
-    from tuner.report.wording import counted
+    from tuner.report import counted
 
     cells = plan(config)
     few, most = config.few_points(), config.search.trials

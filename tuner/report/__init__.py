@@ -1,59 +1,65 @@
-"""Reports compare studies' ways of training over seeds, from what the tracker recorded.
+"""Reports compare studies' ways of training over seeds. The room's door.
 
-Other rooms import from here, from `tuner.report.stats` (statistics over seeds) and from
-`tuner.report.wording` (numbers as text). Every other file is the report's own.
+Each file is loaded when one of its names is first used. `from tuner.report import stats` gives the
+statistics over seeds, for whoever wants them without a report.
 """
 
-from tuner.report.compare import report_on
-from tuner.report.comparison import Comparison, Note
-from tuner.report.confusion import Confusion
-from tuner.report.contracts import (
-    FORMS,
-    Basis,
-    Column,
-    Report,
-    ReportForm,
-    ReportTable,
-    all_tables,
-    form_class,
-    form_names,
-)
-from tuner.report.finding import find_study
-from tuner.report.forms.csv import columns_page
-from tuner.report.from_store import build_report, keep_report, report_of_run
-from tuner.report.planned import PlannedCell, Search, plan_cell, planned_cells, read_search
-from tuner.report.question import Published, Question, read_references
-from tuner.report.selection import Asked, Evidence, OtherDefinition, gather
+from __future__ import annotations
 
-__all__ = [
-    "FORMS",
-    "Asked",
-    "Basis",
-    "Column",
-    "Comparison",
-    "Confusion",
-    "Evidence",
-    "Note",
-    "OtherDefinition",
-    "PlannedCell",
-    "Published",
-    "Question",
-    "Report",
-    "ReportForm",
-    "ReportTable",
-    "Search",
-    "all_tables",
-    "build_report",
-    "columns_page",
-    "find_study",
-    "form_class",
-    "form_names",
-    "gather",
-    "keep_report",
-    "plan_cell",
-    "planned_cells",
-    "read_references",
-    "read_search",
-    "report_of_run",
-    "report_on",
-]
+from typing import TYPE_CHECKING
+
+from tuner import load_on_use
+
+if TYPE_CHECKING:
+    from tuner.report.compare import report_on as report_on
+    from tuner.report.comparison import Comparison as Comparison
+    from tuner.report.comparison import Note as Note
+    from tuner.report.confusion import Confusion as Confusion
+    from tuner.report.contracts import FORMS as FORMS
+    from tuner.report.contracts import Basis as Basis
+    from tuner.report.contracts import Column as Column
+    from tuner.report.contracts import Report as Report
+    from tuner.report.contracts import ReportForm as ReportForm
+    from tuner.report.contracts import ReportTable as ReportTable
+    from tuner.report.contracts import all_tables as all_tables
+    from tuner.report.contracts import form_class as form_class
+    from tuner.report.contracts import form_names as form_names
+    from tuner.report.finding import find_study as find_study
+    from tuner.report.forms.csv import columns_page as columns_page
+    from tuner.report.from_store import build_report as build_report
+    from tuner.report.from_store import keep_report as keep_report
+    from tuner.report.from_store import report_of_run as report_of_run
+    from tuner.report.planned import PlannedCell as PlannedCell
+    from tuner.report.planned import SearchProgress as SearchProgress
+    from tuner.report.planned import plan_cell as plan_cell
+    from tuner.report.planned import planned_cells as planned_cells
+    from tuner.report.planned import read_search as read_search
+    from tuner.report.question import Published as Published
+    from tuner.report.question import Question as Question
+    from tuner.report.question import read_references as read_references
+    from tuner.report.selection import Asked as Asked
+    from tuner.report.selection import Evidence as Evidence
+    from tuner.report.selection import OtherDefinition as OtherDefinition
+    from tuner.report.selection import gather as gather
+    from tuner.report.stats import seeds_to_detect as seeds_to_detect
+    from tuner.report.wording import counted as counted
+
+_NAMES = {
+    "compare": ["report_on"],
+    "comparison": ["Comparison", "Note"],
+    "confusion": ["Confusion"],
+    "contracts": [
+        *("FORMS", "Basis", "Column", "Report", "ReportForm", "ReportTable"),
+        *("all_tables", "form_class", "form_names"),
+    ],
+    "finding": ["find_study"],
+    "forms.csv": ["columns_page"],
+    "from_store": ["build_report", "keep_report", "report_of_run"],
+    "planned": ["PlannedCell", "SearchProgress", "plan_cell", "planned_cells", "read_search"],
+    "question": ["Published", "Question", "read_references"],
+    "selection": ["Asked", "Evidence", "OtherDefinition", "gather"],
+    "stats": ["seeds_to_detect"],
+    "wording": ["counted"],
+}
+__all__ = sorted(name for names in _NAMES.values() for name in names)
+__getattr__ = load_on_use(__name__, _NAMES)

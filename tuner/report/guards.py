@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from trainers.errors import TunerError
-from tuner.report.planned import Search
+from tuner.report.planned import SearchProgress
 from tuner.report.selection import Block
 from tuner.report.wording import counted
 from tuner.store import RunRecord
@@ -71,7 +71,7 @@ def _unequal_trials(block: Block) -> Iterator[str]:
         yield f"unequal search budgets, in trials: {shown}"
 
 
-def _trials(search: Search) -> str:
+def _trials(search: SearchProgress) -> str:
     again = search.points < search.counted
     points = f" ({counted(search.points, 'different point')})" if again else ""
     return f"{search.counted or 'none'}{points}"

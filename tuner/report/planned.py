@@ -169,7 +169,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchProgress:
     """Where the search of a cell stands, as its study is defined."""
 
     trials: tuple[Trial, ...] = ()
@@ -219,7 +219,7 @@ class Search:
         return f"{done} searched, " + ("none finished" if self.chosen is None else "not confirmed")
 
 
-def read_search(cell: PlannedCell, records: Sequence[RunRecord]) -> Search:
+def read_search(cell: PlannedCell, records: Sequence[RunRecord]) -> SearchProgress:
     """Read a cell's search from the records of its definition, in the order of seeds and time.
 
     The budget's trials are the first that came to an end. Trials are numbered one by one: a
@@ -230,9 +230,9 @@ def read_search(cell: PlannedCell, records: Sequence[RunRecord]) -> Search:
     if cell.latest is not None:
         counted_trials = sum(trial.counts for trial in trials.values())
         chosen = cell.latest.group.trial
-        return Search(tuple(trials.values()), counted=counted_trials, chosen=chosen)
+        return SearchProgress(tuple(trials.values()), counted=counted_trials, chosen=chosen)
     if not cell.trials:
-        return Search()
+        return SearchProgress()
     if any(logged.ended and logged.number not in trials for logged in cell.log[: cell.trials]):
         return _from_log(cell, trials)
     confirms = [run for run in records if run.group.phase == "confirm"]
@@ -260,13 +260,13 @@ def read_search(cell: PlannedCell, records: Sequence[RunRecord]) -> Search:
     deleted = [confirmed[number] for number in lost if number in confirmed]
     if deleted:  # the best trial's own runs are gone; its confirm runs say that it was the best
         chosen = max(deleted, key=lambda run: (run.start, run.run_id)).group.trial
-        return Search(tuple(kept), frozenset(beyond), ended, gone, chosen=chosen)
+        return SearchProgress(tuple(kept), frozenset(beyond), ended, gone, chosen=chosen)
     best = best_trial(kept, cell.objectives, runs=cell.search_seeds)
     spent = ended == cell.trials
-    return Search(tuple(kept), frozenset(beyond), ended, gone, spent, best)
+    return SearchProgress(tuple(kept), frozenset(beyond), ended, gone, spent, best)
 
 
-def _from_log(cell: PlannedCell, trials: Mapping[int, Trial]) -> Search:
+def _from_log(cell: PlannedCell, trials: Mapping[int, Trial]) -> SearchProgress:
     """Read a search of which some trials' runs were deleted: Optuna knows them all."""
     log = cell.log[: cell.trials]
     ended = [logged for logged in log if logged.ended]
@@ -279,7 +279,7 @@ def _from_log(cell: PlannedCell, trials: Mapping[int, Trial]) -> Search:
         if logged.values
     ]
     best = min(costs, key=lambda one: (one[0], one[1].number), default=None)
-    return Search(
+    return SearchProgress(
         tuple(trial for number, trial in trials.items() if number <= last),
         frozenset(number for number in trials if number > last and len(log) == cell.trials),
         counted=len(ended),

@@ -12,7 +12,7 @@ from tuner.report.confusion import Confusion, read_confusion
 from tuner.report.planned import (
     Name,
     PlannedCell,
-    Search,
+    SearchProgress,
     SeedKey,
     Trial,
     latest_cells,
@@ -51,7 +51,7 @@ class ComparedCell:
     """Runs that failed or diverged, of seeds that never finished, one a seed."""
     left_out: int
     """Confirm runs of the cell that are not of its present definition."""
-    search: Search
+    search: SearchProgress
     """Of this definition of the cell."""
     reason: str = ""
     """Why confirm runs are missing, in a few words, where that is known."""
@@ -160,7 +160,7 @@ def select(records: Sequence[RunRecord], planned: Sequence[PlannedCell]) -> Sele
 
 def _compared(
     cell: PlannedCell,
-    search: Search,
+    search: SearchProgress,
     records: Sequence[RunRecord],
     others: Sequence[LeftOut],
     label: str,
@@ -210,7 +210,7 @@ def _stopped(records: Sequence[RunRecord], planned: Sequence[PlannedCell]) -> Ma
 
 
 def _left_out(
-    cell: PlannedCell, search: Search, records: Sequence[RunRecord]
+    cell: PlannedCell, search: SearchProgress, records: Sequence[RunRecord]
 ) -> Iterator[LeftOut]:
     for run in records:
         why = _why_not(cell, search, run)
@@ -218,7 +218,7 @@ def _left_out(
             yield LeftOut(run, why)
 
 
-def _why_not(cell: PlannedCell, search: Search, run: RunRecord) -> Why | None:
+def _why_not(cell: PlannedCell, search: SearchProgress, run: RunRecord) -> Why | None:
     """Say why a run of a cell is not the definition's; None where it is."""
     group = run.group
     if group.cell != cell.fingerprint:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from trainers.contract import RunSpec, Seeds
 from tuner.config import Cell, StudyConfig, count_points
 from tuner.forecast.time.forecasts import Count
-from tuner.report import Search, plan_cell, read_search
+from tuner.report import SearchProgress, plan_cell, read_search
 from tuner.store import RunRecord, Store, check_folder, check_version
 from tuner.tracking import open_reader, open_server_reader
 
@@ -85,7 +85,7 @@ def progress(cell: Cell, history: History) -> CellProgress:
     return CellProgress(_search(search, cell), _count(seeds, done))
 
 
-def _search(search: Search, cell: Cell) -> Count:
+def _search(search: SearchProgress, cell: Cell) -> Count:
     """Count a cell's search runs: none is done for a point that comes again, which is found."""
     settings, points = cell.study.search, count_points(cell.study.arms[cell.arm].space)
     seeds = len(settings.seeds)

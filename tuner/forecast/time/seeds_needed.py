@@ -95,7 +95,7 @@ def seeds_of(
 
 
 def _seeds_to_detect(std: float, difference: float, comparisons: int) -> int | None:
-    from tuner.report.stats import seeds_to_detect
+    from tuner.report import seeds_to_detect
 
     found: int | None = seeds_to_detect(
         std, difference, level=LEVEL, power=POWER, comparisons=comparisons

@@ -11,7 +11,7 @@ from tests.specs import toy_study
 from tests.tuner.forecast.time.past import cell_of, past_run
 from tuner.config import StudyConfig
 from tuner.forecast.time.seeds_needed import seeds_of
-from tuner.report.stats import seeds_to_detect
+from tuner.report import seeds_to_detect
 from tuner.store.records import RunRecord
 
 RANDOM = numpy.random.default_rng(5)
