@@ -166,21 +166,20 @@ def follow(
             raise lost
         for pipe in ready:
             assert isinstance(pipe, Connection)
-            try:
-                message: Message = pipe.recv()
-            except (EOFError, ConnectionResetError):
-                rank = ranks.pop(pipe)
-                failed = _death(processes[pipe], logs[rank], rank if several else None, phase)
+            message = _receive(pipe)
+            if message and message.kind == "event":
+                phase = "train"  # or the evaluation after it, which takes less
+                emit(RunEvent.model_validate_json(message.text))
+                continue
+            rank = ranks.pop(pipe)
+            if message and message.kind == "result":
+                result = RunResult.model_validate_json(message.text) if rank == 0 else result
+                continue
+            named = rank if several else None
+            if message:
+                failed = _failure(message, named)
             else:
-                if message.kind == "event":
-                    phase = "train"  # or the evaluation after it, which takes less
-                    emit(RunEvent.model_validate_json(message.text))
-                    continue
-                rank = ranks.pop(pipe)
-                if message.kind == "result":
-                    result = RunResult.model_validate_json(message.text) if rank == 0 else result
-                    continue
-                failed = _failure(message, rank if several else None)
+                failed = _death(processes[pipe], logs[rank], named, phase)
             if not isinstance(failed, LostRank):
                 raise failed
             if lost is None:
@@ -188,6 +187,15 @@ def follow(
     if result is None:
         raise lost or RunFailed("rank 0 ended without a result")
     return result
+
+
+def _receive(pipe: Connection) -> Message | None:
+    """Return the next message of a process, or None where it has closed its pipe."""
+    try:
+        message: Message = pipe.recv()
+    except (EOFError, ConnectionResetError):
+        return None
+    return message
 
 
 def end(processes: Sequence[BaseProcess], *, at_once: bool) -> None:
