@@ -80,7 +80,7 @@ def _paint(panels: Mapping[str, Lines], looks: Mapping[str, Look]) -> Figure:
             _line(axes, points, factor=scale(series.partition("/")[2]), look=looks[arm])
         axes.set_ylabel(_axis_title(series), fontsize=8)
         # At one distance, however wide the numbers of a panel are.
-        axes.yaxis.set_label_coords(-0.1, 0.5)
+        axes.yaxis.set_label_coords(-0.135, 0.5)
         if last is None:
             axes.set_xlabel("optimizer step")
         else:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 WIDTH = 360.0
 """Of every picture, in points; 480 pixels of a page."""
-LEFT, RIGHT, TOP = 52.0, 10.0, 8.0
+LEFT, RIGHT, TOP = 66.0, 10.0, 8.0
 """Margins around axes, in points."""
 BELOW = 32.0
 """Room for an axis' numbers and title, in points."""

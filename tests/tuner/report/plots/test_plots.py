@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from tests.tuner.report.comparisons import (
     ARMS,
@@ -246,6 +248,30 @@ def test_a_loss_is_drawn_in_nats_and_lower_is_better() -> None:
             and other is not row
         ]
         assert (row in joined) == (not beaten)
+
+
+def _edges(picture: Picture) -> np.ndarray:
+    pixels = imread(io.BytesIO(picture.png))[..., :3]
+    return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "loss"])
+def test_nothing_is_cut_off_where_numbers_are_long(metric: str) -> None:
+    """Titles of axes stay in the picture beside numbers with four digits."""
+    whole = make_comparison(metric=metric)
+    close = {
+        table: whole.frames[table].assign(
+            **{
+                name: 0.2 + 0.02 * whole.frames[table][name].rank(pct=True)
+                for name in names.split()
+                if name in whole.frames[table]
+            }
+        )
+        for table, names in {"budget": "expected", "curves": "mean low high"}.items()
+    }
+    runs = whole.frames["runs"].rename(columns={"test/macro_f1": f"test/{metric}"})
+    for picture in draw(with_frames(whole, runs=runs, **close)).values():
+        assert (_edges(picture) == 1).all(), picture.name
 
 
 def test_drawing_leaves_matplotlibs_settings_alone() -> None:
