@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tuner.report.plots.arm_ranks import sketch_ranks
-from tuner.report.plots.budget import sketch_budget
-from tuner.report.plots.curves import sketch_curves
+from tuner.report.plots.expected_score import sketch_budget
+from tuner.report.plots.learning_curves import sketch_curves
 from tuner.report.plots.picture import Picture, Sketch
+from tuner.report.plots.rank_diagram import sketch_ranks
+from tuner.report.plots.score_and_memory import sketch_tradeoff
 from tuner.report.plots.seeds import sketch_seeds
 from tuner.report.plots.subject import Subject, arm_looks
-from tuner.report.plots.tradeoff import sketch_tradeoff
 
 if TYPE_CHECKING:
     from tuner.report.comparison import Comparison

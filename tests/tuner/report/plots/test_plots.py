@@ -25,9 +25,9 @@ from tests.tuner.report.comparisons import (
     with_frames,
 )
 from tuner.report.plots import Picture, draw
-from tuner.report.plots.arm_ranks import critical_groups
+from tuner.report.plots.rank_diagram import critical_groups
+from tuner.report.plots.score_and_memory import pareto_steps
 from tuner.report.plots.subject import arm_looks
-from tuner.report.plots.tradeoff import pareto_steps
 
 KINDS = ("seeds", "tradeoff", "curves", "budget")
 ROOT = Path(__file__).parents[4]
