@@ -1,4 +1,4 @@
-"""Compare: from what was read of the studies to frames, flags and notes."""
+"""Compare studies: make frames, flags and notes from the evidence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def report_on(evidence: Evidence, question: Question | None = None) -> Report:
     """Compare the confirm runs of studies.
 
     Args:
-        evidence: What `gather` read from the store.
+        evidence: The result of `gather`.
         question: Baseline and published numbers.
 
     Raises:
@@ -69,7 +69,7 @@ def _notes(
     evidence: Evidence, selection: Selection, frames: Mapping[str, pandas.DataFrame]
 ) -> Iterator[Note]:
     metric = evidence.metric
-    yield from (Note(text) for text in evidence.said)
+    yield from (Note(text) for text in evidence.remarks)
     yield from presence_notes(selection.blocks)
     for block in selection.blocks:
         for text in block_notes(block, frames["cells"], frames["pairs"], metric=metric):

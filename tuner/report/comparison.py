@@ -1,4 +1,4 @@
-"""Hold a finished comparison: frames of numbers, and what must be said about them."""
+"""Hold a finished comparison: frames of numbers, and notes on them."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Comparison:
     frames: Mapping[str, pandas.DataFrame]
     """The frame of each table, by the table's name; the table's file says what it holds."""
     flags: tuple[str, ...]
-    """What makes the comparison unfair; stands before everything else."""
+    """Reasons why the comparison is unfair; shown before everything else."""
     notes: tuple[Note, ...]
-    """What must be known to read the tables."""
+    """Sentences that help to read the tables."""
     warnings: tuple[str, ...] = ()
-    """What in the data makes numbers doubtful; stands with the flags, before everything else."""
+    """Faults in the data that make numbers doubtful; shown first, with the flags."""
 
     def places(self) -> list[tuple[str, str]]:
         """List the tasks with their models, in the order of a report."""

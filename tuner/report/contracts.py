@@ -38,12 +38,12 @@ class Column:
     dtype: str
     """pandas' name of its type: string, float64, Int64 or boolean."""
     meaning: str
-    """What it holds, with the unit."""
+    """The meaning of its values, with the unit."""
 
 
 @dataclass(frozen=True)
 class Basis:
-    """What the tables are made from."""
+    """The data that tables are made from."""
 
     blocks: Sequence[Block]
     evidence: Evidence
@@ -61,7 +61,7 @@ class ReportTable(Plugin):
     """A table of the report: it makes its frame, and the views of it that people see."""
 
     ORDER: ClassVar[int] = 1000
-    """Its place among the tables. A table may use the frames of those with lower numbers."""
+    """Tables are made in this order. A table may use the frames of tables with lower numbers."""
     EXPORTED_AS: ClassVar[str] = ""
     """Its name in report.json and as a CSV file, where it is not the kind."""
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
@@ -79,7 +79,7 @@ class ReportTable(Plugin):
         return None
 
     def views(self, comparison: Comparison) -> Iterable[TableView]:
-        """Return what people see; a view without rows is left out."""
+        """Return its views for people; a view without rows is left out."""
         return ()
 
 
@@ -122,7 +122,7 @@ def typed(rows: Iterable[Row], columns: Sequence[Column]) -> pandas.DataFrame:
     """Return a frame with the documented columns, then whatever else the rows hold, by name.
 
     Args:
-        rows: Mappings from column names; what a row lacks is missing.
+        rows: Mappings from column names; a value that a row lacks is missing.
         columns: The documented columns, in their order.
     """
     import pandas
@@ -189,12 +189,12 @@ class Report:
         return [view.part_for(medium) for view in self._views if medium in view.shown_in]
 
     def doubts(self) -> list[str]:
-        """Return what makes the rows unfair or doubtful, to be read before them."""
+        """Return why the rows are unfair or doubtful, to be read before them."""
         flags = [f"{UNFAIR}: {flag}." for flag in self.comparison.flags]
         return [*flags, *(f"{DOUBTFUL}: {warning}." for warning in self.comparison.warnings)]
 
     def notes(self) -> list[str]:
-        """Return what else must be known to read the rows."""
+        """Return the notes that help to read the rows."""
         places = self.comparison.places()
         if not places:
             return [NOTHING]

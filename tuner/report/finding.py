@@ -78,26 +78,27 @@ def find_study(
 def with_others(asked: Asked, reader: Reader) -> Asked:
     """Add the other definitions that the store keeps of a study, the last one first.
 
-    And why a launcher did not begin or complete cells, where it said so the last time.
+    Add too why cells were not begun or completed, where the last launcher recorded it.
     """
     others: list[OtherDefinition] = []
-    told: dict[tuple[str, ...], list[PlannedCell]] = {}
+    recorded: dict[tuple[str, ...], list[PlannedCell]] = {}
     definitions = [
         (kept, planned_cells(definition))
         for kept in reversed(reader.definitions(asked.study))
         if (definition := read_definition(kept.text)) is not None
     ]
-    said = {frozenset(asked.cells or ())}
+    seen = {frozenset(asked.cells or ())}
     for kept, cells in definitions:
         for cell in cells:
-            told.setdefault((*cell.name, cell.fingerprint), []).append(cell)
-        if cells and frozenset(cells) not in said:
-            said.add(frozenset(cells))
+            recorded.setdefault((*cell.name, cell.fingerprint), []).append(cell)
+        if cells and frozenset(cells) not in seen:
+            seen.add(frozenset(cells))
             fingerprints = frozenset(cell.fingerprint for cell in cells)
             others.append(OtherDefinition(kept.id, _when(kept.time), fingerprints))
     if asked.cells is not None:
         own = [
-            _as_told(cell, told.get((*cell.name, cell.fingerprint), ())) for cell in asked.cells
+            _with_ends(cell, recorded.get((*cell.name, cell.fingerprint), ()))
+            for cell in asked.cells
         ]
         earlier = [cell for _, cells in definitions for cell in cells]
         asked = replace(asked, cells=_taken_up(own, earlier, reader))
@@ -107,10 +108,10 @@ def with_others(asked: Asked, reader: Reader) -> Asked:
 def _taken_up(
     cells: Sequence[PlannedCell], kept: Sequence[PlannedCell], reader: Reader
 ) -> tuple[PlannedCell, ...]:
-    """Give cells that have no run the runs from before a data seed was added or dropped.
+    """Give cells without runs the runs from before a data seed was added or dropped.
 
-    Their fingerprint is of all data seeds, and a study that is started again enters the runs of
-    the seeds that stay under the new one.
+    A fingerprint depends on all data seeds. A study that is started again records the runs of the
+    seeds that stay under the new fingerprint.
 
     Args:
         cells: Of one study.
@@ -138,8 +139,8 @@ def _differ_in_seeds_alone(one: PlannedCell, other: PlannedCell) -> bool:
     return same and bool(shared) and all(one.data[seed] == other.data[seed] for seed in shared)
 
 
-def _as_told(cell: PlannedCell, kept: Sequence[PlannedCell]) -> PlannedCell:
-    """Add to a cell what launchers have written down of it, the last one first."""
+def _with_ends(cell: PlannedCell, kept: Sequence[PlannedCell]) -> PlannedCell:
+    """Add to a cell how it ended, as launchers recorded it, the last one first."""
     if not kept:
         return cell
     last, tried = kept[0], max(one.tried for one in kept)
@@ -160,9 +161,9 @@ def _as_last_run(name: str, reader: Reader) -> Asked:
         cells = planned_cells(made)
         if {cell.fingerprint for cell in cells} & {run.group.cell for run in records}:
             last = max(run.start for run in records)
-            said = f"study {name}: as it was last run, {_when(last)}."
-            return Asked(name, cells, made.config.metric, (said,))
-    return Asked(name, said=(f"study {name}: {_UNKNOWN}",))
+            remark = f"study {name}: as it was last run, {_when(last)}."
+            return Asked(name, cells, made.config.metric, (remark,))
+    return Asked(name, remarks=(f"study {name}: {_UNKNOWN}",))
 
 
 def _as_kept(name: str, reader: Reader, wanted: str) -> Asked:
@@ -177,9 +178,9 @@ def _as_kept(name: str, reader: Reader, wanted: str) -> Asked:
 def _of_kept(name: str, kept: KeptDefinition, words: str) -> Asked:
     definition = read_definition(kept.text)
     if definition is None:
-        return Asked(name, said=(f"study {name}: {_UNKNOWN}",))
-    said = f"study {name}: {words} {_when(kept.time)}."
-    return Asked(name, planned_cells(definition), definition.config.metric, (said,))
+        return Asked(name, remarks=(f"study {name}: {_UNKNOWN}",))
+    remark = f"study {name}: {words} {_when(kept.time)}."
+    return Asked(name, planned_cells(definition), definition.config.metric, (remark,))
 
 
 def _when(seconds: float) -> str:
@@ -189,9 +190,9 @@ def _when(seconds: float) -> str:
 def _read_data(
     config: StudyConfig, data_dir: Path, reader: Reader
 ) -> tuple[dict[str, Digests], tuple[str, ...]]:
-    """Return the digests of a study's data as they are; where they cannot be read, as last run.
+    """Return the digests of a study's data: of today's data, or of the last run's if unreadable.
 
-    And a doubt for each task whose data cannot be read: its numbers may be of other rows.
+    Return too a doubt for each task whose data cannot be read: its runs may have used other rows.
     """
     config = config.with_data_dir(data_dir)
     seeds = sorted({s.data for s in (*config.search.seeds, *config.confirm.seeds)})

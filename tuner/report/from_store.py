@@ -31,8 +31,8 @@ def build_report(
     """Compare the confirm runs of one study, or of several together.
 
     Args:
-        study: What `find_study` finds: the name of a study that the store holds, a YAML file, or
-            a shipped study; or what it has found.
+        study: The name of a study that the store holds, a YAML file, or a shipped study; or a
+            result of `find_study`.
         store: Folder that the studies were run in, the address of an MLflow server, or a reader.
         metric: Test metric to compare by; by default the study's own.
         baseline: Arm to pair every other with; by default all pairs are compared.
@@ -75,7 +75,7 @@ def report_of_run(
 
 
 def _with_log(asked: Asked, reader: Reader) -> Asked:
-    """Add what the journal knows of the searches."""
+    """Add the journal's log of the searches."""
     log = reader.search_log(asked.study)
     if asked.cells is None or not log:
         return asked

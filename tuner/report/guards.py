@@ -1,4 +1,4 @@
-"""Find what makes a comparison unfair: unequal budgets, data, code; a test read early."""
+"""Find reasons why a comparison is unfair: unequal budgets, data, code; a test read early."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from tuner.store import RunRecord
 
 _SHOWN = 5
 _PACKAGES = ("accelerate", "datasets", "deepspeed", "numpy", "scikit-learn", "cuda")
-"""Their versions are named where they differ, those of torch and its kin as one."""
+"""Packages whose versions are named where they differ; see `_packages` for torch's."""
 _EXTENT = frozenset(
     {
         *("train.epochs", "train.early_stopping", "train.keep", "train.max_length"),
         *("train.batch_size", "train.gradient_accumulation"),
     }
 )
-"""Settings of how much is trained or seen. Of others, such as the learning rate, an arm may need
-its own search."""
+"""Settings of how much is trained or seen. All arms should search them, or none. An arm may need
+its own search of other settings, such as the learning rate."""
 
 
 class TestReadEarly(TunerError):
-    """Search runs have scores of the test split: what was chosen on them cannot be compared."""
+    """Search runs have scores of the test split, so their choice cannot be compared on it."""
 
     __test__ = False  # no test class, whatever its name begins with
 
 
 def refuse_early_test(records: Sequence[RunRecord]) -> None:
-    """Let records pass whose search has not read the test split.
+    """Check that no search run has read the test split.
 
     Raises:
-        TestReadEarly: It has; the message names the runs.
+        TestReadEarly: One has; the message names the runs.
     """
     early = sorted(
         record.run_id
@@ -84,7 +84,7 @@ def _partly_searched(block: Block) -> set[str]:
 
 
 def _searched_in_some(block: Block) -> Iterator[str]:
-    """Name each setting that one arm was free to train more or see more by, and another not."""
+    """Yield each setting of `_EXTENT` that some arms search, with its values in all arms."""
     for name in sorted(_partly_searched(block)):
         arms: dict[bool, list[str]] = {True: [], False: []}
         for cell in block.begun:
@@ -92,8 +92,8 @@ def _searched_in_some(block: Block) -> Iterator[str]:
                 dict.fromkeys(r.params[name] for r in cell.finished if name in r.params)
             )
             searched = name in cell.searched_fields
-            said = f" ({'chosen: ' if searched else ''}{values})" if values else ""
-            arms[searched].append(f"{cell.arm}{said}")
+            values_text = f" ({'chosen: ' if searched else ''}{values})" if values else ""
+            arms[searched].append(f"{cell.arm}{values_text}")
         free, fixed = ", ".join(arms[True]), ", ".join(arms[False])
         yield f"{name} is searched in {free} and fixed in {fixed}"
 

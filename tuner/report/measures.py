@@ -1,4 +1,4 @@
-"""Read from a run what several tables weigh: its time, its memory, its score."""
+"""Read a run's time, memory and score, which several tables need."""
 
 from __future__ import annotations
 

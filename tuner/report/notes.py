@@ -1,4 +1,4 @@
-"""Say in sentences what the numbers can and cannot tell, what is missing and what is left out."""
+"""Write notes: how far the numbers can be trusted, which runs are missing or left out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WHY: dict[Why, str] = {
     "trials": "beyond search.trials",
 }
 _UNKNOWN = "no run of this definition is in the store"
-"""All that is known: the study has not come to it, or its runs were deleted."""
+"""The study has not reached the cell yet, or its runs were deleted; nothing more is known."""
 _FEW = 3
 """More definitions are counted."""
 _PHASES = {"confirm": "confirm run", "search": "search trial"}
@@ -38,7 +38,7 @@ _OF_MODEL = ("cut", "unknown")
 def block_notes(
     block: Block, cells: pandas.DataFrame, pairs: pandas.DataFrame, *, metric: str
 ) -> Iterator[str]:
-    """Yield what must be known to read the tables of one task and model."""
+    """Yield the notes on one task and model."""
     own_cells, own_pairs = _rows(cells, block, metric), _rows(pairs, block, metric)
     yield from _verdicts(own_pairs, metric)
     yield from _shared_seeds(block)
@@ -76,7 +76,7 @@ def _verdicts(pairs: Rows, metric: str) -> Iterator[str]:
 
 
 def _least_p(pairs: Rows) -> Iterator[str]:
-    """Say where so few pairs of seeds cannot reach the level, whatever they show."""
+    """Yield a note where there are too few pairs of seeds to reach the level."""
     open_pairs = [row for row in pairs if row["verdict"] == "too few seeds"]
     by_count: defaultdict[int, list[Mapping[Any, Any]]] = defaultdict(list)
     for row in open_pairs:
@@ -110,7 +110,7 @@ def _floor(row: Mapping[Any, Any], which: str) -> str:
 
 
 def _shared_seeds(block: Block) -> Iterator[str]:
-    """Say which arms' runs are not independent, since a seed of one is also another's."""
+    """Yield a note on arms whose runs share seeds with each other, so are not independent."""
     from tuner.report.stats import independent_groups
 
     found: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
@@ -150,7 +150,7 @@ def _unpaired(block: Block, metric: str) -> Iterator[str]:
 
 
 def _failed_trials(block: Block) -> Iterator[str]:
-    """Say which arms had less of a choice; nothing else does once the study has gone on."""
+    """Yield a note on arms whose trials failed, which leaves fewer to choose from."""
     for cell in block.cells:
         trials = counted(cell.search.counted, "search trial")
         states = [trial.state for trial in cell.trials if trial.counts]
@@ -162,7 +162,7 @@ def _failed_trials(block: Block) -> Iterator[str]:
 
 
 def _repeated_points(block: Block) -> Iterator[str]:
-    """Say whose trials tried a point again: nobody spent anything on that."""
+    """Yield a note on arms whose trials repeated a point, which cost nothing."""
     for cell in block.cells:
         search = cell.search
         if search.points < search.counted:
@@ -209,7 +209,7 @@ def _noise(cells: Rows, metric: str) -> Iterator[str]:
 
 def _seen_rows(block: Block) -> Iterator[str]:
     facts = [run.facts for cell in block.cells for run in cell.finished]
-    said = any(
+    noted = any(
         f"{rank}test_in_train" in f for f in facts for rank in (WARNING_PREFIX, READ_PREFIX)
     )
     counts = {
@@ -222,14 +222,14 @@ def _seen_rows(block: Block) -> Iterator[str]:
         if left:
             yield (
                 f"The scores of unseen rows are of the {left} test rows that are not in train."
-                if said  # with the data, as is how many stand there
+                if noted  # the data's own note has the count
                 else f"{seen} of {total} test rows stand in train too; the scores of unseen rows "
                 f"are of the other {left}."
             )
 
 
 def presence_notes(blocks: Sequence[Block]) -> Iterator[Note]:
-    """Yield a note for cells that lack confirm runs or records of trials, one for alike ones."""
+    """Yield a note for cells that lack confirm runs or trials' runs; equal notes are one."""
     for block in blocks:
         arms: dict[str, list[str]] = {}
         for cell in block.cells:
@@ -242,7 +242,7 @@ def presence_notes(blocks: Sequence[Block]) -> Iterator[Note]:
 def left_out_note(
     left_out: Sequence[LeftOut], others: Mapping[str, Sequence[OtherDefinition]]
 ) -> Iterator[Note]:
-    """Say in one line which runs of the store no table shows, and how to see them.
+    """Yield one note on the runs that no table shows, and on how to see them.
 
     Args:
         left_out: The runs.
@@ -264,7 +264,7 @@ def left_out_note(
 
 
 def _ways(left_out: Sequence[LeftOut], others: Mapping[str, Sequence[OtherDefinition]]) -> str:
-    """Say how to see runs that are left out."""
+    """Return how to see runs that are left out."""
     cells = {one.run.group.cell for one in left_out}
     ways = [
         f"tuner report {study} --definition {other.id} (last run {other.when})"
@@ -302,13 +302,13 @@ def _left_out_counts(left_out: Sequence[LeftOut]) -> Mapping[tuple[Why, str], in
     found: defaultdict[tuple[Why, str], set[object]] = defaultdict(set)
     for one in left_out:
         group = one.run.group
-        what = group if group.phase == "search" else one.run.run_id
-        found[one.why, group.phase].add(what)
+        counted_once = group if group.phase == "search" else one.run.run_id
+        found[one.why, group.phase].add(counted_once)
     return {key: len(things) for key, things in found.items()}
 
 
 def data_warnings(blocks: Sequence[Block]) -> tuple[str, ...]:
-    """Return what in the tasks' rows makes numbers doubtful; several models say it once."""
+    """Return the warnings on the tasks' rows; several models share one."""
     found: dict[str, None] = {}
     for block in blocks:
         for name, text in _findings(block, WARNING_PREFIX):
@@ -319,14 +319,14 @@ def data_warnings(blocks: Sequence[Block]) -> tuple[str, ...]:
 
 
 def _read_rows(block: Block) -> Iterator[str]:
-    """Yield what else was read: rows, classes, lengths."""
+    """Yield the facts of the data: rows, classes, lengths."""
     texts = [text for _, text in _findings(block, READ_PREFIX)]
     if texts:
         yield f"Read: {'. '.join(texts)}."
 
 
 def _findings(block: Block, rank: str) -> Iterator[tuple[str, str]]:
-    """Yield each finding's name and sentence, with the arms it is about where not about all."""
+    """Yield each finding's name and sentence; it names its arms unless it is about all."""
     runs = [(cell.arm, run) for cell in block.cells for run in cell.finished]
     names = {name for _, run in runs for name in run.facts if name.startswith(rank)}
     for name in sorted(names, key=_place):

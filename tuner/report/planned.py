@@ -1,4 +1,4 @@
-"""Know which runs a study's cells are to have, and how far the search of each has come."""
+"""Define which runs a study's cells should have, and read how far their searches have come."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Name = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell as its study defines it: what tells its own runs from all others."""
+    """A cell as its study defines it: the facts that identify its runs."""
 
     study: str
     task: str
@@ -39,7 +39,7 @@ class PlannedCell:
     search_seeds: int = 1
     """Runs of a trial."""
     objectives: tuple[Objective, ...] = ()
-    """What the search aims at."""
+    """The objectives of the search."""
     space: frozenset[str] = frozenset()
     """Names of the params that the search varies."""
     fault: str = field(default="", compare=False)
@@ -49,11 +49,11 @@ class PlannedCell:
     tried: int = field(default=0, compare=False)
     """Trials of its search that had ended as the study's last call did, where that is known."""
     log: tuple[LoggedTrial, ...] = field(default=(), compare=False)
-    """The search as Optuna has it, where that is at hand, deleted runs or not."""
+    """The search as Optuna has it, deleted runs included; empty where the journal is not read."""
     core: str = field(default="", compare=False)
     """The fingerprint that it would have without its data."""
     data: Digests = field(default_factory=dict, compare=False)
-    """What the rows are, by data seed."""
+    """Digests of the rows, by data seed."""
     latest: RunRecord | None = None
     """Where the definition is not known: the last confirm run, whose configuration counts."""
 
@@ -88,7 +88,7 @@ def plan_cell(cell: Cell) -> PlannedCell:
 
 
 def latest_cells(records: Sequence[RunRecord]) -> tuple[PlannedCell, ...]:
-    """Take every cell for what its last confirm run was: where no definition is known."""
+    """Derive the cells from their last confirm runs, where no definition is known."""
     found: defaultdict[Name, list[RunRecord]] = defaultdict(list)
     for record in records:
         if record.group.phase == "confirm":
@@ -156,21 +156,21 @@ class Trial:
 
     @property
     def counts(self) -> bool:
-        """Whether it came to an end, and so was a part of the budget.
+        """Whether it ended, and so counts as a part of the budget.
 
-        It was not if it was interrupted, or ended by what no run of its cell can do without.
+        It does not if it was interrupted, or failed for a reason that fails every run of its cell.
         """
         interrupted = any(run.group_state == "killed" for run in self.runs)
         return not interrupted and self.state in ("finished", "pruned", "diverged", "failed")
 
     def lacks(self, runs: int) -> bool:
-        """Say whether it has finished on fewer seeds than a trial has: it may be going on."""
+        """Return whether it has finished on too few seeds: it may still be running."""
         return self.state == "finished" and len(self.runs) < runs
 
 
 @dataclass(frozen=True)
 class SearchProgress:
-    """Where the search of a cell stands, as its study is defined."""
+    """How far the search of a cell has come."""
 
     trials: tuple[Trial, ...] = ()
     """Of the budget, by number; those that were interrupted too."""
@@ -181,13 +181,13 @@ class SearchProgress:
     lost: int = 0
     """Trials of the budget whose runs were deleted from the store."""
     spent: bool = True
-    """Whether the budget is spent, so that a configuration is chosen."""
+    """Whether the budget is spent; only then is a configuration chosen."""
     chosen: int | None = None
     """Number of the trial that is confirmed; None: the arm is not searched, or none finished."""
 
     @property
     def different(self) -> list[Trial]:
-        """One trial of each point that came to an end: a point that comes again is found."""
+        """One ended trial of each point: a repeated point is not trained again."""
         ended = sorted(
             (trial for trial in self.trials if trial.counts),
             key=lambda trial: (trial.state != "finished", trial.number),
@@ -207,8 +207,8 @@ class SearchProgress:
         repeats = sum(trial.counts for trial in self.trials) - len(self.different)
         return self.counted - repeats
 
-    def said(self, cell: PlannedCell) -> str:
-        """Say why nothing is confirmed; empty where nothing of it is known."""
+    def why_unconfirmed(self, cell: PlannedCell) -> str:
+        """Return why nothing is confirmed; empty where the reason is not known."""
         if not cell.trials:
             return ""
         if not self.spent:
@@ -222,9 +222,9 @@ class SearchProgress:
 def read_search(cell: PlannedCell, records: Sequence[RunRecord]) -> SearchProgress:
     """Read a cell's search from the records of its definition, in the order of seeds and time.
 
-    The budget's trials are the first that came to an end. Trials are numbered one by one: a
-    number that is missing is of a trial whose runs were deleted, and counts all the same. So does
-    one that is missing at the end, where a launcher has written down how many there were.
+    The budget's trials are the first that ended. Trials are numbered one by one: where a number
+    is missing, the runs of its trial were deleted, and the trial counts all the same. So do trials
+    that are missing at the end, if a launcher recorded how many there were.
     """
     trials = trials_of(records)
     if cell.latest is not None:
@@ -258,7 +258,7 @@ def read_search(cell: PlannedCell, records: Sequence[RunRecord]) -> SearchProgre
     unseen = max(0, min(cell.tried, cell.trials) - ended)
     ended, gone = ended + unseen, len(lost) + unseen
     deleted = [confirmed[number] for number in lost if number in confirmed]
-    if deleted:  # the best trial's own runs are gone; its confirm runs say that it was the best
+    if deleted:  # the best trial's own runs are gone; its confirm runs show that it was the best
         chosen = max(deleted, key=lambda run: (run.start, run.run_id)).group.trial
         return SearchProgress(tuple(kept), frozenset(beyond), ended, gone, chosen=chosen)
     best = best_trial(kept, cell.objectives, runs=cell.search_seeds)
@@ -295,7 +295,7 @@ def trials_of(records: Sequence[RunRecord]) -> dict[int, Trial]:
     for record in records:
         group = record.group
         if group.phase == "search" and group.trial is not None:
-            # Runs of a trial that was taken up again stand twice: the later one counts.
+            # A trial that was resumed may have two runs of a seed: the later one counts.
             found[group.trial][seeds_of(record)] = record
     return {number: Trial(number, tuple(runs.values())) for number, runs in sorted(found.items())}
 
@@ -307,7 +307,7 @@ def best_trial(
 
     Args:
         trials: Of the budget.
-        objectives: What the search aims at.
+        objectives: The objectives of the search.
         runs: Of a trial that was not pruned.
     """
     found = []
@@ -320,7 +320,7 @@ def best_trial(
 
 
 def _cost(trial: Trial, objective: Objective) -> float | None:
-    """Return what is to be small: the mean over the trial's runs, turned round if need be."""
+    """Return the value to minimise: the mean over the trial's runs, negated to be maximised."""
     values = []
     for run in trial.runs:
         try:

@@ -1,4 +1,4 @@
-"""Hold what is asked of the evidence: a baseline, and published numbers to set beside ours."""
+"""Hold the options of a comparison: a baseline, and published numbers to set beside ours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Published(Frozen):
     model: str
     """Name of the pretrained model, with or without its owner."""
     method: str
-    """Arm or kind of method; `adapter` stands for bottleneck."""
+    """Arm or kind of method; `adapter` means bottleneck."""
     seeds: int = Field(ge=1)
     """Runs that the mean is over."""
     metric: str
@@ -43,7 +43,7 @@ class Published(Frozen):
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the evidence."""
+    """The options of a comparison."""
 
     baseline: str | None = None
     """Pair every arm with this one alone; by default all pairs."""
@@ -55,7 +55,7 @@ def read_references(path: Path) -> tuple[Published, ...]:
     """Read a CSV file with the columns source, task, model, method, seeds, metric, mean, std.
 
     Raises:
-        ConfigError: The file is missing, no CSV, or a row cannot be meant.
+        ConfigError: The file is missing or no CSV, or a row is invalid.
     """
     import csv
 
@@ -79,6 +79,6 @@ def _published(path: Path, number: int, line: dict[str, Any]) -> Published:
     except ValidationError as error:
         (first, *_) = error.errors()
         where = f"{path}, line {number}, {first['loc'][0]}"
-        said = first["msg"].removeprefix("Value error, ")
-        said = f"{said[0].lower()}{said[1:]}"
-        raise ConfigError(f"{where}: got {first['input']!r}: {said}") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        reason = f"{reason[0].lower()}{reason[1:]}"
+        raise ConfigError(f"{where}: got {first['input']!r}: {reason}") from None

@@ -1,4 +1,4 @@
-"""Choose the runs that are compared, and read from the store what a comparison needs of them."""
+"""Choose the runs to compare, and read them with their curves and predictions from the store."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _FILE = "predictions.parquet"
 _CURVES = ("train/loss", "validation/loss")
 Why = Literal["definition", "choice", "open", "seeds", "cell", "trials"]
 """Why a run is not shown: it is of another definition of its cell, of a configuration that is not
-the best, of a search that is not finished, of a seed or of a task, model or arm that the study has
-no more, of a trial beyond the budget."""
+the best, of an unfinished search, of a seed or a cell that the study no longer has, or of a trial
+beyond the budget."""
 _ENDED = ("finished", "pruned", "diverged", "failed")
 _UNDONE: dict[str, str] = {
     "killed": "the study was stopped",
@@ -44,7 +44,7 @@ class ComparedCell:
     arm: str
     """The arm's label: its name, and the study's where two studies share it."""
     planned: PlannedCell
-    """What the study wants of the cell."""
+    """The cell as its study defines it."""
     finished: tuple[RunRecord, ...]
     """One a seed, in the order of the seeds."""
     failed: tuple[RunRecord, ...]
@@ -97,7 +97,7 @@ class ComparedCell:
 
 @dataclass(frozen=True)
 class Block:
-    """The cells of one task and model: what is compared with each other."""
+    """The cells of one task and model, which are compared with each other."""
 
     task: str
     model: str
@@ -106,7 +106,7 @@ class Block:
 
     @property
     def begun(self) -> tuple[ComparedCell, ...]:
-        """The cells that have runs; the others stand in the table as not run."""
+        """The cells that have runs; tables show the others as not run."""
         return tuple(cell for cell in self.cells if cell.runs)
 
 
@@ -120,7 +120,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a report shows of its records, and what it does not."""
+    """The runs that a report shows, and those that it leaves out."""
 
     blocks: list[Block]
     left_out: list[LeftOut] = field(default_factory=list)
@@ -129,7 +129,7 @@ class Selection:
 def select(records: Sequence[RunRecord], planned: Sequence[PlannedCell]) -> Selection:
     """Choose of all records those that planned cells define; sorted by task, model and arm."""
     of_cell: defaultdict[Name, list[RunRecord]] = defaultdict(list)
-    # Sorted first, so that whatever is computed from them does not depend on the given order.
+    # Sorted first, so that no result depends on the given order.
     for record in map(_finite, sorted(records, key=_order)):
         group = record.group
         of_cell[group.study, group.task, group.model, group.arm].append(record)
@@ -170,7 +170,7 @@ def _compared(
     for run in records:
         confirms = run.group.phase == "confirm" and run.state in _ENDED
         if confirms and _why_not(cell, search, run) is None:
-            # A seed may be there twice, after a resumed study: the later one stands.
+            # A resumed study may have two runs of a seed: the later one counts.
             (finished if run.state == "finished" else failed)[seeds_of(run)] = run
     return ComparedCell(
         cell.study,
@@ -186,17 +186,17 @@ def _compared(
 
 
 def _lacking(cell: ComparedCell, ended: str) -> str:
-    """Say why a cell lacks confirm runs: its fault, or how its search and its study ended."""
+    """Return why a cell lacks confirm runs: its fault, or how its search and its study ended."""
     if len(cell.runs) >= len(cell.planned.seeds):
         return ""
-    searched = "" if cell.runs else cell.search.said(cell.planned)
+    searched = "" if cell.runs else cell.search.why_unconfirmed(cell.planned)
     return cell.planned.fault or "; ".join(filter(None, (searched, ended)))
 
 
 def _stopped(records: Sequence[RunRecord], planned: Sequence[PlannedCell]) -> Mapping[str, str]:
-    """Say of each study whose last run did not come to its end, what became of it.
+    """Return, for each study whose last run did not end, what happened to the study.
 
-    Of one whose last run is of another definition, nothing: this one was not begun since.
+    A study is left out if its last run is of another definition: this one was not begun since.
     """
     own = {(cell.study, cell.fingerprint) for cell in planned}
     last: dict[str, RunRecord] = {}
@@ -219,7 +219,7 @@ def _left_out(
 
 
 def _why_not(cell: PlannedCell, search: SearchProgress, run: RunRecord) -> Why | None:
-    """Say why a run of a cell is not the definition's; None where it is."""
+    """Return why a run of a cell is left out; None where it belongs to the cell's definition."""
     group = run.group
     if group.cell != cell.fingerprint:
         return "definition"
@@ -250,7 +250,7 @@ def _order(record: RunRecord) -> tuple[int, int, int, float, str]:
 
 @dataclass(frozen=True)
 class OtherDefinition:
-    """A definition that a study was run with, beside the one that is asked about."""
+    """A definition that a study was run with, other than the one that is asked for."""
 
     id: str
     when: str
@@ -261,25 +261,25 @@ class OtherDefinition:
 
 @dataclass(frozen=True)
 class Asked:
-    """A study that is asked about."""
+    """A study that a report is asked for."""
 
     study: str
     """Its name."""
     cells: tuple[PlannedCell, ...] | None = None
-    """As it is defined; None where that is not known: each cell's latest confirm runs count."""
+    """As it is defined; None where that is not known: the latest confirm runs count."""
     metric: str = ""
     """Its metric, where its definition is known."""
-    said: tuple[str, ...] = ()
-    """How its definition is known, in sentences."""
+    remarks: tuple[str, ...] = ()
+    """Sentences on where its definition was found."""
     doubts: tuple[str, ...] = ()
-    """What makes its numbers doubtful, each without a full stop."""
+    """Reasons to doubt its numbers, each without a full stop."""
     others: tuple[OtherDefinition, ...] = ()
     """The last one first."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of the studies that are compared."""
+    """The records of the studies that are compared."""
 
     studies: tuple[str, ...]
     records: tuple[RunRecord, ...]
@@ -292,21 +292,21 @@ class Evidence:
     """By run id; runs without stored predictions are missing."""
     planned: tuple[PlannedCell, ...] | None = None
     """The cells of the studies; None where their definitions are not known."""
-    said: tuple[str, ...] = ()
-    """Sentences on how the definitions are known."""
+    remarks: tuple[str, ...] = ()
+    """Sentences on where the definitions were found."""
     doubts: tuple[str, ...] = ()
-    """What makes the numbers doubtful, beside what the runs say of their data."""
+    """Reasons to doubt the numbers, other than the warnings in the runs' facts."""
     others: Mapping[str, Sequence[OtherDefinition]] = field(default_factory=dict)
     """Other definitions that the store keeps, by study, the last one first."""
 
     def select(self) -> Selection:
-        """Choose what is compared."""
+        """Choose the runs to compare."""
         planned = latest_cells(self.records) if self.planned is None else self.planned
         return select(self.records, planned)
 
 
 def gather(reader: Reader, studies: Sequence[Asked], *, metric: str | None = None) -> Evidence:
-    """Read what a comparison of these studies needs.
+    """Read the records that a comparison of studies needs.
 
     Args:
         reader: The store.
@@ -328,7 +328,7 @@ def gather(reader: Reader, studies: Sequence[Asked], *, metric: str | None = Non
         curves=tuple(reader.curves(compared, tuple(dict.fromkeys(names)))),
         confusions={run_id: table for run_id, table in found.items() if table is not None},
         planned=planned,
-        said=tuple(sentence for asked in studies for sentence in asked.said),
+        remarks=tuple(remark for asked in studies for remark in asked.remarks),
         doubts=tuple(doubt for asked in studies for doubt in asked.doubts),
         others={asked.study: asked.others for asked in studies},
     )

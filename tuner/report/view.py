@@ -23,8 +23,8 @@ Ends = tuple[Any, Any] | None
 """Lower and upper end of an interval."""
 Mark = Literal["", "best", "near"]
 Medium = Literal["page", "text", "narrow"]
-"""A page of HTML explains, folds and scrolls; text is as wide as it need be, such as Markdown;
-narrow is a printed page or a terminal."""
+"""page: HTML, which explains, folds and scrolls. text: as wide as needed, such as Markdown.
+narrow: a printed page or a terminal."""
 EVERYWHERE: frozenset[Medium] = frozenset({"page", "text", "narrow"})
 PAGE: frozenset[Medium] = frozenset({"page"})
 TEXT: frozenset[Medium] = frozenset({"text"})
@@ -32,7 +32,7 @@ WIDE = PAGE | TEXT
 CONFIGURATION = "configuration"
 """Labels the run of a configuration, of which the runs of its seeds are children."""
 Section = Literal["arms", "pairs", "costs", "folded", "across", "lists"]
-"""The part of a report that a view stands in. Of one task and model: its arms, its pairs of arms,
+"""The part of a report that shows a view. Of one task and model: its arms, its pairs of arms,
 its costs, folded details. Of all together: across tasks, and long lists of trials and runs."""
 
 
@@ -42,13 +42,13 @@ class Heading:
 
     text: str
     description: str = ""
-    """What its cells hold, with the unit; a page shows it when the heading is pointed at."""
+    """The meaning of its cells, with the unit; a page shows it when the heading is pointed at."""
     numeric: bool = True
     """Numbers are aligned to the right and sorted by their raw values."""
     spelled: str = ""
-    """What it is in text, which shows no description; by default the same."""
+    """The heading in text, which shows no description; by default the same."""
     short: str = ""
-    """What it is on a printed page; by default the same."""
+    """The heading on a printed page; by default the same."""
     dispensable: int = 0
     """A terminal that is too narrow leaves out the columns with 1 first, then 2, ...; 0: none."""
     shown_in: frozenset[Medium] = EVERYWHERE
@@ -85,7 +85,7 @@ class TableRow:
 
     @property
     def configuration(self) -> tuple[str, ...]:
-        """Return the run that stands for the row's configuration and holds its others."""
+        """Return the run of the row's configuration, which is the parent of its other runs."""
         return tuple(
             name for runs in self.runs if runs.label == CONFIGURATION for name in runs.ids
         )
@@ -107,7 +107,7 @@ class TableView:
     below: tuple[str, ...] = ()
     """Sentences to be read with it."""
     order: int = 0
-    """Views with larger numbers stand later in their section."""
+    """Views with larger numbers come later in their section."""
     shown_in: frozenset[Medium] = EVERYWHERE
 
     @property
@@ -149,15 +149,15 @@ def rows_of(
     """Make the rows of a view.
 
     Args:
-        fields: The columns with what makes their cells.
-        rows: What the cells are made from, such as the rows of a frame.
+        fields: The columns, each with the function that makes its cells.
+        rows: The items that cells are made from, such as the rows of a frame.
         runs: Returns the runs that a row is made of.
     """
     return tuple(TableRow(tuple(make(row) for _, make in fields), runs(row)) for row in rows)
 
 
 def cell_of(name: str, make: Callable[[Any], TableCell]) -> Callable[[Any], TableCell]:
-    """Return what makes a cell from one column of a frame's row."""
+    """Return a function that makes a cell from one column of a frame's row."""
     return lambda row: make(row[name])
 
 

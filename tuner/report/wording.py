@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 NONE = "-"
-"""Stands for a number that there is none of."""
+"""Shown in place of a missing number."""
 MANY = "> 1,000"
-"""Stands for more seeds than anybody trains."""
+"""Shown in place of more seeds than anybody trains."""
 UNSEEN = "unseen/"
 """Begins the name of a test metric over the rows that train does not have."""
 _LOSS_DIGITS = 4
@@ -34,14 +34,14 @@ def title(metric: str) -> str:
 
 
 def missing(value: Any) -> bool:
-    """Tell whether a table's cell is empty."""
+    """Return whether a table's cell is empty."""
     import pandas
 
     return value is None or value is pandas.NA or (isinstance(value, float) and math.isnan(value))
 
 
 def is_loss(metric: str) -> bool:
-    """Tell a loss, which is in nats, from a share; a class may be called loss."""
+    """Return whether a metric is a loss, in nats; a class may be named loss."""
     return metric.endswith("loss") and "f1/" not in metric
 
 
@@ -69,7 +69,7 @@ def interval_text(low: Any, high: Any, metric: str, *, signed: bool = False) -> 
 
 
 def p_text(p: Any) -> str:
-    """Return p to three significant digits, such as `.0625`; what is smaller as `< .001`."""
+    """Return p to three significant digits, such as `.0625`; a p below .001 as `< .001`."""
     if missing(p):
         return NONE
     return "< .001" if p < 0.001 else f"{p:.3g}".removeprefix("0")
@@ -81,7 +81,7 @@ def share_text(share: Any) -> str:
 
 
 def number_text(value: Any, digits: int = 2) -> str:
-    """Return a number to so many digits."""
+    """Return a number to a number of digits."""
     return NONE if missing(value) else f"{value:.{digits}f}"
 
 
@@ -91,7 +91,7 @@ def count_text(count: Any) -> str:
 
 
 def further_text(row: Mapping[Any, Any]) -> str:
-    """Return the seeds to add of a row of `pairs`; without an effect size none can be said."""
+    """Return the seeds to add of a row of `pairs`; `-` without an effect size."""
     many = missing(row["further_seeds"]) and not missing(row["cohens_d"])
     return MANY if many else count_text(row["further_seeds"])
 

@@ -45,7 +45,7 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _block(views: Sequence[TableView], notes: Sequence[str]) -> Iterator[str]:
-    """Yield what is about one task and model: its tables, its notes, where its runs are."""
+    """Yield the part on one task and model: its tables, its notes, its MLflow runs."""
     for view in views:
         if view.section in ("arms", "pairs"):  # the heading above says what they are about
             yield from _table(view)

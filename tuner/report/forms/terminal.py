@@ -84,7 +84,8 @@ def _print_fitting(console: Console, view: TableView) -> None:
     """
     from rich.measure import Measurement
 
-    unbounded = console.options.update(max_width=1 << 16)  # else the need is cut to what there is
+    # Else no measure is larger than the console's width.
+    unbounded = console.options.update(max_width=1 << 16)
     for left_out, longest, narrow in itertools.product(
         _dispensed(view), _LONGEST_NAMES, (False, True)
     ):
@@ -108,7 +109,7 @@ def _table(view: TableView, left_out: Sequence[str], *, narrow: bool, longest: i
     """Make a table; a narrow one has the words of its titles below each other.
 
     Args:
-        view: What it shows: names, then numbers.
+        view: Its first columns are names, the others numbers.
         left_out: Headings of columns to leave out.
         narrow: Whether the headings of numbers wrap.
         longest: Characters of a name in one line.

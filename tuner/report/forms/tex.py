@@ -87,14 +87,14 @@ def _escaped_caption(view: TableView, comparison: Comparison) -> str:
     if any(head.short == _UNSEEN for head in view.headings):
         metric = title(comparison.metric)
         parts.append(f"Unseen rows: {metric} without the test rows that train has.")
-    # What the seeds cannot tell belongs into the paper; the other notes are comments.
+    # A paper must say that the seeds separate no arms; the other notes are comments.
     notes = comparison.notes_on(view.task, view.model)
     parts += [note for note in notes if "not separable" in note][:1]
     return " ".join(map(_escape, parts))
 
 
 def _escape(text: str) -> str:
-    """Return text that LaTeX shows as it is; what its common fonts lack, by its number."""
+    """Return text that LaTeX shows as it is; letters that common fonts lack, by number."""
     plain = " ".join(text.split())
     return "".join(_MARKS.get(mark) or _letter(mark) for mark in plain)
 

@@ -21,7 +21,7 @@ __all__ = ["Picture", "draw"]
 
 
 def draw(comparison: Comparison) -> dict[str, Picture]:
-    """Draw what the comparison has to show; what has nothing to show is left out.
+    """Draw a comparison's pictures; a picture without data is left out.
 
     Returns:
         The pictures by name, in the order of a page. A name is made of lower-case letters,

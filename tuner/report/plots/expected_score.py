@@ -1,4 +1,4 @@
-"""Draw what a search budget buys: the expected best validation score by trials and seconds."""
+"""Draw the expected best validation score by search budget, in trials and in seconds."""
 
 from __future__ import annotations
 

@@ -36,12 +36,12 @@ class Picture:
     name: str
     title: str
     caption: str
-    """One or two sentences: what is drawn, its terms defined. Also its alternative text."""
+    """One or two sentences that describe it and define its terms; its alternative text too."""
     task: str | None
     """Task and model that it is about; None: the whole comparison."""
     model: str | None
     svg: str
-    """An `svg` element: stands in a page, whose text colour and fonts it takes, or in a file.
+    """An `svg` element, for a file or for a page, whose text colour and fonts it takes.
     Its ids begin with its name, so that a page can hold several."""
     _paint: Callable[[], Figure] = field(repr=False, compare=False)
 
@@ -53,7 +53,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Sketch:
-    """A picture to be: its words, and how to paint it."""
+    """A picture that is not drawn yet: its words, and the function that draws it."""
 
     title: str
     caption: str

@@ -106,7 +106,7 @@ def _paint(scores: Scores, looks: Mapping[str, Look], *, axis: str) -> Figure:
 
 
 def _place_dots(scores: Scores, arm_width: float) -> Scores:
-    """Return where each dot is drawn from left to right; equal scores stand side by side.
+    """Return each dot's horizontal place; dots of equal scores are side by side.
 
     Args:
         scores: By arm, then by seed.

@@ -17,7 +17,7 @@ _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5
 
 @dataclass(frozen=True)
 class Look:
-    """How an arm is drawn in every picture: told apart without colour too."""
+    """How an arm is drawn in every picture; arms differ in more than their colour."""
 
     colour: str
     marker: str
@@ -41,7 +41,7 @@ class Subject:
 
     @property
     def title(self) -> str:
-        """What a picture's title ends with."""
+        """The end of a picture's title: task and model."""
         return f"{self.task} · {self.model}"
 
     @property

@@ -8,7 +8,7 @@ _LONGEST_NAME = 26
 
 
 def scale(metric: str) -> float:
-    """Return what a raw value is multiplied by: points for a score, nats for a loss."""
+    """Return the factor of raw values: 100 (points) for a score, 1 (nats) for a loss."""
     return 100.0 if higher_is_better(metric) else 1.0
 
 

@@ -63,7 +63,7 @@ def bca_interval(
 def logit_t_interval(scores: Values, *, confidence: float = 0.95) -> Intervals:
     """Return Student's t interval on the logit scale, transformed back.
 
-    It cannot leave (0, 1). What it covers is the mean of the logits, transformed back, which
+    It cannot leave (0, 1). It covers the mean of the logits, transformed back, which
     for skewed scores is not the mean of the scores.
 
     Args:

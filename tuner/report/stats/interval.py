@@ -13,7 +13,7 @@ from tuner.report.stats.arrays import Floats, Values, floats
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Two ends between which a quantity is believed to lie; NaN where it cannot be said."""
+    """Two ends between which a quantity is believed to lie; NaN where n does not allow any."""
 
     low: float
     high: float
@@ -31,7 +31,7 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A sample in eight numbers, in the unit of its values. What n does not allow is NaN."""
+    """A sample in eight numbers, in the unit of its values. NaN: n does not allow it."""
 
     n: int
     mean: float

@@ -1,4 +1,4 @@
-"""Say how much one run's score would vary if the test rows were drawn anew."""
+"""Estimate how much one run's score would vary if the test rows were drawn anew."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def bootstrap_noise(
     resamples: int = 1000,
     seed: int,
 ) -> Noise:
-    """Resample the test rows with replacement, and say how a metric spreads.
+    """Resample the test rows with replacement, and return the spread of a metric.
 
     To resample rows is to draw their confusion matrix from a multinomial law. Of it, the metrics
     need less than every count: F1 of class k is 2 d / (2 d + e), d the rows of k predicted
@@ -154,7 +154,7 @@ def _macro_f1(counts: Counts, generator: numpy.random.Generator, resamples: int)
 
 
 def _f1(right: Values, wrong: Values) -> Floats:
-    """Return 2 d / (2 d + e), 0 where a class neither stands nor is predicted."""
+    """Return 2 d / (2 d + e); 0 for a class that no row has and none is predicted as."""
     twice = 2.0 * numpy.asarray(right)
     below = twice + numpy.asarray(wrong)
     found: Floats = numpy.divide(twice, below, out=numpy.zeros_like(below), where=below > 0)

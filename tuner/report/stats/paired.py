@@ -14,12 +14,12 @@ from tuner.report.stats.power import seeds_needed
 from tuner.report.stats.sign_flip import least_sign_flip_p, sign_flip_p
 
 _ROUNDING = 8 * float(numpy.finfo(numpy.float64).eps)
-"""What is smaller than this share of the largest score is rounding, no difference."""
+"""Differences below this share of the largest score are rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairedComparison:
-    """Arm a against arm b over shared seeds. What n does not allow is NaN."""
+    """Arm a against arm b over shared seeds. A number that n does not allow is NaN."""
 
     n: int
     """Pairs."""
@@ -42,8 +42,8 @@ class PairedComparison:
     cohens_d: float
     """Mean difference in standard deviations of the differences (d_z); NaN if these are 0."""
     further_seeds: int | None
-    """Seeds to add for 80% power if the differences go on so; 0 exactly where the level is
-    reached; None: no difference, no spread to reckon with, or 1,000 seeds would not do."""
+    """Seeds to add for 80% power if mean and spread stay the same; 0 exactly where the level is
+    reached; None: no difference, no spread, or 1,000 seeds would not do."""
 
 
 def compare_pairs(

@@ -1,4 +1,4 @@
-"""Say how many seeds a difference needs."""
+"""Estimate how many seeds a difference needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from statistics import NormalDist
 
 MOST_SEEDS = 1000
-"""More than this is answered by None: nobody trains so many."""
+"""Where more would be needed, the answer is None: nobody trains so many."""
 _NORMAL = NormalDist()
 _CERTAIN = 30.0
 """Noncentrality from which on the power is 1 to ten digits and scipy's series may fail."""

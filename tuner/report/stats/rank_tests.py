@@ -94,7 +94,7 @@ def not_separable_groups(ranks: Values, difference: float) -> list[tuple[int, ..
 
     Args:
         ranks: Mean ranks, of shape (arms,).
-        difference: What `critical_difference` returns.
+        difference: The result of `critical_difference`.
 
     Returns:
         Positions of the arms in `ranks`, best first; groups of one are left out.

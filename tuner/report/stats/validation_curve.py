@@ -74,7 +74,7 @@ def swaps(
 ) -> list[Swap]:
     """Return the budgets at which two curves change places.
 
-    A curve is a step function: what a budget has bought stays until the next. The two are
+    A curve is a step function: its value stays until the next budget. The two are
     compared from where both have begun, at every x of either. A tie changes nothing: a swap is
     where the other arm gets strictly ahead.
 

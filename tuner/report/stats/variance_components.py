@@ -9,7 +9,7 @@ import numpy
 from tuner.report.stats.arrays import Booleans, Counts, Floats, Values, floats
 
 REST = "rest"
-"""What no known source explains: hidden randomness, and sources acting together."""
+"""The name of the variance that no known source explains: hidden randomness, interactions."""
 
 
 def variance_components(values: Values, seeds: Mapping[str, Values]) -> dict[str, float]:

@@ -88,7 +88,7 @@ class ArmRanksTable(ReportTable):
 
 
 def rank_notes(ranks: pandas.DataFrame, *, metric: str) -> Iterator[str]:
-    """Say how arms rank across tasks, with a test from five tasks on."""
+    """Yield a sentence for each model on its arms' ranks, with a test from five tasks on."""
     for model, rows in ranks.groupby("model"):
         order = rows.sort_values(["mean_rank", "arm"])
         shown = ", ".join(

@@ -45,7 +45,7 @@ from tuner.report.wording import (
 
 @dataclass(frozen=True)
 class _Arm:
-    """What the row of an arm is made of."""
+    """The rows of frames that the row of an arm is made from."""
 
     first: Row
     """The arm's row of the frame `cells` with the metric that arms are compared by."""
@@ -228,7 +228,7 @@ _COSTS: tuple[Field, ...] = (
 
 
 def _trouble(arms: Sequence[_Arm]) -> Iterator[Field]:
-    """Yield counts of what went wrong where something did, so that the table fits a page."""
+    """Yield the columns of failures, where there were any: the table must fit a page."""
     for name, about in (
         ("failed", "confirm runs that failed or diverged and never finished"),
         ("collapsed", "finished runs no more accurate than the majority class"),

@@ -26,7 +26,7 @@ Unit = Literal["trials", "seconds"]
 class BudgetTable(ReportTable):
     """Each searched arm's expected best validation score after 1, 2, ... trials.
 
-    trials (1 to what was spent), seconds (mean of so many trials), expected. A picture shows it.
+    trials (from 1 to the number tried), seconds (mean of so many trials), expected.
     """
 
     ORDER: ClassVar = 60
@@ -37,10 +37,10 @@ class BudgetTable(ReportTable):
     def frame(self, basis: Basis) -> pandas.DataFrame:
         """Compute the expected best of each searched arm.
 
-        A pruned trial counts with its last score. A failed one has none: it counts as the worst
-        of its cell, since it was paid for. A point that came again counts once: its runs were
-        found, and nobody spent anything on them. The trials are taken for exchangeable draws,
-        which those of a sampler that learns are not quite.
+        A pruned trial counts with its last score. A failed trial has no score: it counts as the
+        worst of its cell, since it used up budget. A repeated point counts once: its runs were
+        found, and cost nothing. The trials are treated as exchangeable draws, which is not quite
+        true of a sampler that learns.
         """
         cells = [cell for block in basis.blocks for cell in block.begun]
         return plain((row for cell in cells for row in _rows(cell, basis.metric)), _COLUMNS)
@@ -87,7 +87,7 @@ def place_swaps(budget: pandas.DataFrame, *, metric: str) -> list[PlaceSwap]:
 
 
 def budget_notes(budget: pandas.DataFrame, *, metric: str) -> Iterator[Note]:
-    """Say which arm leads at which search budget, and where arms change places."""
+    """Yield a note for each task and model: the leading arm by search budget, and the swaps."""
     swaps = place_swaps(budget, metric=metric)
     for (task, model), rows in budget.groupby(["task", "model"]):
         table = rows.pivot_table(index="trials", columns="arm", values="expected").dropna()

@@ -123,7 +123,7 @@ def _cell_rows(cell: ComparedCell, evidence: Evidence) -> Iterator[dict[str, obj
 
 
 def _about(cell: ComparedCell) -> dict[str, object]:
-    """Return what is the same for all metrics of a cell."""
+    """Return the columns that are the same for all metrics of a cell."""
     finished = cell.finished
     peaks = [peak for run in finished if (peak := train_peak(run)) is not None]
     with_eval = [

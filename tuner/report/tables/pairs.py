@@ -231,11 +231,11 @@ def _row(pair: _Pair, *, family: int) -> dict[str, Any]:
 
 
 def _verdict(row: dict[str, Any]) -> str:
-    """Say what the corrected test shows; never a winner where n pairs cannot reach the level."""
+    """Return the verdict of the corrected test; no winner where n pairs cannot reach the level."""
     if "p" not in row or row["least_p"] > LEVEL:
         return "too few seeds"
     if row["p_holm"] > LEVEL:
-        # The least p of all, times the family: what the first step of Holm's method compares.
+        # The first step of Holm's method compares the smallest p, times the size of the family.
         reachable = row["least_p"] * row["family_size"] <= LEVEL
         return "not separable" if reachable else "too few seeds"
     higher = row["mean_difference"] > 0

@@ -1,4 +1,4 @@
-"""Weigh score against memory and time: the Pareto set over seeds, and what is saved."""
+"""Weigh score against memory and time: the Pareto set over seeds, and the memory saved."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _COLUMNS: tuple[str, ...] = ("task", "model", "arm", "score", "score_low", "scor
 _COLUMNS += ("peak_memory_bytes", "seconds", "pareto", "pareto_probability", "seeds")
 _COLUMNS += ("saved_peak", "saved_largest_peak", "saved_with_eval")
 Costs = tuple[float, float, float]
-"""What is to be small: the score turned round, peak bytes, seconds."""
+"""Values to minimise: the score (negated where higher is better), peak bytes, seconds."""
 _SAVED = {
     "saved_peak": "peak_memory_mean_bytes",
     "saved_largest_peak": "peak_memory_bytes",
@@ -156,7 +156,7 @@ _TEXT_FIELDS: tuple[Field, ...] = (
 
 
 def _explained(comparison: Comparison) -> Iterator[str]:
-    """Yield what the table's words mean, and for each task and model the arms it lacks."""
+    """Yield the meaning of the table's words, and for each task and model the arms it lacks."""
     yield (
         f"Pareto-optimal: no other arm is as good in mean {title(comparison.metric)}, peak memory "
         f"and seconds at once and better in one. Saved: share of the peak of "
@@ -217,7 +217,7 @@ def _saved(row: Mapping[Any, Any], against: Mapping[Any, Any] | None) -> dict[st
 
 
 def _costs(run: RunRecord, metric: str) -> Costs | None:
-    """Return what a run cost; None where it lacks the score or the peak."""
+    """Return a run's costs; None where it lacks the score or the peak."""
     value, peak = run.metrics.get(f"test/{metric}"), train_peak(run)
     if value is None or peak is None:
         return None

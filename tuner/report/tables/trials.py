@@ -141,7 +141,7 @@ def _trial_rows(cell: ComparedCell, metric: str) -> list[dict[str, Any]]:
 
 
 def _varied(trials: Sequence[Trial]) -> list[str]:
-    """Return the params in which a cell's trials differ: what its search varied."""
+    """Return the params that a cell's search varied: those in which its trials differ."""
     params = [trial.runs[0].params for trial in trials]
     names = {name for row in params for name in row if name.startswith(_SEARCHABLE)}
     return sorted(

@@ -14,7 +14,7 @@ function sortBy(head) {
   const compare = (a, b) => (numeric ? a - b : a.localeCompare(b, "en", { numeric: true }));
   const rows = Array.from(body.rows).sort((first, second) => {
     const a = keys.get(first), b = keys.get(second);
-    // What there is no value of stays last, whichever way the others go.
+    // Cells without a value stay last in both directions.
     if (a === null || b === null) return (a === null) - (b === null);
     return ascending ? compare(a, b) : compare(b, a);
   });
