@@ -1,4 +1,4 @@
-"""The command line: `main` runs a command and turns its errors into one line and a code."""
+"""The command line: `main` runs a command; an error becomes one line and an exit code."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from typer import TyperException
 
 _GOOD, _USER_ERROR = 0, 2
+_INTERRUPTED = "tuner: interrupted; the same command continues where it stopped"
 
 
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0 good, 1 some run failed, 2 the user's error, 130 ended by Ctrl-C.
+    Exit codes: 0 good, 1 some run failed, 2 an error of the user's, 130 ended by Ctrl-C.
     """
     interrupts.listen()
     try:
@@ -31,8 +32,8 @@ def main() -> None:
         code = interrupts.INTERRUPTED
     interrupts.expect_end()
     if code == interrupts.INTERRUPTED:
-        with contextlib.suppress(OSError, ValueError):  # whoever read it may have ended as well
-            print("tuner: interrupted; the same command goes on where it was", file=sys.stderr)
+        with contextlib.suppress(OSError, ValueError):  # its reader may have ended as well
+            print(_INTERRUPTED, file=sys.stderr)
         interrupts.end(code)
     sys.exit(code)
 
@@ -58,7 +59,7 @@ def run_command() -> int:
         with full_disk_named(Path()):
             return int(app(standalone_mode=False) or _GOOD)
     except TyperException as error:
-        # A bare `tuner` shows its help this way; the rest are arguments that cannot be.
+        # A bare `tuner` shows its help this way; the rest are invalid arguments.
         print(visible(_one_line(error.format_message() + _got(error))), file=sys.stderr)
         return _USER_ERROR
     except TunerError as error:
@@ -68,7 +69,7 @@ def run_command() -> int:
 
 
 def _got(error: TyperException) -> str:
-    """Say what was got, where an option's value is none of those allowed and it is not said."""
+    """Return the invalid value of an option, where the message does not have it."""
     from pydantic import ValidationError
 
     if not isinstance(error.__cause__, ValidationError):
@@ -78,5 +79,5 @@ def _got(error: TyperException) -> str:
 
 
 def _one_line(message: str) -> str:
-    """Put a fault of the arguments in one line; a help page, which has many, stays."""
+    """Join a message about arguments into one line; leave a page of help as it is."""
     return message if message.count("\n") > 2 else f"tuner: {' '.join(message.split())}"

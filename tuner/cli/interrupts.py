@@ -1,4 +1,4 @@
-"""Ctrl-C ends a command wherever it strikes, also where Python would lose it."""
+"""End a command on Ctrl-C wherever it is, also where Python would lose the signal."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _came, _insisting, _ending = threading.Event(), threading.Event(), threading.Eve
 
 
 def listen() -> None:
-    """Take Ctrl-C from now on, unless whoever started this process keeps it from us.
+    """Handle Ctrl-C from now on, unless the parent process has it ignored.
 
-    A signal can strike where an exception is lost: in the callback of a weak reference, which
-    Python then reports, or while a compiled module is set up, where nobody says anything. Loading
+    A signal can arrive where its exception is lost: in the callback of a weak reference, which
+    Python only reports, or in the set-up of a compiled module, which reports nothing. Loading
     modules is full of such places. So the signal is sent again.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -31,17 +31,17 @@ def listen() -> None:
 
 
 def listen_to_termination() -> None:
-    """Take a cluster's polite signal as Ctrl-C: runs are closed, then we go."""
+    """Handle SIGTERM, a cluster's request to end, like Ctrl-C: end the runs, then exit."""
     signal.signal(signal.SIGTERM, _interrupt)
 
 
 def came() -> bool:
-    """Say whether Ctrl-C or the polite signal came, whatever an exception became on its way."""
+    """Return whether Ctrl-C or SIGTERM came, even if its exception was lost on the way."""
     return _came.is_set()
 
 
 def expect_end() -> None:
-    """Say that the command is done. Who presses Ctrl-C from now on wants no tidying up."""
+    """Note that the command is done: from now on Ctrl-C ends the process at once."""
     _ending.set()
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is _interrupt:
@@ -51,8 +51,8 @@ def expect_end() -> None:
 def end(code: int) -> Never:
     """End the process without waiting for its threads.
 
-    One that is still inside a library, such as Ray's while it waits for a cluster, would crash
-    if the interpreter were taken down around it.
+    A thread inside a library, such as Ray's while it waits for a cluster, would crash if the
+    interpreter shut down around it.
     """
     try:
         atexit._run_exitfuncs()
@@ -76,7 +76,7 @@ def _leave(number: int, frame: FrameType | None) -> Never:
 
 
 def _insist(number: int) -> None:
-    """Send the signal again as long as modules are loaded as if it had not come."""
+    """Send the signal again while modules are still being loaded."""
     main = threading.main_thread().ident or 0
     while not _ending.wait(_SECONDS_TO_TRY_AGAIN):
         if not _is_loading(sys._current_frames().get(main)):
@@ -86,7 +86,7 @@ def _insist(number: int) -> None:
 
 
 def _is_loading(frame: FrameType | None) -> bool:
-    """Say whether a module is being loaded where this frame is."""
+    """Return whether a frame is below the import of a module."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True

@@ -19,7 +19,7 @@ _STYLES = {"finished": "green", "pruned": "yellow", "diverged": "yellow", "faile
 
 
 class LiveView:
-    """Counts runs and shows those that are going on. `watch` may be called from any thread."""
+    """Counts runs and shows the running ones. `watch` may be called from any thread."""
 
     def __init__(self, console: Console, cells: Sequence[Cell], *, workers: int) -> None:
         self._console = console
@@ -46,7 +46,7 @@ class LiveView:
             self._live.stop()
 
     def watch(self, notice: RunNotice) -> None:
-        """Take a notice."""
+        """Take a notice of a run."""
         key = (notice.cell.label, notice.phase, notice.trial, notice.seed)
         with self._lock:
             if notice.state == "running":
@@ -61,7 +61,7 @@ class LiveView:
     def _count(self, notice: RunNotice) -> None:
         label = notice.cell.label
         if notice.phase == "confirm":
-            self._left[label, "search"] = 0  # it is over, also where an earlier call did it
+            self._left[label, "search"] = 0  # which has ended, maybe in an earlier call
         self._left[label, notice.phase] = max(0, self._left[label, notice.phase] - notice.runs)
 
     def _note(self, row: dict[str, str], notice: RunNotice) -> None:
@@ -82,10 +82,11 @@ class LiveView:
         score = f"{self._metric} {shown}" if shown else ""
         ended = [score] if notice.state == "finished" or not notice.reason else []
         said = ", ".join(filter(None, [*ended, notice.reason]))
+        run = _run_name(notice.phase, notice.trial, notice.seed)
         seconds = "" if notice.seed is None else f"{notice.seconds:.1f} s  "
         line = (
             f"[{style}]{notice.state:8}[/{style}]{again} {_plain(notice.cell.label)}  "
-            f"{_what(notice)}  {seconds}{_plain(said)}"
+            f"{run}  {seconds}{_plain(said)}"
         )
         self._console.print(line, highlight=False, soft_wrap=True)
 
@@ -123,10 +124,6 @@ def _planned_runs(cell: Cell) -> dict[Phase, int]:
     search = cell.study.search
     searching = search.trials * len(search.seeds) if cell.searched else 0
     return {"search": searching, "confirm": len(cell.study.confirm.seeds)}
-
-
-def _what(notice: RunNotice) -> str:
-    return _run_name(notice.phase, notice.trial, notice.seed)
 
 
 def _run_name(phase: str, trial: int | None, seed: int | None) -> str:

@@ -1,4 +1,4 @@
-"""Print what a study's data hold, on standard error, as it is read."""
+"""Print facts and warnings about a study's data on standard error, as they are read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def show_reading() -> None:
-    """Print what is logged of rows and left cells; called once, by the command that reads."""
+    """Print log records about rows and left-out cells; called once, by the command that reads."""
     for name in ("tuner.study.reading", "tuner.study.checks"):
         logger = logging.getLogger(name)
         logger.handlers = [_Lines()]
@@ -15,9 +15,9 @@ def show_reading() -> None:
 
 
 class _Lines(logging.Handler):
-    """Prints a line a record."""
+    """Prints each record as a line."""
 
     def emit(self, record: logging.LogRecord) -> None:
         mark = "warning: " if record.levelno >= logging.WARNING else ""
-        # Looked up now: a live view puts its own in its place.
+        # Looked up each time: a live view replaces sys.stderr.
         print(f"{mark}{record.getMessage()}", file=sys.stderr, flush=True)

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from tuner.store import RunRecord, Store
 
 EXAMPLE = "tuner memory --model roberta-base --method lora"
-_WAYS = "name a STUDY, --model or --parameters"
-_PRECISION = "fp32; bf16, fp16: autocast, with --zero or --parameters the weights themselves."
+_PRECISION = (
+    "fp32, bf16 or fp16. Half precision is autocast; with --zero or --parameters the weights "
+    "have it themselves."
+)
 _OPTIONS = {
     "study": ("store", "data_dir", "device"),
     "parameters": ("precision", "optimizer", "zero", "ranks"),
@@ -28,7 +30,7 @@ _OPTIONS = {
         *("attention", "checkpointing", "labels", "zero", "ranks", "device", "fits"),
     ),
 }
-"""Options that go with each of the three."""
+"""Options that have an effect, by the way of asking."""
 
 
 def command(
@@ -37,7 +39,10 @@ def command(
         str | None, typer.Argument(help="A study: a row for each of its cells.")
     ] = None,
     parameters: Annotated[
-        float | None, typer.Option(help="Count the states of so many weights, such as 3e9.")
+        float | None,
+        typer.Option(
+            help="Weights, gradients and optimizer state of so many parameters, such as 3e9."
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Short or Hub name, folder, or a config.json.")
@@ -56,11 +61,11 @@ def command(
     ] = False,
     labels: Annotated[int, typer.Option(min=2, help="Classes.")] = 2,
     zero: Annotated[
-        str | None, typer.Option(help="DeepSpeed's stage, as the preset has it: 0 to 3.")
+        str | None, typer.Option(help="ZeRO stage of DeepSpeed, 0 to 3, as its preset has it.")
     ] = None,
     ranks: Annotated[int, typer.Option(min=1, help="Processes of a run.")] = 1,
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda: whose kernels; default: what is here.")
+        str | None, typer.Option(help="cpu or cuda, to predict for; default: this machine's.")
     ] = None,
     fits: Annotated[str | None, typer.Option(help="List what fits in 24GB or 20GiB.")] = None,
     store: StoreAddress = DEFAULT_STORE,
@@ -71,7 +76,7 @@ def command(
     from tuner.cli.memory_text import StatesWish, parse_stages, states_text
 
     if sum(way is not None for way in (study, parameters, model)) != 1:
-        raise ConfigError(f"memory: {_WAYS}, one of them")
+        raise ConfigError("memory: name one of STUDY, --model and --parameters")
     _refuse_unread(context)
     stages = parse_stages(zero)
     if parameters is not None:
@@ -117,9 +122,9 @@ def _refuse_unread(context: typer.Context) -> None:
             source = context.get_parameter_source(name)
             if source is not None and source.name == "COMMANDLINE":
                 said = ", ".join(f"--{option.replace('_', '-')}" for option in (*read, "json"))
-                with_what = "a STUDY" if way == "study" else f"--{way}"
+                asked = "a STUDY" if way == "study" else f"--{way}"
                 option = name.replace("_", "-")
-                raise ConfigError(f"--{option}: not read with {with_what}; allowed: {said}")
+                raise ConfigError(f"--{option}: has no effect with {asked}; allowed: {said}")
 
 
 def _study(study: str, store: str, data_dir: Path | None, *, device: Any, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Print what runs need in memory: a table with a bar for each category, or JSON."""
+"""Print the predicted memory of runs: a table with a bar for each category, or JSON."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def parse_stages(text: str | None) -> tuple[int, ...]:
 
 
 def states_text(wish: StatesWish, *, as_json: bool) -> str:
-    """Return the states alone: undivided, and by stage where stages are named."""
+    """Return weights, gradients and optimizer state alone: whole, or by the named stages."""
     options: dict[str, Any] = {"precision": wish.precision, "optimizer": wish.optimizer}
     whole = state_bytes(wish.parameters, **options)
     by_stage = {
@@ -87,12 +87,12 @@ def needs_json(needs: Sequence[Need], **more: Any) -> str:
 
 
 def need_json(need: Need) -> str:
-    """Return one configuration as JSON."""
+    """Return the prediction for one configuration as JSON."""
     return json.dumps({**need.model_dump(), "unit": "bytes"}, indent=2)
 
 
 def need_lines(need: Need) -> Iterator[str]:
-    """Yield one configuration for people."""
+    """Yield the prediction for one configuration as lines to read."""
     yield need.name
     yield f"trained parameters   {need.trainable_parameters:,}"
     yield ""
@@ -101,14 +101,14 @@ def need_lines(need: Need) -> Iterator[str]:
     yield f"peak in training     {_gb(need.train_peak_bytes)}"
     yield f"peak at load         {_gb(need.load_peak_bytes)}"
     yield f"peak in evaluation   {_gb(need.eval_peak_bytes)}"
-    yield f"framework besides    {_gb(need.framework_bytes)}"
+    yield f"framework adds       {_gb(need.framework_bytes)}"
     yield ""
     yield from _MOMENT
     yield _UNITS
 
 
 def study_lines(name: str, needs: Sequence[Need], cap: int | str | None = None) -> Iterator[str]:
-    """Yield a study's cells for people: numbers first, then a bar of categories for each."""
+    """Yield a study's cells as lines to read: numbers first, then bars of categories."""
     yield f"{name}: predicted memory of one rank, each range at its upper end"
     yield ""
     yield f"{'cell':{_NAME}}{'trained':>9}{'predicted':>11}{'saved':>7}{'measured':>11}{'off':>7}"
@@ -133,7 +133,7 @@ def study_lines(name: str, needs: Sequence[Need], cap: int | str | None = None) 
 
 
 def _measured(need: Need) -> str:
-    """Return the cells of what was measured; empty where nothing was."""
+    """Return the columns of a measured peak; "" where none was measured."""
     if need.measured_peak_bytes is None:
         return ""
     own = need.measured_predicted_bytes
@@ -143,7 +143,7 @@ def _measured(need: Need) -> str:
 
 def _under_cap(needs: Sequence[Need], cap: int | str) -> Iterator[str]:
     if isinstance(cap, str):
-        yield f"memory_cap: {cap}: what is free there when a run begins"
+        yield f"memory_cap: {cap}: the memory that is free there when a run begins"
         return
     over = [need.name for need in needs if need.whole_bytes > cap]
     said = "no cell is above it" if not over else f"{len(over)} of {len(needs)} cells above it:"
@@ -152,9 +152,10 @@ def _under_cap(needs: Sequence[Need], cap: int | str) -> Iterator[str]:
 
 
 def fits_lines(fitting: Fitting, cap: int) -> Iterator[str]:
-    """Yield what fits, best first, each with its command."""
-    yield f"fits in {_gb(cap)}, the framework counted; best first: what trains most, then what"
-    yield "computes least again and sends least, then the largest micro-batch"
+    """Yield the configurations that fit, best first, each with its command."""
+    yield f"fits in {_gb(cap)}, the framework included. Best first: most"
+    yield "trained parameters, then least recomputation and communication, then the largest"
+    yield "micro-batch."
     yield ""
     for number, (chosen, need) in enumerate(fitting.found, start=1):
         yield f"{number:2}. {chosen.name}"
@@ -168,7 +169,7 @@ def fits_lines(fitting: Fitting, cap: int) -> Iterator[str]:
 
 
 def fits_json(fitting: Fitting, cap: int) -> str:
-    """Return what fits as JSON."""
+    """Return the configurations that fit as JSON."""
     rows = [
         {
             "method": chosen.method,
@@ -188,15 +189,16 @@ def fits_json(fitting: Fitting, cap: int) -> str:
 
 
 _STUDY_NOTES = (
-    "saved: against the arm that trains most.",
-    "measured: of the largest run, by the allocator's record, else what the process",
-    "grew by. off: how far that run's own prediction was above it.",
-    "Numbers are the largest of load, training and evaluation; bars the training's",
-    "fullest moment: gradients or the optimizer's state may come at another.",
+    "saved: compared with the arm that trains most.",
+    "measured: peak of the largest run, by the allocator's record, else by the growth",
+    "of its process. off: by how much that run's own prediction was above it.",
+    "Numbers: the largest of load, training and evaluation. Bars: the moment of",
+    "training with most memory in use; gradients or optimizer state may peak at",
+    "another moment.",
 )
 _MOMENT = (
-    "Bars: the training's fullest moment; gradients or the optimizer's state may",
-    "come at another.",
+    "Bars: the moment of training with most memory in use; gradients or optimizer",
+    "state may peak at another moment.",
 )
 _UNITS = "GB is 1e9 bytes, GiB 2^30."
 

@@ -16,8 +16,8 @@ StudyStore = Annotated[
     typer.Option(
         "--store",
         envvar="TUNER_STORE",
-        help="Folder of everything that is kept; or postgresql://user@host/database, which keeps "
-        "the journal for launchers on several machines.",
+        help="Folder for all results; or postgresql://user@host/database, which keeps the journal "
+        "for launchers on several machines.",
     ),
 ]
 FilesDir = Annotated[
@@ -29,23 +29,23 @@ StoreAddress = Annotated[
     typer.Option(
         "--store",
         envvar="TUNER_STORE",
-        help="What the study was run with, or an MLflow server.",
+        help="The store that the study was run with, or an MLflow server.",
     ),
 ]
 Tracking = Annotated[
     str | None,
     typer.Option(
         envvar="TUNER_TRACKING",
-        help="An MLflow server that runs are recorded at, such as http://host:5000; default: the "
-        "store. MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD may hold its login.",
+        help="MLflow server to record runs at, such as http://host:5000; default: the store. "
+        "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD may hold its login.",
     ),
 ]
 
 
 def _folder(context: typer.Context, value: Path | None) -> Path | None:
-    """Refuse a data folder that is a file, and one that was named and is not there.
+    """Refuse a data folder that is a file, or that the option names and that does not exist.
 
-    The environment may name one that is yet to be made, and `fetch-data` makes it.
+    TUNER_DATA_DIR may name one that does not exist yet; `fetch-data` makes it.
     """
     if value is None:
         return None

@@ -32,8 +32,8 @@ def command(
         list[str],
         typer.Argument(
             metavar="STUDY...",
-            help="A YAML file's path: as it is now. A name that the store holds: as it was last "
-            "run there. Else a shipped study.",
+            help="Path of a YAML file: the study as it is now. Name in the store: as it was last "
+            "run there. Otherwise a shipped study.",
         ),
     ],
     store: StoreAddress = DEFAULT_STORE,
@@ -60,7 +60,7 @@ def command(
     ] = None,
     definition: Annotated[
         str | None,
-        typer.Option(help="Show the study as it was run earlier; a report names such an id."),
+        typer.Option(help="Show the study as it was run earlier, by an id that a report names."),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:

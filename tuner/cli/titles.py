@@ -16,7 +16,7 @@ VARIABLES = {"--store": "TUNER_STORE", "--tracking": "TUNER_TRACKING"}
 def hide_title(words: Sequence[str]) -> None:
     """Start this command again without the addresses in its words that hold a password.
 
-    They go on in the environment, which only the same user can read.
+    They are passed in the environment, which only the same user can read.
 
     Args:
         words: The whole command line, the interpreter's part included.

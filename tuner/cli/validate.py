@@ -24,7 +24,7 @@ def command(
     data_dir: DataDir = None,
     no_data: Annotated[
         bool,
-        typer.Option("--no-data", help="Be quick: look neither at rows nor at models."),
+        typer.Option("--no-data", help="Be quick: check neither rows nor models."),
     ] = False,
 ) -> None:
     """Check a study without running it: rows, models, both ends of every range."""
@@ -63,7 +63,7 @@ def _validate(config: StudyConfig, data_dir: Path | None) -> list[str]:
 
     Args:
         config: The study.
-        data_dir: Folder of the task files; None: look at what is quick, not at rows and models.
+        data_dir: Folder of the task files; None: check neither rows nor models.
 
     Returns:
         A line for each part that was not checked, and for each remark.
@@ -76,11 +76,11 @@ def _validate(config: StudyConfig, data_dir: Path | None) -> list[str]:
 
     inputs = read_inputs(config, data_dir)
     cells = plan(config, inputs.digests)
-    notes = [f"not looked at: {missing}" for missing in inputs.missing]
+    notes = [f"not checked: {missing}" for missing in inputs.missing]
     faults = list(inputs.faults)
     if data_dir is None:
         faults += dict.fromkeys(fault.text for fault in device_faults(cells))
-        notes.append("not looked at, as --no-data says: rows, classes, models with their methods")
+        notes.append("not checked, because of --no-data: rows, classes, models with their methods")
     else:
         there = [cell for cell in cells if cell.model not in inputs.unusable_models]
         found, unseen = _try(there, data_dir, inputs) if there else ((), ())
@@ -115,13 +115,13 @@ def _few_points(config: StudyConfig) -> Iterator[str]:
     for arm, points in config.few_points().items():
         different = f"{points} different point{'s' * (points > 1)}"
         yield (
-            f"arms.{arm}.space: {config.search.trials} trials asked, {different}: one that comes "
-            "again is found, not trained again"
+            f"arms.{arm}.space: {config.search.trials} trials asked, {different}: a point that "
+            "repeats is found, not trained again"
         )
 
 
 def check_cap(cells: Sequence[Cell]) -> None:
-    """Refuse a memory cap below a model's weights, where the model's config can be had.
+    """Refuse a memory cap below a model's weights, where the model's config is available.
 
     Raises:
         ConfigError: In one line.
@@ -134,7 +134,7 @@ def check_cap(cells: Sequence[Cell]) -> None:
     def weigh(weights: Callable[[RunSpec], int], spec: RunSpec) -> int:
         try:
             return weights(spec)
-        except ModelError:  # not to be had here: the study will run elsewhere
+        except ModelError:  # not available here: the study will run elsewhere
             return 0
 
     check_weights(cells, weigh)

@@ -43,7 +43,7 @@ DeepSpeed = Annotated[
     BeforeValidator(resolve_ds_config),
     PlainSerializer(lambda content: content or "none"),
 ]
-"""Content of a DeepSpeed config; empty: none."""
+"""Content of a DeepSpeed config; an empty mapping: train without DeepSpeed."""
 _SEARCHABLE = ("train", "method")
 _UNSET = object()
 
@@ -56,11 +56,11 @@ class Arm(Written):
     train: Mapping[str, Any] = {}
     """Settings that differ from the study's `train`."""
     space: Mapping[str, AnyDimension] = {}
-    """Fields that the search varies; none: the arm is trained as it is."""
+    """Fields that the search varies; without any, the arm is not searched."""
     ranks: int | None = Field(default=None, ge=1, strict=True)
     """Processes of a run, where they differ from the study's."""
     deepspeed: DeepSpeed | None = None
-    """DeepSpeed config, where it differs from the study's; `none` does without."""
+    """DeepSpeed config, where it differs from the study's; `none`: train without."""
 
     @field_validator("train")
     @classmethod
@@ -71,7 +71,7 @@ class Arm(Written):
     @field_validator("space", mode="wrap")
     @classmethod
     def _ends(cls, said: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Space:
-        """Try both ends of every range that can be read, beside those that cannot."""
+        """Check both ends of every range that can be read; report those that cannot."""
         if not isinstance(said, Mapping):
             return read(said)  # type: ignore[no-any-return]  # which raises
         space: dict[str, AnyDimension] = {}
@@ -93,12 +93,12 @@ class Arm(Written):
 
     @field_serializer("method")
     def _apart_from_space(self, method: AnyMethod, info: SerializationInfo) -> dict[str, Any]:
-        """Leave out defaults of fields that the space varies: read again, they were set."""
+        """Leave out the defaults of searched fields: they would read back as set by the user."""
         varied = {name.removeprefix("method.") for name in self.space} - {"kind"}
         return method.model_dump(mode=info.mode, by_alias=info.by_alias, exclude=varied)
 
     def set_twice(self) -> list[str]:
-        """Say which fields are set and in the space too, a line each, dotted key first."""
+        """Return a line for each field that is both set and searched, its dotted key first."""
         fixed = {"train": self.train, "method": self.method.model_dump(exclude_unset=True)}
         found = {name: _at(fixed, name) for name in self.space}
         return [
@@ -126,7 +126,7 @@ def put(tree: dict[str, Any], dotted: str, value: object) -> None:
 
 
 def _faults_of_ends(space: Space, method: AnyMethod | None) -> list[str]:
-    """Say each fault of the points to try once, after the range that it is put down to."""
+    """Return each fault of the points to try once, behind the key of the range that causes it."""
     found: dict[str, str] = {}
     for point in points_to_try(space):
         for line in _faults_at(point, method):
@@ -138,7 +138,7 @@ def _faults_of_ends(space: Space, method: AnyMethod | None) -> list[str]:
 
 
 def _faults_at(point: Point, method: AnyMethod | None) -> Iterator[str]:
-    """Read a point as settings and as fields of the method, if that is known."""
+    """Validate a point as training settings and, if the method is known, as its fields."""
     tree: dict[str, Any] = {"train": {}, "method": {} if method is None else method.model_dump()}
     for name, value in point.items():
         put(tree, name, value)

@@ -1,4 +1,4 @@
-"""Lay a study out: its cells, and the spec of every run in them."""
+"""The cells of a study, and the spec of every run in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Digests = Mapping[int, Mapping[str, str]]
 
 
 def cell_label(task: str, model: str, arm: str) -> str:
-    """Name a cell for people."""
+    """Return the name of a cell as people read it."""
     return f"{task} / {model} / {arm}"
 
 
@@ -31,11 +31,11 @@ class Cell:
     model: str
     arm: str
     data: Digests = field(default_factory=dict)
-    """What the task's rows are at present; empty until they have been read."""
+    """Digests of the task's current rows; empty until they have been read."""
 
     @property
     def label(self) -> str:
-        """Name for people."""
+        """Name as people read it."""
         return cell_label(self.task, self.model, self.arm)
 
     @property
@@ -45,15 +45,14 @@ class Cell:
 
     @property
     def keeper(self) -> str | bool:
-        """What a confirm run's `save` says: with a model to keep, it is this study's alone."""
+        """Value of `save` in confirm runs: a run whose model is kept is of this study alone."""
         return self.study.name if self.study.save != "none" else False
 
     def fingerprint(self) -> str:
         """Return 12 hex digits that change with anything that would change the search.
 
-        A cell whose definition or data have changed starts a new search, and so does one whose
-        memory_cap has: it refuses other trials. One that has only been given more trials or more
-        confirm seeds goes on.
+        A cell whose definition, data or memory_cap (which refuses trials) has changed starts a new
+        search. A cell that is only given more trials or more confirm seeds continues its search.
         """
         arm = self.study.arms[self.arm]
         definition = {

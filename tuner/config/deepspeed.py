@@ -21,7 +21,7 @@ from tuner.config.shipped import shipped_folder
 _NONE = "none"
 _DEEPEST = 20
 _KINDS = ("optimizer state", "gradients", "parameters")
-"""What ZeRO divides among the ranks, stage by stage."""
+"""Tensors that ZeRO shards over the ranks: stage n shards the first n kinds."""
 _PURPOSES = {
     0: "a model whose training fits on one device, on several for speed",
     1: "a model that fits, but for its optimizer state",
@@ -37,13 +37,13 @@ def ds_configs() -> dict[str, dict[str, Any]]:
 
 
 def resolve_ds_config(value: object, info: ValidationInfo) -> object:
-    """Turn what a study says into the content of a DeepSpeed config; `none` is an empty one.
+    """Return the content of the DeepSpeed config that a study names; `none` has none.
 
-    Anything with a suffix or a slash is a path, looked for beside the study, then in the data
-    folder; another text is the name of a preset, and a mapping is the content itself.
+    A text with a suffix or a slash is a path, looked for beside the study, then in the data
+    folder. Any other text is the name of a preset, and a mapping is the content itself.
 
     Raises:
-        ConfigError: No such preset or file, or no settings in it that JSON can hold.
+        ConfigError: There is no such preset or file, or its content is invalid.
     """
     if isinstance(value, str) and value == _NONE:
         return {}
@@ -62,13 +62,15 @@ def resolve_ds_config(value: object, info: ValidationInfo) -> object:
         allowed = f"a preset ({names}), a path with a suffix, or a mapping of settings"
         raise ConfigError(f"got {shown(value)}; allowed: {allowed}")
     if not value:
-        raise ConfigError(f"got {{}}, which has no settings; without DeepSpeed say {_NONE}")
+        raise ConfigError(
+            f"got {{}}, which has no settings; to train without DeepSpeed, write {_NONE}"
+        )
     _check_json(value, "")
     return value
 
 
 def describe_ds_config(content: Mapping[str, Any]) -> str:
-    """Say what a DeepSpeed config is for, and where each kind of tensor is kept."""
+    """Describe the purpose of a DeepSpeed config, and where it keeps each kind of tensor."""
     zero = content.get("zero_optimization", {})
     stage = zero.get("stage", 0)
     divided, whole = _KINDS[:stage], _KINDS[stage:]
@@ -85,9 +87,9 @@ def describe_ds_config(content: Mapping[str, Any]) -> str:
 
 
 def ask_deepspeed(contents: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Ask DeepSpeed, in a process of its own, what is wrong with each config: "" is nothing.
+    """Have DeepSpeed check each config, in a process of its own; return its fault, "" for none.
 
-    Presets are not asked about. Where DeepSpeed is not installed, it is not asked.
+    Presets are known to be good and not checked. Without DeepSpeed installed, nothing is checked.
 
     Raises:
         ConfigError: It is installed, but cannot be imported.
@@ -116,7 +118,7 @@ def _read(name: str, folders: Sequence[Path]) -> dict[str, Any]:
         raise BadFile(f"{name}: {missing_message(name, folders)}")
     try:
         content = json.loads(
-            path.read_text(encoding="utf-8-sig"), object_pairs_hook=_keys_that_stand_once
+            path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_duplicates
         )
     except OSError as error:
         raise BadFile(f"{path}: cannot be read: {error.strerror}") from error
@@ -133,16 +135,16 @@ def _read(name: str, folders: Sequence[Path]) -> dict[str, Any]:
     return content
 
 
-def _keys_that_stand_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     for key in keys:
         if keys.count(key) > 1:
-            raise ValueError(f"the key {key!r} stands twice")
+            raise ValueError(f"duplicate key {key!r}")
     return dict(pairs)
 
 
 def _check_json(value: object, place: str, depth: int = 0) -> None:
-    """Check that a value is one that JSON has: YAML has dates, and both read NaN."""
+    """Check that JSON can hold a value: YAML also has dates, and both readers take NaN."""
     if depth > _DEEPEST:
         raise ConfigError(f"{place[:40]}...: nested too deeply")
     if isinstance(value, Mapping):
@@ -156,4 +158,4 @@ def _check_json(value: object, place: str, depth: int = 0) -> None:
     elif isinstance(value, str) and value.lower() in ("yes", "no", "on", "off", "true", "false"):
         raise ConfigError(f"{place}: got {value!r}; allowed: true or false, without quotes")
     elif value is not None and not isinstance(value, (str, int, float)):
-        raise ConfigError(f"{place}: got {value}; allowed: what JSON has")
+        raise ConfigError(f"{place}: got {value}; allowed: a value of JSON")

@@ -25,7 +25,7 @@ class ExecutorSettings(Plugin):
     """Settings of an executor. A subclass is alone in the file, or folder, named like its kind."""
 
     EXTRA: ClassVar[str] = ""
-    """Extra of this package that it needs, named like the module which that installs."""
+    """Extra of this package that it needs; it installs a module of the same name."""
 
     workers: int = Field(default=1, ge=1)
     """Runs at once."""
@@ -57,14 +57,14 @@ class ExecutorSettings(Plugin):
 
     @abstractmethod
     def _open(self, ranks: int) -> Executor:
-        """Make the executor; its extra is installed. Imports what is heavy."""
+        """Make the executor, once its extra has been found. Heavy imports belong here."""
 
     def conflicts(self, study: StudyConfig) -> Iterable[str]:
-        """Return what in a study this executor cannot do: a line each, dotted key first."""
+        """Return a line for each setting of a study that it cannot honour, dotted key first."""
         return ()
 
     def missing_devices(self, *, ranks: int, devices: int) -> str:
-        """Return how a field asks for more devices than there are; empty: none does.
+        """Return which field asks for more devices than there are, and its value; "" if none does.
 
         Args:
             ranks: Of a run.
@@ -89,7 +89,7 @@ def read_executor(value: object) -> ExecutorSettings:
 
     Raises:
         ConfigError: Unknown kind, or a field that only another kind has.
-        pydantic.ValidationError: The kind's own fields do not hold.
+        pydantic.ValidationError: A field of the kind is invalid.
     """
     if isinstance(value, Mapping):
         value = _without_others_fields({"kind": _UNLESS_NAMED, **value})
@@ -100,7 +100,7 @@ AnyExecutor = Annotated[SerializeAsAny[ExecutorSettings], BeforeValidator(read_e
 
 
 def _without_others_fields(said: Mapping[str, object]) -> Mapping[str, object]:
-    """Refuse fields that only another kind has; null there says nothing, and is left out."""
+    """Refuse fields that only another kind has; leave them out where they are null."""
     classes = {kind: plugin_class(_BASE, EXECUTORS, kind) for kind in kinds(_BASE, EXECUTORS)}
     fields = {kind: set(found.model_fields) for kind, found in classes.items()}
     own = fields.get(str(said["kind"]))

@@ -1,4 +1,4 @@
-"""Say what pydantic finds wrong, in our words: a line for each fault, its dotted key first."""
+"""Put pydantic's errors into the project's words: a line for each, its dotted key first."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _EXPECTED = {
     "model_type": _MAPPING,
     "model_attributes_type": _MAPPING,
 }
-"""What pydantic says in Python's words, by the type of its fault."""
+"""Replacements for messages in Python's terms, by pydantic's type of error."""
 
 _LEAST = {"too_short": "item", "string_too_short": "character"}
-"""What there is too little of, by the type of the fault."""
+"""The noun of messages about too few of something, by pydantic's type of error."""
 
 
 def fault_lines(error: ValidationError, prefix: str = "") -> list[str]:
-    """Say each fault of a validation once: dotted key, what was got, what is allowed.
+    """Return a line for each fault of a validation: dotted key, value got, values allowed.
 
     Args:
         error: Of any model.
@@ -41,7 +41,7 @@ def fault_lines(error: ValidationError, prefix: str = "") -> list[str]:
 
 
 def _of_one_member(faults: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Keep, of the kinds of value that a field may have, the faults of that which goes deepest."""
+    """Where a field may hold several types, keep the faults of the one that matched deepest."""
     deepest: dict[tuple[object, ...], tuple[int, object]] = {}
     kept: list[tuple[tuple[object, ...], object, Mapping[str, Any]]] = []
     for fault in faults:
@@ -76,7 +76,7 @@ def _lines(fault: Mapping[str, Any], prefix: str) -> Iterator[str]:
 
 
 def _too_short(fault: Mapping[str, Any]) -> str:
-    """Say how much is needed of what there is too little of; empty: it is another fault."""
+    """Return how many items or characters are needed; "" where there are not too few."""
     noun = _LEAST.get(fault["type"])
     if noun is None:
         return ""
@@ -85,12 +85,15 @@ def _too_short(fault: Mapping[str, Any]) -> str:
 
 
 def _in_one(text: str) -> str:
-    """Write the ends of lines in a value, of which every fault has but one, as YAML does."""
+    """Escape line ends in a message, as each fault is one line."""
     return text.replace("\n", "\\n")
 
 
 def _only_follows(fault: Mapping[str, Any], faults: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell a list too short because its items are at fault, and a field missing for its name."""
+    """Return whether a fault only follows from another.
+
+    A list is too short because its items are invalid, or a field missing because it is misspelt.
+    """
     place = fault["loc"]
     if fault["type"] == "too_short":
         below = (other["loc"] for other in faults if len(other["loc"]) > len(place))
@@ -101,7 +104,7 @@ def _only_follows(fault: Mapping[str, Any], faults: Sequence[Mapping[str, Any]])
 
 
 def _internal(part: object) -> bool:
-    """Tell pydantic's names of validators in a location from keys of the document."""
+    """Return whether a part of a location is a validator's name, not a key of the document."""
     return isinstance(part, str) and _VALIDATOR.fullmatch(part) is not None
 
 
@@ -117,7 +120,7 @@ def join_key(place: str, message: str) -> str:
 
 
 def _hint(fault: str, value: object) -> str:
-    """Say how a value may be written; empty: the message says it already."""
+    """Return a hint how to write a value; "" where the message says it already."""
     if value is None:
         quotes = "; put a text in quotes" if fault == "string_type" else ""
         return f", which an empty value is too{quotes}" if fault != "missing" else ""

@@ -1,4 +1,4 @@
-"""Read a study's YAML file, check all of it, say all that is wrong, a line each."""
+"""Read a study's YAML file and check all of it; each fault is a line of the error."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tuner.config.yaml_text import key_lines, read_yaml, write_yaml
 DATA_DIR = Path.home() / ".cache" / "tuner" / "data"
 """Where task files are kept unless the user says otherwise."""
 _PARTS = ("arms", "tasks", "models")
-"""Fields of which some items may be left out, and the others mean the same."""
+"""Fields whose items do not depend on each other: the others can be checked without one."""
 _ALONE = ("name", "description", "metric", "save", "measure", "timeout_seconds", "max_failures")
-"""Fields that go together with whatever the others say."""
+"""Fields that conflict with no other field."""
 
 
 def load_study(study: str | Path, *, data_dir: str | Path = DATA_DIR) -> StudyConfig:
@@ -60,7 +60,7 @@ def parse_study(
 
     Args:
         tree: The study.
-        where: What messages call it.
+        where: Name of the study in messages.
         folder: Where its relative paths are looked for; by default in the working folder.
         data_dir: Where they are looked for next.
 
@@ -95,7 +95,7 @@ def _parse(tree: object, folders: Sequence[Path]) -> StudyConfig:
 
 
 def _with_lines(faults: Sequence[str], lines: Mapping[str, int]) -> list[str]:
-    """Put before each fault the line of its key, or of the key that it is or should be below."""
+    """Begin each fault with the line of its key, or of the nearest key above it."""
     found: list[tuple[int, str]] = []
     for fault in faults:
         key = fault.partition(": ")[0]
@@ -110,14 +110,14 @@ def _read(tree: Mapping[str, Any], folders: Sequence[Path]) -> StudyConfig:
 
 
 def _conflicts(config: StudyConfig) -> list[str]:
-    """Say which parts of a study, each good in itself, do not go together."""
+    """Return the conflicts between parts of a study that are each valid."""
     of_arms = {name: _conflicts_of_arm(config, name) for name in config.arms}
     said = []
     for name, faults in of_arms.items():
         for fault in faults:
             everywhere = all(fault in others for others in of_arms.values())
             own = fault.startswith("arms.") or (
-                everywhere and not _is_said_by(config, name, fault)
+                everywhere and not _is_set_by_arm(config, name, fault)
             )
             said.append(fault if own else f"arms.{name}.{fault}")
     return [*config.conflicts(), *said, *_faults_of_deepspeed(config)]
@@ -126,9 +126,10 @@ def _conflicts(config: StudyConfig) -> list[str]:
 def _conflicts_of_the_rest(
     tree: Mapping[str, Any], error: ValidationError, folders: Sequence[Path]
 ) -> list[str]:
-    """Say the same of what is left without the faulty arms, tasks, models and remarks.
+    """Return the conflicts between the parts that remain without the faulty ones.
 
-    Where other fields are at fault nothing is said: it might be their fault.
+    Where fields other than arms, tasks, models and remarks are faulty, there are none to report:
+    those fields might be the cause.
     """
     rest: dict[str, Any] = dict(tree)
     bad: dict[str, set[object]] = {}
@@ -146,9 +147,9 @@ def _conflicts_of_the_rest(
             return []
     try:
         said = _conflicts(_read({"name": "rest", **rest}, folders))
-    except ValidationError as more:  # two of one name
+    except ValidationError as more:  # two have one name
         return fault_lines(more)
-    # How many epochs a pruner has to look at might be the faulty arm's to say.
+    # The faulty arm might decide how many epochs the pruner sees.
     return [line for line in said if not (bad.get("arms") and line.startswith("search.pruner"))]
 
 
@@ -159,7 +160,7 @@ def _without(parts: Any, bad: Collection[object]) -> Any:
 
 
 def _faults_of_deepspeed(config: StudyConfig) -> list[str]:
-    """Have DeepSpeed look at what the study itself says; presets are known to be good."""
+    """Have DeepSpeed check the configs that the study spells out, which presets need not."""
     said = {f"arms.{name}.": arm.deepspeed for name, arm in config.arms.items()}
     said[""] = config.deepspeed
     own = {place: content for place, content in said.items() if content}
@@ -168,7 +169,7 @@ def _faults_of_deepspeed(config: StudyConfig) -> list[str]:
 
 
 def _conflicts_of_arm(config: StudyConfig, name: str) -> list[str]:
-    """Say why runs of an arm cannot be described, at both ends of its ranges; each once."""
+    """Return why runs of an arm have no valid spec, at both ends of its ranges; each once."""
     space = config.arms[name].space
     tried = [(point, _faults_at(config, name, point)) for point in points_to_try(space)]
     found: dict[str, str] = {}
@@ -178,15 +179,15 @@ def _conflicts_of_arm(config: StudyConfig, name: str) -> list[str]:
             if key in space:
                 said = f"arms.{name}.space.{line}"
             elif all(line in others for _, others in tried):
-                said = line  # whatever the space says
+                said = line  # the same at every point
             else:
                 said = f"arms.{name}.space.{varied(space, point)}: {line}"
             found.setdefault(line, said)
     return list(found.values())
 
 
-def _is_said_by(config: StudyConfig, arm: str, fault: str) -> bool:
-    """Tell whether it is the arm, not the study, that has the key that a fault begins with."""
+def _is_set_by_arm(config: StudyConfig, arm: str, fault: str) -> bool:
+    """Return whether the arm, rather than the study, sets the key that a fault begins with."""
     part, _, field = fault.partition(": ")[0].partition(".")
     said = config.arms[arm]
     own: dict[str, bool] = {"train": field in said.train, "deepspeed": said.deepspeed is not None}
@@ -194,7 +195,7 @@ def _is_said_by(config: StudyConfig, arm: str, fault: str) -> bool:
 
 
 def _faults_at(config: StudyConfig, arm: str, point: Point) -> list[str]:
-    """Return why a point cannot be described, with whichever task and model."""
+    """Return why a point gives no valid spec, for any task and model."""
     found: list[str] = []
     for task, model in itertools.product(config.tasks, config.models):
         seeds = Seeds(init=0, order=0)

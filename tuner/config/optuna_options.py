@@ -1,4 +1,4 @@
-"""Which options Optuna's samplers and pruners take, and whether one with them works."""
+"""Options of Optuna's samplers and pruners: types, bounds, and a try in a small search."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 _LEFT_OUT = ("seed", "search_space", "restart_strategy", "inc_popsize")
-"""What a study says elsewhere, and what Optuna passes over."""
+"""Options that a study sets elsewhere, or that Optuna ignores."""
 _KINDS = {"bool": bool, "int": int, "float": float, "str": str, "None": None}
-"""Kinds of value that YAML can write, by Optuna's annotations; no function can be written."""
+"""Types that YAML can write, by Optuna's annotations; functions are not among them."""
 _NUMBERS = ("int", "float")
 _MANY = 100_000
-"""More candidates or members of a population take memory without end."""
+"""Most candidates, or members of a population: more would exhaust the memory."""
 _BOUNDS: Mapping[str, Mapping[str, float]] = {
     "n_startup_trials": {"ge": 0},
     "n_ei_candidates": {"ge": 1, "le": _MANY},
@@ -42,14 +42,14 @@ _BOUNDS: Mapping[str, Mapping[str, float]] = {
 }
 _TRIALS = 12
 EPOCHS_TRIED = 9
-"""Of each trial that a pruner is tried with."""
+"""Epochs of each trial that a pruner is tried with."""
 
 
 @cache
 def options_of(made: Callable[..., object]) -> type[Written]:
     """Return a model of the options of one of Optuna's classes that a study can write.
 
-    What Optuna itself looks at late, or never, has its bounds here.
+    Bounds that Optuna checks late, or never, are checked here.
     """
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(made).parameters.items():
@@ -80,13 +80,13 @@ def check_options(kind: str, made: Callable[..., object], options: Mapping[str, 
     """Check each option by itself.
 
     Args:
-        kind: What a study calls the sampler or pruner.
+        kind: The study's name for the sampler or pruner.
         made: Optuna's class.
-        options: What the study says besides.
+        options: The other keys that the study gives it.
 
     Raises:
-        SeveralFaults: There is no option at all for this kind.
-        pydantic.ValidationError: An option is none, or has another type, or is out of bounds.
+        SeveralFaults: This kind has no options.
+        pydantic.ValidationError: An option is unknown, of a wrong type, or out of bounds.
     """
     model = options_of(made)
     if not model.model_fields:
@@ -95,7 +95,7 @@ def check_options(kind: str, made: Callable[..., object], options: Mapping[str, 
 
 
 def try_sampler(sampler: BaseSampler) -> None:
-    """Let a sampler choose the points of a few trials; whatever it raises is the answer."""
+    """Let a sampler choose the points of a few trials; it raises if an option is invalid."""
     with _study(sampler=sampler) as study:
         for _ in range(_TRIALS):
             trial = study.ask()
@@ -105,7 +105,7 @@ def try_sampler(sampler: BaseSampler) -> None:
 
 
 def try_pruner(pruner: BasePruner) -> None:
-    """Have a pruner look at the epochs of a few trials; whatever it raises is the answer."""
+    """Let a pruner see the epochs of a few trials; it raises if an option is invalid."""
     with _study(pruner=pruner) as study:
         for number in range(_TRIALS):
             trial = study.ask()
@@ -117,7 +117,7 @@ def try_pruner(pruner: BasePruner) -> None:
 
 @contextmanager
 def _study(**parts: Any) -> Iterator[Any]:
-    """Make a study in memory, of which Optuna says nothing on the screen."""
+    """Make a study in memory, with Optuna's messages silenced."""
     import optuna
 
     level = optuna.logging.get_verbosity()

@@ -1,4 +1,4 @@
-"""Keep passwords of addresses out of what is printed, logged or stored."""
+"""Keep passwords out of addresses that are printed, logged or stored."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-# To the last @ of the word, since a password that nobody quoted may hold any character.
+# Up to the last @ of the word: a password that is not quoted may hold any character.
 _IN_FRONT_OF_HOST = re.compile(r"(://[^:/?#\s]*):\S*@")
-# Scheme, user and host, and hidden what may stand between the last two.
+# Scheme, user and host; a password between the last two is hidden already.
 _WELL_FORMED = re.compile(r"[\w+.-]+://[^:@/?#\s]*(:\*\*\*)?@[^@\s]*")
 _IN_QUERY = re.compile(r"([?&]\w*password=)[^&\s]*", re.IGNORECASE)
 
@@ -19,9 +19,9 @@ def hide_passwords(text: str) -> str:
 
 
 def hide_password(address: str) -> str:
-    """Return what was given for an address without its password.
+    """Return an address, also a malformed one, without its password.
 
-    Where a scheme, a slash or a quote is missing, what stands in front of the host may be of it.
+    Where a scheme, a slash or a quote is missing, all text before the host may be password.
     """
     shown = hide_passwords(address)
     before, mark, host = shown.rpartition("@")
@@ -32,7 +32,7 @@ def hide_password(address: str) -> str:
 
 @dataclass(frozen=True)
 class Login:
-    """An address without user and password, and those apart."""
+    """An address without its user and password, and these two."""
 
     address: str
     user: str = ""

@@ -36,11 +36,11 @@ PRUNERS = {
     "wilcoxon": "WilcoxonPruner",
 }
 _LATE = ("n_warmup_steps", "min_resource", "min_early_stopping_rate")
-"""Options that put a pruner's first look off to a later epoch."""
+"""Options that delay a pruner's first decision to a later epoch."""
 _STARTUP_TRIALS, _REDUCTION_FACTOR, _P_THRESHOLD = 5, 4, 0.1
 """Optuna's defaults: of the median pruner, of successive halving, of wilcoxon."""
 STATEFUL = ("grid", "qmc", "cmaes")
-"""Samplers that keep their place in the storage and want one seed for the whole study."""
+"""Samplers that keep their state in the storage and need one seed for the whole study."""
 
 
 class Algorithm(Written):
@@ -85,10 +85,10 @@ class Algorithm(Written):
 
     @abstractmethod
     def _try(self) -> None:
-        """Use it in a few trials; whatever Optuna raises is the answer."""
+        """Use it in a few trials; Optuna raises if an option is invalid."""
 
     def _check_by_trial(self) -> None:
-        """Refuse options with which Optuna fails; that one, where it fails with it alone."""
+        """Refuse options with which Optuna fails: each that fails alone, or else all together."""
         together = _failure(type(self), self.kind, *self.options.items())
         if together:
             alone = {n: _failure(type(self), self.kind, (n, v)) for n, v in self.options.items()}
@@ -104,7 +104,7 @@ class Algorithm(Written):
 
 @lru_cache(maxsize=256, typed=True)
 def _failure(made: type[Algorithm], kind: str, *options: tuple[str, Value]) -> str:
-    """Return how Optuna fails with options, tried once a process; empty: it does not.
+    """Return how Optuna fails with options, "" if it does not; tried once a process.
 
     A report reads the same options in every definition that its store keeps.
     """
@@ -128,7 +128,7 @@ class Sampler(Algorithm):
         return made
 
     def _try(self) -> None:
-        if self.kind in ("gp", "qmc"):  # which load torch and scipy; types and bounds say all
+        if self.kind in ("gp", "qmc"):  # they load torch and scipy; types and bounds are enough
             return
         start = {"n_startup_trials": 2} if self.kind in ("tpe", "cmaes") else {}
         early = self.model_copy(update={"options": {**self.options, **start}})
@@ -148,8 +148,8 @@ class Sampler(Algorithm):
             seed: Seed of its random generator.
             grid: Every value of every dimension, for the grid sampler.
             parallel: Several trials of the study run at once.
-            before: The sampler of the trial before in the same study. What it has learned of the
-                search space is taken over; it would be looked for in all trials again.
+            before: The sampler of the previous trial of the same study. Its knowledge of the
+                search space is taken over, which Optuna would gather from all trials again.
         """
         import optuna
 
@@ -178,7 +178,7 @@ class Pruner(Algorithm):
         return made
 
     def _try(self) -> None:
-        if self.kind == "wilcoxon":  # it would load scipy.stats; bounds say all of its options
+        if self.kind == "wilcoxon":  # it loads scipy.stats; bounds are enough for its options
             return
         start = {"n_startup_trials": 1} if self.kind == "median" else {}
         early = self.model_copy(update={"options": {**self.options, **start}})
@@ -200,7 +200,7 @@ class Pruner(Algorithm):
             epochs: Of the longest training.
 
         Raises:
-            ConfigError: With the number that it needs.
+            ConfigError: The message names a value that would do.
         """
         if self.kind == "wilcoxon":
             self._check_pairs(seeds)
@@ -218,7 +218,7 @@ class Pruner(Algorithm):
             raise ConfigError(f"search.pruner: {waits}")
 
     def remark(self, *, trials: int, epochs: int) -> str:
-        """Say why it stops no trial where so little is searched; empty where it may stop one."""
+        """Return why it can stop no trial in so small a search; "" if it can."""
         return self._idle_epochs(epochs) or self._idle_trials(trials)
 
     def _check_pairs(self, seeds: int) -> None:
@@ -244,7 +244,7 @@ class Pruner(Algorithm):
         )
 
     def _idle_epochs(self, epochs: int) -> str:
-        """Say that it first looks at an epoch that is the last, or beyond; empty otherwise."""
+        """Return that its first decision comes too late to stop a training; "" if it does not."""
         if self.kind == "median":
             first = max(1, int(self._number("n_warmup_steps", 0)))
         else:
@@ -267,7 +267,7 @@ class Pruner(Algorithm):
         return value if isinstance(value, int | float) else default
 
     def _idle_trials(self, trials: int) -> str:
-        """Say that it waits for as many finished trials as there are; empty otherwise."""
+        """Return that it waits for as many finished trials as there are; "" if it does not."""
         wanted = int(self._number("n_startup_trials", _STARTUP_TRIALS))
         if self.kind != "median" or wanted < trials:
             return ""
@@ -278,7 +278,7 @@ class Pruner(Algorithm):
 
 
 def _check_plain(options: Mapping[str, object]) -> None:
-    """Refuse lists and mappings, each in one line, not one for each kind of plain value."""
+    """Refuse lists and mappings, in one line each; pydantic has a line for each plain type."""
     faults = [
         f"{name}: got {shown(value)}; allowed: a text, a number, true, false or null"
         for name, value in options.items()

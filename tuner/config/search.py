@@ -1,4 +1,4 @@
-"""What a study may spend and what for: search, confirm, seeds, objectives."""
+"""The budget of a study and its aims: search, confirm, seeds, objectives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COST = re.compile(
 
 
 def _seeds(value: object) -> object:
-    """Take one number for all; what is wrong with it is not put down to a field of `Seeds`."""
+    """Read one number as all seeds; its faults are not blamed on a field of `Seeds`."""
     if isinstance(value, Mapping | Seeds):
         return value
     number = int(value) if isinstance(value, float) and value.is_integer() else value
@@ -40,7 +40,7 @@ class Objective(Written):
     metric: str
     """A validation metric such as macro_f1, or a cost such as memory/train/peak_bytes."""
     direction: Literal["maximize", "minimize"] | None = None
-    """Which way is better; known for the metrics that the tool logs."""
+    """Which way is better; by default that of the metric."""
 
     @model_validator(mode="before")
     @classmethod
@@ -110,7 +110,11 @@ class ConfirmSettings(Written):
 
 
 def check_score(metric: str) -> str:
-    """Return the name of a score, if runs log it."""
+    """Return the name of a score that runs log.
+
+    Raises:
+        ConfigError: They log no such score.
+    """
     if not _SCORE.fullmatch(metric):
         allowed = "accuracy, macro_f1, micro_f1, loss, f1/<label>"
         raise ConfigError(f"no such metric, got {metric!r}; known: {allowed}")

@@ -21,7 +21,7 @@ def study_names() -> list[str]:
 
 
 def is_study_file(name: str | Path) -> bool:
-    """Tell whether a study is named by the path of a file that is there."""
+    """Return whether a study is named by the path of an existing file."""
     return ("/" in str(name) or bool(Path(name).suffix)) and Path(name).is_file()
 
 

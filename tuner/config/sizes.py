@@ -1,4 +1,4 @@
-"""Read and write numbers of bytes as people say them: GB is 1e9, GiB is 2^30."""
+"""Read and write numbers of bytes as people write them: GB is 1e9, GiB is 2^30."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNITS = {
     "TiB": 2**40,
 }
 _LEAST_BARE = 10**6
-"""Bytes that may stand without a unit: 24 is meant for 24 GB, and nothing trains in less."""
+"""Fewer bytes need a unit: 24 is meant as 24 GB, and nothing trains in a megabyte."""
 _BY_LOWER = {name.lower(): size for name, size in _UNITS.items()}
 _SIZE = re.compile(r"\s*(?P<number>\d+(\.\d+)?)\s*(?P<unit>[a-zA-Z]*)\s*")
 
@@ -27,7 +27,7 @@ def parse_bytes(value: object) -> int:
     """Return a number of bytes, from a text such as `24GB` or from a whole number of bytes.
 
     Raises:
-        ConfigError: It is no such thing, or not above zero.
+        ConfigError: It is no size, or not above zero.
     """
     allowed = f"a size such as 24GB, 20GiB or 24000000000; units: {', '.join(_UNITS)}"
     found = _SIZE.fullmatch(str(value))
@@ -38,7 +38,7 @@ def parse_bytes(value: object) -> int:
         raise ConfigError(f"expected {allowed}; got {shown(value)}")
     size = round(float(found["number"]) * unit)
     if size < 1:
-        raise ConfigError(f"expected more than nothing, {allowed}; got {shown(value)}")
+        raise ConfigError(f"expected more than 0, {allowed}; got {shown(value)}")
     if not found["unit"] and size < _LEAST_BARE:
         raise ConfigError(
             f"expected {allowed}; got {shown(value)} without a unit, which is in bytes"
@@ -47,13 +47,13 @@ def parse_bytes(value: object) -> int:
 
 
 def parse_cap(value: object) -> object:
-    """Read a study's `memory_cap`: a size, or `device`, or nothing."""
+    """Read a study's `memory_cap`: a size, `device`, or none."""
     if value is None or value == "device":
         return value
     try:
         return parse_bytes(value)
     except ConfigError as error:
-        raise ConfigError(f"{error}; or device, for what is free there") from error
+        raise ConfigError(f"{error}; or device, for the memory that is free there") from error
 
 
 def show_bytes(size: float) -> str:

@@ -127,7 +127,7 @@ class Choice(Written):
         return list(self.choice)
 
     def count(self) -> int | None:
-        """Return the number of values; 1 and 1.0 are one to whatever field takes them."""
+        """Return the number of values; 1 and 1.0 count as one, as fields take them alike."""
         return len({(isinstance(value, bool), value) for value in self.choice})
 
 
@@ -143,7 +143,7 @@ def parse_dimension(value: object) -> Dimension:
 
     Raises:
         ConfigError: None or several of the three.
-        pydantic.ValidationError: The chosen one does not hold.
+        pydantic.ValidationError: Its values are invalid.
     """
     if isinstance(value, FloatRange | IntRange | Choice):
         return value
@@ -156,7 +156,7 @@ def parse_dimension(value: object) -> Dimension:
 
 
 def suggest(trial: optuna.Trial, space: Space) -> dict[str, Value]:
-    """Let a trial choose a point, in the order of the names, so that the order in YAML is free."""
+    """Let a trial choose a point, in the order of the names: their order in YAML is free."""
     return {name: space[name].suggest(trial, name) for name in sorted(space)}
 
 

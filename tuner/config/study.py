@@ -1,4 +1,4 @@
-"""What a study says: tasks, models, arms, budget, seeds. Every field of the YAML file."""
+"""The fields of a study's YAML file: tasks, models, arms, budget, seeds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StudyConfig(Written):
     name: str
     """Name of the study and of its MLflow experiment: letters, digits, dots, dashes."""
     description: str = ""
-    """What the study asks, in a sentence."""
+    """The question that the study asks, in a sentence."""
     tasks: tuple[AnyTask, ...] = Field(min_length=1)
     """Task names, or mappings with `kind`."""
     models: tuple[AnyModel, ...] = Field(min_length=1)
@@ -52,12 +52,12 @@ class StudyConfig(Written):
     measure: Measure = "process"
     """How memory is measured; allocator: on a CPU, also by torch's own record, for slower runs."""
     memory_cap: Annotated[int | Literal["device"] | None, BeforeValidator(parse_cap)] = None
-    """Memory that a run may take, such as 24GB or 20GiB, or `device`: what is free there. A trial
-    that is predicted over it is not started. On a CPU it is the whole process's."""
+    """Most memory that a run may take, such as 24GB or 20GiB, or `device`: all that is free there.
+    A trial that is predicted to take more is not started. On a CPU the whole process counts."""
     timeout_seconds: float | None = Field(default=None, ge=0)
-    """Begin nothing new after so long; the same command goes on later."""
+    """Begin nothing new after this time; the same command continues later."""
     max_failures: int = Field(default=5, ge=0)
-    """Failed runs that the study bears before it stops."""
+    """Failed runs that the study tolerates before it stops."""
 
     @field_validator("name")
     @classmethod
@@ -79,7 +79,7 @@ class StudyConfig(Written):
     def _apart(cls, parts: tuple[AnyTask | AnyModel, ...]) -> tuple[AnyTask | AnyModel, ...]:
         names = [part.name for part in parts]
         faults = [
-            f"the name {name!r} stands twice; set `name` on one of them"
+            f"duplicate name {name!r}; set `name` on one of them"
             for name in dict.fromkeys(names)
             if names.count(name) > 1
         ]
@@ -93,7 +93,7 @@ class StudyConfig(Written):
         return arms
 
     def conflicts(self) -> list[str]:
-        """Say which settings, each good in itself, do not go together: a line each."""
+        """Return a line for each conflict between settings that are each valid."""
         found = [
             f"arms.{name}.{line}" for name, arm in self.arms.items() for line in arm.set_twice()
         ]
@@ -114,7 +114,7 @@ class StudyConfig(Written):
         return self.placed(self.models[0].folders(Path(data_dir).absolute()))
 
     def objectives(self) -> tuple[Objective, ...]:
-        """Return what the search aims at; the study's metric unless `search` says otherwise."""
+        """Return the objectives of the search; the study's metric unless `search` has its own."""
         return self.search.objectives or (Objective(metric=self.metric),)
 
     def few_points(self) -> dict[str, int]:
@@ -123,7 +123,7 @@ class StudyConfig(Written):
         return {arm: n for arm, n in counts.items() if n is not None and n < self.search.trials}
 
     def remarks(self) -> tuple[str, ...]:
-        """Say what of the study has no effect, a line each."""
+        """Return a line for each setting that has no effect."""
         found: dict[str, list[str]] = {}
         for arm, epochs in _epochs(self).items():
             said = self.search.pruner.remark(trials=self.search.trials, epochs=epochs)
@@ -133,7 +133,7 @@ class StudyConfig(Written):
         )
 
     def deepspeed_of(self, arm: str) -> DeepSpeed | None:
-        """Return the content of the DeepSpeed config of an arm; nothing or empty: none."""
+        """Return the content of an arm's DeepSpeed config; None or empty: it has none."""
         own = self.arms[arm].deepspeed
         return self.deepspeed if own is None else own
 
@@ -144,7 +144,7 @@ class StudyConfig(Written):
 
         Raises:
             ConfigError: The point names a field that does not exist.
-            pydantic.ValidationError: A value is outside what its field allows.
+            pydantic.ValidationError: A field does not allow its value.
         """
         chosen = self.arms[arm]
         tree: dict[str, Any] = {
@@ -209,7 +209,7 @@ def _conflicts_of_search(config: StudyConfig) -> Iterator[str]:
 
 
 def _idle_patience(config: StudyConfig) -> Iterator[str]:
-    """Say where `early_stopping` stops no training: its first epoch is always the best so far."""
+    """Return where `early_stopping` can stop no training: the first epoch is the best so far."""
     for name, arm in config.arms.items():
         longest = max(_values(config, arm, "epochs"))
         waits = [wait for wait in _values(config, arm, "early_stopping") if wait is not None]

@@ -1,4 +1,4 @@
-"""Read and write YAML as people mean it: by the core of version 1.2, and nothing doubtful."""
+"""Read and write YAML by the core of version 1.2; refuse values that versions read apart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FLOAT = re.compile(
     r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
     r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
-_NUMBER_TO_SOME = re.compile(  # of what the forms above do not take
+_NUMBER_TO_SOME = re.compile(  # texts that match none of the forms above
     r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?"  # 010, 1_000
     r"|[-+]?0(o[0-7_]+|b[01_]+|[xX][0-9a-fA-F_]+)"
     r"|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"  # 2:08 is 128 in version 1.1
@@ -27,15 +27,15 @@ _TRUTH_TO_SOME = re.compile(r"yes|no|on|off", re.IGNORECASE)
 _PARTED = re.compile(r"[0-9]+([eE][-+]?[0-9]+)?")  # of `0,001` between braces, the key 001
 _TAG = "tag:yaml.org,2002:"
 _MOST_NODES = 100_000
-"""With every alias counted as what it stands for: a study has some hundreds."""
+"""Most nodes of a file, with its aliases expanded; a study has some hundreds."""
 
 
 def read_yaml(path: Path) -> object:
     """Read a file of one YAML document; keys are texts, as they are written.
 
     Raises:
-        ConfigError: No YAML, in one line; or a line for each value that some readers take for
-            another one.
+        ConfigError: Invalid YAML, in one line; or a line for each value that some readers take
+            for another one.
     """
     try:
         return _load(path.read_text(encoding="utf-8-sig"))
@@ -55,9 +55,9 @@ def read_yaml(path: Path) -> object:
 
 
 def key_lines(path: Path) -> dict[str, int]:
-    """Map the dotted keys of a file that `read_yaml` has read to the lines they stand in.
+    """Return the line of each dotted key of a file that `read_yaml` has read.
 
-    What an alias stands for is where its anchor is; of what is merged (`<<`) there is no key.
+    Keys below an alias have the lines of its anchor; keys that are merged (`<<`) are left out.
     """
     loader = _Loader(path.read_text(encoding="utf-8-sig"))
     try:
@@ -68,7 +68,7 @@ def key_lines(path: Path) -> dict[str, int]:
 
 
 def _lines_below(node: yaml.Node, place: str) -> Iterator[tuple[str, int]]:
-    pairs: list[tuple[Any, Any, Any]] = []  # each with the node that says its line
+    pairs: list[tuple[Any, Any, Any]] = []  # each with the node that has its line
     if isinstance(node, yaml.MappingNode):
         pairs = [(key.value, value, key) for key, value in node.value]
     elif isinstance(node, yaml.SequenceNode):
@@ -90,7 +90,7 @@ class _Loader(yaml.SafeLoader):
     def compose_scalar_node(self, anchor: Any) -> Any:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it out
         node = super().compose_scalar_node(anchor)
-        if event.tag:  # the tag says what it is, as quotes do
+        if event.tag:  # a tag gives the type, as quotes do
             node.style = node.style or "'"
         return node
 
@@ -129,7 +129,7 @@ def _load(text: str) -> object:
             return None
         doubts: list[str] = []
         if _check(root, "", {}, doubts) > _MOST_NODES:
-            raise ConfigError("its aliases stand for more than a study can have")
+            raise ConfigError("its aliases expand to more values than a study can have")
         if doubts:
             raise SeveralFaults(doubts)
         tree: object = loader.construct_document(root)
@@ -139,10 +139,10 @@ def _load(text: str) -> object:
 
 
 def _check(node: yaml.Node, place: str, sizes: dict[int, int], doubts: list[str]) -> int:
-    """Note doubtful scalars, refuse other keys than texts; return the number of nodes below."""
+    """Collect doubtful scalars, refuse keys other than texts; count the nodes below."""
     if id(node) in sizes:
         if not sizes[id(node)]:
-            raise ConfigError(f"line {_line(node)}: {place}: an alias stands within itself")
+            raise ConfigError(f"line {_line(node)}: {place}: an alias contains itself")
         return sizes[id(node)]
     sizes[id(node)] = 0  # until all below is seen
     below: list[tuple[str, yaml.Node]] = []
@@ -162,13 +162,13 @@ def _dotted(place: str, key: str) -> str:
 
 
 def _keys(node: yaml.MappingNode) -> list[str]:
-    """Have a mapping's keys read as they are written, `no` and 1 too."""
+    """Return a mapping's keys, from now on read as they are written, `no` and 1 too."""
     keys: list[str] = []
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise ConfigError(f"line {_line(key)}: a key must be a text, on one line")
         if key.value in keys:
-            raise ConfigError(f"line {_line(key)}: the key {key.value!r} stands twice")
+            raise ConfigError(f"line {_line(key)}: duplicate key {key.value!r}")
         if node.flow_style and keys and _PARTED.fullmatch(key.value):
             _check_parted(node.value[len(keys) - 1], key.value, node.value[len(keys)][1])
         keys.append(key.value)
@@ -178,18 +178,20 @@ def _keys(node: yaml.MappingNode) -> list[str]:
 
 
 def _check_parted(before: Any, key: str, value: Any) -> None:
-    """Refuse a number that the comma in it parts into an entry and a key without a value."""
+    """Refuse a number with a comma, which YAML splits into an entry and a key without a value."""
     name, whole = before[0].value, before[1].value
     if value.start_mark.index == value.end_mark.index and str(whole).lstrip("-+").isdigit():
-        thousands = f", or {whole}{key} without a mark" if len(key) == 3 and whole != "0" else ""
+        thousands = (
+            f", or {whole}{key} without a separator" if len(key) == 3 and whole != "0" else ""
+        )
         raise ConfigError(
-            f"line {_line(before[0])}: {name}: got {whole},{key}, in which the comma begins "
-            f"another entry; write {whole}.{key} with a point{thousands}"
+            f"line {_line(before[0])}: {name}: got {whole},{key}: the comma begins another "
+            f"entry; write {whole}.{key} with a point{thousands}"
         )
 
 
 def _doubt(node: Any, place: str) -> list[str]:
-    """Say what version 1.1 or 1.2 takes for a number or a truth value, and the other not."""
+    """Return a fault where one version takes a text for a number or a truth value, one not."""
     if node.style is not None or node.tag != _TAG + "str":
         return []
     text = node.value

@@ -1,4 +1,4 @@
-"""Where runs are done: the contract of executors. Every other file and folder is a kind of them.
+"""Where runs are done: the contract of executors. Each other file or folder is a kind of them.
 
 A study names a kind, `tuner.config` reads its settings, and their `open` makes the executor.
 """
@@ -22,7 +22,7 @@ MOST_KILLS = 3
 
 
 class RunLost(Exception):  # a state, not an error
-    """The machine that did the run is gone; nothing speaks against doing the run again."""
+    """The machine that did the run is gone; the run may be done again."""
 
 
 class Executor(ABC):

@@ -1,4 +1,4 @@
-"""What a run says to its launcher, across a pipe or a cluster: events, files, and its end."""
+"""Messages from a run to its launcher, over a pipe or a cluster: events, files, the end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainers.errors import LostRank, OutOfMemory, RunFailed, TunerError, one_li
 
 @dataclass(frozen=True)
 class Message:
-    """Something that a run says. Events and files come first, its end is the last."""
+    """A message of a run. Events and files come first, the end of the run is the last."""
 
     kind: str
     """event, file, result, or the kind of a RunFailed."""
@@ -23,22 +23,22 @@ class Message:
     """The next bytes of the file."""
 
     def failure(self) -> RunFailed:
-        """Return the failure that this end says."""
+        """Return the failure that this message reports."""
         return run_failure(self.kind, self.text, self.detail)
 
 
 def event_message(event: RunEvent) -> Message:
-    """Say an event."""
+    """Return the message of an event."""
     return Message("event", event.model_dump_json())
 
 
 def result_message(result: RunResult) -> Message:
-    """Say how a run ended well."""
+    """Return the message of a run that ended with a result."""
     return Message("result", result.model_dump_json())
 
 
 def failure_message(error: BaseException) -> Message:
-    """Say, while an exception is handled, how a run ended with it."""
+    """Return the message of a run that ended with an exception; call it in its handler."""
     if isinstance(error, OutOfMemory):
         return Message(error.kind, error.reason, error.during)
     if isinstance(error, LostRank):

@@ -1,4 +1,4 @@
-"""Do runs in the launcher itself: for debugging, and for a look at a run with a profiler."""
+"""Do runs in the launcher itself: for debugging and profiling."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class InprocessSettings(ExecutorSettings):
         return self
 
     def conflicts(self, study: StudyConfig) -> Iterator[str]:
-        """Return what needs processes of its own."""
+        """Return the settings that need processes of their own."""
         for name, arm in study.arms.items():
             ranks = study.ranks_of(name)
             if ranks > 1:

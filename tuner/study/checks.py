@@ -54,7 +54,7 @@ class Findings:
 
     faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
-    """What was not looked at, a line each."""
+    """What was not checked, a line each."""
 
     def of(self, cell: Cell) -> str:
         """Return why a cell cannot run; empty where it can."""
@@ -182,14 +182,14 @@ def find_faults(cells: Sequence[Cell], data_dir: Path, compute: Compute) -> Find
     try:
         tried = _outline(cells, compute)
     except RunFailed as failed:
-        return Findings(tuple(faults), (f"models: not looked at: {failed.reason}",))
+        return Findings(tuple(faults), (f"models: not checked: {failed.reason}",))
     rows = _Rows(data_dir, compute)
     texts = [one.outlined.fault or _too_long(one, rows) for one in tried]
     faults += _blamed([(one, text) for one, text in zip(tried, texts, strict=True) if text])
     faults += _unfit(tried)
     distinct = {(fault.text, fault.cell and fault.cell.label): fault for fault in faults}
     unseen = dict.fromkeys(one.outlined.unseen for one in tried if one.outlined.unseen)
-    return Findings(tuple(distinct.values()), tuple(f"not looked at: {why}" for why in unseen))
+    return Findings(tuple(distinct.values()), tuple(f"not checked: {why}" for why in unseen))
 
 
 def _blamed(found: Sequence[tuple[_Tried, str]]) -> Iterator[Fault]:

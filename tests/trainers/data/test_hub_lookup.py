@@ -209,6 +209,6 @@ def test_commands_do_not_wait_for_a_hub_that_is_away(words: list[str], tmp_path:
     # What was read of the task is said beside it.
     (line,) = (line for line in done.stderr.splitlines() if "a/b" in line)
     assert "a/b: the Hub at http://127.0.0.1:9 does not answer" in line
-    assert ("not looked at" in line) == checked
-    assert ("not looked at: d: id: c/d: the Hub at" in done.stderr) == checked
+    assert ("not checked" in line) == checked
+    assert ("not checked: d: id: c/d: the Hub at" in done.stderr) == checked
     assert "Retry" not in done.stderr

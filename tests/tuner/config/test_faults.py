@@ -139,7 +139,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "two of one name beside an unknown one": (
         {"tasks": ["toy", "toy", "tyo"]},
-        [r"tasks\.2: no such name", r"tasks: the name 'toy' stands twice"],
+        [r"tasks\.2: no such name", r"tasks: duplicate name 'toy'"],
     ),
     "nothing that a setting at fault may decide": (
         {"train": {"gradient_checkpointing": "yes", "epochs": 0}} | _arm(method="prefix"),

@@ -61,7 +61,7 @@ BAD = [
     ("name", "../up", r"study: name: got '../up'; allowed: letters"),
     ("tasks", ["tyo"], r"study: tasks\.0: no such name 'tyo'; known tasks: .*toy"),
     ("tasks", [], r"study: tasks: .*at least 1 item"),
-    ("tasks", ["toy", "toy"], r"tasks: the name 'toy' stands twice"),
+    ("tasks", ["toy", "toy"], r"tasks: duplicate name 'toy'"),
     ("tasks", [{"rows": 3}], r"tasks\.0\.kind: missing; known: .*toy"),
     ("models", ["bart"], r"models\.0: no such name 'bart'; known models: .*minilm"),
     ("train", {"epochs": 0}, r"train\.epochs: input should be greater than or equal to 1, got 0"),
@@ -237,7 +237,7 @@ def test_a_fault_is_named_in_one_line(place: str, value: Any, says: str) -> None
     ("content", "says"),
     [
         (b"name: [", r"study.yaml: line \d+: "),
-        (b"name: a\nname: b\n", "line 2: the key 'name' stands twice"),
+        (b"name: a\nname: b\n", "line 2: duplicate key 'name'"),
         (b"\xff\xfe\x00", "not UTF-8 at byte 0"),
         (b"", "expected a mapping"),
         (b"- 1\n- 2\n", "expected a mapping"),

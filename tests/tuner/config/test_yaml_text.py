@@ -91,9 +91,9 @@ def test_a_tag_says_that_a_number_is_a_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("0,001", r"line 2: rate: got 0,001, .*; write 0\.001 with a point$"),
-        ("1,000", r"write 1\.000 with a point, or 1000 without a mark$"),
-        ("-1,5e-3", r"got -1,5e-3, .*; write -1\.5e-3 with a point$"),
+        ("0,001", r"line 2: rate: got 0,001: .*; write 0\.001 with a point$"),
+        ("1,000", r"write 1\.000 with a point, or 1000 without a separator$"),
+        ("-1,5e-3", r"got -1,5e-3: .*; write -1\.5e-3 with a point$"),
     ],
 )
 def test_a_comma_in_a_number_is_not_taken_for_two_entries(
@@ -121,11 +121,11 @@ def test_keys_are_texts_as_they_are_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a: 1\na: 2", "line 2: the key 'a' stands twice"),
-        ("no: 1\n'no': 2", "line 2: the key 'no' stands twice"),
+        ("a: 1\na: 2", "line 2: duplicate key 'a'"),
+        ("no: 1\n'no': 2", "line 2: duplicate key 'no'"),
         ("? [a]\n: b", "line 1: a key must be a text"),
         ("a:\n\tb: 1", r"line 2: found character '\\t' that cannot start any token"),
-        ("a: &x [*x]", r"line 1: a\.0: an alias stands within itself"),
+        ("a: &x [*x]", r"line 1: a\.0: an alias contains itself"),
         ("a: !!bool maybe", "line 1: this cannot be read as bool"),
         (f"a: {'9' * 5000}", "line 1: this cannot be read as int"),
         ("a: !!python/name:os.system x", "could not determine a constructor"),
@@ -152,7 +152,7 @@ def test_aliases_and_merge_keys_work(tmp_path: Path) -> None:
     assert found["c"] == {"x": 1, "y": 3, "z": {"x": 1, "y": 2}}
     many = "a0: &a0 [1, 1]\n"
     many += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
-    with pytest.raises(ConfigError, match="its aliases stand for more than a study can have"):
+    with pytest.raises(ConfigError, match="its aliases expand to more values than a study"):
         read(tmp_path, many)
 
 

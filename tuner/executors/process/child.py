@@ -72,7 +72,7 @@ def run_child(
     """
     os.setsid()
     _take_interrupts()
-    gc.freeze()  # the Trainer collects garbage; what the server loaded need not be looked through
+    gc.freeze()  # the Trainer collects garbage; objects that the server loaded are skipped
     threading.Thread(target=_end_with_launcher, args=(lifeline,), daemon=True).start()
 
     def emit(event: RunEvent) -> None:
@@ -127,7 +127,7 @@ def _redirect_output(path: str) -> None:
 
 
 def _take_interrupts() -> None:
-    """Take SIGINT, which the server has blocked, but not one that came before `setsid`."""
+    """Unblock SIGINT, which the server blocks; forget one that came before `setsid`."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which forgets it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     signal.signal(signal.SIGINT, before)
@@ -151,8 +151,8 @@ def follow(
         emit: Called with every event, in order.
 
     Raises:
-        RunFailed: A rank ended without a result. The reason is the first real one: that a rank
-            missed another is said only where no other reason is found.
+        RunFailed: A rank ended without a result. The reason is the first real one: a rank that
+            lost another is the reason only where no other one is found.
     """
     ranks = {pipe: rank for rank, pipe in enumerate(processes)}
     several = len(ranks) > 1
@@ -199,7 +199,7 @@ def _receive(pipe: Connection) -> Message | None:
 
 
 def end(processes: Sequence[BaseProcess], *, at_once: bool) -> None:
-    """End processes and what they have started; unless at once, those that are done may leave."""
+    """End processes and their children; unless `at_once`, let those that are done exit first."""
     until = time.monotonic() + (0 if at_once else _SECONDS_TO_LEAVE)
     for process in processes:
         process.join(max(0.0, until - time.monotonic()))
@@ -228,7 +228,10 @@ def kill(process: BaseProcess) -> None:
 
 
 def _session_of(pid: int) -> set[int]:
-    """Return what a run's process has started and left: ninja gives each compiler its group."""
+    """Return the processes that a run's process has started, also those in groups of their own.
+
+    ninja, for one, gives each compiler a group.
+    """
     found = set()
     for other in psutil.pids():
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -238,7 +241,7 @@ def _session_of(pid: int) -> set[int]:
 
 
 def _failure(message: Message, rank: int | None) -> RunFailed:
-    # Only an exception has details: what is wrong with the run is so on all ranks.
+    # Only an unexpected exception has details; a fault of the run is the same on all ranks.
     unexpected = message.kind == RunFailed.kind and rank is not None and message.detail
     if unexpected:
         message = replace(message, text=f"rank {rank}: {message.text}")

@@ -29,7 +29,7 @@ class RaySettings(ExecutorSettings):
     """Folder name of the plug-in."""
     address: str | None = Field(default=None, min_length=1)
     """Ray cluster: HOST:PORT, ray://HOST:PORT from outside, `auto` on one of its machines; none:
-    a Ray of its own on this machine. A connection that the program has already is used."""
+    a Ray of its own on this machine. An existing connection is used."""
     gpus_per_run: float | None = Field(default=None, ge=0)
     """Devices that Ray keeps for a run (for each rank), or a share of one below 1; by default 1
     where the cluster has any, else 0."""
@@ -61,19 +61,19 @@ class RaySettings(ExecutorSettings):
         return self.address is not None
 
     def _open(self, ranks: int) -> Executor:
-        # Of a signal that ends the study, Ray would print where in its code it was.
+        # Else Ray prints a traceback of its own code when a signal ends the study.
         os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
         from tuner.executors.ray.executor import RayExecutor
 
         return RayExecutor(self, ranks=ranks)
 
     def conflicts(self, study: StudyConfig) -> Iterator[str]:
-        """Return the one thing that depends on the node."""
+        """Return the setting that depends on the node."""
         if study.memory_cap == "device":
-            yield "memory_cap: nodes differ; with the executor ray give a size"
+            yield "memory_cap: got device, but nodes differ; with the executor ray give a size"
 
     def missing_devices(self, *, ranks: int, devices: int) -> str:
-        """Return how `gpus_per_run` asks for more than this machine has, without a cluster."""
+        """Return a `gpus_per_run` above what this machine has; "" on a cluster."""
         gpus = self.gpus_per_run or 0
         if self.elsewhere or gpus * ranks <= devices:
             return ""

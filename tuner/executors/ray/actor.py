@@ -1,4 +1,4 @@
-"""Do runs on a node of a Ray cluster: this is what lives there, one actor for each run at once."""
+"""The actor that does runs on a node of a Ray cluster, one run at a time."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class RayExecutor(Executor):
         if not ask(remote.has.remote, parcel.name):
             ask(remote.unpack.remote, parcel.name, parcel.content)
         if not self._settings.threads:
-            # As the CPUs, they are those of a rank so far.
+            # So far they are those of one rank, as the CPUs are.
             threads = workspace.threads * spec.ranks
             workspace = workspace.model_copy(update={"threads": threads})
         texts = (spec.model_dump_json(), workspace.model_dump_json())
@@ -128,7 +128,7 @@ class RayExecutor(Executor):
             self._pool.discard(actor)
 
     def _count(self, digest: str, lost: RunLost) -> None:
-        """Give up a run that is lost again and again: it may be what brings the nodes down."""
+        """Give up a run that is lost again and again: it may bring the nodes down itself."""
         self._lost[digest] += 1
         if self._lost[digest] == _MOST_LOSSES:
             raise RunFailed(f"lost with its node {_MOST_LOSSES} times: {lost}") from lost
@@ -148,7 +148,7 @@ class RayExecutor(Executor):
         event = RunEvent.model_validate_json(text)
         if event.kind != "start":
             return event
-        # The code came from here; where it has been unpacked there is no Git to ask.
+        # The code came from here; the node's copy of it has no Git history.
         return event.model_copy(update={"facts": self._revision | dict(event.facts)})
 
 

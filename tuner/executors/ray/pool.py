@@ -30,7 +30,7 @@ from tuner.store import RunInterrupted
 _log = logging.getLogger(__name__)
 _SECONDS_TO_ASK_AGAIN = 1.0
 _AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-_TOKENS = "a cluster with tokens wants RAY_AUTH_MODE=token here too, and its token"
+_TOKENS = "a cluster with tokens needs RAY_AUTH_MODE=token here too, and its token"
 _CALLS_AT_ONCE = 4
 _SECONDS_TO_KNOCK = 10.0
 
@@ -58,10 +58,10 @@ class ActorPool:
         self._closed = False
         self._connected = False
         self._lock = threading.RLock()
-        self._connecting = threading.Lock()  # of its own: who closes us does not wait for Ray
+        self._connecting = threading.Lock()  # its own lock: `close` does not wait for Ray
 
     def connect(self) -> None:
-        """Connect this process, unless it is: Ray allows one connection, and it stays.
+        """Connect this process, once: Ray allows one connection, and it stays.
 
         Raises:
             ConfigError: No cluster answers at the address, or it refuses the connection.
@@ -193,7 +193,7 @@ class ActorPool:
 def _hold_connection(settings: RaySettings, ranks: int, connected: Future[None]) -> None:
     """Connect in a thread that stays: a Ray of its own ends with the thread that started it.
 
-    Outside the main thread, Ray also leaves alone how the launcher takes signals.
+    Outside the main thread, Ray also leaves the launcher's signal handlers alone.
     """
     try:
         _connect(settings, ranks)
@@ -213,7 +213,7 @@ def _connect(settings: RaySettings, ranks: int) -> None:
         cpus = max(machine, settings.workers * ranks * settings.cpus(machine))
         options |= {"num_cpus": cpus, "include_dashboard": False}
         if not any(name in os.environ for name in _AUTHENTICATION):
-            # Or it would leave one in the user's home, which Rays started later then demand.
+            # Else Ray writes a token into the user's home, which later clusters would require.
             os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     try:
         _knock(options["address"])

@@ -130,14 +130,14 @@ _CONFIG = "CONFIG"
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "name a STUDY"),
-        (("quickstart", "--parameters", "3e9"), "one of them"),
+        ((), "name one of STUDY"),
+        (("quickstart", "--parameters", "3e9"), "name one of"),
         (("--parameters", "-3"), "--parameters: must be at least 1"),
         (("--parameters", "nan"), "--parameters: must be at least 1 and finite"),
         (("--parameters", "1e400"), "got inf"),
-        (("--parameters", "3e9", "--fits", "1GB"), "--fits: not read with --parameters"),
-        (("--parameters", "3e9", "--method", "full"), "--method: not read with --parameters"),
-        (("quickstart", "--zero", "2"), "--zero: not read with a STUDY; allowed: --store"),
+        (("--parameters", "3e9", "--fits", "1GB"), "--fits: has no effect with --parameters"),
+        (("--parameters", "3e9", "--method", "full"), "--method: has no effect with --parameters"),
+        (("quickstart", "--zero", "2"), "--zero: has no effect with a STUDY; allowed: --store"),
         (("quickstart", "--device", "tpu"), "--device: got 'tpu'; known: cpu, cuda"),
         (("--model", ""), "--model: got an empty name"),
         (("--model", _CONFIG, "--length", "600"), "--length: config.json has 512 positions"),
@@ -155,7 +155,10 @@ _CONFIG = "CONFIG"
         (("--model", _CONFIG, "--fits", "24"), "--fits: expected a size such as 24GB"),
         (("--model", _CONFIG, "--fits", "1MB"), "below the weights"),
         (("--parameters", "0.5"), "--parameters: must be at least 1"),
-        (("--model", _CONFIG, "--store", "runs"), "--store: not read with --model; allowed: "),
+        (
+            ("--model", _CONFIG, "--store", "runs"),
+            "--store: has no effect with --model; allowed: ",
+        ),
         (("--model", _CONFIG, "--batch-size", "9" * 14), "more bytes than can be counted"),
         (
             ("--model", _CONFIG, "--method", "prompt", "--length", "510"),
