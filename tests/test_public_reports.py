@@ -106,7 +106,7 @@ def test_a_token_that_the_model_does_not_know_is_said(tmp_path: Path) -> None:
         tokenizer.add_tokens(["red"])
         tokenizer.save_pretrained(tmp_path / "model")
     spec = toy_spec(model={"kind": "hub", "id": str(tmp_path / "model")})
-    with pytest.raises(CannotBuild, match=r"token \d+, the model knows 0 to \d+"):
+    with pytest.raises(CannotBuild, match=r"token \d+; the model has 0 to \d+"):
         train(spec, lambda _: None, workspace(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""The nouns of a run: what is asked for (RunSpec), what comes up (RunEvent), what is returned."""
+"""The records of a run: description (RunSpec), events (RunEvent) and result (RunResult)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _model(value: object, info: ValidationInfo) -> ModelSource:
 
 
 def folders_of(info: ValidationInfo) -> tuple[Path, ...]:
-    """Return where a study's relative paths are looked for, as whoever validates it says."""
+    """Return the folders for a study's relative paths, as passed to the validation."""
     folders: tuple[Path, ...] = (info.context or {}).get("folders", ())
     return folders
 
@@ -48,7 +48,7 @@ AnyModel = Annotated[SerializeAsAny[ModelSource], BeforeValidator(_model)]
 
 
 class Seeds(Written):
-    """Where a run's randomness comes from, each source apart."""
+    """The seeds of a run, one for each source of randomness."""
 
     init: int = Field(ge=0, lt=2**32)
     """New weights and dropout."""
@@ -70,7 +70,7 @@ class TrainSettings(Written):
     eval_batch_size: int = Field(default=64, ge=1)
     """Rows in one forward pass of an evaluation."""
     max_length: int = Field(default=128, ge=4)
-    """Tokens kept of a text."""
+    """Most tokens of a text; the rest is cut."""
     learning_rate: float = Field(default=2e-5, gt=0)
     """Peak learning rate."""
     schedule: Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial"] = (
@@ -92,7 +92,7 @@ class TrainSettings(Written):
     adam_epsilon: float = Field(default=1e-8, gt=0)
     """AdamW's denominator term."""
     max_grad_norm: float = Field(default=1.0, ge=0)
-    """Clip the gradient's norm here; 0 leaves it."""
+    """Largest norm of the gradient, else it is clipped; 0: never."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target spread evenly over the classes."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -117,7 +117,7 @@ class RunSpec(Frozen):
     model: AnyModel
     """Pretrained model and tokenizer."""
     method: AnyMethod
-    """What is trained."""
+    """Method: the way of training."""
     train: TrainSettings = TrainSettings()
     """How it is trained."""
     seeds: Seeds
@@ -131,7 +131,7 @@ class RunSpec(Frozen):
     ranks: int = Field(default=1, ge=1, strict=True)
     """Processes that train together; a step sees ranks x batch_size x gradient_accumulation."""
     deepspeed: _DeepSpeed | None = None
-    """DeepSpeed's own JSON; `auto` stands where the other fields decide. None: without it."""
+    """DeepSpeed's own JSON; `auto` where the other fields decide. None: without DeepSpeed."""
 
     @model_validator(mode="after")
     def _parts_agree(self) -> RunSpec:
@@ -141,7 +141,7 @@ class RunSpec(Frozen):
         return self
 
     def placed(self, folders: Sequence[Path]) -> RunSpec:
-        """Return it with the folders in which its relative paths are looked for, in turn."""
+        """Return a copy that looks for its relative paths in these folders, in turn."""
         parts = {"task": self.task.placed(folders), "model": self.model.placed(folders)}
         return self.model_copy(update=parts)
 
@@ -190,16 +190,16 @@ class ParameterCounts(Frozen):
 
 
 class RunResult(Frozen):
-    """What a finished run returns. Every value is a metric of its MLflow run."""
+    """The result of a finished run. Every value is a metric of its MLflow run."""
 
     validation: dict[str, float]
     """Metrics of the kept epoch on the validation split."""
     test: dict[str, float] | None
-    """Metrics on the test split; None where the spec forbids to read it."""
+    """Metrics on the test split; None where the spec does not allow reading it."""
     epoch: float
     """Epoch whose weights were kept."""
     parameters: ParameterCounts
-    """How much was trained."""
+    """Numbers of parameters, in all and trained."""
     memory: dict[str, int]
     """Peak bytes by phase and source, such as load/peak_bytes; each rank's below `rank0/`."""
     seconds: dict[str, float]
@@ -207,7 +207,7 @@ class RunResult(Frozen):
     facts: dict[str, str]
     """Environment, data digests, device and precision."""
     expected: Mapping[str, float] = {}
-    """What was predicted of the memory, beside what was measured, and the prediction's error."""
+    """Predicted memory, in bytes like the measured, and the error of the prediction."""
 
     def metrics(self) -> dict[str, float]:
         """Return all numbers under the names that the tracker uses."""
@@ -222,18 +222,18 @@ class RunResult(Frozen):
 
 
 class Workspace(Frozen):
-    """Where a run finds and leaves its files. No part of its identity."""
+    """The folders and resources of a run. No part of its identity."""
 
     data_dir: Path
     """Task files."""
     folders: tuple[Path, ...] = ()
-    """Where the spec's relative paths are looked for: the study's folder, then the data folder."""
+    """Folders for the spec's relative paths: the study's folder, then the data folder."""
     cache_dir: Path
     """Tokenised data, shared by runs."""
     run_dir: Path
     """This run's own folder."""
     threads: int = Field(default=1, ge=1)
-    """CPU threads it may use, all ranks together."""
+    """CPU threads of the run, all ranks together."""
     measure: Measure = "process"
     """allocator: on a CPU also by torch's own record, exact to the byte, for a slower run."""
     rows: Path | None = None
@@ -243,12 +243,12 @@ class Workspace(Frozen):
 
 
 class Rank(Frozen):
-    """Which of a run's processes this is, and where they meet. The default is a run of one."""
+    """One of a run's processes, and the address where they meet. The default is a run of one."""
 
     rank: int = Field(default=0, ge=0)
     """Number among all processes of the run; 0 emits the events and returns the result."""
     local_rank: int = Field(default=0, ge=0)
-    """Which of the CUDA devices it sees is its own."""
+    """Number of its own device among the CUDA devices that it sees."""
     world_size: int = Field(default=1, ge=1)
     """Processes of the run."""
     master_address: str = "127.0.0.1"

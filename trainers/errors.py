@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend, and the failure of one run."""
+"""Errors that the user can correct, and the failure of one run."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from typing import ClassVar
 
 
 class TunerError(Exception):
-    """Anything the user can mend. The command line prints it in one line, without a traceback."""
+    """An error that the user can correct. The command line prints it in one line, no traceback."""
 
     exit_code = 2
-    """What the command line ends with."""
+    """Exit code of the command line."""
 
     def __str__(self) -> str:
         return visible(super().__str__())
 
 
 class ConfigError(TunerError, ValueError):
-    """A study, a spec or an argument that cannot be meant.
+    """A study, a spec or an argument that is invalid.
 
-    It is a ValueError too, so that pydantic adds the place in the document where it rose.
+    It is a ValueError too, so that pydantic adds the place in the document.
     """
 
 
 class SeveralFaults(ConfigError):
-    """All that is wrong with a study, a line each."""
+    """All errors of a study, a line each."""
 
     def __init__(self, faults: Iterable[str]) -> None:
         super().__init__("\n".join(faults))
 
 
 class BadFile(ConfigError):
-    """What is wrong with a file that a study names; a message that begins with its path."""
+    """A file that a study names and that is invalid; the message begins with its path."""
 
 
 class UnknownField:
-    """Stands for the value of a key that a model does not have, so that the rest is looked at."""
+    """Replaces the value of a key that a model does not have, so that the rest is checked too."""
 
     def __init__(self, fields: Iterable[str]) -> None:
         self._known = known(fields)
@@ -53,11 +53,11 @@ class DataError(TunerError):
 
 
 class MissingData(DataError):
-    """Task data that is to be downloaded or installed, and is not here; it may be good."""
+    """Task data that is not downloaded or installed yet; it may be good."""
 
 
 class InputError(TunerError, ValueError):
-    """What a kept model is asked to classify, and cannot."""
+    """An input that a kept model cannot classify."""
 
 
 class ModelError(TunerError):
@@ -65,11 +65,11 @@ class ModelError(TunerError):
 
 
 class MissingModel(ModelError):
-    """A model that is to be downloaded or installed, and is not here; it may be good."""
+    """A model that is not downloaded or installed yet; it may be good."""
 
 
 class CannotTrace(ModelError):
-    """A model or a method that cannot be followed without values; it may well be trained."""
+    """A model or a method that cannot be traced without values; training it may well work."""
 
 
 class RunFailed(TunerError):
@@ -81,7 +81,7 @@ class RunFailed(TunerError):
     """
 
     kind: ClassVar[str] = "failed"
-    """Names the class where the failure crosses to another process."""
+    """Name of the class, in a message to another process."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
@@ -90,10 +90,10 @@ class RunFailed(TunerError):
 
 
 class OutOfMemory(RunFailed):
-    """A run whose device, or whose process, could not be given the memory it asked for.
+    """A run whose device or process had too little memory.
 
     Args:
-        reason: One line that says what was asked for.
+        reason: One line with the size that was asked for.
         during: Phase it happened in: load, train or eval.
     """
 
@@ -105,7 +105,7 @@ class OutOfMemory(RunFailed):
 
 
 class LostRank(RunFailed):
-    """One rank's report that another has ended; why, the other knows."""
+    """A rank lost another one, whose own error has the reason."""
 
     kind = "lost"
 
@@ -120,19 +120,19 @@ class RunKilled(RunFailed):
 
 
 class Diverged(RunFailed):
-    """A run whose loss or logits are not finite: the answer to its settings, and no breakdown."""
+    """A run whose loss or logits are not finite: a result of its settings, no breakdown."""
 
     kind = "diverged"
 
 
 class CannotBuild(RunFailed):
-    """A run whose model and method do not go together; nor do they with any other seeds."""
+    """A run whose model and method do not fit together, whatever the seeds."""
 
     kind = "cannot build"
 
 
 def run_failure(kind: str, reason: str, detail: str = "") -> RunFailed:
-    """Make a failure again from what crossed to this process.
+    """Make a failure again from the message of another process.
 
     Args:
         kind: Names its class.
@@ -147,13 +147,13 @@ def run_failure(kind: str, reason: str, detail: str = "") -> RunFailed:
 
 
 def one_line(error: BaseException) -> str:
-    """Name an exception in one line."""
+    """Return an exception in one line."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def visible(text: str) -> str:
-    """Escape what a terminal would obey or not show, such as ESC; line ends stay."""
+    """Escape characters that a terminal would obey or not show, such as ESC; keep line ends."""
     if text.isprintable():
         return text
     return "".join(
@@ -201,13 +201,13 @@ def in_yaml(value: str | Mapping[str, str]) -> str:
 
 
 def nearest(text: str, names: Iterable[str]) -> str:
-    """Ask at the end of an error message for the allowed name that is most like another text."""
+    """Return the end of an error message, with the allowed name that is most like a text."""
     found = get_close_matches(text.strip().lower(), list(names), n=1, cutoff=0.75)
     return f"; did you mean {found[0]}?" if found else ""
 
 
 def known(values: Iterable[str], most: int = 30) -> str:
-    """List the allowed values at the end of an error message, in order and bounded in length."""
+    """Return a list of allowed values for an error message, in order and bounded in length."""
     ordered = sorted(values)
     shown = ", ".join(ordered[:most])
     return f"{shown}, ... ({len(ordered)} in all)" if len(ordered) > most else shown

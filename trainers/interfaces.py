@@ -1,4 +1,4 @@
-"""What a plug-in is: the base of methods, of tasks and of models, and the rows of a task."""
+"""The base classes of methods, tasks and models, and the rows of a task."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A task's rows as its files hold them. `None`: the files have no such split."""
+    """A task's rows as its files have them. `None`: the files have no such split."""
 
     labels: tuple[str, ...]
     train: tuple[Example, ...]
@@ -45,9 +45,9 @@ class TextColumns:
     """Names of the columns that hold a task's texts."""
 
     text: str = "text"
-    """Of the text."""
+    """Column of the text."""
     pair: str | None = None
-    """Of the second text; None where no row has one."""
+    """Column of the second text; None where no row has one."""
     needs_pair: bool = True
     """Every row is a pair; False: some are, some are not."""
 
@@ -57,27 +57,27 @@ class SourceFile:
     """A file of a task, pinned by its checksum."""
 
     path: str
-    """Where it stands under the data folder, with forward slashes; the first part is the name
+    """Path under the data folder, with forward slashes; the first part is the name
     of the task that `tuner fetch-data` takes."""
     url: str
-    """Where it is downloaded from: an address whose content does not change."""
+    """Address of the download, whose content does not change."""
     sha256: str
     """Checksum of its bytes, in hex."""
 
 
 class Method(Plugin):
-    """What is trained. Its knobs live in its own file and nowhere else."""
+    """A way of training. Its settings are in its own file and nowhere else."""
 
     @property
     def checkpointing(self) -> bool:
-        """Whether it can be trained under gradient checkpointing."""
+        """Whether the method works with gradient checkpointing."""
         return True
 
     def check(self, train: TrainSettings) -> None:
-        """Check how it is to be trained.
+        """Check the settings of a training with this method.
 
         Raises:
-            ConfigError: It cannot be trained so.
+            ConfigError: The method does not work with them.
         """
         if train.gradient_checkpointing and not self.checkpointing:
             raise ConfigError(
@@ -94,26 +94,26 @@ class Method(Plugin):
 
     @abstractmethod
     def save(self, model: nn.Module, folder: Path) -> None:
-        """Write what was trained, and no frozen weight, into `folder`."""
+        """Write the trained weights, and no frozen ones, into `folder`."""
 
     @abstractmethod
     def load(self, model: nn.Module, folder: Path) -> None:
-        """Read into `model`, the result of `apply` on a fresh base, what `save` wrote."""
+        """Load weights that `save` wrote into `model`, which `apply` made from a fresh base."""
 
 
 class Placed(Plugin):
     """A plug-in whose settings may name files and folders by relative paths."""
 
     _folders: tuple[Path, ...] = ()
-    """Where to look for them: the folder of the study's file, then the data folder. No part of
+    """Folders to look in: that of the study's file, then the data folder. No part of
     the identity of a run, and not written with it."""
 
     def __eq__(self, other: object) -> bool:
-        """Compare the settings; where their files stand makes no difference."""
+        """Compare the settings; the folders make no difference."""
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
     def placed(self, folders: Sequence[Path]) -> Self:
-        """Return it with the folders to look in; no folder: the working folder."""
+        """Return a copy with the folders to look in; none: the working folder."""
         placed = self.model_copy()
         placed._folders = tuple(folders)
         return placed
@@ -122,7 +122,7 @@ class Placed(Plugin):
         """Return the folders to look in.
 
         Args:
-            data_dir: The data folder, where it is not the one that was placed.
+            data_dir: The data folder, if another than that of `placed`.
         """
         study, *data = self._folders or (Path.cwd(),)
         return (study, *data) if data_dir is None else (study, data_dir)
@@ -146,20 +146,20 @@ class Task(Placed):
         """Read the rows and cut them into the splits of a run.
 
         Args:
-            data_dir: Where the task's files stand.
+            data_dir: Folder of the task's files.
             seed: Decides every draw; a task that draws nothing ignores it.
 
         Raises:
-            DataError: As `read`, or too few rows for what the settings ask.
+            DataError: As `read`, or too few rows for the settings.
         """
         return self.read(data_dir)
 
     def text_columns(self) -> TextColumns:
-        """Name the columns of a frame that a kept model is to take its texts from."""
+        """Return the columns of a frame in which a kept model finds its texts."""
         return TextColumns()
 
     def sources(self) -> tuple[SourceFile, ...]:
-        """List the files to download; none where the user or a package brings the data."""
+        """Return the files to download; none where the user or a package provides the data."""
         return ()
 
 
@@ -174,17 +174,17 @@ class ModelSource(Placed):
     """Name in tables and tags; the kind unless given."""
 
     def check(self, *, ask: bool = True) -> None:  # a source may have nothing to look for
-        """Look whether the model is there, as far as that goes without loading it.
+        """Check that the model exists, without loading it.
 
         Args:
             ask: Whether a server may be asked, which takes seconds.
 
         Raises:
-            ModelError: It is not; the message says what to do.
+            ModelError: It does not; the message says what to do.
         """
 
     def files(self) -> tuple[Path, ...]:
-        """List the files on this machine that the model is made of; none: it has none here."""
+        """Return the model's files on this machine; none where it is not here."""
         return ()
 
     @abstractmethod

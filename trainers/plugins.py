@@ -43,12 +43,12 @@ class Frozen(BaseModel):
 
 
 class Written(Frozen):
-    """Base of what a study says: a number is no text there, and a truth value no number."""
+    """Base of a study's values: a text is not taken for a number, nor true for 1."""
 
     @field_validator("*", mode="before")
     @classmethod
     def _as_written(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse what pydantic would convert, such as "8" or true to a number."""
+        """Refuse values that pydantic would convert, such as "8" or true to a number."""
         field = cls.model_fields[info.field_name or ""]
         converts = any(isinstance(mark, BeforeValidator) for mark in field.metadata)
         fault = "" if converts else _misfit(value, field.annotation)
@@ -58,29 +58,29 @@ class Written(Frozen):
 
 
 class Plugin(Written):
-    """Base of methods, tasks and models. A subclass is alone in the file named like its kind."""
+    """Base of methods, tasks and models. A subclass has a file of its own, named like its kind."""
 
     NAMED: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Ready-made settings that a study may call by a short name."""
+    """Ready-made settings, by the short names that a study may use."""
     BESIDES: ClassVar[str] = ""
-    """Of a base: what may be said instead of a short name, for the message about another text."""
+    """Of a base class: other allowed texts than short names, for the message about a wrong one."""
 
     kind: str
     """File name of the plug-in."""
 
     @classmethod
     def settings_of(cls, text: str, folders: Sequence[Path]) -> Mapping[str, Any] | None:
-        """Return the settings that a text means which is no short name; None: it means none.
+        """Return the settings for a text that is no short name; None: the text is invalid.
 
         Args:
-            text: What the study says.
-            folders: Where the study's relative paths are looked for, in turn.
+            text: The study's text.
+            folders: Folders for the study's relative paths, in turn.
         """
         return None
 
     @classmethod
     def hint_for(cls, text: str, folders: Sequence[Path]) -> str:
-        """Say at the end of a message how that is written which a text without settings means."""
+        """Return the end of an error message: how to write what an invalid text may mean."""
         return ""
 
 
@@ -105,7 +105,7 @@ def plugin_class(base: type[P], package: str, kind: str) -> type[P]:
 
 
 def kinds(base: type[P], package: str) -> list[str]:
-    """List the plug-ins of a package, by file name."""
+    """Return the plug-ins of a package, by file name."""
     return [name for name in _module_names(package) if _class_in(base, package, name)]
 
 
@@ -122,17 +122,17 @@ def named(base: type[P], package: str) -> dict[str, dict[str, Any]]:
 
 
 def resolve(base: type[P], package: str, value: object, folders: Sequence[Path] = ()) -> P:
-    """Turn what a user wrote, a short name or a mapping with `kind`, into a plug-in.
+    """Turn a user's short name, or mapping with `kind`, into a plug-in.
 
     Args:
         base: Base class of the plug-ins.
         package: Package of their files.
-        value: What the user wrote.
-        folders: Where the study's relative paths are looked for, in turn.
+        value: The short name or mapping.
+        folders: Folders for the study's relative paths, in turn.
 
     Raises:
         ConfigError: Unknown name or kind, or neither a name nor a mapping.
-        pydantic.ValidationError: The kind's own fields do not hold.
+        pydantic.ValidationError: A field of the kind is invalid.
     """
     if isinstance(value, base):
         return value
@@ -188,7 +188,7 @@ def _class_in(base: type[P], package: str, kind: str) -> type[P] | None:
 
 
 def _misfit(value: object, annotation: Any) -> list[str]:
-    """Say that a value is of another kind than a field takes; none: it is not, or who knows."""
+    """Return errors where a value has another type than a field takes; none where unsure."""
     if get_origin(annotation) is tuple and isinstance(value, list | tuple):
         faults = ((n, _misfit(item, get_args(annotation)[0])) for n, item in enumerate(value))
         return [f"{number}: {fault}" for number, found in faults for fault in found]
@@ -206,17 +206,17 @@ def _misfit(value: object, annotation: Any) -> list[str]:
 
 
 def _how_to_write(text: str) -> str:
-    """Say how the number is written that a text was meant to be; empty: it is like none."""
+    """Return how to write a number that a text was meant to be; "": it is no number."""
     if _NUMBER.fullmatch(text):
-        return "; a number stands without quotes and without the tag !!str"
+        return "; write a number without quotes and without the tag !!str"
     if _NUMBER.fullmatch(text.replace(",", ".", 1)):
-        return "; a decimal has a point, thousands no mark"
+        return "; a decimal has a point, thousands no separator"
     return ""
 
 
 @cache
 def _scalars(annotation: Any) -> frozenset[type]:
-    """List the kinds of value that a field takes; none: others than these are among them."""
+    """Return the types that a field takes; none: it takes others than scalars too."""
     if annotation in (bool, int, float, str, type(None)):
         return frozenset({annotation})
     origin, args = get_origin(annotation), get_args(annotation)

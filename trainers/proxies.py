@@ -1,4 +1,4 @@
-"""Keep the environment's proxies off this machine's own addresses, and name one in messages."""
+"""Bypass the environment's proxies for this machine's own addresses; name a proxy in messages."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 
 _SCHEMES = ("http", "https", "all")
 _OWN = ("localhost", "127.0.0.1", "127.0.0.0/8", "::1")
-"""Networks are read by some libraries alone, so the usual address stands beside its network."""
+"""Not all libraries read networks, so the usual address is listed beside its network."""
 
 
 class Proxy(NamedTuple):
     """A proxy that requests to an address go through."""
 
     address: str
-    """As the environment has it; it may hold a password."""
+    """Address as in the environment; it may contain a password."""
     variable: str
-    """Of the environment that names it."""
+    """Name of the environment variable."""
     spared_by: str
-    """Value of NO_PROXY with which requests to the address would go around it."""
+    """Value of NO_PROXY with which requests would bypass the proxy."""
 
     def __str__(self) -> str:
         scheme, mark, rest = self.address.rpartition("://")
@@ -31,15 +31,15 @@ class Proxy(NamedTuple):
         shown = f"{scheme}{mark}{'***@' if login and at else ''}{host}"
         return (
             f"asked through the proxy {shown} ({self.variable}); "
-            f"NO_PROXY={self.spared_by} goes around it"
+            f"NO_PROXY={self.spared_by} bypasses it"
         )
 
 
 def bypass_own_addresses(environment: MutableMapping[str, str]) -> None:
-    """Add this machine's own addresses to NO_PROXY, where there is a proxy: it cannot know them.
+    """Add this machine's own addresses to NO_PROXY, where there is a proxy: it cannot reach them.
 
     Args:
-        environment: Is changed.
+        environment: Changed in place.
     """
     if not any(_value(environment, f"{scheme}_proxy")[1] for scheme in _SCHEMES):
         return
@@ -52,11 +52,11 @@ def bypass_own_addresses(environment: MutableMapping[str, str]) -> None:
 
 
 def proxy_of(url: str, *, for_all: bool = True) -> Proxy | None:
-    """Return the proxy that a request goes through; None where it goes straight.
+    """Return the proxy that a request goes through; None where it goes direct.
 
     Args:
-        url: What is asked.
-        for_all: Whether ALL_PROXY is heeded, as most libraries do, Python's own not.
+        url: Address of the request.
+        for_all: Whether ALL_PROXY counts; it does in most libraries, but not in Python's own.
     """
     parts = urlsplit(url)
     host = parts.hostname
@@ -70,13 +70,13 @@ def proxy_of(url: str, *, for_all: bool = True) -> Proxy | None:
 
 
 def proxy_note(url: str, *, for_all: bool = True) -> str:
-    """Say at the end of a message which proxy a request went through; empty where none."""
+    """Return the end of a message that names the proxy of a request; "" without one."""
     proxy = proxy_of(url, for_all=for_all)
     return "" if proxy is None else f"; {proxy}"
 
 
 def is_this_machine(host: str) -> bool:
-    """Say whether a name or address can be no other machine's."""
+    """Return whether a name or address is this machine's for sure."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -85,7 +85,7 @@ def is_this_machine(host: str) -> bool:
 
 
 def _value(environment: MutableMapping[str, str], name: str) -> tuple[str, str]:
-    """Return a variable and its value; the name in small letters counts first."""
+    """Return a variable and its value; the name in lower case takes precedence."""
     for variable in (name, name.upper()):
         if value := environment.get(variable, "").strip():
             return variable, value

@@ -115,7 +115,7 @@ def test_a_message_names_the_proxy_and_the_way_around_it_but_no_password(
     monkeypatch.setenv("HTTP_PROXY", "http://ada:secret@127.0.0.1:9")
     says = (
         r"Connection refused.*; asked through the proxy http://\*\*\*@127\.0\.0\.1:9 "
-        r"\(HTTP_PROXY\); NO_PROXY=other\.example goes around it$"
+        r"\(HTTP_PROXY\); NO_PROXY=other\.example bypasses it$"
     )
     with pytest.raises(ConfigError, match=says) as refused:
         reach_server("http://other.example:5000")

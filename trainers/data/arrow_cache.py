@@ -1,4 +1,4 @@
-"""Keep Arrow tables in folders that other processes see whole or not at all."""
+"""Keep Arrow tables in folders that other processes see complete or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def load(folder: Path) -> dict[str, Dataset] | None:
     import pyarrow
     from datasets import Dataset
 
-    # A missing entry, a file cut short and another process's repair all end here.
+    # This covers a missing entry, a file cut short and another process's repair.
     with contextlib.suppress(OSError, ValueError, pyarrow.ArrowException):
         checksums = json.loads((folder / _MANIFEST).read_text())
         if checksums == {name: _sha256(folder / name) for name in checksums}:
@@ -36,7 +36,7 @@ def store(folder: Path, tables: Mapping[str, pyarrow.Table]) -> dict[str, Datase
     """Write an entry, unless another process was faster, and return it as `load` does.
 
     Raises:
-        DataError: The entry cannot be written, or not be read back.
+        DataError: The entry cannot be written, or cannot be read back.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def store(folder: Path, tables: Mapping[str, pyarrow.Table]) -> dict[str, Datase
         raise DataError(f"{folder}: cannot write: {error.strerror or error}") from error
     stored = load(folder)
     if stored is None:
-        raise DataError(f"{folder}: cannot read back what was written; is the disk full?")
+        raise DataError(f"{folder}: the written entry cannot be read back; is the disk full?")
     return stored
 
 
@@ -67,9 +67,9 @@ def _write(folder: Path, tables: Mapping[str, pyarrow.Table]) -> None:
 
 
 def _install(fresh: Path, folder: Path) -> None:
-    """Rename `fresh` to `folder`; a damaged entry there makes room first."""
+    """Rename `fresh` to `folder`; move a damaged entry away first."""
     if folder.exists() and load(folder) is None:
-        # Moved, not deleted in place, so that no reader opens half of it. Missing by now where
+        # Moved, not deleted in place, so that no reader opens half of it. It is missing if
         # another process repairs it too.
         discarded = fresh.with_name("discarded")
         with contextlib.suppress(FileNotFoundError):
@@ -77,7 +77,7 @@ def _install(fresh: Path, folder: Path) -> None:
     try:
         fresh.rename(folder)
     except OSError:
-        # Refused where another process was faster; its entry serves as well.
+        # The rename fails where another process was faster; its entry is as good.
         if load(folder) is None:
             raise
 

@@ -1,4 +1,4 @@
-"""Look at the names of a task's classes: spelled twice, lists, numbers, hidden, one a row."""
+"""Check the names of a task's classes: spelled twice, lists, numbers, hidden, one a row."""
 
 from __future__ import annotations
 
@@ -44,38 +44,38 @@ _SHOWN = 40
 
 @dataclass(frozen=True)
 class Alike:
-    """Classes whose names are one name, but for how it is written."""
+    """Classes whose names differ only in how they are written."""
 
     names: tuple[str, ...]
     differ_by: str
-    """Such as `spaces and case`."""
+    """The difference, such as `spaces and case`."""
 
 
 def is_visible(text: str) -> bool:
-    """Say whether a text has a character that a reader sees."""
+    """Return whether a text has a visible character."""
     return _VISIBLE.search(text) is not None
 
 
 def quoted(name: str) -> str:
-    """Show a class's name with what cannot be seen of it, shortened where it is long."""
+    """Return a class's name with invisible characters escaped, shortened where it is long."""
     shown = repr(name if len(name) <= _SHOWN else f"{name[: _SHOWN - 3]}...")
-    # A letter and the accent that is put on it look like the letter that has one.
+    # A letter with a combining accent looks like the accented letter.
     return shown if unicodedata.is_normalized("NFC", shown) else ascii(name[:_SHOWN])
 
 
 def listed(names: Sequence[str], *, most: int = 6) -> str:
-    """List class names, in the given order and bounded in length."""
+    """Return a list of class names, in the given order and bounded in length."""
     shown = ", ".join(map(quoted, names[:most]))
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 def number(label: str) -> float | None:
-    """Return the number that a class's name is, with a point or a comma; None for a word."""
+    """Return a class's name as a number, with a point or a comma; None for a word."""
     return float(label.replace(",", ".")) if _NUMBER.fullmatch(label) else None
 
 
 def alike(labels: Iterable[str]) -> list[Alike]:
-    """Find the classes that differ by spaces, case, Unicode form or a number's spelling alone."""
+    """Find the classes that differ only by spaces, case, Unicode form or a number's spelling."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for label in labels:
         groups[_form(label)].append(label)
@@ -83,7 +83,7 @@ def alike(labels: Iterable[str]) -> list[Alike]:
 
 
 def same_but_written(label: str, labels: Iterable[str]) -> str:
-    """Say which of the labels is this one in other writing; empty where none is."""
+    """Return a sentence about a label that is the same in other writing; "" if none is."""
     for group in alike([label, *labels]):
         if label in group.names:
             (other, *_) = [name for name in group.names if name != label]
@@ -94,7 +94,7 @@ def same_but_written(label: str, labels: Iterable[str]) -> str:
 def like_lists(labels: Sequence[str]) -> tuple[str, ...]:
     """Find the classes that look like lists of classes, such as `pos,food` or `["a"]`.
 
-    Of names with a comma in them those count of which a part is a class too, or a part of
+    A name with a comma counts if a part of it is a class too, or a part of
     another such name.
     """
     known = {label.strip() for label in labels}
@@ -114,7 +114,7 @@ def like_lists(labels: Sequence[str]) -> tuple[str, ...]:
 def like_scores(labels: Sequence[str]) -> tuple[str, ...]:
     """Return the numbers with fractions, in order, where every class is a number and some has one.
 
-    Whole numbers are taken along; nothing is returned where all are whole.
+    Whole numbers among them are returned too; none where all are whole.
     """
     numbers = {label: number(label) for label in labels}
     values = {label: value for label, value in numbers.items() if value is not None}
@@ -124,7 +124,7 @@ def like_scores(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def like_measurements(labels: Sequence[str], rows: int) -> bool:
-    """Say whether the classes are whole numbers that look measured or counted, not assigned.
+    """Return whether the classes are whole numbers that look measured or counted, not assigned.
 
     Numbers that are assigned to classes have few gaps and many rows each.
     """
@@ -137,9 +137,9 @@ def like_measurements(labels: Sequence[str], rows: int) -> bool:
 
 
 def like_numbers(labels: Sequence[str], rows: int) -> tuple[str, bool]:
-    """Say what numbers the classes are, if they may be numbers to predict, and if it is likely.
+    """Describe classes that may be numbers to predict, and whether that is likely.
 
-    Whole numbers from 0 on are as often codes of classes: of them it is said, and not sure.
+    Whole numbers from 0 on are as often codes of classes: of them it is not sure.
     """
     if len(labels) > 2 and all(_PERCENT.fullmatch(label) for label in labels):
         return "percentages, which look like numbers to predict", True
@@ -157,7 +157,7 @@ def like_numbers(labels: Sequence[str], rows: int) -> tuple[str, bool]:
 
 
 def refuse_unlabelled(labels: Sequence[object], split: str, column: str) -> None:
-    """Let a split's labels pass unless every one of them is empty.
+    """Refuse a split whose labels are all empty.
 
     Raises:
         DataError: There are two or more rows, and none has a class.
@@ -169,7 +169,7 @@ def refuse_unlabelled(labels: Sequence[object], split: str, column: str) -> None
 
 
 def refuse_labels(corpus: Corpus) -> None:
-    """Let a task's rows pass unless what stands as their classes can be no classes.
+    """Refuse a task whose labels cannot be classes.
 
     Raises:
         DataError: The labels of a split are hidden, are texts or scores, or differ in every row.
@@ -229,7 +229,7 @@ def _refuse_texts(corpus: Corpus, found: Counter[str]) -> None:
 
 
 def _like_sentences(names: Collection[str]) -> bool:
-    """Say whether there are many names that read like sentences on average."""
+    """Return whether there are many names that read like sentences on average."""
     words = sum(len(name.split()) for name in names) / len(names)
     length = sum(map(len, names)) / len(names)
     return len(names) > 2 * FEW_SCORES and (
@@ -238,7 +238,7 @@ def _like_sentences(names: Collection[str]) -> bool:
 
 
 def refuse_one_a_row(corpus: Corpus) -> None:
-    """Refuse about a class a row, unless test shows that one row a class is meant.
+    """Refuse about a class a row, unless test shows that one row a class is intended.
 
     Raises:
         DataError: Nearly every row of train has a class of its own.
@@ -264,9 +264,9 @@ _HIDDEN = (
 
 
 def _differ_by(names: Sequence[str]) -> str:
-    """Name the ways of writing of which each has to be undone to make the names one."""
+    """Return the ways of writing that must be undone, each of them, to make the names equal."""
     ways = [way for way in _FORMS if len({_form(name, but=way) for name in names}) > 1]
-    if not ways:  # any of several does
+    if not ways:  # one of several is enough
         ways = [way for way, rewrite in _FORMS.items() if len(set(map(rewrite, names))) == 1][:1]
     *first, last = ways or ["their writing"]
     return f"{', '.join(first)} and {last}" if first else last
@@ -280,13 +280,13 @@ def _form(name: str, *, but: str = "") -> str:
 
 
 def _as_number(name: str) -> str:
-    """Write a number in its one shortest way, of all its digits: a float holds 15 of them."""
+    """Write a number in its shortest form with all digits: a float has only 15 of them."""
     if not _NUMBER.fullmatch(name):
         return name
     exact = Context(prec=len(name), Emax=MAX_EMAX, Emin=MIN_EMIN)
     try:
         value = Decimal(name.strip().replace(",", ".")).normalize(exact)
-    except InvalidOperation:  # an exponent of more digits than there is a number for
+    except InvalidOperation:  # its exponent is too large
         return name
     return str(value or Decimal())
 

@@ -1,4 +1,4 @@
-"""Read a file as text: unpacked, decoded, and refused in one line where it is no text."""
+"""Read a file as text: unpack and decode it, or refuse it in one line."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def read_content(path: Path) -> bytes:
     """Read a file's bytes, unpacked where gzip packed them, whatever the file's name.
 
     Raises:
-        DataError: The file is missing, unreadable, damaged, or holds no table.
+        DataError: The file is missing, unreadable, damaged, or has no table.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise DataError(f"{path}: no file, but a pipe or a device; save its content as a file")
@@ -89,10 +89,10 @@ def read_text(path: Path, encoding: str | None = None) -> str:
 
     Args:
         path: The file.
-        encoding: How it was saved, where no mark says that; unset, as UTF-8.
+        encoding: Encoding of a file without a byte order mark; None: UTF-8.
 
     Raises:
-        DataError: As `read_content`, or bytes that are no text in that encoding.
+        DataError: As `read_content`, or bytes that are invalid in that encoding.
     """
     content = read_content(path)
     if content.startswith(_PARQUET):
@@ -117,7 +117,7 @@ def read_text(path: Path, encoding: str | None = None) -> str:
         )
     if marked is None and not codecs.lookup(used).name.startswith("utf-"):
         _check_not_utf8(content, path, used)
-    return text.removeprefix("\ufeff").removesuffix("\x1a")  # DOS ends a text with it
+    return text.removeprefix("\ufeff").removesuffix("\x1a")  # DOS's end of a text
 
 
 def _line(before: str) -> int:
@@ -134,7 +134,7 @@ def _undecoded(content: bytes, error: UnicodeDecodeError, used: str, path: Path)
     if "\ufffd" not in utf8:
         return Misread(f"{fault}; the file is UTF-8:", "encoding", None)
     if used == "utf-8" and len(re.findall("[^\0-\x7f\ufffd]", utf8)) > utf8.count("\ufffd"):
-        return DataError(f"{fault}, as the rest of the file is; mend that line")
+        return DataError(f"{fault}, as the rest of the file is; correct that line")
     likely = _likely(content)
     if likely is None:
         step = "set encoding to the one the file was saved in, or save it as UTF-8"
@@ -146,7 +146,7 @@ def _undecoded(content: bytes, error: UnicodeDecodeError, used: str, path: Path)
 
 
 def _likely(content: bytes) -> str | None:
-    """Guess an encoding from the bytes beyond ASCII: Europe's first, where they stand apart."""
+    """Guess an encoding from the bytes beyond ASCII; for single ones, Europe's first."""
     runs = [len(run) for run in re.findall(b"[\x80-\xff]+", content)]
     if sum(run for run in runs if run > _MOST_IN_A_ROW) * 2 < sum(runs):
         readings = {each: content[: 1 << 16] for each in _EUROPEAN if _decodes(content, each)}
@@ -160,7 +160,7 @@ def _likely(content: bytes) -> str | None:
 
 
 def _odd_signs(text: str) -> int:
-    """Count capital letters and signs within words, and characters that are no text."""
+    """Count capital letters and signs within words, and characters that no text has."""
     return sum(
         not (sign.isprintable() or sign.isspace())
         or (
@@ -172,7 +172,7 @@ def _odd_signs(text: str) -> int:
 
 
 def _check_width(content: bytes, path: Path, used: str) -> None:
-    """Refuse UTF-16 and UTF-32 that are to be read as something else."""
+    """Refuse UTF-16 and UTF-32 where another encoding is set."""
     name = codecs.lookup(used).name
     likely = _wide(content)
     if likely in (None, name, f"{name}-le"):  # without a mark, utf-16 is read as utf-16-le
@@ -184,7 +184,7 @@ def _check_width(content: bytes, path: Path, used: str) -> None:
 
 
 def _wide(content: bytes) -> str | None:
-    """Tell UTF-16 and UTF-32 by where their bytes of 0 stand; None: it is neither."""
+    """Return UTF-16 or UTF-32, by the places of bytes of 0; None: it is neither."""
     head = content[: 1 << 12]
     if b"\0" not in head:
         return None
@@ -222,7 +222,7 @@ def _check_wide(content: bytes, path: Path, used: str) -> None:
 
 
 def _check_not_utf8(content: bytes, path: Path, used: str) -> None:
-    """Refuse a UTF-8 file that another encoding would turn into wrong letters without a word."""
+    """Refuse a UTF-8 file that another encoding would silently turn into wrong letters."""
     try:
         text = content.decode()
     except UnicodeDecodeError:

@@ -34,7 +34,7 @@ class Cut:
 
 
 def shuffled(rows: Sequence[Example], seed: int) -> tuple[Example, ...]:
-    """Order the rows by numpy's permutation of the seed."""
+    """Return the rows in the order of numpy's permutation for the seed."""
     import numpy
 
     return tuple(rows[i] for i in numpy.random.default_rng(seed).permutation(len(rows)))
@@ -52,7 +52,9 @@ def draw_few_shot(
     count = few_shot.count
     if few_shot.rule == "first":
         if count > len(order):
-            raise DataError(f"few_shot.count: {count} asked, train has {len(order)} rows")
+            raise DataError(
+                f"few_shot.count: got {count}; allowed: up to train's {len(order)} rows"
+            )
         return Cut(order[:count], order[count:])
     share, extra = (count, 0) if few_shot.rule == "per_class" else divmod(count, len(labels))
     quotas = {label: share + (place < extra) for place, label in enumerate(labels)}
@@ -60,14 +62,14 @@ def draw_few_shot(
     for label, quota in quotas.items():
         if quota > available[label]:
             raise DataError(
-                f"few_shot.count: {quota} rows of class {label!r} asked, "
-                f"train has {available[label]}"
+                f"few_shot.count: needs {quota} rows of class {label!r}, train has "
+                f"{available[label]}"
             )
     return _cut(order, quotas)
 
 
 def carve(rows: Sequence[Example], count: int, seed: int) -> Cut:
-    """Take `count` validation rows in the classes' proportions, leaving train a row of each.
+    """Take `count` validation rows in the classes' proportions; leave train a row of each.
 
     Raises:
         DataError: Train would lose all rows of a class.
@@ -77,7 +79,7 @@ def carve(rows: Sequence[Example], count: int, seed: int) -> Cut:
     room = sum(n - 1 for n in available.values())
     if not 1 <= count <= room:
         raise DataError(
-            f"validation_size: {count} rows asked of {len(order)} training rows; "
+            f"validation_size: got {count} rows of {len(order)} training rows; "
             f"allowed: 1 to {room}, so that train keeps a row of each class"
         )
     return _cut(order, _proportional(available, count))
@@ -100,11 +102,9 @@ def take_evenly(rows: Sequence[Example], labels: Sequence[str], count: int) -> C
 
 
 def check_enough(rows: Sequence[Example], count: int) -> None:
-    """Raise unless validation can have `count` of the rows that a few-shot draw left."""
+    """Raise an error if a few-shot draw left fewer than `count` rows for validation."""
     if not 1 <= count <= len(rows):
-        raise DataError(
-            f"validation_size: {count} rows asked, the few-shot draw leaves {len(rows)}"
-        )
+        raise DataError(f"validation_size: got {count} rows; the few-shot draw leaves {len(rows)}")
 
 
 def _proportional(available: Mapping[str, int], count: int) -> dict[str, int]:
@@ -113,7 +113,7 @@ def _proportional(available: Mapping[str, int], count: int) -> dict[str, int]:
     exact = {label: count * n / total for label, n in available.items()}
     quotas = {label: min(int(exact[label]), n - 1) for label, n in available.items()}
     left = count - sum(quotas.values())
-    # Ties go by name, not by the order in which a file happens to list its classes.
+    # Ties are broken by name, not by the order of the classes in a file.
     by_remainder = sorted(available, key=lambda label: (quotas[label] - exact[label], label))
     for label in cycle(by_remainder):
         if left == 0:

@@ -22,7 +22,7 @@ _MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _COUNTS = ("tokens", "known")
 # Counts up whenever the stored columns or their meaning change.
 _FORMAT = 2
-_ROWS_AT_ONCE = 256  # the tokenizer's own record of a row is a hundred times its ids
+_ROWS_AT_ONCE = 256  # the tokenizer's record of a row takes a hundred times its ids
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class EncodedTask:
     """A task's splits as token ids, not padded.
 
     Columns: input_ids, attention_mask and, where the tokenizer makes them, token_type_ids; labels
-    (places in `TaskData.labels`); length in tokens; and of the whole row, before it is cut, tokens
+    (indices in `TaskData.labels`); length in tokens; and of the row before it is cut, tokens
     and known (those that are neither special nor unknown to the tokenizer).
     """
 
@@ -42,13 +42,13 @@ class EncodedTask:
 def encode_task(
     data: TaskData, tokenizer: PreTrainedTokenizerBase, *, max_length: int, cache_dir: Path
 ) -> EncodedTask:
-    """Tokenise the splits, or map them into memory where some run has done so before.
+    """Tokenise the splits, or map them into memory where an earlier run has done so.
 
     Args:
         data: The rows.
-        tokenizer: Pads nothing; cuts the longer text of a pair first.
-        max_length: Tokens kept of a row, special tokens included.
-        cache_dir: Holds one folder for each data, tokenizer and length.
+        tokenizer: Called without padding; cuts the longer text of a pair first.
+        max_length: Most tokens of a row, special ones included.
+        cache_dir: Has one folder for each data, tokenizer and length.
     """
     folder = encoded_folder(data, tokenizer, max_length=max_length, cache_dir=cache_dir)
     splits = arrow_cache.load(folder)
@@ -76,12 +76,12 @@ def highest_token(encoded: EncodedTask) -> int:
 def encoded_folder(
     data: TaskData, tokenizer: PreTrainedTokenizerBase, *, max_length: int, cache_dir: Path
 ) -> Path:
-    """Name the folder of `encode_task`'s result, there or not: for other input it is another."""
+    """Return the folder of `encode_task`'s result, whether or not it exists yet."""
     return cache_dir / "encoded" / _key(data, tokenizer, max_length)
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Return a digest of all that decides the tokenizer's output, whatever it was called with."""
+    """Return a digest of everything that decides the tokenizer's output, earlier calls aside."""
     state: dict[str, Any] = {
         "class": type(tokenizer).__name__,
         "settings": {
@@ -92,7 +92,7 @@ def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
     }
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
-        # Calls leave their truncation and padding behind in the backend.
+        # The backend keeps truncation and padding of earlier calls.
         serialised = json.loads(backend.to_str())
         state["backend"] = serialised | {"truncation": None, "padding": None}
     else:
@@ -151,7 +151,7 @@ def _table(
 def _encode_part(
     rows: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> dict[str, list[Any]]:
-    """Encode rows whole, count, and encode those again that are to be cut."""
+    """Encode whole rows, count their tokens, and encode those again that must be cut."""
     columns = _call(rows, tokenizer, None)
     counts = _counts(columns["input_ids"], tokenizer)
     long = [place for place, tokens in enumerate(counts["tokens"]) if tokens > max_length]
@@ -172,7 +172,7 @@ def _call(
         [row.pair or "" for row in rows] if paired else None,
         truncation=False if max_length is None else "longest_first",
         max_length=max_length,
-        verbose=False,  # or it would say that a row is longer than its model takes
+        verbose=False,  # else it warns of rows that are longer than the model takes
     )
     return {name: list(encoded[name]) for name in _MODEL_INPUTS if name in encoded}
 
@@ -180,7 +180,7 @@ def _call(
 def _counts(
     rows: Sequence[Sequence[int]], tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, list[int]]:
-    # Not every tokenizer declares what it puts around a text as special.
+    # Not every tokenizer declares the tokens that it adds to a text as special.
     unknown = {*tokenizer.all_special_ids, *tokenizer("")["input_ids"]}
     return {
         "tokens": [len(ids) for ids in rows],
@@ -191,7 +191,7 @@ def _counts(
 def _by_parts(
     rows: Sequence[Example], encode_part: Callable[[Sequence[Example]], dict[str, list[Any]]]
 ) -> dict[str, list[Any]]:
-    """Encode single texts and pairs apart, as one call takes either; keep the rows' order."""
+    """Encode single texts and pairs separately, as a call takes either; keep the rows' order."""
     columns: dict[str, list[Any]] = {}
     singles = [number for number, row in enumerate(rows) if row.pair is None]
     pairs = [number for number, row in enumerate(rows) if row.pair is not None]

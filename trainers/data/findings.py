@@ -1,4 +1,4 @@
-"""A sentence about a task's rows, and how it names a row."""
+"""A finding about a task's rows, and the name of a row in it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 NOTABLE = 0.01
-"""Share of a split's rows from which a fault of single rows is a warning."""
+"""Share of a split's rows from which a fault of rows is a warning."""
 ROWS_OF = {"train": "training rows", "validation": "validation rows", "test": "test rows"}
 _ROW_ID = re.compile(r"(?:(?P<task>.*)/)?(?P<split>train|validation|test)-(?P<number>\d+)")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence about a task's rows."""
+    """A finding about a task's rows: a sentence."""
 
     name: str
-    """What it is about, such as `cut`; the same name is about the same thing in every task."""
+    """Its subject, such as `cut`; the same in every task."""
     text: str
     warns: bool
-    """It makes a comparison wrong, or its numbers doubtful."""
+    """Whether it makes a comparison wrong, or its numbers doubtful."""
 
 
 def row_name(row_id: str, split: str) -> str:
-    """Name a row as its file counts it, such as `row 12`, or as the task does."""
+    """Return a row's name by its number in the file, such as `row 12`, or its id."""
     found = _ROW_ID.fullmatch(row_id)
     if found is None:
         return f"row {row_id!r}"
@@ -34,7 +34,7 @@ def row_name(row_id: str, split: str) -> str:
 
 
 def row_place(row_id: str) -> tuple[str, str, int]:
-    """Return what sorts rows as their files have them; rows without a number keep their order."""
+    """Return a key that sorts rows as in their files; rows without a number keep their order."""
     found = _ROW_ID.fullmatch(row_id)
     return (found["task"] or "", found["split"], int(found["number"])) if found else ("", "", 0)
 

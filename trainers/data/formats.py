@@ -1,4 +1,4 @@
-"""Read a table from a file: CSV, TSV, JSON lines, JSON or Parquet, by its name or as told."""
+"""Read a table from a file: CSV, TSV, JSON lines, JSON or Parquet, by its name or `format`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SUFFIXES: dict[str, Format] = {
 
 @dataclass(frozen=True)
 class Dialect:
-    """How files are written, as far as a task says it; the rest is found out from each file."""
+    """How files are written, as far as a task sets it; the rest is detected in each file."""
 
     format: Format | None = None
     delimiter: str | None = None
@@ -43,7 +43,7 @@ def read_table(path: Path, columns: Columns, dialect: Dialect = Dialect()) -> Ta
     """Read the wanted columns of a file.
 
     Raises:
-        DataError: No such file or column, or a file that is not what its name or the task says.
+        DataError: No such file or column, or a file of another format than its name or the task.
     """
     form = dialect.format or _format_of(path)
     if form == "parquet":
@@ -65,7 +65,7 @@ def read_table(path: Path, columns: Columns, dialect: Dialect = Dialect()) -> Ta
 
 
 def column_cells(column: ChunkedArray) -> list[object]:
-    """Return the cells of an Arrow column; a float of 32 bits as it was written, such as 0.1."""
+    """Return the cells of an Arrow column; a 32-bit float as it was written, such as 0.1."""
     import pyarrow
 
     cells: list[object] = column.to_pylist()
@@ -76,7 +76,7 @@ def column_cells(column: ChunkedArray) -> list[object]:
 
 
 def names_a_file(name: str) -> bool:
-    """Return whether a name ends as those of data files do."""
+    """Return whether a name ends like that of a data file."""
     return Path(name.lower().removesuffix(".gz")).suffix in _SUFFIXES
 
 
@@ -102,9 +102,9 @@ def _format_of(path: Path) -> Format:
         suffixes.pop()
     form = _SUFFIXES.get(suffixes[-1] if suffixes else "")
     if form is None:
-        content = read_content(path)  # a folder or a workbook is said to be one
+        content = read_content(path)  # which refuses a folder or a workbook
         *most, last = get_args(Format)
-        said = f"{path}: the name does not say what the file is; "
+        said = f"{path}: the name does not show the format; "
         likely = _likely_format(content)
         if likely is None:
             raise DataError(f"{said}set format: {', '.join(most)} or {last}")
@@ -113,7 +113,7 @@ def _format_of(path: Path) -> Format:
 
 
 def _likely_format(content: bytes) -> Format | None:
-    """Guess what a file is from how it begins."""
+    """Guess a file's format from its first bytes."""
     if content.startswith(b"PAR1"):
         return "parquet"
     head = content[:1024].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
@@ -131,7 +131,7 @@ def _read_parquet(content: bytes, columns: Columns) -> Table:
         raise DataError("the file is empty")
     if not content.startswith(b"PAR1"):
         likely = "jsonl" if content.lstrip().startswith(b"{") else "csv"
-        raise Misread("no Parquet file;", "format", likely, ", or what else it is")
+        raise Misread("no Parquet file;", "format", likely, ", or to its format")
     if not content.endswith(b"PAR1"):
         raise DataError("the Parquet file is cut off; copy or download it again")
     try:
@@ -146,7 +146,7 @@ def _read_parquet(content: bytes, columns: Columns) -> Table:
         table = file.read(columns=list(columns.fields().values()))
         cells = {name: column_cells(table.column(name)) for name in columns.fields().values()}
     except (OSError, ValueError, pyarrow.ArrowException) as error:
-        # Arrow's own words start with a name for the open file that means nothing to a user.
+        # Arrow's message starts with a name for the open file that means nothing to a user.
         reason = str(error).partition("'<Buffer>': ")[2] or str(error)
         raise DataError(reason.splitlines()[0]) from None
     return Table(cells, range(1, table.num_rows + 1))

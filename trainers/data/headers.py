@@ -1,4 +1,4 @@
-"""Read the first line of separated text: what parts the cells, and which column has which name."""
+"""Read the first line of separated text: its delimiter and the names of the columns."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Quoting = Literal["cells", "none"]
 DELIMITERS = (",", ";", "\t", "|")
 LINE_END = re.compile(r"\r\n|\r|\n")
 _HEAD_CHARACTERS, _HEAD_ROWS = 1 << 16, 1000
-# The csv module's limit holds for the whole process, so it is only ever raised.
+# The csv module's limit holds for the whole process, so it is only ever increased.
 _MOST_CHARACTERS = (1 << 31) - 1
 _PRIVATE = range(0xE000, 0xF900)  # code points that no standard gives a meaning
 _BETWEEN = re.compile(r"""[^\w"'\r\n]+|_+""")
-_WITHIN_NAMES = re.compile(r"[ \xa0_.\-]+")  # they part cells if every line has as many of them
+_WITHIN_NAMES = re.compile(r"[ \xa0_.\-]+")  # delimiters if every line has equally many
 _NUMBER = re.compile(r"\s*[-+]?[0-9]+([.,][0-9]+)?\s*")
 _LONG_CHARACTERS, _LONG_WORDS = 40, 5
 _TITLE_LINES = 20
@@ -34,7 +34,7 @@ _MOST_DELIMITERS, _MOST_NAMES = 16, 12
 
 @dataclass(frozen=True)
 class Form:
-    """How a file is written."""
+    """How a file is written: its delimiter and quotation."""
 
     delimiter: str
     """One character."""
@@ -42,15 +42,15 @@ class Form:
     spaced: bool = False
     """Whether a space follows each delimiter."""
     meant: str = ""
-    """Several characters for which `delimiter` stands in the text; empty: it stands for itself."""
+    """The delimiter of several characters that `delimiter` replaces in the text; "": none."""
 
     @property
     def name(self) -> str:
-        """What the file has between its cells."""
+        """The file's own delimiter."""
         return self.meant or self.delimiter
 
     def reader(self, text: str, *, strict: bool = True) -> _csv.Reader:
-        """Return the standard library's reader of such a text."""
+        """Return the standard library's reader for a text of this form."""
         if csv.field_size_limit() < _MOST_CHARACTERS:
             csv.field_size_limit(_MOST_CHARACTERS)
         return csv.reader(
@@ -68,13 +68,13 @@ class Form:
 
 @dataclass(frozen=True)
 class Header:
-    """The names of the columns, and how the file that begins so is written."""
+    """The names of the columns, and the form of the file."""
 
     form: Form
     names: tuple[str, ...]
 
     def places(self, column: str) -> list[int]:
-        """Return where a column of this name stands, spaces around it aside."""
+        """Return the places of the columns of this name, ignoring spaces around it."""
         exact = [n for n, name in enumerate(self.names) if name == column]
         return exact or [n for n, name in enumerate(self.names) if name.strip() == column]
 
@@ -83,21 +83,21 @@ class Header:
         return all(self.places(column) for column in columns.fields().values())
 
     def names_exactly(self, columns: Columns) -> bool:
-        """Return whether the wanted columns stand there to the last space."""
+        """Return whether the wanted columns are there, spaces included."""
         return set(columns.fields().values()) <= set(self.names)
 
     def spaced(self) -> Header:
-        """Return the header of a file that writes a space after each delimiter, if it does."""
+        """Return the header of a file with a space after each delimiter, if it has them."""
         spaced = len(self.names) > 1 and all(name[:1] == " " for name in self.names[1:])
         return replace(self, form=replace(self.form, spaced=True)) if spaced else self
 
     def has_gaps(self, columns: Columns) -> bool:
-        """Return whether a longer delimiter seems to hold this one, with spaces around it."""
+        """Return whether this delimiter seems part of a longer one, with spaces around it."""
         inner = self.names[1:-1]
         return not self.names_exactly(columns) and any(not name.strip() for name in inner)
 
     def lacks(self, columns: Columns) -> str:
-        """Say which wanted columns are not there."""
+        """Return a message about the missing columns."""
         absent = {f: column for f, column in columns.fields().items() if not self.places(column)}
         names = [name.strip() for name in self.names if name.strip()]
         return f"the header has {no_column(absent, names, set(columns.fields().values()))}"
@@ -107,17 +107,17 @@ class Header:
         return self.lacks(columns).count("did you mean") == 1
 
     def measure(self) -> tuple[int, int]:
-        """Return what makes a header more likely than others: more names, a longer delimiter."""
+        """Return how likely a header is: its number of names, then the length of its delimiter."""
         return sum(bool(name.strip()) for name in self.names), len(self.form.name)
 
     def fits(self, cells: Sequence[str]) -> bool:
-        """Return whether a row has these columns; unnamed last ones may lack, or be too many."""
+        """Return whether a row has these columns, regardless of unnamed last ones."""
         named = max((n for n, name in enumerate(self.names, start=1) if name.strip()), default=0)
         return named <= len(cells) and not any(cells[len(self.names) :])
 
 
 def standing_for(text: str, delimiter: str, form: Form) -> tuple[str, Form]:
-    """Return a text with one character in place of a delimiter of several, and its form."""
+    """Return a text with its delimiter of several characters replaced by one, and its form."""
     if len(delimiter) == 1:
         return text, replace(form, delimiter=delimiter)
     one = next(chr(code) for code in _PRIVATE if chr(code) not in text)
@@ -127,16 +127,16 @@ def standing_for(text: str, delimiter: str, form: Form) -> tuple[str, Form]:
 def find_header(
     text: str, columns: Columns, delimiters: Sequence[str], quoting: Quoting | None
 ) -> Header:
-    """Find the delimiter by which the first line names the wanted columns.
+    """Find the delimiter that gives the wanted columns in the first line.
 
     Args:
         text: The whole file.
         columns: Which columns are wanted.
-        delimiters: The one that the task sets, or those to take without being told, in turn.
+        delimiters: The one that the task sets, or those to try in turn.
         quoting: Whether a quotation mark at the start of a cell opens a quotation.
 
     Raises:
-        DataError: The line does not name the columns so; what it is like is said.
+        DataError: The line does not name the columns; the message says what it looks like.
     """
     candidates = [*delimiters, *(other for other in DELIMITERS if other not in delimiters)]
     plain = Form(",", quoted=quoting != "none")
@@ -160,14 +160,14 @@ def find_header(
 
 
 def first_row(text: str, form: Form) -> tuple[str, ...]:
-    """Return the cells of the first row that has any."""
+    """Return the cells of the first row that is not blank."""
     return next(_head(text, form), ())
 
 
 def _without_columns(
     text: str, columns: Columns, headers: Sequence[Header], even: Sequence[Header]
 ) -> DataError:
-    """Say why no delimiter gives the wanted columns."""
+    """Return the error that no delimiter gives the wanted columns."""
     first = headers[0]
     parted = [each for each in even if _is_sure(text, each) or each.is_near(columns)]
     likely = max([*headers, *parted], key=Header.measure)
@@ -201,13 +201,13 @@ def _header(text: str, delimiter: str, form: Form) -> Header:
 
 
 def _head(text: str, form: Form) -> Iterator[tuple[str, ...]]:
-    """Yield the first rows that have any content, as far as they go without a fault."""
+    """Yield the first rows that are not blank, up to the first fault."""
     reader = form.reader(text[:_HEAD_CHARACTERS], strict=False)
     return (tuple(map(form.cell, cells)) for cells in reader if any(map(str.strip, cells)))
 
 
 def _rows_of(text: str, header: Header) -> list[tuple[str, ...]]:
-    """Return the first rows of a file as such a header parts them; the last may be cut off."""
+    """Return the first rows of a file by the header's form; the last may be cut off."""
     head, form = text[:_HEAD_CHARACTERS], header.form
     if form.meant:
         head = head.replace(form.meant, form.delimiter)
@@ -216,7 +216,7 @@ def _rows_of(text: str, header: Header) -> list[tuple[str, ...]]:
 
 
 def _like_delimiters(text: str) -> list[str]:
-    """List what may part the cells of the first line, the longest first."""
+    """Return possible delimiters of the first line, the longest first."""
     lines = LINE_END.split(text[:_HEAD_CHARACTERS])
     line = next((line for line in lines if line.strip()), "")
     found = dict.fromkeys(run[0] for run in _BETWEEN.finditer(line.strip(" ")))
@@ -232,13 +232,13 @@ def _is_even(text: str, header: Header) -> bool:
 
 
 def _is_sure(text: str, header: Header) -> bool:
-    """Return whether a delimiter stands in the second row too, and is none of names and texts."""
+    """Return whether a delimiter is in the second row too, and unlikely in names and texts."""
     rows = _rows_of(text, header)[:2]
     return not _WITHIN_NAMES.fullmatch(header.form.name) and all(len(row) > 1 for row in rows)
 
 
 def _named_below(text: str, columns: Columns, header: Header) -> str:
-    """Say that a line below the first, such as the one under a title, names the columns."""
+    """Return a message if a line below the first, such as one under a title, names the columns."""
     for delimiter in dict.fromkeys((header.form.name, *DELIMITERS)):
         lines = LINE_END.split(text[:_HEAD_CHARACTERS])[:_TITLE_LINES]
         for number, line in enumerate(lines[1:], start=2):
@@ -248,9 +248,9 @@ def _named_below(text: str, columns: Columns, header: Header) -> str:
 
 
 def _like_data(text: str, columns: Columns, header: Header) -> str:
-    """Say that the first line is a row and no header, and what to write above; empty: it is one.
+    """Return a message if the first line is a row and no header; "": it is a header.
 
-    A name of a column does not stand again in the column, is no number and no sentence.
+    A column's name does not occur again in the column, is no number and no sentence.
     """
     first, *rows = _rows_of(text, header) or [()]
     cells = [[row[n] for row in rows if n < len(row)] for n in range(len(first))]
@@ -272,7 +272,7 @@ def _like_data(text: str, columns: Columns, header: Header) -> str:
 
 
 def _names_for(columns: Columns, cells: Sequence[Sequence[str]]) -> list[str]:
-    """Name columns by what stands in them: few different cells are classes, long ones texts."""
+    """Name columns by their cells: few different ones are classes, long ones texts."""
     names = [f"column{number}" for number in range(1, len(cells) + 1)]
     kinds = [len(set(column)) for column in cells]
     sizes = [_size(column) for column in cells]
@@ -287,5 +287,5 @@ def _names_for(columns: Columns, cells: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _size(cells: Sequence[str]) -> tuple[int, int]:
-    """Return how many words, and how many characters, the cells of a column have."""
+    """Return the numbers of words and of characters in the cells of a column."""
     return sum(len(cell.split()) for cell in cells), sum(map(len, cells))

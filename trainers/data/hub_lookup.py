@@ -1,4 +1,4 @@
-"""Look a model or a data set up on the Hub: one question, a few seconds."""
+"""Look a model or a data set up on the Hub, by one request of a few seconds."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ _SECONDS = 4.0
 
 
 @dataclass(frozen=True)
-class _Sought:
-    """What is looked for, and how its absence is said."""
+class _Kind:
+    """Models or data sets: their names in messages, the requested file, the errors."""
 
     noun: str
     folder: str
-    """What may be named instead."""
+    """The alternative to the Hub, in messages."""
     file: str
-    """Is asked for; it shows that the rest is there."""
+    """Requested to see whether the repository exists."""
     repo_type: str | None
     away: type[TunerError]
     refused: type[TunerError]
 
 
-_MODEL = _Sought("model", "folder", "config.json", None, MissingModel, ModelError)
-_DATA = _Sought("data set", "folder of data files", "README.md", "dataset", MissingData, DataError)
+_MODEL = _Kind("model", "folder", "config.json", None, MissingModel, ModelError)
+_DATA = _Kind("data set", "folder of data files", "README.md", "dataset", MissingData, DataError)
 
 
 def look_up_model(name: str, revision: str) -> None:
-    """Ask the Hub for a model's config, as loading does, but without retries.
+    """Request a model's config from the Hub, as loading does, but without retries.
 
-    A copy that is kept here serves where the Hub does not answer.
+    A local copy is enough where the Hub does not answer.
 
     Raises:
-        ModelAway: The Hub does not answer, or is not to be asked, and no copy is kept.
-        ModelError: The Hub has no such model or revision, or not for this user.
+        MissingModel: The Hub does not answer, or is set offline, and there is no local copy.
+        ModelError: The Hub has no such model or revision, or refuses it to this user.
     """
     try:
         _look_up(name, revision, _MODEL)
@@ -47,17 +47,17 @@ def look_up_model(name: str, revision: str) -> None:
 
 
 def look_up_data(name: str, revision: str) -> None:
-    """Ask the Hub for a data set, without retries.
+    """Request a data set's card from the Hub, without retries.
 
     Raises:
-        MissingData: The Hub does not answer, or is not to be asked; a copy may be kept here.
-        DataError: The Hub has no such data set or revision, or not for this user.
+        MissingData: The Hub does not answer, or is set offline; there may be a local copy.
+        DataError: The Hub has no such data set or revision, or refuses it to this user.
     """
     _look_up(name, revision, _DATA)
 
 
 def is_kept(name: str, revision: str) -> bool:
-    """Say whether a copy of a model's config is kept here."""
+    """Return whether there is a local copy of a model's config."""
     from huggingface_hub import try_to_load_from_cache
 
     try:
@@ -66,7 +66,7 @@ def is_kept(name: str, revision: str) -> bool:
         return False
 
 
-def _look_up(name: str, revision: str, sought: _Sought) -> None:
+def _look_up(name: str, revision: str, kind: _Kind) -> None:
     from huggingface_hub import constants
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # no __all__
@@ -75,73 +75,71 @@ def _look_up(name: str, revision: str, sought: _Sought) -> None:
         validate_repo_id(name)
     except HFValidationError as error:
         reason = re.split(r"\n|\.? Use `", str(error))[0]
-        raise sought.refused(f"no {sought.noun}'s id on the Hub: {reason}") from None
+        raise kind.refused(f"no {kind.noun}'s id on the Hub: {reason}") from None
     if constants.HF_HUB_OFFLINE:
-        raise sought.away(
-            f"HF_HUB_OFFLINE is set, and no copy is kept here; unset it, or name a {sought.folder}"
+        raise kind.away(
+            f"HF_HUB_OFFLINE is set, and no copy is kept here; unset it, or name a {kind.folder}"
         )
-    fault = _fault(name, revision, sought)
+    fault = _fault(name, revision, kind)
     if fault is not None:
         raise fault
 
 
-def _fault(name: str, revision: str, sought: _Sought) -> TunerError | None:
-    """Ask in a thread: resolving a host's name has no time limit of its own."""
+def _fault(name: str, revision: str, kind: _Kind) -> TunerError | None:
+    """Send the request in a thread: resolving a host's name has no time limit of its own."""
     said: list[TunerError | None] = []
-    thread = threading.Thread(
-        target=lambda: said.append(_ask(name, revision, sought)), daemon=True
-    )
+    thread = threading.Thread(target=lambda: said.append(_ask(name, revision, kind)), daemon=True)
     thread.start()
     thread.join(1.5 * _SECONDS)
-    return said[0] if said else _away(f"no answer in {1.5 * _SECONDS:.0f} s", sought)
+    return said[0] if said else _away(f"no answer in {1.5 * _SECONDS:.0f} s", kind)
 
 
-def _ask(name: str, revision: str, sought: _Sought) -> TunerError | None:
+def _ask(name: str, revision: str, kind: _Kind) -> TunerError | None:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
 
-    url = hf_hub_url(name, sought.file, repo_type=sought.repo_type, revision=revision)
+    url = hf_hub_url(name, kind.file, repo_type=kind.repo_type, revision=revision)
     try:
         get_hf_file_metadata(url, timeout=_SECONDS)
     except HfHubHTTPError as error:
-        return _refusal(error, revision, sought)
-    except Exception as error:  # of the HTTP library, which is the Hub's client's own choice
+        return _refusal(error, revision, kind)
+    except Exception as error:  # of the HTTP library, whichever the Hub's client uses
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        return _away(reason, sought)
+        return _away(reason, kind)
     return None
 
 
-def _refusal(error: Any, revision: str, sought: _Sought) -> TunerError | None:
-    """Say what the Hub's answer means; it answers 401 for what is not there, too."""
+def _refusal(error: Any, revision: str, kind: _Kind) -> TunerError | None:
+    """Return the error for the Hub's status; it answers 401 for missing repositories too."""
     from huggingface_hub import errors
 
     status = error.response.status_code
     if isinstance(error, errors.GatedRepoError) or status == 403:
-        return sought.refused(
-            f"the Hub gives it only to users who were let in (status {status}); ask for access "
+        return kind.refused(
+            f"the Hub gives it only to users with access (status {status}); ask for access "
             "on its page, then `hf auth login` or HF_TOKEN"
         )
     if isinstance(error, errors.RevisionNotFoundError):
-        return sought.refused(f"the Hub has no revision {revision!r} of it")
+        return kind.refused(f"the Hub has no revision {revision!r} of it")
     if isinstance(error, errors.EntryNotFoundError):
-        if sought is _DATA:  # a data set need not have a card
+        if kind is _DATA:  # a data set need not have a card
             return None
-        return sought.refused(
-            f"the Hub has no {sought.file} in it: no model in transformers' format"
+        return kind.refused(
+            f"the Hub has no {kind.file} in it, so it is no model in transformers' format"
         )
     if status in (401, 404):
-        return sought.refused(
-            f"the Hub has no such {sought.noun}, or not for you (status {status}); check the "
-            f"spelling, for a private {sought.noun} `hf auth login` or HF_TOKEN"
+        return kind.refused(
+            f"the Hub has no such {kind.noun}, or refuses it to you (status {status}); check the "
+            f"spelling, for a private {kind.noun} `hf auth login` or HF_TOKEN"
         )
-    return _away(f"status {status}", sought)
+    return _away(f"status {status}", kind)
 
 
-def _away(reason: str, sought: _Sought) -> TunerError:
+def _away(reason: str, kind: _Kind) -> TunerError:
     from huggingface_hub import constants
 
     address = re.sub("//[^/]*@", "//", constants.ENDPOINT)  # without a login
-    return sought.away(
+    return kind.away(
         f"the Hub at {address} does not answer ({reason}), and no copy is kept here; "
-        f"check the network, or name a {sought.folder}"
+        f"check the network, or name a {kind.folder}"
     )

@@ -19,13 +19,13 @@ _NAMES = {dict: "an object", list: "an array", str: "a text", bool: "a truth", t
 
 
 class _Object(dict[str, Any]):
-    """An object of which keys stand more than once; the last of each holds."""
+    """An object with duplicate keys; the last of each counts."""
 
     twice: frozenset[str]
 
 
 def read_json_lines(text: str, columns: Columns) -> Table:
-    """Read one object a line; blank lines do not count.
+    """Read one object a line; skip blank lines.
 
     Raises:
         DataError: A line is no object, or lacks a column.
@@ -52,7 +52,7 @@ def read_json(text: str, columns: Columns) -> Table:
     A file of JSON lines is read as such.
 
     Raises:
-        DataError: Neither, or an object lacks a column.
+        DataError: The file has another form, or an object lacks a column.
     """
     if _SECOND_OBJECT.match(text):
         return read_json_lines(text, columns)
@@ -102,9 +102,9 @@ def _parse_line(line: str, number: int) -> Any:
         return json.loads(line, object_pairs_hook=_object)
     except ValueError as error:
         if line.strip() in ("{", "["):
-            reason = "the object goes over several lines"
+            reason = "the object takes several lines"
         elif isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
-            reason = f"something follows the object at character {error.colno}"
+            reason = f"unexpected text after the object at character {error.colno}"
         else:
             return _parse(line, number)
         raise DataError(f"line {number}: {reason}; {_A_LINE}") from None
@@ -123,10 +123,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return again
 
 
-def _stands_once(row: Mapping[str, Any], column: str, where: str = "") -> None:
-    """Refuse an object that has a wanted key twice: either value may be meant."""
+def _check_unique(row: Mapping[str, Any], column: str, where: str = "") -> None:
+    """Refuse an object that has a wanted key twice: either value may be the right one."""
     if isinstance(row, _Object) and column in row.twice:
-        raise DataError(f"{where}the key {column!r} stands twice in one object; leave one out")
+        raise DataError(f"{where}duplicate key {column!r} in one object; leave one out")
 
 
 def _name(value: object) -> str:
@@ -139,10 +139,10 @@ def _of_columns(tree: Mapping[str, Any], columns: Columns) -> Table:
     wanted = columns.fields().values()
     rows = list(tree.values())
     if all(isinstance(row, dict) and all(column in row for column in wanted) for row in rows):
-        return _table(rows, columns, range(1, len(rows) + 1), "row")  # by names of the rows
+        return _table(rows, columns, range(1, len(rows) + 1), "row")  # by keys of the rows
     _check_there(columns, tree, after=_ALLOWED)
     for column in wanted:
-        _stands_once(tree, column)
+        _check_unique(tree, column)
     found = _by_key({column: tree[column] for column in wanted})
     counts = {column: len(cells) for column, cells in found.items()}
     if len(set(counts.values())) > 1:
@@ -152,14 +152,14 @@ def _of_columns(tree: Mapping[str, Any], columns: Columns) -> Table:
 
 
 def _by_key(cells: Mapping[str, Any]) -> dict[str, list[object]]:
-    """Return columns in the order of the first's rows, where they name their rows."""
+    """Return columns in the first one's order of rows, where rows have keys."""
     (first, keys), *others = cells.items()
     for column, named in others:
         if isinstance(keys, dict) and isinstance(named, dict) and keys.keys() != named.keys():
             key = next(k for k in (*keys, *named) if k not in keys or k not in named)
             raise DataError(
-                f"the rows of {first!r} and {column!r} have other keys; {key!r} is in one of the "
-                "two alone"
+                f"the rows of {first!r} and {column!r} have different keys; {key!r} is in "
+                "one of the two only"
             )
     return {
         column: [named[key] for key in (keys if isinstance(keys, dict) else named)]
@@ -177,7 +177,7 @@ def _table(
         try:
             found[column] = [row[column] for row in rows]
             for n, row in enumerate(rows):
-                _stands_once(row, column, f"{unit} {places[n]}: ")
+                _check_unique(row, column, f"{unit} {places[n]}: ")
         except KeyError:
             n = next(n for n, row in enumerate(rows) if column not in row)
             _check_there(columns, rows[n], f"{unit} {places[n]}: ")

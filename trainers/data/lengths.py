@@ -1,4 +1,4 @@
-"""Measure how long a task's rows are to a tokenizer before they are cut."""
+"""Measure the lengths of a task's rows in tokens before they are cut."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from trainers.interfaces import Example, ModelSource, Task
 
 @dataclass(frozen=True)
 class TaskLengths:
-    """How long a task's rows are to a model."""
+    """Lengths of a task's rows in a model's tokens."""
 
     splits: dict[str, SplitLengths] = field(default_factory=dict)
-    """By split."""
+    """Lengths by split."""
     fault: str = ""
-    """Why the model's tokenizer cannot be used, and so neither can the model."""
+    """Why the model's tokenizer, and so the model, cannot be used."""
 
     @property
     def longest(self) -> int:
@@ -35,7 +35,7 @@ def measure_lengths(task: Task, model: ModelSource, data_dir: Path, seed: int) -
     """Tokenise the rows of each split, and count.
 
     Raises:
-        TunerError: Data that cannot be used, or a tokenizer that cannot be looked up now.
+        TunerError: The data is invalid, or the tokenizer cannot be looked up now.
     """
     try:
         tokenizer = model.tokenizer()
@@ -43,7 +43,7 @@ def measure_lengths(task: Task, model: ModelSource, data_dir: Path, seed: int) -
         raise
     except TunerError as error:
         return TaskLengths(fault=str(error))
-    except Exception as error:  # the tokenizers library raises bare ones
+    except Exception as error:  # the tokenizers library raises plain exceptions
         reason = f"{model.name}: its tokenizer cannot be loaded: {one_line(error)}"
         return TaskLengths(fault=reason)
     found = {}
@@ -54,7 +54,7 @@ def measure_lengths(task: Task, model: ModelSource, data_dir: Path, seed: int) -
 
 
 def encoded_lengths(data: TaskData, encoded: EncodedTask) -> dict[str, SplitLengths]:
-    """Return what was counted when the rows were encoded."""
+    """Return the lengths that were counted when the rows were encoded."""
     return {
         split: _lengths(rows, table["tokens"][:], table["known"][:])
         for split, rows in splits_of(data).items()

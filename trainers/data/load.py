@@ -21,7 +21,7 @@ class TaskData:
     """The rows of one run, checked."""
 
     labels: tuple[str, ...]
-    """Class names; a class's number is its place here."""
+    """Class names; a class's number is its index here."""
     train: tuple[Example, ...]
     validation: tuple[Example, ...]
     test: tuple[Example, ...]
@@ -33,12 +33,12 @@ def load_task(task: Task, data_dir: Path, seed: int) -> TaskData:
     """Load a task's splits as a run uses them.
 
     Args:
-        task: What to load.
-        data_dir: Where the task's files stand.
+        task: The task.
+        data_dir: Folder of the task's files.
         seed: Decides the few-shot draw and the carved validation, and nothing else.
 
     Raises:
-        DataError: The data is missing, damaged, or no basis for a comparison.
+        DataError: The data is missing, damaged, or unfit for a comparison.
     """
     corpus = task.splits(data_dir, seed)
     splits = {
@@ -56,7 +56,7 @@ def load_task(task: Task, data_dir: Path, seed: int) -> TaskData:
 
 
 def leaked_test_rows(data: TaskData) -> tuple[str, ...]:
-    """Return the ids of the test rows whose text, or pair of texts, also stands in train."""
+    """Return the ids of the test rows whose text, or pair of texts, is in train too."""
     seen = {(row.text, row.pair) for row in data.train}
     return tuple(row.id for row in data.test if (row.text, row.pair) in seen)
 

@@ -1,4 +1,4 @@
-"""Pack a run's rows and tokens, for a machine that has neither the task's files nor its cache."""
+"""Pack a run's rows and tokens for a machine without the task's files and without its cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trainers.data.load import TaskData, load_task
 from trainers.interfaces import Example
 
 ROWS_FILE = "rows.json"
-"""File of an unpacked parcel: see `read_rows`. The folder itself serves as a cache folder."""
+"""File of an unpacked parcel: see `read_rows`. The folder itself is a cache folder."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,16 @@ class Parcel:
     """Rows and tokens in one archive."""
 
     name: str
-    """Identity of the content: the same rows, tokenizer and length have the same name."""
+    """Identity of the content: equal for the same rows, tokenizer and length."""
     content: bytes
     """A tar archive."""
 
 
 def pack_rows(spec: RunSpec, workspace: Workspace) -> Parcel:
-    """Read a run's rows and tokenise them, where the cache does not hold that yet.
+    """Read a run's rows and tokenise them, unless they are in the cache.
 
     Raises:
-        TunerError: Data or tokenizer that cannot be used.
+        TunerError: Data or tokenizer is invalid.
     """
     data = load_task(spec.task, workspace.data_dir, spec.seeds.data)
     tokenizer = spec.model.tokenizer()
@@ -52,7 +52,7 @@ def pack_rows(spec: RunSpec, workspace: Workspace) -> Parcel:
 
 
 def unpack_rows(content: bytes, folder: Path) -> None:
-    """Write a parcel's files, unless another process was faster; a reader sees all or none."""
+    """Write a parcel's files, unless another process was faster; readers see all or none."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking-") as scratch:
         fresh = Path(scratch) / "parcel"
@@ -61,7 +61,7 @@ def unpack_rows(content: bytes, folder: Path) -> None:
         try:
             os.rename(fresh, folder)
         except OSError:
-            # Refused where another process was faster; what it wrote is the same.
+            # The rename fails where another process was faster; its files are the same.
             if not folder.is_dir():
                 raise
 

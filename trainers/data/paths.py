@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def places_of(name: str, folders: Sequence[Path]) -> tuple[Path, ...]:
-    """List where a path may stand: in each of the folders in turn; `~` is the home folder.
+    """Return a path in each of the folders in turn; `~` is the home folder.
 
     Args:
-        name: What the study says; an absolute path stands in one place.
+        name: The study's text; an absolute path has one place.
         folders: The study's folder first; none: the working folder.
     """
     try:
@@ -23,14 +23,14 @@ def places_of(name: str, folders: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def find_path(name: str, folders: Sequence[Path], *, folder: bool = False) -> Path | None:
-    """Return the first place where a path, or a folder, stands; None: nowhere."""
-    # Unlike Path's methods, these take a name that is too long for one that is not there.
+    """Return the first place where a path, or a folder, exists; None: nowhere."""
+    # Unlike Path's methods, these return False for a name that is too long.
     is_there = os.path.isdir if folder else os.path.exists
     return next((place for place in places_of(name, folders) if is_there(place)), None)
 
 
 def missing_message(name: str, folders: Sequence[Path], noun: str = "file") -> str:
-    """Say that a path is in none of the places where it was looked for."""
+    """Return the message that a path is in none of the folders."""
     places = places_of(name, folders)
     if len(places) == 1:
         shown = str(places[0])
@@ -43,15 +43,15 @@ def missing_message(name: str, folders: Sequence[Path], noun: str = "file") -> s
 
 
 def likely_cause(name: str, folders: Sequence[Path]) -> str:
-    """Say why a file is likely not found, and what to do; empty: no reason is known."""
+    """Return why a file is probably not found, and what to do; "": no reason is known."""
     if "://" in name:
-        return "an address is not asked: download the file, and name it"
+        return "addresses are not downloaded: download the file, and name it"
     if any(sign in name for sign in "*?["):
-        return "a pattern is not expanded: name one file"
+        return "patterns are not expanded: name one file"
     places = places_of(name, folders)
     for place in places:
         if os.path.islink(place):
-            return f"a link to {place.readlink()}, which is not there"
+            return f"a link to {place.readlink()}, which does not exist"
     asked = Path(name).name.casefold()
     parents = dict.fromkeys(place.parent for place in places)
     beside = {
@@ -59,7 +59,7 @@ def likely_cause(name: str, folders: Sequence[Path]) -> str:
         for folder in parents
         if os.path.isdir(folder) and os.access(folder, os.R_OK)
         for entry in os.scandir(folder)
-        if os.path.isfile(entry)  # unlike the entry's own method, it bears links in a circle
+        if os.path.isfile(entry)  # unlike the entry's own method, it tolerates circular links
     }
     starts = [each for each in beside if each.startswith(f"{asked}.")]
     close = starts or difflib.get_close_matches(asked, beside, n=1, cutoff=0.81)

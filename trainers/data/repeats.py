@@ -1,4 +1,4 @@
-"""Find the rows that stand in two splits, and those that repeat a training row."""
+"""Find rows that are in two splits, and training rows that repeat others."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _Key = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class SplitTexts:
-    """The texts of a split and the classes that they have."""
+    """The texts of a split and their classes."""
 
     first: dict[_Key, str]
-    """Class of each text where it stands first."""
+    """Class of each text at its first row."""
     more: frozenset[tuple[_Key, str]]
-    """Texts with another class that they have further on."""
+    """Texts with other classes of theirs, at later rows."""
 
     def contradict(self, row: Example) -> bool:
-        """Say whether a text that is among them has another class here."""
+        """Return whether a row's text is among them with another class."""
         key = (row.text, row.pair)
         return self.first[key] != row.label and (key, row.label) not in self.more
 
@@ -45,7 +45,7 @@ def in_two_splits(
     texts: Mapping[str, SplitTexts],
     counts: dict[str, int],
 ) -> Iterator[Finding]:
-    """Yield a sentence for each two splits that share rows; rows without a text are no sharing."""
+    """Yield a finding for each two splits that share rows; rows without a text do not count."""
     for one, other in combinations(splits, 2):
         rows, held = splits[other], texts[one]
         shared = [row for row in rows if (row.text, row.pair) in held.first]
@@ -66,7 +66,7 @@ def in_two_splits(
 def repeated_rows(
     train: Sequence[Example], texts: SplitTexts, counts: dict[str, int]
 ) -> Iterator[Finding]:
-    """Yield a sentence where training rows repeat earlier ones; blank rows repeat nothing."""
+    """Yield a finding where training rows repeat earlier ones; blank rows do not count."""
     written = [row for row in train if _has_text(row)]
     repeated = len(written) - len({(row.text, row.pair) for row in written})
     otherwise = [row for row in written if texts.first[row.text, row.pair] != row.label]

@@ -1,4 +1,4 @@
-"""Read CSV, TSV and other separated text; a fault is blamed on the line where it begins."""
+"""Read CSV, TSV and other separated text; an error names the line where a fault begins."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _RULE = re.compile(r"\s*:?-{2,}:?\s*|\s*=+\s*")
 
 @dataclass(frozen=True)
 class _ParsedRows:
-    """The rows below a header, which itself is left out."""
+    """The rows below a header, without the header."""
 
     lines: list[int]
-    """Line on which each begins."""
+    """First line of each row."""
     cells: list[list[str]]
     long: set[int]
-    """Which rows take more than one line."""
+    """Rows that take more than one line."""
 
 
 def read_separated(
@@ -53,11 +53,11 @@ def read_separated(
         columns: Which columns to take.
         delimiters: The one that the task sets, or those to try in turn on the header.
         quoting: Whether a quotation mark at the start of a cell opens a quotation. Unset, it
-            does, and cells that seem to take in whole rows are refused; where tabs part the
-            cells it does only if every cell that begins with such a mark ends with one.
+            does, and cells that seem to include whole rows are refused; with tabs as delimiter
+            it does only if every cell that begins with such a mark ends with one.
 
     Raises:
-        DataError: What is wrong, and on which line; the file is left for the caller to name.
+        DataError: The fault and its line; the caller adds the file.
     """
     own = _OWN_DELIMITER.match(text)
     if own:
@@ -100,7 +100,7 @@ def _rows(text: str, header: Header, label: int, quoting: Quoting | None) -> _Pa
 
 
 def _tabbed(text: str, header: Header, label: int) -> _ParsedRows:
-    """Read a tab-separated text, quoted only if that explains every mark at a cell's start."""
+    """Read a tab-separated text, as quoted only if that explains every mark at a cell's start."""
     plain = replace(header, form=replace(header.form, quoted=False))
     if not _BEGINS_QUOTED.search(text):
         return _fitting(text, plain)
@@ -114,7 +114,7 @@ def _tabbed(text: str, header: Header, label: int) -> _ParsedRows:
         return _fitting(text, plain)
     if (
         rows.long and not header_quoted
-    ):  # if each line is a row with a class, the marks at the ends stand alone
+    ):  # if each line is a row with a class, the marks at its ends are characters
         with contextlib.suppress(DataError):
             single = _fitting(text, plain)
             return single if all(cells[label].strip() for cells in single.cells) else rows
@@ -142,7 +142,7 @@ def _fitting(text: str, header: Header) -> _ParsedRows:
 
 
 def _at(line: int, reason: str) -> DataError:
-    """Say what is wrong, and on which line it begins."""
+    """Return an error with the line where it begins."""
     return DataError(f"line {line}: {reason}")
 
 
@@ -163,7 +163,7 @@ def _uneven(line: int, cells: Sequence[str], header: Header) -> DataError:
         return DataError(f"{reason}{looks}".removesuffix(";"))
     lines = len(LINE_END.findall("".join(cells))) + 1
     if lines > 1:
-        said = f"{reason} the quotation mark of a cell here takes in {lines} lines: {_WAY_OUT}"
+        said = f"{reason} the quotation of a cell here includes {lines} lines: {_WAY_OUT}"
         return Misread(said, "quoting", "none")
     if any(re.match(r'\s+"', cell) for cell in cells) and form.quoted:
         return DataError(f"{reason} {_NO_SPACE}")
@@ -176,7 +176,7 @@ def _uneven(line: int, cells: Sequence[str], header: Header) -> DataError:
 
 
 def _parse(text: str, form: Form) -> _ParsedRows:
-    """Split a text into rows; one without any content is left out."""
+    """Split a text into rows; leave blank ones out."""
     lines: list[int] = []
     found: list[list[str]] = []
     long: set[int] = set()
@@ -212,7 +212,7 @@ def _opening(text: str, form: Form, start: int) -> tuple[int, str]:
 
 
 def _check_takes_in_no_rows(rows: _ParsedRows, header: Header, label: int) -> None:
-    """Refuse a quotation whose every line looks like a row: the marks at its ends stand alone."""
+    """Refuse a quotation whose every line looks like a row: its marks are characters."""
     classes = {cells[label] for cells in rows.cells} if rows.long else set()
     delimiter = header.form.delimiter
     suspect = {}
@@ -225,10 +225,10 @@ def _check_takes_in_no_rows(rows: _ParsedRows, header: Header, label: int) -> No
     if sure or (suspect and 2 * len(suspect) >= len(rows.long)):
         n = (sure or list(suspect))[0]
         said = (
-            f"line {rows.lines[n]}: the quotation mark that opens a cell here takes in "
+            f"line {rows.lines[n]}: the quotation mark that opens a cell here includes "
             f"{suspect[n]} lines that look like rows; {_WAY_OUT}"
         )
-        tail = "; if the cell is right so, set quoting: cells"
+        tail = "; if the cell is correct, set quoting: cells"
         raise Misread(said, "quoting", "none", tail)
 
 

@@ -25,10 +25,10 @@ _TIMEOUT_SECONDS = 60
 
 
 def locate(source: SourceFile, data_dir: Path) -> Path:
-    """Return where a file stands under the data folder.
+    """Return the path of a file under the data folder.
 
     Raises:
-        DataError: It is missing, or its bytes are not those of the source.
+        DataError: The file is missing, or its checksum is wrong.
     """
     path = data_dir / source.path
     task = source.path.partition("/")[0]
@@ -47,14 +47,14 @@ def locate(source: SourceFile, data_dir: Path) -> Path:
 
 
 def fetch(source: SourceFile, data_dir: Path, *, progress: OnProgress) -> Path:
-    """Download a file unless it is there and right; the path never holds a part of it.
+    """Download a file unless it is there and correct; the path never has a part of it.
 
     Each download writes a temporary file of its own, so an interrupted one starts over and two
-    at once do not meet.
+    at once do not collide.
 
     Args:
-        source: What to download.
-        data_dir: Where to put it.
+        source: The file.
+        data_dir: The data folder.
         progress: Called after every chunk.
 
     Raises:
@@ -69,12 +69,12 @@ def fetch(source: SourceFile, data_dir: Path, *, progress: OnProgress) -> Path:
 
 @contextlib.contextmanager
 def _no_empty_folder(path: Path) -> Iterator[None]:
-    """Leave no empty folder behind where nothing comes of the file."""
+    """Remove the empty folder of a file that was not downloaded."""
     missing = [folder for folder in path.parents if not folder.exists()]
     try:
         yield
     except BaseException:
-        with contextlib.suppress(OSError):  # not made, or another download has put a file there
+        with contextlib.suppress(OSError):  # not made, or with a file of another download
             for folder in missing:
                 folder.rmdir()
         raise

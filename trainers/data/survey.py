@@ -1,4 +1,4 @@
-"""Say what was read of a task: rows, classes, texts, and what makes its numbers doubtful."""
+"""Survey a task's rows: sizes, classes, texts, and faults that make its numbers doubtful."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ _LACKS = {
     "empty_pair": "second text (the column of `text_pair`)",
 }
 WARNING_PREFIX, READ_PREFIX = "warning.", "read."
-"""Begin the names of the facts of a run that hold a survey's sentences."""
+"""Prefixes of the names of a run's facts that are a survey's findings."""
 _MANY_CUT = 0.1
 _MANY_CLASSES = 8
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found in a task's rows."""
+    """The findings on a task's rows."""
 
     findings: tuple[Finding, ...]
     counts: Mapping[str, int]
-    """Numbers behind the sentences, such as `empty.train`."""
+    """Numbers of the findings, such as `empty.train`."""
 
     def facts(self) -> dict[str, str]:
-        """Return all as facts of a run; the sentences by `warning.` or `read.` and their name."""
+        """Return all as facts of a run; findings are named `warning.<name>` or `read.<name>`."""
         facts = {name: str(count) for name, count in self.counts.items()}
         for found in self.findings:
             facts[f"{WARNING_PREFIX if found.warns else READ_PREFIX}{found.name}"] = found.text
@@ -50,16 +50,16 @@ class Survey:
 
 
 class SplitLengths(Frozen):
-    """How long the rows of a split are to a tokenizer, before they are cut."""
+    """Lengths of the rows of a split in tokens, before they are cut."""
 
     rows: Mapping[int, int]
     """Number of rows of each length in tokens, special ones included."""
     wordless: int = 0
-    """Rows with text of which the tokenizer knows nothing: special or unknown tokens alone."""
+    """Rows with text but without a known token: all are special or unknown."""
     first_wordless: str = ""
-    """Id of the first of them."""
+    """Id of the first of these rows."""
     first_empty: str = ""
-    """Id of the first row that is not even a special token."""
+    """Id of the first row without any token, even a special one."""
 
     @property
     def longest(self) -> int:
@@ -72,12 +72,12 @@ class SplitLengths(Frozen):
         return sum(self.rows.values())
 
     def cut(self, max_length: int) -> int:
-        """Return how many rows are longer."""
+        """Return the number of longer rows."""
         return sum(count for length, count in self.rows.items() if length > max_length)
 
 
 def survey_rows(data: TaskData) -> Survey:
-    """Look at the rows of a run as they were read, without a tokenizer."""
+    """Survey the rows of a run as they were read, without a tokenizer."""
     splits = {name: in_file_order(rows) for name, rows in splits_of(data).items()}
     counts: dict[str, int] = {}
     findings = [_read(data, splits)]
@@ -91,14 +91,14 @@ def survey_rows(data: TaskData) -> Survey:
 
 
 def survey_lengths(lengths: Mapping[str, SplitLengths], max_lengths: Sequence[int]) -> Survey:
-    """Look at the rows' lengths in tokens.
+    """Survey the rows' lengths in tokens.
 
     Args:
-        lengths: Of each split.
-        max_lengths: Where rows are cut; each is looked at.
+        lengths: Lengths by split.
+        max_lengths: Lengths at which rows are cut; each is checked.
 
     Raises:
-        DataError: A row has no token at all, or no row of a split has one that is known.
+        DataError: A row has no token at all, or no row of a split has a known one.
     """
     for split, of_split in lengths.items():
         if of_split.first_empty:
@@ -126,7 +126,7 @@ def splits_of(data: TaskData) -> dict[str, tuple[Example, ...]]:
 
 
 def in_file_order(rows: Sequence[Example]) -> tuple[Example, ...]:
-    """Return rows as their files have them: a run's own order is shuffled."""
+    """Return rows in the order of their files: a run's own order is shuffled."""
     return tuple(sorted(rows, key=lambda row: row_place(row.id)))
 
 
@@ -167,7 +167,7 @@ def _without_text(
 
 
 def _lacks(row: Example) -> str:
-    """Name what a row has no text in; empty where it has all."""
+    """Return the name of a row's missing text; "" where it has all."""
     if row.pair is None or is_visible(row.text) == is_visible(row.pair):
         return "" if is_visible(row.text) else "empty"
     return "empty_first" if is_visible(row.pair) else "empty_pair"

@@ -1,4 +1,4 @@
-"""Make examples of a table's columns: which cell is a text, which a class, and what is neither."""
+"""Make examples of a table's columns: check that cells are texts and classes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?", re.ASCII)
 
 
 class Misread(DataError):
-    """A file that is written in another way than was taken for granted.
+    """A file that is written in another way than was assumed.
 
     Args:
-        reason: What is wrong, up to the setting that is to be written.
-        field: Which field of the task says how files are written.
-        likely: What to set it to; None: nothing is to be set.
-        tail: What else there is to say, such as a doubt.
+        reason: The fault; the setting that corrects it is added.
+        field: The task's field to set.
+        likely: Its value; None: leave the field out.
+        tail: End of the message, such as a doubt.
     """
 
     def __init__(self, reason: str, field: str, likely: str | None, tail: str = "") -> None:
@@ -38,46 +38,46 @@ class Misread(DataError):
         self.reason, self.field, self.likely, self.tail = reason, field, likely, tail
 
     def in_file(self, path: Path) -> Misread:
-        """Return it with the file's name before it."""
+        """Return a copy whose message begins with the file's name."""
         return Misread(f"{path}: {self.reason}", self.field, self.likely, self.tail)
 
 
 def setting_line(field: str, value: str | Mapping[str, str]) -> str:
-    """Write the line of a study that sets a field, for all files of a task or by split."""
+    """Return the line of a study that sets a field, for all files of a task or by split."""
     if not isinstance(value, str):
         pairs = ", ".join(setting_line(split, each) for split, each in value.items())
         return f"{field}: {{{pairs}}}"
-    # A delimiter stands in quotes, with escapes that the field takes in quotes of either kind.
+    # A delimiter is put in quotes, with escapes that the field takes in quotes of either kind.
     return f"{field}: {in_yaml(value) if _WORD.fullmatch(value) else repr(value)}"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns that hold an example."""
+    """Names of an example's columns."""
 
     text: str
     pair: str | None
     label: str
 
     def fields(self) -> dict[str, str]:
-        """Map a task's fields to the columns that they name."""
+        """Return the columns by the task's fields that name them."""
         fields = {"text": self.text, "text_pair": self.pair, "label": self.label}
         return {field: column for field, column in fields.items() if column is not None}
 
     def lacking(self, names: Collection[str]) -> str:
-        """Say which of them are not among a table's columns; empty: all are."""
+        """Return a message about those that a table lacks; "": it has all."""
         absent = {field: each for field, each in self.fields().items() if each not in names}
         return no_column(absent, names, set(self.fields().values())) if absent else ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """The wanted columns of a table, and where each of its rows stands."""
+    """The wanted columns of a table, and the place of each row."""
 
     columns: Mapping[str, Sequence[object]]
     """Cells by column, in the order of the rows."""
     places: Sequence[int]
-    """Number of each row's line in its file, or of the row itself where it has no line."""
+    """Line of each row in its file, or the row's number where it has no line."""
     unit: str = "row"
     """Whether a place is a line or a row."""
 
@@ -92,7 +92,7 @@ def make_examples(table: Table, columns: Columns, *, where: str, split: str) -> 
         split: Name of the split, for the ids.
 
     Raises:
-        DataError: A cell holds no text or no class.
+        DataError: A cell has no text or no class.
     """
     texts, labels = table.columns[columns.text], table.columns[columns.label]
     check_classes(labels, columns.label, where)
@@ -120,7 +120,7 @@ def make_examples(table: Table, columns: Columns, *, where: str, split: str) -> 
 
 
 def check_classes(labels: Sequence[object], column: str, where: str) -> None:
-    """Refuse a column without any class, once and not by its first row.
+    """Refuse a column without any class, by one message for all rows.
 
     Args:
         labels: The column's cells.
@@ -139,7 +139,7 @@ def check_classes(labels: Sequence[object], column: str, where: str) -> None:
 
 
 def class_name(name: str) -> str:
-    """Return the name of a class as it is shown: a whole number has no fraction, `1.0` is `1`."""
+    """Return a class's name; a whole number has no fraction: `1.0` is `1`."""
     whole = _WHOLE.fullmatch(name)
     return str(int(whole[1] + whole[2])) if whole else name
 
@@ -150,11 +150,11 @@ def label_order(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def no_column(absent: Mapping[str, str], names: Iterable[str], taken: Iterable[str] = ()) -> str:
-    """Say that wanted columns are missing, which there are, and what to write in the study.
+    """Return a message about missing columns, with those that exist and the line to write.
 
     Args:
         absent: The missing columns, by the task's fields that name them.
-        names: The columns that there are.
+        names: The columns that exist.
         taken: Those of them that other fields name.
     """
     names = [str(name) for name in names]
@@ -174,7 +174,7 @@ def no_column(absent: Mapping[str, str], names: Iterable[str], taken: Iterable[s
 
 
 def _near(column: str, names: list[str]) -> str | None:
-    """Return the name that is like this one, but for case, spaces and marks, or has it in it."""
+    """Return a name that differs only by case, spaces and marks, or that contains this one."""
     plain = {_plain(name): name for name in reversed(names)}
     close = difflib.get_close_matches(_plain(column), plain, n=1, cutoff=_CLOSE)
     words = (name for name in names if column.casefold() in _NO_WORD.split(name.casefold()))
@@ -182,7 +182,7 @@ def _near(column: str, names: list[str]) -> str | None:
 
 
 def shown_cell(value: object) -> str:
-    """Return a cell as an error message shows it, short."""
+    """Return a cell for an error message, shortened."""
     text = "null" if value is None else repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."
 
@@ -222,12 +222,12 @@ def _is_unicode(text: str) -> bool:
 
 
 def is_gap(cell: object) -> bool:
-    """Return whether a cell holds nothing: null, a NaN, or a text of spaces alone."""
+    """Return whether a cell is empty: null, a NaN, or a text of spaces only."""
     return cell is None or cell != cell or (isinstance(cell, str) and not cell.strip())
 
 
 def no_class(column: str) -> str:
-    """Say that a row has no class, and what to do about it."""
+    """Return the message that a row has no class, and what to do."""
     return f"no class in {column!r}; fill it in or take the row out"
 
 
@@ -240,7 +240,7 @@ def _text(value: object, column: str | None) -> str:
 
 
 def _label(value: object, column: str) -> str:
-    """Name the class that a cell is; a number as CSV would have it, `1.0` is `1`."""
+    """Return the name of a cell's class; a number as in CSV: `1.0` is `1`."""
     if is_gap(value):
         raise DataError(no_class(column))
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Read the texts that a kept model is asked to classify, in whatever form they are given."""
+"""Read the texts for a kept model, in any of the usual forms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas
 
 _FIRST, _SECOND = "text", "text_pair"
-"""Names that every task's columns go by too, as in transformers' pipeline."""
+"""Names that are also allowed for every task's columns, as in transformers' pipeline."""
 _NOT_ROWS = (bytes, bytearray, memoryview)
 
 
@@ -38,17 +38,17 @@ def read_texts(given: Any, columns: TextColumns) -> Texts:
         columns: Names of the task's columns.
 
     Raises:
-        InputError: It is none of these, a column is missing, or a row holds no text.
+        InputError: The input is none of these, a column is missing, or a row has no text.
     """
     return _Reader(columns).read(given)
 
 
 class _Reader:
-    """Reads what is given as the rows of one task."""
+    """Reads the input as rows of one task."""
 
     def __init__(self, columns: TextColumns) -> None:
         self._columns = columns
-        # A plain name is no second name of the other column.
+        # A plain name is no alias where it is the name of the other column.
         self._first = _names(columns.text, _FIRST, other=columns.pair)
         self._second = _names(columns.pair, _SECOND, other=columns.text) if columns.pair else ()
 
@@ -82,7 +82,7 @@ class _Reader:
             return self._rows([], frame.index)
         numbers = [str(number) for number in range(len(names))]
         if names and list(map(str, names)) == numbers:
-            # Columns that have no names, as MLflow makes of a list.
+            # Columns without names, as MLflow makes of a list.
             return self._rows(list(frame.itertuples(index=False, name=None)), frame.index)
         first, second = self._places(names, "")
         columns = [list(frame.iloc[:, place]) for place in (first, second) if place is not None]
@@ -112,7 +112,7 @@ class _Reader:
         return self._checked([cell[0] for cell in cells], [cell[1] for cell in cells], index)
 
     def _cells(self, row: Any, number: int) -> tuple[Any, Any]:
-        """Return a row's two texts; None for a second one that is not given."""
+        """Return a row's two texts; None for a missing second one."""
         import pandas
 
         if hasattr(row, "_asdict"):  # of `itertuples`
@@ -134,7 +134,7 @@ class _Reader:
         )
 
     def _places(self, names: Sequence[Any], where: str) -> tuple[int, int | None]:
-        """Find the columns of the two texts among names; None for a second one not there."""
+        """Find the columns of the two texts among names; None for a missing second one."""
         first = self._place(names, self._first, where)
         if first is None:
             raise self._no_column(names, self._columns.text, where)
@@ -146,7 +146,7 @@ class _Reader:
     def _place(self, names: Sequence[Any], wanted: Sequence[str], where: str) -> int | None:
         for name in wanted:
             if names.count(name) > 1:
-                raise InputError(f"texts to classify: {where}the column {name!r} stands twice")
+                raise InputError(f"texts to classify: {where}duplicate column {name!r}")
             if name in names:
                 return names.index(name)
         return None
@@ -172,7 +172,7 @@ class _Reader:
         return Texts([str(one) for one in first], second, index)
 
     def _fault(self, first: Any, second: Any) -> str:
-        """Say why a row is none; nothing if it is one."""
+        """Return why a row is invalid, "" if it is valid."""
         fault = _fault(first, self._columns.text)
         if fault or not self._columns.pair:
             return fault
@@ -222,7 +222,7 @@ def _is_column(values: Any) -> bool:
 
 
 def _fault(cell: Any, name: str) -> str:
-    """Say why a cell is no text; nothing if it is one."""
+    """Return why a cell is no text, "" if it is one."""
     if not isinstance(cell, str):
         return f"{name}: got {_shown(cell)}"
     try:

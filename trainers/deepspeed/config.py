@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 _AUTO = "auto"
 _STAGES = (0, 1, 2, 3)
 _OPTIMIZERS = {"adamw_torch_fused": "AdamW", "adamw_torch": "AdamW", "sgd": "SGD"}
-"""Names of DeepSpeed's for ours."""
+"""DeepSpeed's names of our optimizers."""
 _OPTIMIZER_PARAMS = ("lr", "betas", "eps", "weight_decay", "torch_adam")
-"""Those that are checked, or change no rule."""
+"""Allowed options of an optimizer: checked, or without effect on the update rule."""
 _NEUTRAL = {"adam_w_mode": True, "bias_correction": True, "amsgrad": False, "momentum": 0.0}
-"""Those that change none at these values."""
+"""Options that leave the update rule as it is at these values."""
 _RULES = (
     *("amp", "compression_training", "curriculum_learning", "data_efficiency", "eigenvalue"),
     "progressive_layer_drop",
 )
-"""Sections that train by another rule than a run without DeepSpeed does."""
+"""Sections that train by another rule than a run without DeepSpeed does; not allowed."""
 _FIXED = {"gradient_allreduce_op": "mean", "managed_gradient_accumulation": True}
-"""What would train by another rule than a run without DeepSpeed does."""
+"""Fields whose other values train by another rule than a run without DeepSpeed does."""
 _ROUNDING = {
     "bf16": ("bf16_master_weights_and_grads", "bf16_optimizer_states"),
     "fp16": ("auto_cast", "fp16_master_weights_and_grads"),
@@ -33,9 +33,9 @@ _ROUNDING = {
         "zero_quantized_nontrainable_weights",
     ),
 }
-"""What keeps, sends or updates numbers in another way than train.precision says, by section."""
+"""Fields that store, send or update numbers in another precision than train.precision."""
 _OPTIMIZERS_OWN = {"AdamW": ("lr", "betas", "eps", "weight_decay"), "SGD": ("lr", "weight_decay")}
-"""For what these are not told, DeepSpeed's own optimizers have defaults of theirs."""
+"""Options for which DeepSpeed's own optimizers have defaults of theirs."""
 _AUTO_ON = {"enabled": _AUTO}
 _LEFT_OUT = {
     "train_micro_batch_size_per_gpu": _AUTO,
@@ -45,11 +45,11 @@ _LEFT_OUT = {
     "bf16": _AUTO_ON,
     "fp16": _AUTO_ON,
 }
-"""What DeepSpeed would ask for, or take another value for than the run's."""
+"""Fields that DeepSpeed requires, or whose defaults differ from the run's settings."""
 
 
 def complete_deepspeed(content: object) -> object:
-    """Return a config in which `auto` stands wherever it is silent on what the run decides."""
+    """Return a config with `auto` for every missing field that the run decides."""
     if not isinstance(content, Mapping):
         return content
     completed = _filled(content, _LEFT_OUT)
@@ -63,7 +63,7 @@ def complete_deepspeed(content: object) -> object:
 
 
 def _filled(given: Mapping[str, Any], silent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is given and not null, and the rest where that says nothing."""
+    """Return the given fields that are not null, and the others as in `silent`."""
     return {**silent, **{key: value for key, value in given.items() if value is not None}}
 
 
@@ -93,15 +93,15 @@ def check_deepspeed(content: Mapping[str, Any], train: TrainSettings, *, ranks: 
 
 
 def uses_zero3(content: Mapping[str, Any] | None) -> bool:
-    """Say whether a config has ZeRO-3 divide the parameters among the ranks."""
+    """Return whether a config has ZeRO-3 partition the parameters among the ranks."""
     return content is not None and _get(content, "zero_optimization.stage") == _STAGES[-1]
 
 
 def _check_rules(content: Mapping[str, Any]) -> None:
-    """Refuse what the run's own settings say, and what would train by another rule."""
+    """Refuse sections that the run's settings decide, or that train by another rule."""
     if "scheduler" in content:
         raise ConfigError(
-            "deepspeed.scheduler: not allowed; train.schedule and train.warmup say it"
+            "deepspeed.scheduler: not allowed; train.schedule and train.warmup decide it"
         )
     for key, fixed in _FIXED.items():
         if content.get(key, fixed) != fixed:
@@ -117,7 +117,7 @@ def _check_rules(content: Mapping[str, Any]) -> None:
 
 
 def _check_places(content: Mapping[str, Any], stage: int, ranks: int) -> None:
-    """Check where tensors are kept; DeepSpeed says it late, or lets what it does not do pass."""
+    """Check the devices of tensors; DeepSpeed checks them late, or ignores what it cannot do."""
     zero = content["zero_optimization"]
     for key in ("offload_optimizer", "offload_param"):
         device = _get(zero, f"{key}.device")
@@ -153,21 +153,21 @@ def _check_precision(content: Mapping[str, Any], train: TrainSettings) -> None:
             for name in names:
                 if value := _get(content, f"{section}.{name}"):
                     said = f"{section}.{name}"
-                    raise _wrong(said, value, "not given; train.precision says it")
+                    raise _wrong(said, value, "not given; train.precision decides it")
     if (sent := content.get("communication_data_type", "fp32")) != "fp32":
         raise _wrong("communication_data_type", sent, "fp32, or not given")
     if autocast := _get(content, "torch_autocast.enabled"):
-        raise _wrong("torch_autocast.enabled", autocast, "false; train.precision says it")
+        raise _wrong("torch_autocast.enabled", autocast, "false; train.precision decides it")
     types = content.get("data_types")
     silent = isinstance(types, Mapping) and all(value is None for value in types.values())
     if types and not silent:
-        raise ConfigError("deepspeed.data_types: not allowed; train.precision says it")
+        raise ConfigError("deepspeed.data_types: not allowed; train.precision decides it")
 
 
 def _check_optimizer(content: Mapping[str, Any], train: TrainSettings) -> None:
     same = _OPTIMIZERS.get(train.optimizer)
     if same is None:
-        # ZeRO hands it flat slices: no rows and columns, and other numbers for other ranks.
+        # ZeRO gives it flat slices, without rows and columns and different on each rank.
         raise ConfigError(
             f"train.optimizer: got {train.optimizer}; allowed with deepspeed: "
             f"{', '.join(_OPTIMIZERS)}, which work weight by weight"
@@ -176,7 +176,7 @@ def _check_optimizer(content: Mapping[str, Any], train: TrainSettings) -> None:
         device = _get(content, "zero_optimization.offload_optimizer.device") or "none"
         forced = content.get("zero_force_ds_cpu_optimizer", True)
         if device != "none" and forced and same != "AdamW":
-            # accelerate would put DeepSpeed's Adam in its place and say nothing.
+            # accelerate would replace it by DeepSpeed's Adam without a word.
             raise _wrong("zero_force_ds_cpu_optimizer", forced, f"false, with {train.optimizer}")
         return
     kind = _get(content, "optimizer.type")
@@ -212,7 +212,7 @@ def _agree(content: Mapping[str, Any], key: str, value: object, said_by: str) ->
 
 
 def _get(content: Mapping[str, Any], dotted: str) -> Any:
-    """Return a nested value; None where there is none."""
+    """Return a nested value; None where it is missing."""
     node: Any = content
     for part in dotted.split("."):
         node = node.get(part) if isinstance(node, Mapping) else None
@@ -220,7 +220,7 @@ def _get(content: Mapping[str, Any], dotted: str) -> Any:
 
 
 def _instead(content: Mapping[str, Any], stage: object) -> str:
-    """Say what there is where the stage is missing: one of the names may be mistyped."""
+    """Return the names beside a missing stage, for a message: one of them may be mistyped."""
     section = content.get("zero_optimization")
     if section is not None and not isinstance(section, Mapping):
         return f"; zero_optimization is {shown(section)}"

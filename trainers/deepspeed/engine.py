@@ -1,4 +1,4 @@
-"""Get DeepSpeed ready where a run uses it, and keep it out where none does."""
+"""Set DeepSpeed up for a run that uses it, and hide it from any other run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAME = "deepspeed"
 
 
 def check_installed() -> None:
-    """Raise a ConfigError where DeepSpeed is missing; it is looked for, not imported."""
+    """Raise a ConfigError where DeepSpeed is not installed, without importing it."""
     if sys.modules.get(_NAME) is None and importlib.util.find_spec(_NAME) is None:
         raise ConfigError("deepspeed: not installed; run `pip install 'tuner-studies[deepspeed]'`")
 
@@ -27,14 +27,14 @@ def check_installed() -> None:
 def deepspeed_for(spec: RunSpec) -> Iterator[None]:
     """Import and set up DeepSpeed for a run that uses it; hide it from any other.
 
-    accelerate imports whatever DeepSpeed is installed, in runs that do without it too: that takes
+    accelerate imports DeepSpeed where it is installed, also in runs that do not use it: that takes
     seconds, and prints a warning about the machine.
 
     Raises:
-        ConfigError: The run uses DeepSpeed, and it is not installed or refuses the config.
+        ConfigError: The run uses DeepSpeed, which is not installed or refuses the config.
     """
     if spec.deepspeed is not None:
-        # Imported here, or `python -m trainers.deepspeed.fields` would find it imported already.
+        # Imported here: else `python -m trainers.deepspeed.fields` finds itself imported already.
         from trainers.deepspeed.fields import check_fields
 
         check_installed()
@@ -56,11 +56,11 @@ def _set_up() -> None:
 
     cuda = torch.cuda.is_available()
     if not cuda:
-        os.environ["DS_ACCELERATOR"] = "cpu"  # or it warns that it found nothing better
+        os.environ["DS_ACCELERATOR"] = "cpu"  # else it warns that it found no accelerator
     import deepspeed
 
     if not cuda:
-        # Its all-reduce in shared memory would be compiled at first use, 40 s long; gloo does.
+        # Its shared-memory all-reduce would be compiled at first use, for 40 s; gloo is used.
         deepspeed.ops.__compatible_ops__ = {}
-    # Without it DeepSpeed reads a world of one, and refuses the batch size.
+    # Without it DeepSpeed takes the world size to be 1, and refuses the batch size.
     deepspeed.init_distributed("nccl" if cuda else "gloo", verbose=False)

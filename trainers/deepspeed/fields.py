@@ -1,7 +1,7 @@
-"""Check a DeepSpeed config with DeepSpeed's own models: its fields, and the values they take.
+"""Check a DeepSpeed config with DeepSpeed's own models: its fields and their values.
 
-Run as a program, it reads a JSON list of configs and ends with a JSON list of what is wrong with
-each: who has no need of DeepSpeed himself can then ask without importing it.
+Run as a program, it reads a JSON list of configs and prints a JSON list of the fault of
+each: a process that does not need DeepSpeed can check configs without importing it.
 """
 
 from __future__ import annotations
@@ -36,34 +36,34 @@ def check_fields(content: Mapping[str, Any]) -> None:
         "bf16": DeepSpeedBF16Config,
         "fp16": DeepSpeedFP16Config,
     }
-    content = deepcopy(dict(content))  # DeepSpeed changes what it is given
+    content = deepcopy(dict(content))  # DeepSpeed changes its argument
     for key, model in sections.items():
         section = content.get(key, {})
         if not isinstance(section, Mapping):
             raise ConfigError(f"deepspeed.{key}: got {shown(section)}; allowed: a mapping")
         for name, value in section.items():
-            # DeepSpeed passes over every field that is `auto`, whatever its name.
+            # DeepSpeed ignores every field that is `auto`, whatever its name.
             if value == "auto" and name not in {*model.model_fields, *_fields(model, ())}:
                 raise ConfigError(f"deepspeed.{key}.{name}{_unknown(name, model, ())}")
         try:
             model(**section)
         except ValidationError as error:
             raise ConfigError(f"deepspeed.{key}{_fault(error, model)}") from error
-    # All else in it; the run's own numbers are filled in later.
+    # All other fields; the run's own numbers are filled in later.
     decided = {k: v for k, v in content.items() if v != "auto" and k != "train_batch_size"}
     noting = _Noting(decided | {"train_micro_batch_size_per_gpu": 1})
     try:
         DeepSpeedConfig(noting)
     except ValidationError as error:
         raise ConfigError(f"deepspeed: {error.title}{_fault(error)}") from error
-    except Exception as error:  # it raises whatever its code stumbles over
+    except Exception as error:  # it raises exceptions of any class
         raise ConfigError(f"deepspeed: DeepSpeed refuses it: {_line(str(error))}") from error
     for key in content.keys() - noting.asked:
         raise ConfigError(f"deepspeed.{key}: no such field; {_instead(key, noting.asked)}")
 
 
 class _Noting(dict[str, Any]):
-    """A config that notes which keys it is asked for: DeepSpeed has no list of its own."""
+    """A config that records the keys that DeepSpeed reads: it has no list of them."""
 
     def __init__(self, content: Mapping[str, Any]) -> None:
         super().__init__(content)
@@ -108,7 +108,7 @@ def _instead(name: str, fields: Collection[str]) -> str:
 
 
 def _fields(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    """Return the names that a model, or the one inside it at a place, has in JSON."""
+    """Return the JSON names of a model's fields, or of the model at a place inside it."""
     for part in place:
         named = {field.alias or name: field for name, field in model.model_fields.items()}
         kinds = getattr(named[str(part)].annotation, "__args__", (named[str(part)].annotation,))
@@ -129,7 +129,7 @@ def _main() -> None:
             faults.append("")
         except ConfigError as error:
             faults.append(str(error))
-    print(f"\n{json.dumps(faults)}")  # a line of its own, after whatever DeepSpeed logs
+    print(f"\n{json.dumps(faults)}")  # a line of its own, after the log of DeepSpeed
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Parameters that ZeRO-3 has divided among the ranks: divide, copy, put back, make whole."""
+"""Parameters that ZeRO-3 partitions among the ranks: partition, copy, restore, gather."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def partition_parameters(model: nn.Module, config: Mapping[str, Any]) -> None:
-    """Divide a model that stands whole in host memory; a rank's device never holds all of it.
+    """Partition a model that is whole in host memory; a rank's device never holds all of it.
 
     Args:
         model: Changed in place.
-        config: DeepSpeed's, its batch and precision filled in.
+        config: DeepSpeed's, with batch and precision filled in.
     """
     import deepspeed
 
@@ -23,7 +23,7 @@ def partition_parameters(model: nn.Module, config: Mapping[str, Any]) -> None:
 
 
 def local_partition(parameter: nn.Parameter) -> torch.Tensor:
-    """Return what this rank keeps of a parameter: its part of a divided one, else all of it."""
+    """Return this rank's part of a partitioned parameter, or all of another one."""
     part: torch.Tensor = getattr(parameter, "ds_tensor", parameter)
     return part.detach()
 
@@ -32,19 +32,19 @@ def restore_partition(parameter: nn.Parameter, held: torch.Tensor) -> None:
     """Copy an earlier `local_partition` over this rank's part."""
     if hasattr(parameter, "ds_tensor"):
         divided: Any = parameter
-        divided.partition()  # drop the whole, if it is there: it is gathered anew when needed
+        divided.partition()  # drop the gathered one, if any: it is gathered anew when needed
     local_partition(parameter).copy_(held)
 
 
 def gather_trained(model: nn.Module, engine: Any, *, keep: bool) -> None:
     """Gather the trained parameters into host memory, one after the other, to save them.
 
-    Every rank must call it, after the last forward pass: frozen parameters stay divided, and
+    Every rank must call it, after the last forward pass: frozen parameters stay partitioned, and
     nothing gathers them any more. A rank that keeps the trained ones can call modules that have
     no others; peft calls a prompt's encoder to save the prompt.
 
     Args:
-        model: A divided model.
+        model: A partitioned model.
         engine: DeepSpeed's, which is destroyed: with its hooks, a module called on one rank
             would wait for the others.
         keep: Whether this rank keeps them; on the others they are empty.

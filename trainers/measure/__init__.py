@@ -1,4 +1,4 @@
-"""Measure a run: seconds, peaks of memory, and the memory that is still free."""
+"""Measure a run: seconds, peaks of memory, and the free memory."""
 
 from trainers.measure.allocator import gc_disabled, gc_frozen
 from trainers.measure.available import free_bytes, holds_in_memory

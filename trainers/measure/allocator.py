@@ -1,4 +1,4 @@
-"""Follow the record of torch's CPU allocator: the bytes of living tensors, and their peak."""
+"""Read torch's record of its CPU allocator: the bytes of living tensors, and their peak."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SECONDS_BETWEEN_READINGS = 5.0
 
 
 class AllocatorRecord(PeakSource):
-    """Sums up what torch's profiler notes of every allocation and every release.
+    """Sums up every allocation and release that torch's profiler records.
 
-    Bytes are exact, those inside of operators included. The profiler is told to note nothing but
-    memory, and its notes are read and thrown away every few seconds, or they would fill it. It is
-    bound to the thread that made it. What was allocated before it began is not counted, nor what
-    other threads allocate; `hold` makes up for the weights, which transformers loads in threads.
+    Bytes are exact, also inside of operators. The profiler records memory alone, and its records
+    are read and dropped every few seconds, or they would fill the memory. It is bound to the
+    thread that made it: earlier allocations are not counted, nor those of other threads; `hold`
+    adds the weights, which transformers loads in threads.
     """
 
     def __init__(self) -> None:
@@ -34,12 +34,12 @@ class AllocatorRecord(PeakSource):
         return {"allocator_bytes": peak}
 
     def tick(self) -> None:
-        """Read the notes when they have become many."""
+        """Read the records when they have become many."""
         if time.monotonic() - self._begun > _SECONDS_BETWEEN_READINGS:
             self._read()
 
     def hold(self, held_bytes: int) -> None:
-        """Begin to count at the model's bytes."""
+        """Start the count at the model's bytes."""
         self._read()
         self._held = held_bytes
         self._peak = max(self._peak, held_bytes)
@@ -52,9 +52,9 @@ class AllocatorRecord(PeakSource):
             profiler._disable_profiler()
 
     def _begin(self) -> None:
-        """Start the profiler with a scope in which nothing runs, so that it notes memory alone.
+        """Start the profiler with a scope in which nothing runs, so that it records memory alone.
 
-        `torch.profiler.profile` has no such choice, and notes four times as much.
+        `torch.profiler.profile` has no such option, and records four times as much.
         """
         from torch._C import _autograd as profiler
         from torch._C._profiler import (
@@ -70,15 +70,15 @@ class AllocatorRecord(PeakSource):
         config = ProfilerConfig(ProfilerState.KINETO, *what, _ExperimentalConfig())
         activities = {ProfilerActivity.CPU}
         profiler._prepare_profiler(config, activities)
-        start: Any = profiler._enable_profiler  # its stub does not know the scopes
+        start: Any = profiler._enable_profiler  # its type stub lacks the scopes
         start(config, activities, {RecordScope.USER_SCOPE})
         self._begun = time.monotonic()
 
     def _read(self) -> None:
-        """Add up the notes, and begin anew."""
+        """Add up the records, and begin anew."""
         from torch._C import _autograd as profiler
 
-        with gc_disabled():  # a tensor that is freed in between would be held for ever
+        with gc_disabled():  # else a tensor that is freed meanwhile would count for ever
             events: list[Any] = profiler._disable_profiler().events()
             self._begin()
         notes = [(e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]"]
@@ -89,7 +89,7 @@ class AllocatorRecord(PeakSource):
 
 @contextlib.contextmanager
 def gc_disabled() -> Iterator[None]:
-    """Have Python look for no garbage meanwhile."""
+    """Turn Python's garbage collector off meanwhile."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -101,12 +101,12 @@ def gc_disabled() -> Iterator[None]:
 
 @contextlib.contextmanager
 def gc_frozen() -> Iterator[None]:
-    """Have Python look for garbage only among what is made meanwhile.
+    """Let the garbage collector skip all objects that exist already.
 
-    Half a million objects of torch's and transformers' modules would be looked through again and
-    again: of a short trace that is half the time.
+    It would visit half a million objects of torch's and transformers' modules again and again:
+    half the time of a short trace.
     """
-    frozen = gc.get_freeze_count() > 0  # by the process, for good
+    frozen = gc.get_freeze_count() > 0  # by the process itself, for good
     gc.freeze()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Look how much memory there is still to be had: on a CUDA device, or else in the machine."""
+"""Measure the free memory, of a CUDA device or else of the machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class _Files:
-    """Where a version of cgroups keeps a group's limit, its use, and what the use is made of."""
+    """File names of a version of cgroups: a group's limit, its use, and its use by kind."""
 
     folder: str
     limit: str
@@ -24,7 +24,7 @@ _VERSION_1 = _Files(
 
 
 _SHARE_OF_COPY = 0.25
-"""Most of the available memory that a copy of the best epoch's weights may take."""
+"""Largest share of the available memory for a copy of the best epoch's weights."""
 
 
 def free_bytes() -> int:
@@ -35,10 +35,10 @@ def free_bytes() -> int:
 
 
 def available_bytes(system: Path = Path("/")) -> int:
-    """Return what the machine can still give, or the process's control group where that is less.
+    """Return the available memory of the machine, or of the process's control group if less.
 
     Args:
-        system: Root of the file system that describes them.
+        system: Root of the file system with `proc` and `sys`.
     """
     import psutil
 
@@ -46,7 +46,7 @@ def available_bytes(system: Path = Path("/")) -> int:
 
 
 def holds_in_memory(size: int) -> bool:
-    """Return whether a copy of the best epoch's weights is held in memory, or else in a file.
+    """Return whether a copy of the best epoch's weights is kept in memory, or else in a file.
 
     Args:
         size: Bytes of the copy.
@@ -55,7 +55,7 @@ def holds_in_memory(size: int) -> bool:
 
 
 def _left_in_groups(system: Path) -> Iterator[int]:
-    """Yield what is left to the group of this process, which a container shows as the root."""
+    """Yield the bytes left to this process's group, which a container shows as the root."""
     listed = system / "proc/self/cgroup"
     for line in listed.read_text().splitlines() if listed.is_file() else ():
         _, controllers, path = line.split(":", 2)
@@ -71,9 +71,9 @@ def _left_in_groups(system: Path) -> Iterator[int]:
 
 def _left(folder: Path, files: _Files) -> Iterator[int]:
     limit = (folder / files.limit).read_text().strip()
-    if not limit.isdigit():  # "max": there is none
+    if not limit.isdigit():  # "max": no limit
         return
     used = int((folder / files.used).read_text())
     kinds = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-    # Pages of files are given back when somebody needs them.
+    # Pages of files are released when memory is needed.
     yield max(0, int(limit) - used + int(kinds.get(files.cache, 0)))

@@ -28,7 +28,7 @@ _PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "scikit-
 class Meter:
     """A stopwatch and a high-water mark for each phase of a run: load, train, eval.
 
-    A phase may be entered again and again: its seconds add up and its peak is the largest.
+    A phase may be entered several times: its seconds add up and its peak is the largest.
     `memory` has the peaks by phase and source, such as `train/peak_bytes`, and `baseline_bytes`,
     the process's resident memory before it had a model.
 
@@ -41,7 +41,7 @@ class Meter:
         self.seconds: dict[str, float] = {}
         self.memory: dict[str, int] = {}
         self.phase = phase
-        """The phase that the run is in."""
+        """The current phase of the run."""
         self._sources = _sources(measure)
         self._started = time.perf_counter()
 
@@ -56,16 +56,16 @@ class Meter:
         self.phase, self._started = phase, time.perf_counter()
 
     def tick(self) -> None:
-        """Say that a batch is done."""
+        """Note that a batch is done."""
         for source in self._sources:
             source.tick()
 
     def before_model(self) -> None:
-        """Note what the process holds before it has a model."""
+        """Note the process's memory before it has a model."""
         self.memory["baseline_bytes"] = resident_bytes()
 
     def model_built(self, model: nn.Module) -> None:
-        """Say that the model is in memory, and nothing else of the run."""
+        """Note that the model is in memory, and nothing else of the run."""
         tensors = (*model.parameters(), *model.buffers())
         storages = {t.untyped_storage().data_ptr(): t.untyped_storage() for t in tensors}
         held_bytes = sum(storage.nbytes() for storage in storages.values())

@@ -1,4 +1,4 @@
-"""Tell an error that means "no memory" from all others, also by what a process said as it died."""
+"""Recognise errors that mean "out of memory", also in the last output of a process."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _SIGNS = (
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
     "bad_alloc",  # C++
-    "Cannot allocate memory",  # what C says of ENOMEM, in mmap and at loading a library
+    "Cannot allocate memory",  # C's text for ENOMEM, in mmap and at loading a library
     "cannot allocate memory",
-    "can't start new thread",  # Python, where there is no room for a stack
+    "can't start new thread",  # Python, without memory for a stack
     "could not create a memory",  # oneDNN, which does not say why
     "could not create a primitive",
 )
@@ -28,7 +28,7 @@ _DYING_WORDS = (
 
 
 def missing_memory(error: BaseException) -> str | None:
-    """Return in one line what could not be allocated; None where the error is another one.
+    """Return one line about memory that could not be allocated; None for another error.
 
     Known are torch's OutOfMemoryError, the RuntimeErrors of its allocators and libraries, Python's
     MemoryError, which is also what C++'s `bad_alloc` becomes, and the system's ENOMEM.
@@ -47,11 +47,11 @@ def missing_memory(error: BaseException) -> str | None:
 
 
 def out_of_memory_line(printed: str) -> str | None:
-    """Return the line that says that memory ran out; None where a process said no such thing.
+    """Return the line of a process's output that says that memory ran out, or None.
 
     Args:
-        printed: The last that it printed. Code that cannot have memory may abort: Rust always,
-            C++ where nobody expects the exception, OpenMP without a thread's stack.
+        printed: Its last output. Code that gets no memory may abort: Rust always,
+            C++ where the exception is not caught, OpenMP without a thread's stack.
     """
     lines = (line.strip() for line in printed.splitlines())
     return next((line for line in lines if any(sign in line for sign in _DYING_WORDS)), None)

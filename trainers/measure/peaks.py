@@ -1,4 +1,4 @@
-"""Read the peak memory of this process and its device, from each place that keeps one."""
+"""Read the peak memory of this process and its device, from every source."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 _BLOCK_BYTES = 2**15
-"""Smaller blocks stay in the heap: what a training needs of them is a few MB, not its batches."""
+"""Smaller blocks stay in the heap: a few MB of a training, but not its batches."""
 
 
 class PeakSource:
-    """Keeps the peaks of one kind of memory."""
+    """A source of the peaks of one kind of memory."""
 
     def take(self) -> dict[str, int]:
         """Return the peaks in bytes since the last call, by name."""
         raise NotImplementedError
 
     def tick(self) -> None:
-        """Answer that a batch is done: a record that grows is read here."""
+        """Note that a batch is done: a growing record is read here."""
 
     def hold(self, held_bytes: int) -> None:
-        """Begin to count at what the model takes, which is in memory now and no more."""
+        """Start the count at the model's bytes; nothing else is in memory now."""
 
     def close(self) -> None:
         """Stop recording."""
@@ -47,7 +47,7 @@ class ResidentMemory(PeakSource):
     def take(self) -> dict[str, int]:
         """Read VmHWM, have malloc return what is free, and reset VmHWM.
 
-        The next phase's peak would else have in it what malloc kept of this one.
+        Else the next phase's peak would include memory that malloc kept of this one.
         """
         peak = _resident_peak()
         _trim()
@@ -56,11 +56,11 @@ class ResidentMemory(PeakSource):
 
 
 class CudaMemory(PeakSource):
-    """What torch's CUDA allocator has given out, what it holds, and what NVML sees.
+    """CUDA memory: allocated and reserved by torch's allocator, and as NVML sees it.
 
-    At the end of a phase the allocator returns what it holds in reserve: it would otherwise
+    At the end of a phase the allocator returns its reserve, which would otherwise
     count as the next phase's. Within a phase it returns nothing, so that NVML's figure, which has
-    no peak, is the phase's largest at its end.
+    no peak, is largest at the phase's end.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class CudaMemory(PeakSource):
 def nvml_bytes(pid: int) -> int | None:
     """Return a process's memory on all NVIDIA devices, its CUDA context included.
 
-    None where NVML is not there, or does not show the process: in a container it knows processes
+    None where NVML is missing, or does not show the process: in a container it lists processes
     by the host's numbers.
     """
     import pynvml
@@ -107,9 +107,9 @@ def nvml_bytes(pid: int) -> int | None:
 def return_freed_memory() -> None:
     """Have glibc's malloc return a freed tensor's memory to the system at once.
 
-    As it is, malloc learns from each free to keep larger blocks for later, up to 32 MiB; between
-    the blocks that live longer, much of that is never used again. Both thresholds, once set, stay.
-    Nor does a thread get a heap of its own, which takes 64 MiB of addresses.
+    By default, malloc keeps larger blocks for later after each free, up to 32 MiB; between
+    blocks that live longer, much of that is never used again. Both thresholds, once set, stay.
+    And threads get no heaps of their own, each of which takes 64 MiB of addresses.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
@@ -120,10 +120,10 @@ def return_freed_memory() -> None:
 
 
 def spare_memory(workspace: Workspace) -> None:
-    """Have malloc return what is freed, where the run is to be frugal and works on a CPU.
+    """Have malloc return freed memory at once, for a frugal run on a CPU.
 
-    Nor does transformers load a model with threads of its own: glibc keeps the 8 MiB of addresses
-    of each one's stack for threads to come.
+    transformers then loads a model without threads of its own: glibc keeps the 8 MiB of addresses
+    of each one's stack for later threads.
     """
     import torch
 
@@ -142,18 +142,18 @@ def resident_bytes() -> int:
 def private_bytes() -> int:
     """Return the resident memory that is the process's own at this moment.
 
-    On Linux without the pages of files, libraries mostly: the kernel takes them back at need.
+    On Linux without the pages of files, mostly libraries: the kernel drops them when needed.
     """
     return _status_bytes("RssAnon") or resident_bytes()
 
 
 def resettable() -> bool:
-    """Say whether the peak of resident memory can be reset, as on Linux."""
+    """Return whether the peak of resident memory can be reset, as on Linux."""
     return os.access(_CLEAR_REFS, os.W_OK)
 
 
 def across_ranks(memories: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    """Put the memory of a run's ranks together.
+    """Merge the memory figures of a run's ranks.
 
     Args:
         memories: `RunResult.memory` of each rank, in the order of ranks.
@@ -198,7 +198,7 @@ def _resident_peak() -> int:
 
 
 def _status_bytes(name: str) -> int:
-    """Return a figure that Linux keeps of this process; 0 where there is none."""
+    """Return a figure of this process from Linux; 0 where it is missing."""
     for line in _STATUS.read_text().splitlines() if _STATUS.is_file() else ():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024

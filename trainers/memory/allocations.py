@@ -1,4 +1,4 @@
-"""Record the birth, the size and the death of every tensor storage while code runs.
+"""Record the allocation, the size and the release of every tensor storage while code runs.
 
 torch is imported at the top: only a trace imports this file.
 """
@@ -17,19 +17,19 @@ from torch.utils._pytree import tree_leaves
 from trainers.memory.prediction import CATEGORIES, Categories
 
 _DEVICE = torch.ops.prim.device.default
-# Of a gradient in the engine's buffer that nobody else has, while an operator is dispatched on it:
-# the buffer, the operator's arguments and their Python object hold the tensor; the tensor and the
-# Python object that is asked for here hold the storage.
+# References to a gradient that only the engine's buffer holds, while an operator is dispatched on
+# it: the tensor is held by the buffer, the operator's arguments and their Python object; the
+# storage by the tensor and the Python object made here.
 _TENSOR_HOLDERS, _STORAGE_HOLDERS = 4, 2
 
 
 class AllocationTrace(TorchDispatchMode):
-    """The allocations of whatever runs inside it, in the order of time.
+    """The allocations of the code that runs inside it, in the order of time.
 
-    Under a FakeTensorMode nothing is allocated, and a storage still knows how large it would be.
+    Under a FakeTensorMode nothing is allocated, but a storage still knows its size.
 
     Args:
-        rounding: A storage takes a multiple of so many bytes, as the allocator has it.
+        rounding: A storage takes a multiple of this number of bytes, as in the allocator.
     """
 
     def __init__(self, rounding: int = 1) -> None:
@@ -38,7 +38,7 @@ class AllocationTrace(TorchDispatchMode):
         self._rounding = rounding
         self._sizes: list[int] = []
         self._categories: list[str] = []
-        self._events: list[int] = []  # a birth is the storage's number, a death its complement
+        self._events: list[int] = []  # allocation: a number; release: its complement
         self._marks: dict[str, int] = {}
         self._live: dict[int, int] = {}
         self._watches: dict[int, Any] = {}
@@ -46,9 +46,9 @@ class AllocationTrace(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Run one operator and enter the storages that its results bring."""
+        """Run one operator and record the storages of its results."""
         if func is _DEVICE and isinstance(args[0], FakeTensor):
-            return args[0].fake_device  # two of three calls are this question of autograd's
+            return args[0].fake_device  # two of three calls are this query of autograd
         adopts = _adds_in_place(func, args)
         result = func(*args, **(kwargs or {}))
         if adopts:
@@ -59,29 +59,29 @@ class AllocationTrace(TorchDispatchMode):
         return result
 
     def name(self, tensors: Iterable[torch.Tensor | None], category: str) -> None:
-        """Say what these tensors' storages are held for."""
+        """Set the category of these tensors' storages."""
         for tensor in tensors:
             number = None if tensor is None else self._number(tensor)
             if number is not None:
                 self._categories[number] = category
 
     def name_new(self, category: str) -> None:
-        """Say what all living storages are held for that are still called temporaries."""
+        """Set the category of all living storages that are still temporaries."""
         for number in self._live.values():
             if self._categories[number] == "temporaries":
                 self._categories[number] = category
 
     def mark(self, name: str) -> None:
-        """Remember this moment."""
+        """Mark this moment by a name."""
         self._marks[name] = len(self._events)
 
     def peak(self, start: str, end: str, shares: Mapping[str, float]) -> Categories:
-        """Return what is held at the fullest moment between two marks, by category.
+        """Return the bytes by category at the peak between two marks.
 
         Args:
-            start: The mark that it begins at.
-            end: The mark that it ends at.
-            shares: Part of a category's bytes that counts, where it is not all.
+            start: The first mark.
+            end: The last mark.
+            shares: Part of a category's bytes that counts, if not all.
         """
         held: dict[str, float] = dict.fromkeys(CATEGORIES, 0)
         total, best, fullest = 0.0, -1.0, dict(held)
@@ -112,7 +112,7 @@ class AllocationTrace(TorchDispatchMode):
         self._watch(storage, number)
 
     def _adopt(self, old: torch.Tensor, new: torch.Tensor) -> None:
-        """Let the new tensor live on in the old one's place."""
+        """Count the new tensor as the old one."""
         key = old.untyped_storage()._cdata
         if key in self._live:
             number = self._live.pop(key)
@@ -131,9 +131,9 @@ class AllocationTrace(TorchDispatchMode):
 
 
 def _adds_in_place(func: Any, args: Any) -> bool:
-    """Tell a sum of gradients that the engine would write over its first part.
+    """Return whether the engine would write a sum of gradients over its first part.
 
-    Autograd adds what comes from several uses of a tensor in place where nobody else holds the
+    Autograd adds the gradients of several uses of a tensor in place where nothing else holds the
     first part (`can_accumulate_inplace` in torch's input_buffer.cpp), but not under fake tensors.
     """
     if func is not torch.ops.aten.add.Tensor or torch.is_grad_enabled():

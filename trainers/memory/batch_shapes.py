@@ -1,7 +1,7 @@
-"""Draw the order of a training's rows as its run will, and keep the batches that decide its peak.
+"""Draw the order of rows as a run will, and keep the batches that decide its peak of memory.
 
-What a batch meets decides with its size: the first micro-batch of a training neither gradients nor
-the optimizer's state, the first of a later step that state alone, any other gradients too.
+A batch's size decides, and the tensors beside it: none at the first micro-batch of a training, the
+optimizer's state at the first of a later step, gradients too at any other.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ class BatchShape(Frozen):
     rows: int = Field(ge=1)
     """Rows."""
     length: int = Field(ge=1)
-    """Tokens of each, padding included."""
+    """Tokens of each row, padding included."""
 
     def joined(self, other: BatchShape) -> BatchShape:
-        """Return the smallest that is as large as both."""
+        """Return the smallest shape that covers both."""
         return BatchShape(rows=max(self.rows, other.rows), length=max(self.length, other.length))
 
     def covers(self, other: BatchShape) -> bool:
-        """Say whether it is as large as the other."""
+        """Return whether the other shape fits into this one."""
         return self.joined(other) == self
 
 
 class BatchShapes(Frozen):
-    """What is known of the batches that a run will see."""
+    """The shapes of the batches that a run will see."""
 
     steps: tuple[tuple[BatchShape, ...], ...] = Field(min_length=1, max_length=2)
-    """The micro-batches of the first optimizer step, and of one that stands for all later ones;
-    of each the first, and one that stands for all others. A run of a single step never holds the
+    """The micro-batches of the first optimizer step, and of one that represents all later ones;
+    of each the first, and one that represents all others. A run of a single step never holds the
     optimizer's state beside the activations of a step."""
     eval_length: int
     """Tokens of the longest row that is scored."""
@@ -50,10 +50,10 @@ class BatchShapes(Frozen):
 
 
 def decisive_shapes(spec: RunSpec, lengths: Sequence[int], *, eval_length: int) -> BatchShapes:
-    """Return a training's first step and one that stands for all later ones.
+    """Return the shapes of a training's first step, and of one that represents all later ones.
 
     Args:
-        spec: The run; its order seed counts where `order_decides`.
+        spec: The run; its order seed matters where `order_decides`.
         lengths: Tokens of each training row.
         eval_length: Tokens of the longest row that is scored.
     """
@@ -63,21 +63,21 @@ def decisive_shapes(spec: RunSpec, lengths: Sequence[int], *, eval_length: int) 
         return BatchShapes(steps=(first,), eval_length=eval_length)
     seconds = [step[1] for step in later if len(step) > 1]
     rest = _short([reduce(BatchShape.joined, [step[0] for step in later]), *seconds])
-    # What comes later meets at least as much: where it is as large, the first need not be told.
+    # Later steps have no fewer tensors beside them: a first one that is no larger is redundant.
     covered = len(first) <= len(rest) and all(map(BatchShape.covers, rest, first))
     return BatchShapes(steps=(rest if covered else first, rest), eval_length=eval_length)
 
 
 def order_decides(spec: RunSpec) -> bool:
-    """Say whether the order of rows decides what a run needs.
+    """Return whether a run's memory depends on the order of its rows.
 
-    Else each row comes into the only batch of a step that has the optimizer's state.
+    If not, each row is in the only batch of a step with the optimizer's state.
     """
     return spec.train.epochs == 1 or spec.train.gradient_accumulation > 1
 
 
 def _short(step: Sequence[BatchShape]) -> tuple[BatchShape, ...]:
-    """Return the first micro-batch and one for all others, which meet gradients."""
+    """Return the first micro-batch and one for all others, which have gradients beside them."""
     if len(step) == 1:
         return tuple(step)
     first, second = step[0], reduce(BatchShape.joined, step[1:])
@@ -103,7 +103,7 @@ def _steps(spec: RunSpec, lengths: Sequence[int]) -> Iterator[list[BatchShape]]:
 
 
 def _sampler(spec: RunSpec, lengths: Sequence[int]) -> Any:
-    """Return the sampler that the Trainer, accelerate and `RunCallback` make of the spec."""
+    """Return the sampler that the Trainer, accelerate and `RunCallback` make from the spec."""
     import torch
     from accelerate.data_loader import SeedableRandomSampler
     from transformers.trainer_pt_utils import LengthGroupedSampler

@@ -1,4 +1,4 @@
-"""Expect a run's memory: predict it for the rows that the run will see, and look what is free."""
+"""Predict a run's memory for the rows that it will see, and read the free memory."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _NO_BYTES = {"learning_rate", "schedule", "warmup", "weight_decay", "early_stopp
     "adam_epsilon",
     "group_by_length",
 }
-"""Settings whose value no tensor's size depends on, `keep` but for the copy that is added here."""
+"""Settings without effect on the size of a tensor, `keep` but for the copy that is added here."""
 
 
 _BESIDE_BYTES = 10_000_000
-"""What a training takes on a CPU besides tensors and rows, above what its process held before: the
+"""Memory of a training on a CPU besides tensors and rows, above its process's before: the
 objects of model, adapter, Trainer and autograd, stacks of threads, buffers of MKL. 3 to 8 MB in
 runs of `tiny-bert` whose tensors took 10 to 260 MB, where malloc returns what is freed; some MB
 more in wide models (decision 19)."""
@@ -46,10 +46,10 @@ _LEAST_URGENT = 19
 
 @dataclass(frozen=True)
 class RunShape:
-    """What a run's rows make of it."""
+    """A run with its rows: their shapes and the memory that they take."""
 
     spec: RunSpec
-    """With batches that its rows can fill."""
+    """The run, with batches that its rows can fill."""
     labels: int
     """Number of classes."""
     rows: BatchShapes
@@ -58,7 +58,7 @@ class RunShape:
 
 
 class ExpectedMemory(Frozen):
-    """What one rank of a run will need, and what there is for it, in bytes."""
+    """The memory that one rank of a run will need, and the free memory, in bytes."""
 
     load_peak_bytes: int
     """Tensors while the model is loaded."""
@@ -67,20 +67,20 @@ class ExpectedMemory(Frozen):
     eval_peak_bytes: int
     """Tensors in an evaluation."""
     framework_bytes: int
-    """What the device's context holds besides tensors; on a CPU the process's own memory, with the
+    """The device's context, without tensors; on a CPU the process's own memory, with the
     run's rows and tokenizer."""
     free_bytes: int
-    """The device's free memory at this moment; on a CPU what the machine or its cgroup has."""
+    """The device's free memory at this moment; on a CPU that of the machine or its cgroup."""
 
     @property
     def needed_bytes(self) -> int:
-        """Return all that the run takes at its fullest moment."""
+        """Return the run's peak, framework included."""
         peaks = (self.load_peak_bytes, self.train_peak_bytes, self.eval_peak_bytes)
         return self.framework_bytes + max(peaks)
 
 
 def fill_token_cache(spec: RunSpec, workspace: Workspace) -> None:
-    """Leave a run's tokens in the cache, as its first run would.
+    """Write a run's tokens into the cache, as the run itself would.
 
     Raises:
         TunerError: Data or model that cannot be used.
@@ -90,13 +90,13 @@ def fill_token_cache(spec: RunSpec, workspace: Workspace) -> None:
 
 
 def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
-    """Predict with the lengths and numbers of the task's rows; a trace is kept in the cache.
+    """Predict by the lengths and numbers of the task's rows; keep the trace in the cache.
 
-    A search run is predicted with the test rows too, though it does not read them: a point whose
-    confirm run would not fit is not to be searched, and both share a trace.
+    A search run is predicted with the test rows too, although it does not read them: a point whose
+    confirm run would not fit must not be searched, and both share a trace.
 
-    On a CPU it is to be called in a process like the run's, which has done nothing before, and
-    where the rows have been tokenised: what it holds once they are loaded, the run will hold.
+    On a CPU, call it in a process like the run's, which has done nothing before, and after the
+    rows were tokenised: its memory with the rows loaded is that of the run.
 
     Raises:
         TunerError: Data or model that cannot be used.
@@ -118,7 +118,7 @@ def expect_memory(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
 
 
 def expect_in_background(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
-    """Do as `expect_memory` in a process that gives way to the runs beside it.
+    """Do as `expect_memory`, in a process of low priority.
 
     Raises:
         TunerError: Data or model that cannot be used.
@@ -130,14 +130,14 @@ def expect_in_background(spec: RunSpec, workspace: Workspace) -> ExpectedMemory:
 def predict_rows(
     spec: RunSpec, workspace: Workspace, *, device: Device | None = None
 ) -> MemoryPeaks:
-    """Predict a run with the lengths and numbers of its task's rows.
+    """Predict a run by the lengths and numbers of its task's rows.
 
     On a CPU the copy of the best epoch's weights is among the buffers.
 
     Args:
         spec: The run.
         workspace: Its folders.
-        device: Whose kernels to follow; by default those of the device that is here.
+        device: Device to predict for; by default this machine's.
 
     Raises:
         TunerError: Data or model that cannot be used.
@@ -200,20 +200,20 @@ def memory_key(spec: RunSpec) -> str:
 
 
 def compare_with_measured(expected: ExpectedMemory, memory: Mapping[str, int]) -> dict[str, float]:
-    """Set what was expected beside what was measured of the same thing.
+    """Return predicted and measured memory side by side, with the error.
 
-    That is bytes of tensors: of the CPU allocator's record where there is one, on a GPU of the
-    CUDA allocator. Without either it is the growth of resident memory over what the process held
-    before it had a model, which has libraries and what malloc keeps in it too.
+    Both count bytes of tensors: by the CPU allocator's record where there is one, on a GPU by the
+    CUDA allocator. Without either, measured is the growth of resident memory since the process
+    had no model, which includes libraries and the reserve of malloc.
 
     Args:
-        expected: What `expect_memory` returned.
+        expected: The result of `expect_memory`.
         memory: `RunResult.memory`.
 
     Returns:
-        `predicted/..._bytes`; `measured/<phase>_peak_bytes`; and by which share a
-        prediction is above what was measured: `predicted/error` of the training's peak,
-        `predicted/load_error` and `predicted/eval_error` of the others.
+        `predicted/..._bytes`; `measured/<phase>_peak_bytes`; and the relative error of each
+        prediction: `predicted/error` of the training's peak, `predicted/load_error` and
+        `predicted/eval_error` of the others.
     """
     fields = expected.model_dump(exclude={"free_bytes"})
     values = {f"predicted/{name}": float(value) for name, value in fields.items()}
@@ -234,7 +234,7 @@ def _measured(memory: Mapping[str, int], phase: str) -> int:
 
 
 def _predict(seen: RunShape, folder: Path, device: Device | None = None) -> MemoryPeaks:
-    """Trace, or read what an equal trace has left."""
+    """Trace, or read the cached result of an equal trace."""
     device = "cuda" if follows_cuda(device) else "cpu"
     of_rows = seen.rows.model_dump()
     text = json.dumps([_traced(seen.spec), seen.labels, of_rows, device], sort_keys=True)
@@ -250,7 +250,7 @@ def _predict(seen: RunShape, folder: Path, device: Device | None = None) -> Memo
 
 
 def _traced(spec: RunSpec) -> dict[str, Any]:
-    """Return all that decides a trace, the code that is traced included."""
+    """Return everything that decides a trace, including the traced code."""
     import peft
     import torch
     import transformers

@@ -40,7 +40,7 @@ def make_optimizer(model: nn.Module, spec: RunSpec, *, cuda: bool) -> torch.opti
 
 
 def optimizer_class(settings: TrainSettings) -> tuple[Any, dict[str, Any]]:
-    """Return the class that `Trainer.get_optimizer_cls_and_kwargs` does, with its options."""
+    """Return the class and options of `Trainer.get_optimizer_cls_and_kwargs`."""
     options: dict[str, Any] = {"lr": settings.learning_rate}
     if settings.optimizer == "sgd":
         return torch.optim.SGD, options
@@ -56,6 +56,6 @@ def optimizer_class(settings: TrainSettings) -> tuple[Any, dict[str, Any]]:
 
 
 def decayed_names(model: nn.Module) -> list[str]:
-    """Return the names that `Trainer.get_decay_parameter_names` does."""
+    """Return the names of `Trainer.get_decay_parameter_names`."""
     find: Any = get_parameter_names
     return list(find(model, [nn.LayerNorm], _NOT_DECAYED))

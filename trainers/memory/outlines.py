@@ -1,6 +1,6 @@
-"""Build runs' models without weights, and say why one cannot be trained.
+"""Build runs' models without weights, and find runs that cannot be trained.
 
-To be called in a process that may load torch; what comes back can be sent to one that has none.
+Call it in a process that may load torch; the results can be sent to one that has none.
 """
 
 from __future__ import annotations
@@ -26,42 +26,42 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _LABELS = 2
-"""Classes of an outline's head: their number decides nothing that is looked for here."""
+"""Classes of an outline's head: their number makes no difference to these checks."""
 _TOKENS = 8
 """Tokens of the rows that are passed through an outline."""
 
 
 @dataclass(frozen=True)
 class UnknownNames:
-    """Names of a model's parts that are not there."""
+    """Names that match no part of a model."""
 
     names: tuple[str, ...]
-    """Those that fit nothing."""
+    """The names without a match."""
     known: tuple[str, ...]
-    """Those that fit."""
+    """The model's own names."""
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What the outline of a run shows."""
+    """The findings on a run by its outline."""
 
     fault: str = ""
     """Why the run cannot be trained; it begins with the run's dotted key."""
     unseen: str = ""
-    """Why there is no outline, where that is no fault: the model's config is not here."""
+    """Why there is no outline, if that is no fault: the model's config is not here."""
     positions: int | None = None
     """Tokens that a row may have; None: any number."""
     virtual_tokens: int = 0
     """Positions of a row that the method takes."""
     unfit: Mapping[str, UnknownNames] = field(default_factory=dict)
-    """What the method was given and fits no part of the model, by the method's field."""
+    """Names that match no part of the model, by the method's field."""
 
 
 def outline_runs(specs: Sequence[RunSpec]) -> list[Outline]:
     """Outline runs one after the other; those of one model share it.
 
-    The first run of each way of training also passes a small batch through, forward and backward,
-    without computing: some methods can be applied to a model and not be run with it.
+    The first run of each way of training also passes a small batch through the model, forward and
+    backward, without computing: some methods can be applied to a model but not run with it.
     """
     with gc_disabled():
         bodies: dict[str, Outline | PreTrainedModel] = {}
@@ -126,7 +126,7 @@ def _outlined(spec: RunSpec, body: Outline | PreTrainedModel, passed: dict[str, 
 
 
 def _way(method: Method) -> dict[str, Any]:
-    """Return what of a method decides whether a batch can pass: not its numbers."""
+    """Return the settings of a method that decide whether a batch can pass: all but numbers."""
     fields = method.model_dump(mode="json")
     return {name: v for name, v in fields.items() if not isinstance(v, int | float) or v is True}
 
@@ -136,7 +136,7 @@ def _checkpoints(spec: RunSpec) -> bool:
 
 
 def _pass(model: nn.Module, spec: RunSpec, body: PreTrainedModel, length: int) -> str:
-    """Pass a batch through a model, and say why it cannot be; empty where it can, or may."""
+    """Pass a batch through a model; return why it cannot pass, "" where it can or may."""
     plain = copy.deepcopy(body)
     try:
         _trace(model, spec, length)
@@ -144,7 +144,7 @@ def _pass(model: nn.Module, spec: RunSpec, body: PreTrainedModel, length: int) -
         return ""
     except Exception as error:
         if not isinstance(error, TunerError) and not _passes(plain, spec, length):
-            return ""  # the model itself cannot be followed: nothing is known of the method
+            return ""  # the model itself cannot be traced: nothing is known of the method
         said = _said(error, spec, body)
         return said if isinstance(error, TunerError) else f"{_method(spec)} cannot be run: {said}"
     return ""
@@ -153,7 +153,7 @@ def _pass(model: nn.Module, spec: RunSpec, body: PreTrainedModel, length: int) -
 def _passes(body: PreTrainedModel, spec: RunSpec, length: int) -> bool:
     try:
         _trace(body, spec, length)
-    except Exception:  # any says the same: the outline is no judge of this model
+    except Exception:  # of any class: the outline cannot judge this model
         return False
     return True
 
@@ -168,7 +168,7 @@ def _trace(model: nn.Module, spec: RunSpec, length: int) -> None:
 
 @contextlib.contextmanager
 def _silent(logger: str) -> Iterator[None]:
-    """Have a logger say nothing: torch's prints a traceback of what is told in one line here."""
+    """Silence a logger: torch's prints a traceback of an error that is one line here."""
     log = logging.getLogger(logger)
     before, log.disabled = log.disabled, True
     try:
@@ -182,7 +182,7 @@ def _method(spec: RunSpec) -> str:
 
 
 def _said(error: Exception, spec: RunSpec, body: PreTrainedModel) -> str:
-    """Say an error in a line, the model by its name in the study."""
+    """Return an error in one line, with the model by its name in the study."""
     if not isinstance(error, TunerError):
         lines = str(error).strip().splitlines() or [""]
         said = f"{type(error).__name__}: {lines[0]}"
@@ -199,13 +199,13 @@ def _virtual_tokens(model: nn.Module) -> int:
 
 
 def _given(method: Method) -> Any:
-    """Return the targets that a method was given, under its own name for them or peft's."""
+    """Return the targets of a method, under its own name for them or peft's."""
     own = getattr(method, "targets", None)
     return own or getattr(method, "config", {}).get("target_modules")
 
 
 def _unfit(method: Method, body: PreTrainedModel, model: nn.Module) -> dict[str, UnknownNames]:
-    """Return the names that a method was given and that fit nothing, by its field."""
+    """Return a method's names that match no part of the model, by its field."""
     found = {}
     if targets := unknown_targets(_given(method), body):
         known = tuple(target_names(body.base_model))
@@ -238,14 +238,14 @@ def _tokens_out_of_range(method: Method, body: PreTrainedModel) -> str:
         beyond = [n for n in tokens if size and isinstance(n, int) and not 0 <= n < size]
         if beyond:
             return (
-                f"method.config.{option}: got {beyond[0]}, the model's vocabulary has {size} "
+                f"method.config.{option}: got {beyond[0]}; the model's vocabulary has {size} "
                 f"tokens; allowed: 0 to {size - 1}"
             )
     return ""
 
 
 def _layers_out_of_range(method: Method, body: PreTrainedModel) -> str:
-    """Refuse numbers of layers that the model does not have; peft passes over them."""
+    """Refuse numbers of layers that the model does not have; peft ignores them."""
     config: Any = body.config
     layers: int | None = getattr(config.get_text_config(), "num_hidden_layers", None)
     if layers is None:
@@ -256,6 +256,6 @@ def _layers_out_of_range(method: Method, body: PreTrainedModel) -> str:
     if not beyond:
         return ""
     return (
-        f"method.config.layers_to_transform: got {beyond[0]}, the model has {layers} layers; "
+        f"method.config.layers_to_transform: got {beyond[0]}; the model has {layers} layers; "
         f"allowed: 0 to {layers - 1}"
     )

@@ -1,12 +1,12 @@
-"""Answer some of torch's functions in a trace as on a CUDA device, or without tensors' values.
+"""Replace some of torch's functions in a trace: as on CUDA, or without tensors' values.
 
-- A CPU's kernel of scaled dot product attention knows no dropout and no bias with a gradient;
+- A CPU's kernel of scaled dot product attention has no dropout and no bias with a gradient;
   torch then falls back to the formula and keeps the attention matrices. CUDA's memory-efficient
-  kernel does without them.
-- BART, T5 and their kin classify a text by its last end token, `hidden[ids == end, :]`. How many
+  kernel does not need them.
+- BART, T5 and the like classify a text by its last end token, `hidden[ids == end, :]`. How many
   rows that gives depends on values; a text has one end token.
-- Layerdrop and some adapters draw one number to decide whether a part is left out. At its
-  fullest a run leaves nothing out.
+- Layerdrop and some adapters draw one number to decide whether a part is left out. At its peak
+  a run leaves nothing out.
 
 torch is imported at the top: only a trace imports this file.
 """
@@ -26,27 +26,27 @@ class CudaAttention(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Replace scaled dot product attention, and let everything else pass."""
+        """Replace scaled dot product attention, and nothing else."""
         if func is scaled_dot_product_attention:
             return _efficient(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
 
 class ByValue(TorchFunctionMode):
-    """Answer as if each row had one end token, and as if one draw were always 1."""
+    """Assume that each row has one end token, and that a draw of one number is 1."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Replace picking by such a mask, the check of its counts and such a draw alone."""
+        """Replace indexing by such a mask, the check of its counts and such a draw."""
         if func is torch.unique_consecutive:
-            return args[0][:1]  # every row has as many
+            return args[0][:1]  # every row has one
         if func is torch.Tensor.__getitem__ and _picks_tokens(*args):
             rows = torch.arange(args[0].shape[0])
             return func(args[0], (rows, torch.zeros_like(rows)))
         result = func(*args, **(kwargs or {}))
         if func is torch.rand and not kwargs and result.dim() < 2 and result.numel() == 1:
-            return torch.tensor(1.0).reshape(result.shape)  # a constant, which a fake may know
+            return torch.tensor(1.0).reshape(result.shape)  # a constant, with a value
         return result
 
 

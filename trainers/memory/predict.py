@@ -20,7 +20,7 @@ _PHASES = ("load", "train", "eval")
 
 
 def follows_cuda(device: Device | None) -> bool:
-    """Say whether a CUDA device's kernels are followed; None: if there is one here."""
+    """Return whether a CUDA device's kernels are followed; None: if there is one here."""
     import torch
 
     return torch.cuda.is_available() if device is None else device == "cuda"
@@ -35,20 +35,20 @@ def predict_memory(
 ) -> MemoryPeaks:
     """Trace the run under fake tensors and return its peaks, for one rank.
 
-    Nothing is downloaded but the model's config, and no tensor is allocated. The batch is the
-    worst the run may see: `batch_size` rows of `max_length` tokens, some of them padding.
+    Only the model's config is downloaded, and no tensor is allocated. The batch is the
+    largest that the run may see: `batch_size` rows of `max_length` tokens, some of them padding.
 
     Args:
         spec: The run.
         labels: Number of classes.
-        rows: What is known of its batches; None: they are full, `train.max_length` long and many.
-        device: Whose kernels to follow; by default those of the device that is here.
+        rows: Shapes of its batches; None: they are full, `train.max_length` long and many.
+        device: Device to predict for; by default this machine's.
 
     Raises:
         TunerError: No such model, a method that cannot be applied to it, or rows that are longer
-            than it.
+            than its positions.
     """
-    with gc_disabled():  # a fifth of the seconds that the imports take
+    with gc_disabled():  # saves a fifth of the seconds of the imports
         from trainers.memory.skeleton import build
         from trainers.memory.trace import HALF, TraceSettings, trace
 
@@ -63,14 +63,14 @@ def predict_memory(
     _check_length(model, spec, rows)
     setting = TraceSettings(rows, precision, cuda, sharding.engine)
     with gc_frozen():
-        ledger = trace(model, spec, setting)
+        allocations = trace(model, spec, setting)
     width = 2 if sharding.engine and precision in HALF else 4
     total = sum(p.numel() for p in model.parameters())
     config: Any = model.config
     hidden = getattr(config.get_text_config(), "hidden_size", 0)
     rank = rank_share(sharding, Weights(total, trained, hidden, width))
     peaks = {
-        phase: rank.add(ledger.peak(phase, f"{phase} end", rank.shares), phase)
+        phase: rank.add(allocations.peak(phase, f"{phase} end", rank.shares), phase)
         for phase in _PHASES
     }
     return MemoryPeaks(

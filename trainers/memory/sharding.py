@@ -1,4 +1,4 @@
-"""How ranks share a run's states, and what each holds of them: arithmetic without torch."""
+"""Compute each rank's part of parameters, gradients and optimizer state, without torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 OPTIMIZERS = {"adamw": 2, "adamw_torch": 2, "sgd": 0}
-"""Moments that an optimizer keeps of a weight, in float32."""
+"""Moments in float32 that an optimizer keeps for a weight."""
 STAGES = (0, 1, 2, 3)
 _DIVIDED = ("parameters", "gradients", "optimizer")
 _MASTER = 4  # bytes of a float32
@@ -23,29 +23,29 @@ _MASTER = 4  # bytes of a float32
 
 @dataclass(frozen=True)
 class Sharding:
-    """How ranks share a run's states: the stage of ZeRO, and what is in host memory."""
+    """How ranks share a run's states: the stage of ZeRO, and the parts in host memory."""
 
     ranks: int = 1
     stage: int = 0
-    """1 divides the optimizer's state, 2 gradients too, 3 weights too (Rajbhandari et al. 2020,
+    """1 partitions the optimizer's state, 2 gradients too, 3 weights too (Rajbhandari et al. 2020,
     ZeRO: Memory Optimizations Toward Training Trillion Parameter Models, section 5)."""
     offload_optimizer: bool = False
     offload_parameters: bool = False
     on_cpu: bool = False
-    """Whether the ranks compute on the CPU: what is offloaded is in the same memory then."""
+    """Whether the ranks compute on the CPU: offloaded tensors are in the same memory then."""
     engine: bool = False
     """Whether DeepSpeed trains: it casts the model instead of using autocast, and from stage 1 on
     steps on a float32 copy of the weights, also where they are float32 already."""
     reduces_at_once: bool = False
-    """Whether gradients leave for their rank during the backward pass in stage 1 too: so does
+    """Whether gradients are sent to their rank during the backward pass in stage 1 too, as in
     DeepSpeed where communication overlaps, unless micro-batches are accumulated."""
     moments: int = 2
     """Numbers in float32 that the engine's optimizer keeps of a weight: AdamW's two."""
     bucket: int | None = 500_000_000
-    """Elements that gradients are reduced in at once (`reduce_bucket_size`); None: `auto`, for
-    which transformers takes the square of the model's hidden size."""
+    """Elements of gradients that are reduced at once (`reduce_bucket_size`); None: `auto`, for
+    which transformers uses the square of the model's hidden size."""
     buckets: int = 1
-    """Such buckets at once: two where communication overlaps with computing, but for stage 3."""
+    """Buckets at once: two where communication overlaps with computing, except in stage 3."""
     live: int = 1_000_000_000
     """Weights that stage 3 leaves gathered (`stage3_max_live_parameters`)."""
 
@@ -75,7 +75,7 @@ class Sharding:
         )
 
     def share(self, category: str) -> float:
-        """Return the part of a category's bytes that one rank keeps where it computes."""
+        """Return the part of a category's bytes that one rank keeps on its device."""
         gradients = 1 if self.reduces_at_once else 2
         first_stage = {"optimizer": 1, "gradients": gradients, "parameters": 3}[category]
         offloaded = {
@@ -108,7 +108,7 @@ def state_bytes(
     """Return the states of a model whose weights are all trained.
 
     In float32 a weight takes 4 bytes, its gradient 4 and AdamW's moments 8. In half precision it
-    is 2 and 2, and the optimizer's part holds a float32 copy of the weight besides: 16 bytes
+    is 2 and 2, and the optimizer's part includes a float32 copy of the weight: 16 bytes
     either way.
 
     Args:
@@ -118,7 +118,7 @@ def state_bytes(
         sharding: Ranks and stage.
 
     Raises:
-        ConfigError: A value outside of these.
+        ConfigError: A value is invalid.
     """
     if not 1 <= parameters < math.inf:  # false for nan
         raise ConfigError(f"--parameters: must be at least 1 and finite, got {parameters:g}")
@@ -140,21 +140,21 @@ def state_bytes(
 
 @dataclass(frozen=True)
 class RankShare:
-    """A rank's part of the traced categories, and what the trace does not have."""
+    """A rank's part of the traced categories, and bytes that are not in the trace."""
 
     shares: Mapping[str, float]
     """Part of a traced category's bytes that the rank keeps."""
     optimizer: int = 0
     """Bytes of the engine's optimizer, which is not traced."""
     passed: int = 0
-    """Bytes of tensors that gradients pass through on their way to an offloaded optimizer."""
+    """Bytes of tensors that copy gradients to an offloaded optimizer."""
     kept: int = 0
-    """Bytes that stay: buckets made once and for all, gathered weights."""
+    """Bytes that stay: buckets that are made once, gathered weights."""
     reduced: int = 0
-    """Bytes of buckets and of the gradient that is under way, while there are gradients."""
+    """Bytes of buckets and of the gradient being reduced, while there are gradients."""
 
     def add(self, peak: Categories, phase: str) -> Categories:
-        """Return a phase's peak with the engine's part; while the model loads there is none."""
+        """Return a phase's peak with the engine's part, which is 0 while the model loads."""
         if phase == "load":
             return peak
         reduced = self.reduced if phase == "train" else 0
@@ -166,11 +166,11 @@ class RankShare:
 
 @dataclass(frozen=True)
 class Weights:
-    """What the engine divides, in numbers of weights."""
+    """The model that the engine partitions, in numbers of weights."""
 
     total: int
     sizes: Sequence[int]
-    """Of the tensors that receive a gradient."""
+    """Weights of each tensor that receives a gradient."""
     hidden: int
     """The model's hidden size."""
     width: int
@@ -183,11 +183,11 @@ class Weights:
 
 
 def rank_share(sharding: Sharding, weights: Weights) -> RankShare:
-    """Say what a rank holds.
+    """Return the bytes of a rank.
 
     Without DeepSpeed, DistributedDataParallel sends gradients in buckets that together are as
-    large as they are. With it, see `optimizer_bytes`; gradients are reduced in buckets of
-    `reduce_bucket_size` elements, which are made in full however few the gradients are, and each
+    large as the gradients. With it, see `optimizer_bytes`; gradients are reduced in buckets of
+    `reduce_bucket_size` elements, allocated in full even for few gradients, and each
     gradient is whole until it is copied there; stage 3 keeps gathered weights up to
     `stage3_max_live_parameters` (stage_1_and_2.py and stage3.py of DeepSpeed 0.19). Where the
     optimizer is offloaded, stages 1 and 2 pass each gradient through a tensor as large as the
@@ -220,7 +220,7 @@ def rank_share(sharding: Sharding, weights: Weights) -> RankShare:
 def _gradient_share(sharding: Sharding, weights: Weights, bucket: int) -> float:
     """Return the part of the gradients that a rank holds.
 
-    In stage 1 those that are larger than a bucket stay whole until the backward pass has ended.
+    In stage 1, gradients larger than a bucket stay whole until the backward pass has ended.
     """
     share = sharding.share("gradients")
     if sharding.stage > 1 or not weights.trained:
@@ -230,10 +230,10 @@ def _gradient_share(sharding: Sharding, weights: Weights, bucket: int) -> float:
 
 
 def optimizer_bytes(sharding: Sharding, *, width: int, trained: int) -> float:
-    """Return the bytes of DeepSpeed's optimizer where a rank computes.
+    """Return the bytes of DeepSpeed's optimizer on a rank's device.
 
-    Its moments and a float32 copy of the weights. Stage 0 makes the copy only for half precision;
-    from stage 1 on it is the rank's part of the weights, made even where they are float32. Where
+    These are moments and a float32 copy of the weights. Stage 0 makes the copy only for half
+    precision; from stage 1 on it is the rank's part, made even of float32 weights. Where
     it is offloaded, the host keeps the part's gradients in float32 too, beside the device's.
     """
     copies = sharding.moments + (sharding.stage > 0 or width < _MASTER)

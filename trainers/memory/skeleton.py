@@ -1,4 +1,4 @@
-"""Build a run's model without weights, and give it fake ones.
+"""Build a run's model without weights, and give it fake weights.
 
 torch is imported at the top: only a trace imports this file.
 """
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _WITHOUT_VALUES = re.compile(r"meta (tensor|kernel)|register_meta", re.IGNORECASE)
-"""Torch's words where values were asked of a tensor that has none."""
+"""Torch's errors about the values of a tensor that has none."""
 
 
 def build(spec: RunSpec, labels: int) -> nn.Module:
-    """Return what `train` would train, on the meta device: shapes and no bytes.
+    """Return the model that `train` would train, on the meta device: shapes and no bytes.
 
     Raises:
         TunerError: No such model, or a method that cannot be applied to it.
@@ -34,7 +34,7 @@ def build(spec: RunSpec, labels: int) -> nn.Module:
 
 
 def apply_method(spec: RunSpec, model: PreTrainedModel) -> nn.Module:
-    """Apply a run's method to an outline, which is changed.
+    """Apply a run's method to an outline, which is changed in place.
 
     Raises:
         TunerError: The method cannot be applied to it.
@@ -64,18 +64,18 @@ def outline(spec: RunSpec, labels: int) -> PreTrainedModel:
 
 @contextmanager
 def _without_values() -> Iterator[None]:
-    """Make tensors without bytes, draw nothing from the caller's generator, warn of nothing."""
+    """Make tensors without bytes, without drawing from the caller's generator or warnings."""
     with (
         torch.random.fork_rng(devices=[]),
         torch.device("meta"),
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore")  # the run itself will say them
+        warnings.simplefilter("ignore")  # the run itself will show them
         yield
 
 
 def materialize(model: nn.Module) -> None:
-    """Put fresh tensors in the place of parameters and buffers; tied ones stay tied.
+    """Replace parameters and buffers by fresh tensors; tied ones stay tied.
 
     Called under a FakeTensorMode, the tensors take no memory and can be computed with.
     """

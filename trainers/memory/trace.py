@@ -1,6 +1,6 @@
-"""Run a training's steps and an evaluation under fake tensors, and keep the ledger of it.
+"""Run a training's steps and an evaluation under fake tensors, and record their allocations.
 
-Each line follows what `train` has the Trainer do: the same optimizer class with the same
+Each line does as the Trainer does in `train`: the same optimizer class with the same
 settings, clipping, autocast around the forward pass, accumulation. torch is imported at the top:
 only a prediction imports this file.
 """
@@ -32,12 +32,12 @@ from trainers.memory.skeleton import materialize
 from trainers.train import mean_loss
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
-_CUDA_ROUNDING = 512  # bytes, the least that torch's CUDA allocator gives
+_CUDA_ROUNDING = 512  # bytes, the smallest block of torch's CUDA allocator
 
 
 @dataclass(frozen=True)
 class TraceSettings:
-    """Where and on what a run is traced."""
+    """Batches, precision and device of a trace."""
 
     rows: BatchShapes
     """The batches of one or two steps: the first makes the optimizer's state; the second has it
@@ -45,67 +45,67 @@ class TraceSettings:
     precision: str
     """`fp32`, `bf16` or `fp16`."""
     cuda: bool = False
-    """Follow what a CUDA device's kernels allocate, else a CPU's."""
+    """Follow the allocations of a CUDA device's kernels, else a CPU's."""
     engine: bool = False
     """DeepSpeed trains: the model has been cast, and no optimizer is traced."""
 
 
 def trace(model: nn.Module, spec: RunSpec, setting: TraceSettings) -> AllocationTrace:
-    """Return the ledger of the optimizer steps and an evaluation, marked by phase.
+    """Return the allocations of the optimizer steps and an evaluation, marked by phase.
 
     Raises:
-        Untraced: The model does what depends on the values of its tensors.
+        CannotTrace: The model depends on the values of its tensors.
     """
     try:
         return _trace(model, spec, setting)
     except (DataDependentOutputException, DynamicOutputShapeException) as error:
         raise CannotTrace(
-            f"model: {spec.model.name} ({type(model).__name__}) cannot be traced: it looks at the "
-            f"values of its tensors ({error.func})"
+            f"model: {spec.model.name} ({type(model).__name__}) cannot be traced: it depends on "
+            f"the values of its tensors ({error.func})"
         ) from error
 
 
 def _trace(model: nn.Module, spec: RunSpec, setting: TraceSettings) -> AllocationTrace:
-    ledger = AllocationTrace(_CUDA_ROUNDING if setting.cuda else 1)
+    allocations = AllocationTrace(_CUDA_ROUNDING if setting.cuda else 1)
     with (
         FakeTensorMode(allow_non_fake_inputs=True),
-        ledger,
+        allocations,
         ByValue(),
         CudaAttention() if setting.cuda else nullcontext(),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
-        ledger.mark("load")
+        allocations.mark("load")
         materialize(model)
-        ledger.name(model.parameters(), "parameters")
-        ledger.name(model.buffers(), "buffers")
-        ledger.mark("load end")
-        run = _TracedRun(model, spec, ledger, setting)
-        ledger.mark("train")
+        allocations.name(model.parameters(), "parameters")
+        allocations.name(model.buffers(), "buffers")
+        allocations.mark("load end")
+        run = _TracedRun(model, spec, allocations, setting)
+        allocations.mark("train")
         first, later = setting.rows.steps[0], setting.rows.steps[1:]
-        if later == (first,):  # it takes no less than an equal one before it
+        if later == (first,):  # it takes no less memory than an equal one before it
             run.begin_optimizer()
         else:
             run.step(first)
         for step in later:
             run.step(step)
-        ledger.mark("train end")
-        ledger.mark("eval")
+        allocations.mark("train end")
+        allocations.mark("eval")
         run.evaluate(setting.rows.eval_length)
-        ledger.mark("eval end")
-    return ledger
+        allocations.mark("eval end")
+    return allocations
 
 
 class _TracedRun:
     """A model with its optimizer, as the Trainer prepares them."""
 
     def __init__(
-        self, model: nn.Module, spec: RunSpec, ledger: AllocationTrace, setting: TraceSettings
+        self, model: nn.Module, spec: RunSpec, allocations: AllocationTrace, setting: TraceSettings
     ) -> None:
         self._model = model
         self._name = spec.model.name
         self._settings = spec.train
-        self._ledger = ledger
+        self._allocations = allocations
         self._loss = mean_loss(spec.train.label_smoothing)
         self._optimizer = (
             None if setting.engine else make_optimizer(model, spec, cuda=setting.cuda)
@@ -122,7 +122,7 @@ class _TracedRun:
             _autocast(model, HALF[setting.precision])
 
     def step(self, shapes: Sequence[BatchShape]) -> None:
-        """Do one optimizer step; two micro-batches stand for any larger number."""
+        """Do one optimizer step; two micro-batches represent any larger number."""
         settings = self._settings
         self._model.train()
         # The loader is one batch ahead of the training.
@@ -139,10 +139,10 @@ class _TracedRun:
         self._update()
 
     def begin_optimizer(self) -> None:
-        """Make the optimizer's state, with gradients that nothing was computed for."""
+        """Make the optimizer's state, with empty gradients."""
         for parameter in self._model.parameters():
             parameter.grad = torch.empty_like(parameter) if parameter.requires_grad else None
-        self._ledger.name((p.grad for p in self._model.parameters()), "gradients")
+        self._allocations.name((p.grad for p in self._model.parameters()), "gradients")
         self._update()
 
     def evaluate(self, length: int) -> None:
@@ -161,21 +161,21 @@ class _TracedRun:
         if self._optimizer is not None:
             self._optimizer.step()
             states = [v for state in self._optimizer.state.values() for v in state.values()]
-            self._ledger.name((s for s in states if isinstance(s, torch.Tensor)), "optimizer")
+            self._allocations.name((s for s in states if isinstance(s, torch.Tensor)), "optimizer")
         self._model.zero_grad()
 
     def _backward(self, batch: dict[str, torch.Tensor], rows: int) -> None:
         labels = batch.pop("labels")
         loss = self._loss(self._forward(batch), labels, num_items_in_batch=rows)
         del batch, labels
-        self._ledger.name_new("activations")
+        self._allocations.name_new("activations")
         loss.backward()  # type: ignore[no-untyped-call]  # torch
-        self._ledger.name((p.grad for p in self._model.parameters()), "gradients")
+        self._allocations.name((p.grad for p in self._model.parameters()), "gradients")
 
     def _forward(self, batch: dict[str, torch.Tensor]) -> Any:
         try:
             return self._model(**batch)
-        except (AttributeError, TypeError) as error:  # its config has not what it needs
+        except (AttributeError, TypeError) as error:  # its config lacks a field
             said = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(
                 f"model: {self._name} ({type(self._model).__name__}) cannot be run: {said}"
@@ -188,7 +188,7 @@ class _TracedRun:
             names.append("token_type_ids")
         batch = {name: torch.ones(rows, length, dtype=torch.int64) for name in names}
         batch["labels"] = torch.zeros(rows, dtype=torch.int64)
-        self._ledger.name(batch.values(), "activations")
+        self._allocations.name(batch.values(), "activations")
         return batch
 
 

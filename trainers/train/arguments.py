@@ -1,4 +1,4 @@
-"""Translate a RunSpec into transformers' TrainingArguments. Pure: nothing is probed here."""
+"""Translate a RunSpec into transformers' TrainingArguments, without probing any device."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def optimizer_steps(settings: TrainSettings, rows: int, *, ranks: int = 1) -> in
 
 
 def endless_warmup(settings: TrainSettings, rows: int, *, ranks: int = 1) -> str:
-    """Say that a training on `rows` rows ends before its warm-up; empty where it does not."""
+    """Return a warning if a training on `rows` rows ends before its warm-up, else ""."""
     steps = optimizer_steps(settings, rows, ranks=ranks)
-    if settings.warmup <= max(1, steps):  # below 1 it is a share of them
+    if settings.warmup <= max(1, steps):  # below 1, warm-up is a share of them
         return ""
     return (
-        f"train.warmup: {settings.warmup:g} steps, but a training has {steps}: it ends before the "
-        f"learning rate is at {settings.learning_rate:g}"
+        f"train.warmup: got {settings.warmup:g} steps; a training has {steps} and ends before the "
+        f"learning rate reaches {settings.learning_rate:g}"
     )
 
 
@@ -37,7 +37,7 @@ def training_arguments(
     """Return the arguments of one training.
 
     Args:
-        spec: What is trained.
+        spec: The run.
         run_dir: Folder the Trainer may write to (it writes nothing: no checkpoints).
         precision: `fp32`, `bf16` or `fp16`, resolved for the device.
         rows: Number of training rows; sets how often the loss is logged.

@@ -1,4 +1,4 @@
-"""Deal the rows of each optimizer step out to the ranks: together they see what one would."""
+"""Shard the rows of each optimizer step over the ranks: together they see what one would."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _IGNORED = -100
-"""Label that torch's cross entropy and the Trainer's count of rows leave out."""
+"""Label that torch's cross entropy and the Trainer's count of rows ignore."""
 
 
 def with_filler(rows: Dataset, share: int) -> Dataset:
-    """Append one row that counts for nothing, where the rows do not fill the last batches.
+    """Append one row without weight in the loss, where the rows do not fill the last batches.
 
     accelerate would repeat other rows in their place, and these would count twice.
 
@@ -34,15 +34,15 @@ def with_filler(rows: Dataset, share: int) -> Dataset:
 
 
 def shard(dataloader: Any, *, share: int, step: int) -> Any:
-    """Let the ranks' batches follow each other in the order of one process.
+    """Give the ranks their batches in the order of one process.
 
     Args:
-        dataloader: The Trainer's, prepared by accelerate, which gives each rank every n-th batch.
+        dataloader: The Trainer's, prepared by accelerate: each rank gets every n-th batch.
         share: Rows that all ranks together see in one forward pass.
         step: Rows of an optimizer step.
 
     Returns:
-        The sampler that draws the order, whose generator is to be set.
+        The sampler that draws the order; the caller sets its generator.
     """
     rows = _without_filler(dataloader.dataset)
     batches = dataloader.batch_sampler.batch_sampler
@@ -62,7 +62,7 @@ def _without_filler(dataset: Dataset) -> int:
 
 @dataclass(frozen=True)
 class _Filled:
-    """An order of rows, with the filler behind it until the last batches are full."""
+    """An order of rows, followed by the filler until the last batches are full."""
 
     drawn: Any
     rows: int

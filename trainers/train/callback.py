@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _CURVES = {"loss": "train/loss", "learning_rate": "train/learning_rate"}
 ROW_LOSS = "row_loss"
-"""Score that stands in for the Trainer's own loss, which counts rows that accelerate repeats."""
+"""Score used instead of the Trainer's own loss, which counts rows that accelerate repeats."""
 
 
 class RunCallback(TrainerCallback):
@@ -49,11 +49,11 @@ class RunCallback(TrainerCallback):
     ) -> None:
         """Give the sampler a generator of its own, so that `seeds.order` alone sets the order.
 
-        The ranks draw the same order and deal it out; each draws its own dropout.
+        The ranks draw the same order and share it; each draws its own dropout.
 
-        Without it the Trainer's length-grouped sampler draws from torch's global generator,
-        which the init seed owns. Evaluation is to keep the order it is given: the Trainer would
-        group its rows at random too, and predictions would no longer stand beside their rows.
+        Otherwise the Trainer's length-grouped sampler draws from torch's global generator,
+        which belongs to the init seed. Evaluation must keep the order of its rows: the Trainer
+        would group them at random too, and predictions would no longer match their rows.
         """
         dataloader, ranks = kwargs["train_dataloader"], self._rank.world_size
         sampler = dataloader.get_sampler()
@@ -75,8 +75,8 @@ class RunCallback(TrainerCallback):
     ) -> None:
         """Emit a point of the training curves; a loss that is not finite ends the run.
 
-        A point is the mean since the last one, and at the end that of all steps: no step is left
-        out, and none waits for its loss to be looked at.
+        A point is the mean since the last one, and at the end the mean of all steps: no step is
+        left out, and none waits until its loss is read.
         """
         logs = logs or {}
         for name in ("loss", "train_loss"):
@@ -129,7 +129,7 @@ class RunCallback(TrainerCallback):
         metrics: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Emit the epoch's validation metrics, keep its weights if they are the best so far."""
+        """Emit the epoch's validation metrics; keep its weights if they are the best so far."""
         scores = validation_scores(metrics or {})
         if "loss" not in scores:
             raise Diverged(f"validation/loss is not finite at epoch {state.epoch or 0:g}")
@@ -157,7 +157,7 @@ class RunCallback(TrainerCallback):
             return True
         name = self._spec.metric
         if name not in scores:
-            raise RunFailed(f"metric {name!r} is not among: {', '.join(sorted(scores))}")
+            raise RunFailed(f"metric: got {name!r}; allowed: {', '.join(sorted(scores))}")
         gain = scores[name] - self.kept[name]
         return gain < 0 if name == "loss" else gain > 0
 
@@ -180,7 +180,7 @@ def validation_scores(metrics: dict[str, float]) -> dict[str, float]:
 
 
 class _Weights:
-    """A copy of the trained tensors: in memory while that takes a quarter of what is free."""
+    """A copy of the trained tensors: in memory up to a quarter of what is free, else in a file."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""Show a run its own CUDA devices and no others."""
+"""Make only a run's own CUDA devices visible to it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def take_devices(places: Sequence[int]) -> None:
-    """Hide all devices but a run's; to be called before anything opens CUDA.
+    """Hide all devices but a run's own; call it before anything opens CUDA.
 
-    With several in sight a run of one rank would be spread over all of them by the Trainer.
+    With several visible, the Trainer would spread a run of one rank over all of them.
 
     Args:
-        places: Numbers that no other run of this launcher has, one for each rank. With more runs
+        places: Numbers that no other run of this launcher uses, one for each rank. With more runs
             at once than devices, runs share them.
 
     Raises:
-        ConfigError: There are devices, but fewer than ranks.
+        ConfigError: There are devices, but fewer than the ranks.
     """
     devices = visible_devices()
     if not devices:
         return
     if len(places) > len(devices):
         raise ConfigError(
-            f"ranks: got {len(places)}, each wants a CUDA device; there are {len(devices)}"
+            f"ranks: got {len(places)}, each needs a CUDA device; allowed: up to {len(devices)}"
         )
     first = places[0] % len(devices)
     own = [devices[(first + n) % len(devices)] for n in range(len(places))]
@@ -35,7 +35,7 @@ def take_devices(places: Sequence[int]) -> None:
 
 
 def visible_devices() -> list[str]:
-    """List the CUDA devices that this process sees, by their numbers or names, without torch."""
+    """Return the visible CUDA devices, by their numbers or names, without torch."""
     said = os.environ.get(_VISIBLE)
     if said is not None:
         return [name.strip() for name in said.split(",") if name.strip()]

@@ -1,4 +1,4 @@
-"""Train one RunSpec: the only training story, one loop for every method."""
+"""Train one RunSpec: one loop for every method."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Parts:
-    """What a training needs, loaded."""
+    """The loaded parts of a training: data, tokenizer, model."""
 
     data: TaskData
     encoded: EncodedTask
@@ -65,21 +65,21 @@ class _Parts:
 def train(
     spec: RunSpec, emit: Emit, workspace: Workspace, *, rank: Rank | None = None
 ) -> RunResult:
-    """Train as the spec says and return what came out.
+    """Train by the spec and return the result.
 
     Args:
         spec: The run.
         emit: Called with every event, in order. It may raise StopRun, which ends the training
             and passes through.
         workspace: Folders and threads.
-        rank: Which of the run's processes this is; None: its only one. Ranks are begun by
-            `trainers.train.rank.train_rank`, which lets them meet first.
+        rank: This process among the run's; None: its only one. Ranks are started by
+            `trainers.train.rank.train_rank`, which connects them first.
 
     Raises:
-        OutOfMemory: The device or the process has no more memory.
-        Diverged: A loss or logits that are not finite, in training or in an evaluation.
-        CannotBuild: Model and method do not go together.
-        TunerError: Data that cannot be used.
+        OutOfMemory: The memory of the device or the process is used up.
+        Diverged: Loss or logits are not finite, in training or in an evaluation.
+        CannotBuild: Model and method do not fit together.
+        TunerError: The data is invalid.
     """
     import torch
 
@@ -97,7 +97,7 @@ def train(
             raise
     finally:
         meter.close()
-    # Outside of the handler, whose traceback would hold the run's tensors.
+    # Outside of the handler, whose traceback would keep the run's tensors alive.
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -121,7 +121,7 @@ def _train(
     facts = environment() | {"precision": precision} | _data_facts(spec, parts)
     if workspace.frugal and facts["device"] == "cpu":
         facts["malloc"] = "frees at once"
-    facts["threads"] = str(workspace.threads)  # of the run, however many ranks share them
+    facts["threads"] = str(workspace.threads)  # of the run, shared by its ranks
     emit(RunEvent(kind="start", time=time.time(), facts=facts))
     meter.switch("train")
     callback = RunCallback(spec, emit, meter, run_dir=workspace.run_dir, rank=rank)
@@ -166,7 +166,7 @@ def _build(spec: RunSpec, labels: tuple[str, ...]) -> nn.Module:
     """Load the model and apply the method.
 
     Raises:
-        CannotBuild: They do not go together, whatever the seeds.
+        CannotBuild: They do not fit together, whatever the seeds.
     """
     try:
         return spec.method.apply(spec.model.model(labels, spec.train.attention))
@@ -179,12 +179,12 @@ def _build(spec: RunSpec, labels: tuple[str, ...]) -> nn.Module:
 
 
 def _check_vocabulary(spec: RunSpec, encoded: EncodedTask, model: Any) -> None:
-    """Refuse tokens that the model has no embedding for: torch would end in an index error."""
+    """Refuse tokens without an embedding in the model: torch would raise an index error."""
     known, highest = model.config.vocab_size, highest_token(encoded)
     if highest >= known:
         raise CannotBuild(
-            f"model {spec.model.name}: its tokenizer gives token {highest}, the model knows 0 to "
-            f"{known - 1}; take the tokenizer that the model was trained with"
+            f"model {spec.model.name}: its tokenizer gives token {highest}; the model has 0 to "
+            f"{known - 1}; use the tokenizer that the model was trained with"
         )
 
 
@@ -241,7 +241,7 @@ def _training_rows(spec: RunSpec, rows: Dataset) -> Dataset:
 def _score_test(
     trainer: Trainer, parts: _Parts, run_dir: Path, rank: Rank
 ) -> dict[str, float] | None:
-    """Score the test split, its rows back in the task's own order; rank 0 alone keeps them."""
+    """Score the test split, its rows back in the task's order; rank 0 alone writes the file."""
     import numpy
 
     from trainers.train.callback import validation_scores
@@ -257,13 +257,13 @@ def _score_test(
 
 
 def _logits_alone(outputs: Any, labels: torch.Tensor) -> torch.Tensor:
-    """Let an evaluation keep the logits; T5 and BART give the encoder's states with them."""
+    """Return the logits alone; T5 and BART return the encoder's states too."""
     logits: torch.Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
     return logits
 
 
 def _data_facts(spec: RunSpec, parts: _Parts) -> dict[str, str]:
-    """Return what was read: digests, numbers of rows, and all that a survey finds in them."""
+    """Return facts of the data: digests, numbers of rows, and the findings of a survey."""
     data = parts.data
     facts = {f"data.{split}": digest for split, digest in data.digests.items()}
     facts |= {f"rows.{split}": str(len(rows)) for split, rows in splits_of(data).items()}
@@ -284,7 +284,7 @@ def _save(spec: RunSpec, parts: _Parts, trainer: Trainer, *, folder: Path, rank:
 
 
 def _memory_of_ranks(own: dict[str, int], ranks: int) -> dict[str, int]:
-    """Ask the other ranks for their peaks; all must call it."""
+    """Gather the peaks of all ranks; every rank must call it."""
     if ranks == 1:
         return own
     from torch import distributed
@@ -295,4 +295,4 @@ def _memory_of_ranks(own: dict[str, int], ranks: int) -> dict[str, int]:
 
 
 def _ignore(event: RunEvent) -> None:
-    """Let an event of a rank other than the first go unheard."""
+    """Drop an event of a rank other than the first."""

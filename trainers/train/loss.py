@@ -1,4 +1,4 @@
-"""The training loss, the mean over all rows of an optimizer step; and what is no number."""
+"""The training loss, a mean over all rows of an optimizer step; and the check for NaN logits."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Loss = Callable[..., "torch.Tensor"]
 def mean_loss(label_smoothing: float) -> Loss:
     """Return the cross entropy for the Trainer's `compute_loss_func`.
 
-    Left to themselves, transformers' sequence classifiers return the mean of a micro-batch while
-    the Trainer takes it for a share of the step's mean, so that gradients grow with the number of
+    By default, transformers' sequence classifiers return the mean of a micro-batch, while
+    the Trainer takes it as a share of the step's mean, so that gradients grow with the number of
     accumulated micro-batches. Here each micro-batch adds its sum over the rows of the step.
 
     Args:
@@ -38,7 +38,7 @@ def mean_loss(label_smoothing: float) -> Loss:
 
 
 def check_finite(logits: Any, where: str) -> None:
-    """Refuse logits that are no numbers: the largest of them would be the first class.
+    """Refuse logits that are not finite: argmax would return the first class for them.
 
     Args:
         logits: Array of shape (rows, labels).

@@ -1,4 +1,4 @@
-"""Score predicted classes by scikit-learn, and keep every test prediction beside its row."""
+"""Score predicted classes with scikit-learn, and keep every test prediction beside its row."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 PREDICTIONS = "predictions.parquet"
 """File of a run's folder: a row for each test row, in the task's order, with the columns id,
-label, prediction, seen_in_train (its text stands in train too) and `probability/<label>`."""
+label, prediction, seen_in_train (its text is in train too) and `probability/<label>`."""
 _OF_UNSEEN = ("accuracy", "macro_f1")
 
 
 def metric_names(labels: Sequence[str]) -> tuple[str, ...]:
-    """List the metrics that `score` gives, in its order."""
+    """Return the metrics that `score` gives, in its order."""
     return ("accuracy", "macro_f1", "micro_f1", *(f"f1/{label}" for label in labels))
 
 
 def score(labels: Sequence[str], truth: Classes, predictions: Classes) -> dict[str, float]:
-    """Compare predictions with the truth, as scikit-learn does.
+    """Score predictions, as scikit-learn does.
 
-    The macro mean is `f1_score(truth, predictions, average="macro")`: over the classes that some
-    row has or is taken for. A class that is neither is left out of the mean; one that no row has
-    and some row is taken for counts as 0 in it. This holds for every split and every epoch.
-    `f1/<class>` is 0 where no row has the class, whether or not some row is taken for it.
+    The macro mean is `f1_score(truth, predictions, average="macro")`: over the classes that occur
+    in the truth or in the predictions. A class in neither is left out; one that only predictions
+    have counts as 0. This holds for every split and every epoch. `f1/<class>` is 0 where no row
+    has the class, whether or not it is predicted.
 
     Args:
-        labels: Class names; a class's number is its place here.
+        labels: Class names; a class's number is its index here.
         truth: Number of each row's class.
         predictions: Number of each row's predicted class.
     """
@@ -57,11 +57,11 @@ def keep_predictions(data: TaskData, logits: Any, run_dir: Path) -> dict[str, fl
     Args:
         data: The task's rows.
         logits: Array of shape (test rows, labels), in the order of the rows.
-        run_dir: Folder that the file is left in.
+        run_dir: Folder of the file.
 
     Returns:
-        The task's metrics; `majority_accuracy`, that of always naming the most frequent class of
-        the test split; and where some test rows, but not all, stand in train too,
+        The task's metrics; `majority_accuracy`, of always predicting the most frequent class of
+        the test split; and where some test rows, but not all, are in train too,
         `unseen/<metric>` over the others.
     """
     frame = _frame(data, logits)

@@ -1,4 +1,4 @@
-"""Train one rank of a run: meet the other ranks, train with them, part."""
+"""Train one rank of a run: connect to the other ranks, train with them, disconnect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trainers.train.loop import train
 
 _SECONDS_TO_MEET = 120
 _SIGNS = ("gloo/", "Gloo connectFullMesh", "NCCL error", "NCCL communicator", "closed by peer")
-"""Of a RuntimeError of torch about another rank; gloo's name the line of its source."""
+"""In a RuntimeError of torch about another rank; gloo's have the line of its source."""
 
 
 def train_rank(
@@ -26,26 +26,26 @@ def train_rank(
     rank: Rank,
     listener: socket.socket | None = None,
 ) -> RunResult:
-    """Do one rank's part of a run, in a process that does nothing else.
+    """Do one rank's part of a run, in a process of its own.
 
     Every executor calls it once in each of the `spec.ranks` processes. A run of one rank without
-    DeepSpeed meets nobody.
+    DeepSpeed connects to none.
 
     Args:
         spec: The run.
-        emit: Called with every event, on rank 0 alone. It may raise StopRun; whoever started the
+        emit: Called with every event, on rank 0 alone. It may raise StopRun; the starter of the
             ranks ends the others.
         workspace: Folders and threads, shared by the ranks.
-        rank: Which one this is.
-        listener: On rank 0, a socket that listens on the rank's master port. Bound by whoever
-            chose the port, it leaves no moment for another to take it. Without it the port is
+        rank: This rank.
+        listener: On rank 0, a socket that listens on the rank's master port, bound by the one who
+            chose the port, so that no other program takes it meanwhile. Without it the port is
             bound here.
 
     Returns:
         The same result on every rank.
 
     Raises:
-        LostRank: Another rank has ended; its own error says why.
+        LostRank: Another rank has ended; its own error has the reason.
     """
     if workspace.folders:
         spec = spec.placed(workspace.folders)
@@ -63,17 +63,17 @@ def train_rank(
 
 @contextlib.contextmanager
 def meet(rank: Rank, listener: socket.socket | None = None) -> Iterator[None]:
-    """Open torch's process group, which accelerate and DeepSpeed find and use.
+    """Open torch's process group, which accelerate and DeepSpeed use.
 
     Args:
-        rank: Which one this is.
+        rank: This rank.
         listener: As for `train_rank`.
     """
     import torch
     from torch import distributed
     from torch._C._distributed_c10d import TCPStore
 
-    # What torchrun would set: accelerate and DeepSpeed ask for it, group or no group.
+    # As torchrun sets them: accelerate and DeepSpeed read them, with or without a group.
     os.environ |= {
         "RANK": str(rank.rank),
         "LOCAL_RANK": str(rank.local_rank),
@@ -81,7 +81,7 @@ def meet(rank: Rank, listener: socket.socket | None = None) -> Iterator[None]:
         "LOCAL_WORLD_SIZE": str(rank.world_size),
         "MASTER_ADDR": rank.master_address,
         "MASTER_PORT": str(rank.master_port),
-        "OMP_NUM_THREADS": str(torch.get_num_threads()),  # or accelerate sets another number
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),  # else accelerate sets another number
     }
     cuda = torch.cuda.is_available()
     if cuda:
@@ -103,7 +103,7 @@ def meet(rank: Rank, listener: socket.socket | None = None) -> Iterator[None]:
 
 
 def says_peer_ended(error: Exception) -> bool:
-    """Return whether an error says that another rank has ended; else it is this rank's own."""
+    """Return whether an error is about another rank that is gone, not this rank's own."""
     from torch.distributed import DistError
 
     if isinstance(error, DistError):

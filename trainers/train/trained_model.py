@@ -54,7 +54,7 @@ class TextClassifier:
             of the frame or Series.
 
         Raises:
-            InputError: It is none of these, a column is missing, or a row holds no text.
+            InputError: The input is none of these, a column is missing, or a row has no text.
         """
         import pandas
 
@@ -72,7 +72,7 @@ class TextClassifier:
         return frame
 
     def _lengths(self, texts: Texts) -> list[int]:
-        """Count the tokens of each row before it is cut; say how many are cut."""
+        """Count the tokens of each row before it is cut; warn of rows that will be cut."""
         lengths = [0] * len(texts.first)
         for places in _parts(texts, range(len(lengths)), _ROWS_AT_ONCE):
             encoded = self.tokenizer(*_columns(texts, places), verbose=False)
@@ -82,7 +82,7 @@ class TextClassifier:
             row = lengths.index(0)
             raise InputError(
                 f"texts to classify: row {row + 1}: {texts.first[row]!r} has no tokens; "
-                "allowed: a text; leave such rows out or fill them in"
+                "allowed: a text with tokens; leave such rows out or fill them in"
             )
         most = self.spec.train.max_length
         if cut := sum(length > most for length in lengths):
@@ -121,7 +121,7 @@ def save_trained(
     labels: Sequence[str],
     tokenizer: PreTrainedTokenizerBase,
 ) -> None:
-    """Write what was trained, its tokenizer, spec and labels; no frozen base weights.
+    """Write the trained weights, tokenizer, spec and labels; no frozen base weights.
 
     Where every weight was trained, the folder `weights` is a checkpoint in transformers' format.
     """
@@ -137,9 +137,9 @@ def save_trained(
 
 
 def load_trained(folder: str | Path) -> TextClassifier:
-    """Load what `save_trained` wrote, onto a CUDA device where there is one.
+    """Load a model that `save_trained` wrote, onto a CUDA device where there is one.
 
-    Frozen base weights come from where the spec's source says.
+    Frozen base weights come from the spec's source.
     """
     import torch
 
@@ -160,7 +160,7 @@ def load_trained(folder: str | Path) -> TextClassifier:
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Draw what is not kept as the run drew it; the caller's generators go on as they were."""
+    """Draw weights that were not kept as the run did; restore the caller's generators."""
     import numpy
     import torch
     from transformers import set_seed
@@ -174,7 +174,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def _read_spec(folder: Path) -> RunSpec:
-    """Read the run, whose base model is looked for where the run had it, then here."""
+    """Read the run; its base model is looked for in the run's folders, then in this one."""
     spec = RunSpec.model_validate_json((folder / "spec.json").read_text())
     path = folder / _FOLDERS
     places = json.loads(path.read_text()) if path.is_file() else []
@@ -182,7 +182,7 @@ def _read_spec(folder: Path) -> RunSpec:
 
 
 def _source(source: ModelSource, weights: Path, file: str) -> ModelSource:
-    """Return what model or tokenizer comes from: the kept folder, if it has the file."""
+    """Return the source of a model or tokenizer: the kept folder, if it has the file."""
     if not (weights / file).is_file():
         return source
     trusted = getattr(source, "trust_remote_code", False)
@@ -191,7 +191,7 @@ def _source(source: ModelSource, weights: Path, file: str) -> ModelSource:
 
 
 def _clean(tokenizer: PreTrainedTokenizerBase, max_length: int) -> PreTrainedTokenizerBase:
-    """Return a copy that cuts where the run did, without what calls have left behind in it."""
+    """Return a copy that cuts where the run did, without the settings of earlier calls."""
     cleaned: Any = copy.deepcopy(tokenizer)
     cleaned.model_max_length = max_length
     if getattr(cleaned, "backend_tokenizer", None) is not None:
@@ -208,7 +208,7 @@ def _batches(texts: Texts, lengths: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def _parts(texts: Texts, places: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """Cut places into parts of texts alone and of pairs alone, as the tokenizer takes either."""
+    """Split places into parts of single texts and parts of pairs: the tokenizer takes either."""
     for paired in (False, True):
         chosen = [place for place in places if (texts.second[place] is not None) == paired]
         yield from (chosen[start : start + size] for start in range(0, len(chosen), size))
@@ -220,6 +220,6 @@ def _columns(texts: Texts, places: Sequence[int]) -> tuple[list[str], list[str] 
 
 
 def _classifier(model: nn.Module) -> nn.Module:
-    """Return the classifier itself, whose `forward` names what it takes."""
+    """Return the classifier itself, whose `forward` has the names of its inputs."""
     inner: nn.Module = model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator]
     return inner

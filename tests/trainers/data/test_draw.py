@@ -60,9 +60,9 @@ def test_a_draw_and_its_rest_are_the_whole(rule: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "count", "message"),
     [
-        ("first", 61, "few_shot.count: 61 asked, train has 60 rows"),
-        ("per_class", 11, "few_shot.count: 11 rows of class 'c' asked, train has 10"),
-        ("balanced", 36, "few_shot.count: 12 rows of class 'c' asked, train has 10"),
+        ("first", 61, "few_shot.count: got 61; allowed: up to train's 60 rows"),
+        ("per_class", 11, "few_shot.count: needs 11 rows of class 'c', train has 10"),
+        ("balanced", 36, "few_shot.count: needs 12 rows of class 'c', train has 10"),
     ],
 )
 def test_a_draw_beyond_the_rows_is_refused(rule: str, count: int, message: str) -> None:

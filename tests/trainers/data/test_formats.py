@@ -102,7 +102,7 @@ def test_json_reads_in_its_common_shapes(text: str, tmp_path: Path) -> None:
         ('[{"text": "a", "label": NaN}]', "row 1: no class in 'label'; fill it in or"),
         (
             '{"text": {"0": "a", "1": "b"}, "label": {"0": "x", "2": "y"}}',
-            "the rows of 'text' and 'label' have other keys; '1' is in one of the two alone",
+            "the rows of 'text' and 'label' have different keys; '1' is in one of the two only",
         ),
         ('{"columns": ["text", "label"], "data": [["a", 1]]}', "no column 'text'; .*array of obj"),
         (
@@ -130,12 +130,15 @@ def test_json_that_is_no_table_is_named(text: str, message: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"text": "a", "label": 1},\n', "line 1: something follows the object at character 26"),
+        (
+            '{"text": "a", "label": 1},\n',
+            "line 1: unexpected text after the object at character 26",
+        ),
         (
             '{"text": "a", "label": 1}{"text"',
-            "line 1: something follows the object at character 26",
+            "line 1: unexpected text after the object at character 26",
         ),
-        ('\n{\n"text": "a",\n"label": 1\n}\n', "line 2: the object goes over several lines"),
+        ('\n{\n"text": "a",\n"label": 1\n}\n', "line 2: the object takes several lines"),
     ],
 )
 def test_lines_that_are_no_objects_of_their_own_are_named(

@@ -121,7 +121,7 @@ def test_of_many_classes_few_are_named_and_one_in_other_writing_is() -> None:
 def test_a_data_set_of_one_row_is_refused() -> None:
     """One row can not be cut into train and validation."""
     corpus = Corpus(("x", "y"), (row("x", "1"),), None, (row("x", "2"),))
-    with pytest.raises(DataError, match=r"^given: validation_size: 1 rows asked of 1 "):
+    with pytest.raises(DataError, match=r"^given: validation_size: got 1 rows of 1 "):
         load_task(GivenSampled(corpus=corpus), Path(), 1)
 
 

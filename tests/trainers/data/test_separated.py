@@ -85,11 +85,11 @@ def test_quoting_may_be_said(tmp_path: Path) -> None:
         (["a,pos", '"b,neg', "c,pos"], 3, "is not closed"),
         (["a,pos", '"b,neg', '"c, d",pos'], 3, "is not closed"),
         (["a,pos", '"b', 'c",neg', '"Nice" d,pos', "e,neg"], 5, "is not closed"),
-        (["a,pos", '"b,neg', "c,neu", 'd",pos', "e,neu"], 3, "takes in 3 lines"),
-        (["a,pos", '"b,neg', 'c",pos', "d,neg"], 3, "takes in 2 lines"),
-        (['"b,neg', *["c,pos", "d,neu", "e,neg"] * 9, 'd",pos'], 2, "takes in 29 lines"),
+        (["a,pos", '"b,neg', "c,neu", 'd",pos', "e,neu"], 3, "includes 3 lines"),
+        (["a,pos", '"b,neg', 'c",pos', "d,neg"], 3, "includes 2 lines"),
+        (['"b,neg', *["c,pos", "d,neu", "e,neg"] * 9, 'd",pos'], 2, "includes 29 lines"),
         (['a,"pos', 'b,"pos'], 2, "is not closed"),
-        (["a,pos", 'b,"c,neg', 'd,e",pos', "f,neg"], 3, "got 3 cells.* takes in 2 lines"),
+        (["a,pos", 'b,"c,neg', 'd,e",pos', "f,neg"], 3, "got 3 cells.* includes 2 lines"),
     ],
 )
 def test_a_quotation_that_swallows_rows_is_blamed_on_its_first_line(

@@ -163,7 +163,7 @@ def test_no_rows_are_no_rows(given: Any) -> None:
         (_TABLE.assign(text=["a", None])[1:].set_axis([42]), r"row 1 \(index 42\): text: got nan"),
         (_TABLE[["id"]], "no column 'text'; got: id; rename the column, or give its texts"),
         (_TABLE.rename(columns={"text": "review"}), "no column 'text'; got: id, label, review"),
-        (pandas.concat([_TABLE, _TABLE], axis=1), "the column 'text' stands twice"),
+        (pandas.concat([_TABLE, _TABLE], axis=1), "duplicate column 'text'"),
         (_TABLE.to_numpy(), "row 1: got 4 values"),
         (_TABLE[[]], "no column 'text'; got: no columns; rename"),
         ({}, "no column 'text'; got: no columns; rename"),

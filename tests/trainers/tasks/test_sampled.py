@@ -56,7 +56,7 @@ def test_a_draw_that_leaves_too_little_for_validation_is_refused(
 ) -> None:
     """The error names the task and both numbers."""
     task = Toy(rows=90, few_shot=FewShot.model_validate({"rule": rule, "count": 60}))
-    with pytest.raises(DataError, match=r"^toy: validation_size: 60 rows asked, .* leaves 30$"):
+    with pytest.raises(DataError, match=r"^toy: validation_size: got 60 rows; .* leaves 30$"):
         load_task(task, tmp_path, 1)
 
 

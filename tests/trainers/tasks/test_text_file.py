@@ -134,7 +134,7 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> No
         (
             "t.xls",
             b"",
-            "the name does not say what the file is; set format: csv, tsv, jsonl, json or parquet",
+            "the name does not show the format; set format: csv, tsv, jsonl, json or parquet",
         ),
         ("t.parquet", b"", "the file is empty"),
         ("t.parquet", b"text,label\n", "no Parquet file; set format: csv, or what else it is"),
@@ -155,7 +155,7 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> No
         (
             "t.jsonl",
             b'{"text": "x", "id": 1, "id": 2, "label": "a"}\n{"text": "", "label": 1, "label": 2}',
-            "line 2: the key 'label' stands twice in one object; leave one out",
+            "line 2: duplicate key 'label' in one object; leave one out",
         ),
     ],
 )
@@ -187,9 +187,12 @@ def test_a_missing_file_is_one_line(name: str, tmp_path: Path) -> None:
         ("train", "did you mean train.csv?"),
         ("Train.CSV", "did you mean train.csv?"),
         ("data/trains.csv", "did you mean data/train.csv?"),
-        ("*.csv", "a pattern is not expanded: name one file"),
-        ("https://example.org/t.csv", "an address is not asked: download the file, and name it"),
-        ("link.csv", "a link to nowhere.csv, which is not there"),
+        ("*.csv", "patterns are not expanded: name one file"),
+        (
+            "https://example.org/t.csv",
+            "addresses are not downloaded: download the file",
+        ),
+        ("link.csv", "a link to nowhere.csv, which does not exist"),
     ],
 )
 def test_a_missing_file_is_said_with_the_likely_reason(

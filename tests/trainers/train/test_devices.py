@@ -36,7 +36,9 @@ def test_runs_side_by_side_take_other_devices(
 def test_more_ranks_than_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two ranks on one device would wait for each other's memory."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    with pytest.raises(ConfigError, match=r"ranks: got 3, each wants a CUDA device; there are 2"):
+    with pytest.raises(
+        ConfigError, match=r"ranks: got 3, each needs a CUDA device; allowed: up to 2"
+    ):
         take_devices([0, 1, 2])
 
 

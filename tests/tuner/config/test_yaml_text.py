@@ -84,7 +84,7 @@ def test_a_truth_value_to_some_readers_is_refused(text: str, tmp_path: Path) -> 
 def test_a_tag_says_that_a_number_is_a_text(tmp_path: Path) -> None:
     """It is as plain as quotes, and is named where a number is wanted."""
     assert read(tmp_path, "a: !!str 010") == {"a": "010"}
-    with pytest.raises(ConfigError, match=r"got '1'; a number stands without .* the tag !!str"):
+    with pytest.raises(ConfigError, match=r"got '1'; write a number without .* the tag !!str"):
         parse_study(toy_tree(train=read(tmp_path, "epochs: !!str 1")))
 
 

@@ -168,7 +168,7 @@ def test_one_list_of_targets_may_serve_several_models() -> None:
             "key fits no adapted module of tiny-bert; it has query, value",
         ),
         ("target_parameters", ["no.weight"], "no.weight fits no module of tiny-bert; it has weig"),
-        ("trainable_token_indices", [3, 10**7], "got 10000000, the model's vocabulary has "),
+        ("trainable_token_indices", [3, 10**7], "got 10000000; the model's vocabulary has "),
         ("alora_invocation_tokens", [1, 2], "it changes nothing in LORA here; allowed: "),
     ],
 )
@@ -202,7 +202,7 @@ def test_layers_out_of_range_are_refused(layers: Any) -> None:
     config = {"layers_to_transform": layers}
     arms = {"lora": {"method": {"kind": "peft_any", "type": "LORA", "config": config}}}
     assert findings(arms=arms).texts() == (
-        "arms.lora.method.config.layers_to_transform: got 2, the model has 2 layers; "
+        "arms.lora.method.config.layers_to_transform: got 2; the model has 2 layers; "
         "allowed: 0 to 1",
     )
 
