@@ -1,4 +1,4 @@
-"""The bottleneck adapter's module, and where each architecture takes it.
+"""The bottleneck adapter's module, and its places in each architecture.
 
 torch is imported at the top: only `Bottleneck.apply` imports this file.
 """
@@ -24,16 +24,16 @@ _ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Ta
 
 @dataclass(frozen=True)
 class _Shape:
-    """Paths inside a layer. An adapter acts on what the module there returns."""
+    """Paths inside a layer. An adapter acts on the output of the module there."""
 
     attention: str
-    """Ends attention, before its residual sum."""
+    """Last module of attention, before its residual sum."""
     feed_forward: str
-    """Ends the feed-forward network, before its residual sum."""
+    """Last module of the feed-forward network, before its residual sum."""
     layer: str
-    """Ends the layer: after the last norm where norms come last."""
+    """Last module of the layer: after the last norm where norms come last."""
     parallel: str
-    """Holds the feed-forward network's input."""
+    """Module that gets the feed-forward network's input."""
     parallel_reads_residual: bool = False
     """`parallel` adds its second argument, the network's input, to the network's output."""
 
@@ -79,29 +79,29 @@ class Adapter(nn.Module):
         nn.init.zeros_(self.up.bias)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Return what is to be added."""
+        """Return the term to add."""
         inner = self.dropout(self.activation(self.down(states)))
         added: torch.Tensor = self.scaling * self.up(inner)
         return added
 
     def after(self, module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
-        """Add to a module's output, computed from it."""
+        """Add to a module's output a term computed from it."""
         added: torch.Tensor = self(output)
         return output + added
 
     def beside(self, module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
-        """Add to a module's output, computed from its input."""
+        """Add to a module's output a term computed from its input."""
         added: torch.Tensor = self(args[0])
         return output + added
 
     def into_residual(self, module: nn.Module, args: Any) -> Any:
-        """Add to the residual that a module is given as second argument, computed from it."""
+        """Add to the residual, a module's second argument, a term computed from it."""
         states, residual = args
         return states, residual + self(residual)
 
 
 def insert(model: PreTrainedModel, method: Bottleneck) -> None:
-    """Give every layer of the body its adapters.
+    """Insert adapters into every layer of the body.
 
     Raises:
         ConfigError: No layer has a known shape.
@@ -126,8 +126,8 @@ def insert(model: PreTrainedModel, method: Bottleneck) -> None:
             layer.get_submodule(shape.parallel).register_forward_hook(adapter.beside)
     if not found:
         raise ConfigError(
-            f"method.kind: bottleneck knows no place in the layers of {type(model).__name__}; "
-            "known: layers like those of BERT, DistilBERT and Llama"
+            f"method.kind: bottleneck does not fit the layers of {type(model).__name__}; "
+            "allowed: layers like those of BERT, DistilBERT and Llama"
         )
 
 

@@ -1,4 +1,4 @@
-"""A classifier's parameters: head and body, how many, and those that were trained in a file."""
+"""A classifier's parameters: split into head and body, counted, saved and loaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def head_names(model: PreTrainedModel) -> list[str]:
-    """Name the direct children that hold parameters and are not the pretrained body."""
+    """Return the names of direct children with parameters other than the pretrained body."""
     return [
         name
         for name, child in model.named_children()
@@ -26,14 +26,14 @@ def head_names(model: PreTrainedModel) -> list[str]:
 
 
 def freeze_body(model: PreTrainedModel) -> None:
-    """Let nothing but the head receive gradients."""
+    """Let only the head receive gradients."""
     model.requires_grad_(False)
     for name in head_names(model):
         model.get_submodule(name).requires_grad_(True)
 
 
 def classifier_in(model: nn.Module) -> PreTrainedModel:
-    """Find the classifier inside whatever wraps it."""
+    """Find the classifier inside its wrappers."""
     from transformers import PreTrainedModel
 
     return next(
@@ -44,9 +44,9 @@ def classifier_in(model: nn.Module) -> PreTrainedModel:
 
 
 def count_parameters(model: nn.Module) -> ParameterCounts:
-    """Count scalar parameters; the head is what is trained beside the pretrained body.
+    """Count scalar parameters; the head is the trained part beside the pretrained body.
 
-    `total` is what the model holds: peft keeps a frozen copy of the head it retrains, and that
+    `total` counts all of the model: peft keeps a frozen copy of the head it retrains, and that
     copy is counted too.
     """
     classifier = classifier_in(model)
@@ -77,7 +77,7 @@ def load_tensors(model: nn.Module, path: Path) -> None:
     """Copy the file's tensors over the parameters that receive a gradient.
 
     Raises:
-        ModelError: The file is missing, or does not hold exactly these tensors.
+        ModelError: The file is missing, or has other tensors than these.
     """
     import torch
     from safetensors.torch import load_file
@@ -94,7 +94,7 @@ def load_tensors(model: nn.Module, path: Path) -> None:
 def check_fit(
     path: Path, stored: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]
 ) -> None:
-    """Raise a ModelError unless both hold the same names and shapes."""
+    """Raise a ModelError unless both have the same names and shapes."""
     problems = []
     if missing := expected.keys() - stored.keys():
         problems.append(f"missing {known(missing, 3)}")
@@ -114,5 +114,5 @@ def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _size(parameter: nn.Parameter) -> int:
-    # Under ZeRO-3 a parameter is empty until it is gathered, and notes its true size.
+    # Under ZeRO-3 a parameter is empty until it is gathered, and has its true size as attribute.
     return int(getattr(parameter, "ds_numel", parameter.numel()))

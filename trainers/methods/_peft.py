@@ -39,16 +39,16 @@ class PeftMethod(Method):
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write `adapter_config.json` and `adapter_model.safetensors`."""
-        # Left to decide by itself whether embeddings were resized, peft asks the Hub.
+        # By default peft asks the Hub whether embeddings were resized.
         model.save_pretrained(str(folder), save_embedding_layers=False)  # type: ignore[operator]
-        # A model card of blanks.
+        # An empty model card.
         (folder / "README.md").unlink(missing_ok=True)
 
     def load(self, model: nn.Module, folder: Path) -> None:
         """Read what `save` wrote into a freshly wrapped model.
 
         Raises:
-            ModelError: The file is missing, or does not hold exactly this method's tensors.
+            ModelError: The file is missing, or has other tensors than this method's.
         """
         from peft import PrefixEncoder, get_peft_model_state_dict, set_peft_model_state_dict
         from safetensors.torch import load_file
@@ -61,12 +61,12 @@ class PeftMethod(Method):
         configs: Any = model.peft_config
         config = configs["default"]
         if config.is_prompt_learning:
-            # The file holds the finished prompt, not the network that made it.
+            # The file has the finished prompt, not the network that made it.
             config.inference_mode = True
             if getattr(config, "prefix_projection", False):
                 encoders: Any = model.prompt_encoder
                 make: Any = PrefixEncoder
-                encoders["default"] = make(config)  # with room for the prompt alone
+                encoders["default"] = make(config)  # as large as the prompt only
         set_peft_model_state_dict(model, stored)
 
 
@@ -79,7 +79,7 @@ def wrap(
 ) -> PeftModel:
     """Freeze the body, add the adapter and keep the head trainable.
 
-    Adapter weights are float32 whatever the base is.
+    Adapter weights are float32 whatever the type of the base.
 
     Args:
         model: The classifier; changed in place.
@@ -97,14 +97,14 @@ def wrap(
     parts = target_names(model.base_model)  # before peft adds its own
     try:
         with warnings.catch_warnings():
-            # peft 0.21 asks transformers 5 by a name that it deprecates.
+            # peft 0.21 uses a name of transformers 5 that is deprecated.
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
             wrapped = get_peft_model(model, config)
     except (ValueError, TypeError, KeyError, NotImplementedError, AttributeError) as error:
         raise ConfigError(_refusal(error, model, config, parts, key=targets)) from error
     if count_parameters(wrapped).head == 0:
         raise ConfigError(
-            f"method: peft type {peft_type.upper()} leaves the new head frozen, at random; "
+            f"method: peft type {peft_type.upper()} leaves the new head frozen at random values; "
             "allowed: a type whose config has modules_to_save"
         )
     if config.is_prompt_learning:
@@ -123,7 +123,7 @@ def _config(model: PreTrainedModel, peft_type: str, settings: Mapping[str, Any])
     allowed = {field.name for field in fields(config_class) if field.init}
     check_options(name, settings, config_class)
     tuner = PEFT_TYPE_TO_TUNER_MAPPING[types[name]]
-    own = copy.deepcopy(settings)  # peft adds to the lists that it is given
+    own = copy.deepcopy(settings)  # peft appends to the lists of its arguments
     values = {"task_type": "SEQ_CLS", **_defaults(model, tuner, allowed), **own}
     try:
         return config_class(**values)
@@ -134,14 +134,14 @@ def _config(model: PreTrainedModel, peft_type: str, settings: Mapping[str, Any])
 
 
 def _defaults(model: PreTrainedModel, tuner: type, allowed: set[str]) -> dict[str, Any]:
-    """Fill in what peft does not know of this architecture."""
+    """Return the options that peft lacks for this architecture."""
     found: dict[str, Any] = {}
     # peft keeps `classifier` and `score` trainable by itself.
     heads = [head for head in head_names(model) if head not in ("classifier", "score")]
     if heads and "modules_to_save" in allowed:
         found["modules_to_save"] = heads
     mapping = getattr(tuner, "target_module_mapping", None) or {}
-    # Where peft's own choice is query and value, the same is meant for other architectures.
+    # Where peft's own choice is query and value, use the same for other architectures.
     if model.config.model_type not in mapping and mapping.get("llama") == ["q_proj", "v_proj"]:
         found["target_modules"] = query_value(model.base_model)
     return found
@@ -155,7 +155,7 @@ def _refusal(
     *,
     key: str,
 ) -> str:
-    """Say why peft does not take the model: its targets, where none of them is there."""
+    """Return the error for a model that peft refuses; about its targets, where none exists."""
     asked = getattr(config, "target_modules", None) or ()
     name = type(model).__name__
     unfit = unknown_targets(asked, model)
@@ -163,7 +163,7 @@ def _refusal(
         return unknown_targets_message(key, unfit, name, parts)
     has = ", ".join(parts)
     if not asked and re.search("target_modules|modules were targeted", str(error)):
-        return f"method.{key}: peft knows none for {name}; name some; it has {has}"
+        return f"method.{key}: peft has no default for {name}; name some of {has}"
     shown = asked if isinstance(asked, str) else ", ".join(sorted(asked))
     blamed = asked and re.search("target|module|layer", str(error), re.IGNORECASE)
     got = f"; got targets {shown}; this model has {has}" if blamed else ""
@@ -174,5 +174,5 @@ def _refusal(
 
 
 def _first_line(error: Exception) -> str:
-    """Return the first sentence: peft's messages go on to advise its programmers."""
+    """Return the first sentence: the rest of peft's messages is for its developers."""
     return str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")

@@ -1,7 +1,7 @@
-"""Refuse those of peft's options that would change nothing in a run: peft takes them in silence.
+"""Refuse options of peft that would change nothing in a run, which peft accepts silently.
 
-`tests/trainers/methods/test_peft_options.py` gives each option of every type another value and
-sees that a tiny model is built or trained another way, or that the option is refused here.
+`tests/trainers/methods/test_peft_options.py` sets each option of every type to another value and
+checks that a tiny model is built or trained another way, or that the option is refused here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SET = {
     "num_transformer_submodules": _BY_MODEL,
     "token_dim": _BY_MODEL,
 }
-"""Options of any type that are set already, and by whom."""
+"""Options of any type that are set already, and the reason."""
 _WITHOUT_EFFECT = {
     "ADAMSS": (
         "asa_importance_beta",
@@ -42,7 +42,7 @@ _WITHOUT_EFFECT = {
         "mask_interval",
         "use_asa",
     ),
-    "BOFT": ("boft_n_butterfly_factor",),  # peft takes 1 where it cannot compile its CUDA code
+    "BOFT": ("boft_n_butterfly_factor",),  # peft uses 1 where it cannot compile its CUDA code
     "FROD": ("progressbar", "runtime_offload_base_weight", "save_projection"),
     "HIRA": ("rank_pattern",),
     "LOHA": ("use_effective_conv2d",),
@@ -69,7 +69,7 @@ _WITHOUT_EFFECT = {
     "OFT": ("module_dropout",),
     "OSF": ("target_svd_config",),
     "PROMPT_TUNING": ("prompt_tuning_init_text", "tokenizer_kwargs", "tokenizer_name_or_path"),
-    "PSOFT": ("psoft_alpha",),  # peft divides by it what it multiplies by it
+    "PSOFT": ("psoft_alpha",),  # peft multiplies by it and divides by it again
     "PVERA": ("save_projection",),
     "RANDLORA": ("save_projection",),
     "SHADOW": ("layers_pattern", "layers_to_transform"),
@@ -79,15 +79,15 @@ _WITHOUT_EFFECT = {
     "VBLORA": ("save_only_topk_weights",),
     "VERA": ("save_projection",),
 }
-"""By type, options, and parts of options, that a training without code of its own does not see."""
+"""By type, options and parts of options that have no effect without code of the user's."""
 
 
 class _Need(NamedTuple):
-    """What another option must be for an option to be used at all."""
+    """The value of another option that an option needs to have an effect."""
 
     option: str
     pattern: str
-    """Fits the other option's value, written as Python does."""
+    """Matches the other option's value, written as in Python."""
     said: str
 
 
@@ -95,7 +95,7 @@ _CAYLEY = _Need("use_cayley_neumann", "True", "true")
 _LOWRANK = _Need("psoft_svd", "lowrank", "lowrank")
 _LSTM = _Need("encoder_reparameterization_type", "LSTM", "LSTM")
 _LAYERS = _Need("layers_to_transform", "(?!None).*", "numbers of layers")
-"""What `layers_pattern` needs, of whatever type it is."""
+"""The need of `layers_pattern`, in any type."""
 _NEEDS = {
     ("ADAMSS", "svd_threshold"): _Need("use_dynamic_rank", "True", "true"),
     ("DEFT", "init_scale"): _Need("init_weights", "False", "false"),
@@ -114,7 +114,7 @@ _NEEDS = {
     ("TINYLORA", "init_v_bound"): _Need("init_weights", "uniform", "uniform"),
     ("WAVEFT", "wavelet_family"): _Need("use_idwt", "True", "true"),
 }
-"""By type and option: without which other option peft passes over it."""
+"""By type and option: the other option without which peft ignores it."""
 _STARTS = {
     ("LORA", "init_lora_weights"): (
         "True|False|gaussian|orthogonal|olora|pissa",
@@ -141,7 +141,7 @@ _STARTS = {
         ".*",
     ),
 }
-"""By type and option: which values can be begun with, why others cannot, and which peft has."""
+"""By type and option: allowed first values, why others are refused, and those of peft."""
 _TYPES = {
     "ADALORA": (
         "nothing here moves its budget between matrices: it would stay at its first rank",
@@ -151,11 +151,11 @@ _TYPES = {
     "POLY": ("rows have no number of a task here", "LORA"),
     "XLORA": ("it mixes adapters that are trained already, and a run begins with none", "LORA"),
 }
-"""Types that cannot be trained as what they are called: why, and which is close to it."""
+"""Types that cannot be trained here: the reason, and a similar type."""
 
 
 def check_options(kind: str, settings: Mapping[str, Any], config: type[Any]) -> None:
-    """Check what a study sets of a peft type.
+    """Check a study's options of a peft type.
 
     Args:
         kind: The type, in capitals.
@@ -164,7 +164,7 @@ def check_options(kind: str, settings: Mapping[str, Any], config: type[Any]) -> 
 
     Raises:
         ConfigError: A type, an option or a value that would have no effect, or another one; or a
-            value of another kind than the option's.
+            value of another type than the option's.
     """
     if kind in _TYPES:
         why, instead = _TYPES[kind]

@@ -1,6 +1,6 @@
-"""Check the values of peft's options: peft takes most kinds of value and fails later, or never.
+"""Check the values of peft's options: peft accepts most types and fails later, or never.
 
-What an option may be follows from its annotation and its name in peft's config.
+The rule of an option follows from its annotation and its name in peft's config.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from trainers.errors import ConfigError, shown
 _SCALES = frozenset(
     {"alpha", "delora_lambda", "lora_alpha", "randlora_alpha", "scaling", "shadow_alpha"}
 )
-"""Options that the adapter's output is multiplied by, and which may be no whole numbers."""
+"""Factors of the adapter's output, which need not be whole numbers."""
 _FROM_ZERO = frozenset({"boft_block_size", "num_frozen_tokens", "oft_block_size"})
-"""Counts for which 0 means that another option says it, or none."""
+"""Counts for which 0 means that another option decides, or none."""
 _ELSEWHERE = frozenset({"init_lora_weights", "mask_type", "prompt_tuning_init", "shadow_model"})
-"""Options of which other rules say what they may be."""
+"""Options that are checked by other rules."""
 _TEXTS = {("TINYLORA", "init_weights"): {"uniform"}}
-"""Words that an option may be and its annotation does not name."""
+"""Allowed texts of an option that its annotation does not list."""
 _NULL = frozenset({("ADAMSS", "init_weights"), ("HIRA", "init_weights"), ("OSF", "init_weights")})
 """Options that may be null though peft's default is another."""
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """What an option may be."""
+    """The allowed values of an option."""
 
     allowed: str
     holds: Callable[[Any], bool]
@@ -44,12 +44,12 @@ def check_value(kind: str, name: str, value: Any, hint: Any, default: Any) -> No
     Args:
         kind: The peft type, in capitals.
         name: The option.
-        value: What the study sets.
+        value: The study's value.
         hint: The option's annotation in peft's config.
-        default: What peft takes without it.
+        default: peft's default.
 
     Raises:
-        ConfigError: A value of another kind, or one with which nothing could be learned.
+        ConfigError: A value of another type, or one with which nothing could be learned.
     """
     if name in _ELSEWHERE or (value is None and (default is None or (kind, name) in _NULL)):
         return
@@ -76,7 +76,7 @@ def _members(hint: Any) -> tuple[Any, ...]:
 
 
 def _rule(kind: str, name: str, parts: set[Any], default: Any) -> _Rule | None:
-    """Return the rule of an option whose values are single; None: they are lists or texts."""
+    """Return the rule of an option with single values; None: its values are lists or texts."""
     words = _literals(parts) | _names_of_enumerations(parts) | _TEXTS.get((kind, name), set())
     if name == "bias":
         return _words({"none", "all", *(words or {f"{kind.lower()}_only"})}, truths=False)
@@ -153,7 +153,7 @@ def _names_of_enumerations(parts: set[Any]) -> set[str]:
 
 
 def _fits(value: object, hint: Any) -> bool:
-    """Tell whether pydantic takes a value, such as a list of names, as it is annotated."""
+    """Return whether pydantic accepts a value, such as a list of names, for its annotation."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -164,7 +164,7 @@ def _fits(value: object, hint: Any) -> bool:
 
 
 def _form(hint: Any) -> str:
-    """Say in words what an annotation takes."""
+    """Return an annotation in words."""
     words = {str: "a text", int: "a whole number", bool: "true or false", dict: "a mapping"}
     items = {str: "texts", int: "whole numbers", float: "numbers"}
     said = []

@@ -1,4 +1,4 @@
-"""Make peft's prompt learning right for padded batches, and refuse what it cannot do."""
+"""Correct peft's prompt learning for padded batches, and refuse settings it cannot handle."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def adapt_prompt(model: PeftModel) -> None:
-    """Watch what enters the body; let a decoder classify its last real token.
+    """Check the body's inputs; let a decoder classify its last real token.
 
-    peft hands a decoder embeddings instead of token ids. The decoder cannot see padding in them
+    peft gives a decoder embeddings instead of token ids. The decoder cannot see padding in them
     and would classify the last position, a pad token in every row but the longest.
     """
     classifier: Any = model.get_base_model()
@@ -29,7 +29,7 @@ def adapt_prompt(model: PeftModel) -> None:
 
 
 class _PromptHooks:
-    """The hooks, and the mask of the batch under way. Bound methods survive a deepcopy."""
+    """The hooks, and the mask of the current batch. Bound methods survive a deepcopy."""
 
     def __init__(self, virtual_tokens: int, positions: int | None) -> None:
         self.virtual_tokens = virtual_tokens
@@ -40,8 +40,8 @@ class _PromptHooks:
         """Check the batch that enters the body, and note where each row ends.
 
         Raises:
-            ConfigError: Text and prompt are longer than the model, or past keys are asked for
-                under gradient checkpointing, which would drop them without an error.
+            ConfigError: Text and prompt have more tokens than the model has positions, or past
+                keys are used with gradient checkpointing, which would drop them silently.
         """
         if inputs.get("past_key_values") is not None and _checkpoints(body):
             raise ConfigError(

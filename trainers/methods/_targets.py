@@ -1,4 +1,4 @@
-"""Say which modules a method may name as its targets, and which it names that are not there."""
+"""Find the modules that a method may name as its targets, and names that match none."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 _MOST = 12
 _NAMING = re.compile("modules|pattern|parameters")
-"""Options of peft's that name parts of a model."""
+"""Options of peft that name parts of a model."""
 _OF_ADAPTED = re.compile("(?<!layers)_pattern|exclude_modules")
-"""Those that name some of the modules that are adapted."""
+"""Of these, options that name adapted modules."""
 # Names of the attention projections, for architectures that peft has no default for.
 QUERY_VALUE = (
     ("query", "value"),
@@ -31,36 +31,36 @@ QUERY_VALUE = (
 
 
 def query_value(body: nn.Module) -> list[str] | None:
-    """Return the names of a body's query and value projections, where they are known ones."""
+    """Return the names of a body's query and value projections, where they are known."""
     leaves = {name.rpartition(".")[2] for name, _ in body.named_modules()}
     found = next((names for names in QUERY_VALUE if leaves.issuperset(names)), None)
     return list(found) if found else None
 
 
 def target_names(body: nn.Module) -> list[str]:
-    """List the ends of names of the modules that have matrices: query and value first."""
+    """Return the last parts of the names of modules with matrices: query and value first."""
     leaves = {
         name.rpartition(".")[2]
         for name, module in body.named_modules()
-        if getattr(getattr(module, "weight", None), "ndim", 0) > 1  # and no norm
+        if getattr(getattr(module, "weight", None), "ndim", 0) > 1  # excludes norms
     }
     first = [name for name in query_value(body) or [] if name in leaves]
     return [*first, *sorted(leaves.difference(first))]
 
 
 def unknown_targets(targets: str | Iterable[str] | None, model: nn.Module) -> list[str]:
-    """Return those of the targets that no module's name ends with; a pattern is not looked at."""
+    """Return the targets that no module's name ends with; patterns are not checked."""
     names = [f".{name}" for name, _ in model.named_modules()]
     listed = () if targets is None or isinstance(targets, str) else targets
     return [t for t in sorted(listed) if not any(name.endswith(f".{t}") for name in names)]
 
 
 def adapted_modules(body: nn.Module, config: Any) -> list[str]:
-    """Return the modules that peft would adapt if it were to exclude none.
+    """Return the modules that peft would adapt without exclusions.
 
     Args:
         body: The model before the method.
-        config: Peft's, with the targets that it has chosen.
+        config: Peft's, with its targets.
     """
     from peft.tuners.tuners_utils import check_target_module_exists
 
@@ -78,13 +78,13 @@ def unknown_option_names(
     adapted: Sequence[str],
     excludable: Sequence[str] = (),
 ) -> dict[str, tuple[list[str], list[str]]]:
-    """Return by option the names that fit nothing, which peft passes over, and names that do.
+    """Return by option the names that match nothing, which peft ignores, and names that match.
 
     Args:
-        options: Peft's options, as a method was given them, but for its targets.
+        options: A method's options of peft, without its targets.
         body: The model before the method.
         adapted: Modules and parameters that the method adapts: the keys of a mapping name these.
-        excludable: Modules that it would adapt if it excluded none: exclusions name these.
+        excludable: Modules that it would adapt without exclusions: exclusions name these.
     """
     modules = [name for name, _ in body.named_modules() if name]
     parameters = [name for name, _ in body.named_parameters()]
@@ -105,7 +105,7 @@ def unknown_option_names(
 
 
 def _fits(name: str, part: str) -> bool:
-    """Return whether a name or pattern is that of a part, or of its end."""
+    """Return whether a name or pattern matches a part's name, or its end."""
     if f".{part}".endswith(f".{name}"):
         return True
     try:
@@ -117,13 +117,13 @@ def _fits(name: str, part: str) -> bool:
 def unknown_targets_message(
     key: str, targets: Sequence[str], model: str, known: Sequence[str]
 ) -> str:
-    """Say that targets fit no module.
+    """Return the message that targets match no module.
 
     Args:
         key: The method's field that names them.
-        targets: Those that do not fit.
+        targets: Those without a match.
         model: Name of the model.
-        known: What `target_names` lists.
+        known: The result of `target_names`.
     """
     more = f", ... ({len(known)} in all)" if len(known) > _MOST else ""
     fit = "fit" if len(targets) > 1 else "fits"

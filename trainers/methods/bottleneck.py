@@ -32,7 +32,7 @@ class Bottleneck(Method):
     - parallel: to the feed-forward network's output, computed from its input and scaled by 4
       (He et al. 2022).
 
-    The up projection starts at zero: at first the model computes what the pretrained one does.
+    The up projection starts at zero: at first the model's output is that of the pretrained one.
     """
 
     NAMED: ClassVar = {
@@ -42,11 +42,11 @@ class Bottleneck(Method):
     kind: Literal["bottleneck"] = "bottleneck"
     """File name of the plug-in."""
     variant: Literal["houlsby", "pfeiffer", "parallel"] = "pfeiffer"
-    """Where the adapters stand and what they read."""
+    """Places and inputs of the adapters."""
     reduction_factor: int = Field(default=16, ge=1)
     """Hidden size of the model divided by that of the adapter."""
     non_linearity: Literal["relu", "gelu", "silu", "tanh"] = "relu"
-    """Between the two projections."""
+    """Function between the two projections."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout inside the adapter, before the up projection."""
     scaling: float = Field(default_factory=_default_scaling, gt=0)

@@ -31,7 +31,7 @@ class Full(Method):
         save_tensors(model, folder / _FILE)
         classifier = classifier_in(model)
         config = copy.deepcopy(classifier.config)
-        config.architectures = [type(classifier).__name__]  # the base's may be another
+        config.architectures = [type(classifier).__name__]  # that of the base may differ
         config.save_pretrained(folder)
 
     def load(self, model: nn.Module, folder: Path) -> None:

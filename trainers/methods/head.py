@@ -18,7 +18,7 @@ _FILE = "head.safetensors"
 class Head(Method):
     """Train the head alone.
 
-    The head is whatever the architecture puts on its body: one linear layer on BERT and Llama,
+    The head is the architecture's own: one linear layer on BERT and Llama,
     two with a tanh between them on RoBERTa.
     """
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 class PTuning(PeftMethod):
     """Prepend embeddings that an MLP computes (Liu et al. 2021).
 
-    What is saved is the finished prompt; the network that made it is not needed to predict.
+    Only the finished prompt is saved; its network is not needed to predict.
     """
 
     kind: Literal["p_tuning"] = "p_tuning"
     """File name of the plug-in."""
     virtual_tokens: int = Field(default=20, ge=1)
-    """Computed embeddings; they take positions that the text can then not have."""
+    """Number of computed embeddings; each takes a position from the text."""
     encoder_hidden_size: int = Field(default=128, ge=1)
     """Width of the network's hidden layers."""
 

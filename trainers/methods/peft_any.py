@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PeftAny(PeftMethod):
-    """Hand peft the type and its config; `docs/peft-types.md` lists which types work."""
+    """Any peft type with its config; `docs/peft-types.md` lists the types that work."""
 
     TARGETS: ClassVar = "config.target_modules"
     NAMED: ClassVar = {"loha": {"type": "LOHA"}, "vera": {"type": "VERA"}}

@@ -19,7 +19,7 @@ class Prefix(PeftMethod):
     kind: Literal["prefix"] = "prefix"
     """File name of the plug-in."""
     virtual_tokens: int = Field(default=20, ge=1)
-    """Trained keys and values of a layer; they take positions that the text can then not have."""
+    """Number of trained keys and values of a layer; each takes a position from the text."""
 
     @property
     def checkpointing(self) -> bool:

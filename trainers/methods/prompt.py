@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 class Prompt(PeftMethod):
     """Prepend trained embeddings to the input (Lester et al. 2021).
 
-    An encoder that pools its first position pools the first virtual token, as peft does it.
+    An encoder that pools its first position pools the first virtual token, as in peft.
     """
 
     kind: Literal["prompt"] = "prompt"
     """File name of the plug-in."""
     virtual_tokens: int = Field(default=20, ge=1)
-    """Trained embeddings; they take positions that the text can then not have."""
+    """Number of trained embeddings; each takes a position from the text."""
     start: Literal["sample_vocab", "random"] = "sample_vocab"
     """First values: embeddings of random words, or normal noise."""
 

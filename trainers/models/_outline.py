@@ -1,4 +1,4 @@
-"""Build a classifier from its config alone, on whatever device is torch's default."""
+"""Build a classifier from its config alone, on torch's default device."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _SIZES = (
     "intermediate_size",
     "max_position_embeddings",
 )
-"""Numbers that most configs have under these names, some of them by an alias."""
+"""Sizes that most configs have under these names or as aliases."""
 _UNBOUNDED = -1
-"""Positions of XLNet, which has any number."""
+"""`max_position_embeddings` of XLNet, which has no limit."""
 
 
 def from_config(config: PreTrainedConfig, attention: str) -> PreTrainedModel:
     """Return the sequence classifier of the config's architecture, in float32.
 
     Raises:
-        ValueError: A size below 1, which some models would take for no layers at all.
+        ValueError: A size below 1, with which some models would have no layers at all.
     """
     import torch
     from transformers import AutoModelForSequenceClassification
@@ -35,7 +35,7 @@ def from_config(config: PreTrainedConfig, attention: str) -> PreTrainedModel:
         if name == "max_position_embeddings" and size == _UNBOUNDED:
             continue
         if isinstance(size, int) and size < 1:
-            raise ValueError(f"{name}: got {size}, allowed: at least 1")
+            raise ValueError(f"{name}: got {size}; allowed: at least 1")
     make: Any = AutoModelForSequenceClassification.from_config
     built: PreTrainedModel = make(config, dtype=torch.float32, attn_implementation=attention)
     return built

@@ -1,4 +1,4 @@
-"""Count the positions of a model: how many tokens a row may have."""
+"""Count the positions of a model: the most tokens of a row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def position_count(model: nn.Module) -> int | None:
-    """Return how many positions a model with learned position embeddings has, else None."""
+    """Return the number of a model's learned position embeddings; None: it has none."""
     from torch import nn
 
     for name, module in model.named_modules():
@@ -23,7 +23,7 @@ def position_count(model: nn.Module) -> int | None:
 
 
 def too_long_message(model: str, tokens: int | str, positions: int, virtual: int = 0) -> str:
-    """Say that rows have more tokens than a model has positions, some of them a prompt's."""
+    """Return the message that rows, with a prompt, have more tokens than a model has positions."""
     also = f" and {virtual} virtual tokens" if virtual else ""
     together = " together" if virtual else ""
     return (
@@ -33,7 +33,7 @@ def too_long_message(model: str, tokens: int | str, positions: int, virtual: int
 
 
 def too_many_virtual_message(model: str, tokens: int, positions: int, virtual: int) -> str:
-    """Say that a prompt takes more positions than rows leave, which do leave some."""
+    """Return the message that a prompt takes more positions than rows leave."""
     return (
         f"got {virtual}; {model} has {positions} positions and rows of up to {tokens} tokens; "
         f"allowed: at most {positions - tokens}, or a lower train.max_length"

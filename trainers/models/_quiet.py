@@ -10,15 +10,15 @@ from typing import Any
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide transformers' and the Hub's progress bars and warnings; put both back at the end.
+    """Hide transformers' and the Hub's progress bars and warnings; restore both at the end.
 
-    That a classifier's head is newly drawn is what every run wants, so the note is noise. The
-    Hub's client warns at each of its retries; where all fail, the error says why.
+    Every run wants a newly drawn classification head, so the note about it is noise. The
+    Hub's client warns at each of its retries; if all fail, the error has the reason.
     """
     import huggingface_hub.utils as hub_utils
     from transformers.utils import logging
 
-    hub: Any = hub_utils  # it exports these without saying so to type checkers
+    hub: Any = hub_utils  # these names are missing in its type hints
 
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     hub_level, hub_bar = hub.logging.get_verbosity(), not hub.are_progress_bars_disabled()

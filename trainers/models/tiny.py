@@ -82,7 +82,7 @@ _SIZE = {
 
 
 class Tiny(ModelSource):
-    """Two layers, 32 wide. The body is the same for every run seed, as a pretrained one is."""
+    """Two layers, 32 wide. The body is the same for every run seed, like a pretrained one."""
 
     NAMED: ClassVar = {
         f"tiny-{architecture}": {"architecture": architecture}
@@ -94,7 +94,7 @@ class Tiny(ModelSource):
     architecture: Literal["bert", "roberta", "llama"] = "bert"
     """Architecture: two encoders and a decoder."""
     dropout: float | None = Field(default=None, ge=0, lt=1)
-    """Dropout everywhere; None: what the architecture has by default."""
+    """Dropout everywhere; None: the architecture's default."""
     weights_seed: int = Field(default=0, ge=0, lt=2**32)
     """Draws the body's weights. The head's come from the run's own seed."""
 
@@ -109,7 +109,7 @@ class Tiny(ModelSource):
         """Draw the body from `weights_seed`, then the head from the caller's generator."""
         import torch
 
-        # Weights are drawn on the CPU: other devices' generators are left alone.
+        # Weights are drawn on the CPU, without use of other devices' generators.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.weights_seed)
             pretrained = self.outline(labels, attention)
@@ -118,7 +118,7 @@ class Tiny(ModelSource):
         return model
 
     def outline(self, labels: tuple[str, ...], attention: str) -> PreTrainedModel:
-        """Build the classifier as its config says."""
+        """Build the classifier from its config."""
         return from_config(self._config(labels), attention)
 
     def _config(self, labels: tuple[str, ...]) -> PreTrainedConfig:
@@ -167,7 +167,7 @@ def vocabulary(dialect: TokenFormat) -> dict[str, int]:
 
 
 def build_tokenizer(dialect: TokenFormat) -> PreTrainedTokenizerBase:
-    """Make a WordPiece tokenizer; a word it does not know falls into its characters."""
+    """Make a WordPiece tokenizer; it splits an unknown word into its characters."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 

@@ -23,7 +23,7 @@ _CARVED_SHARE = 0.1
 
 
 class SampledTask(Task):
-    """A task whose training rows may be cut down, and which may carve validation from train."""
+    """A task with an optional few-shot draw, and with validation carved from train if needed."""
 
     few_shot: FewShot | None = None
     """Train on a few rows only. Validation then comes from the rest of train, test stays whole."""
@@ -43,13 +43,13 @@ class SampledTask(Task):
         """Read the rows, draw the few shots and carve validation.
 
         Raises:
-            DataError: As `read`, classes that can be none, or too few rows.
+            DataError: As `read`, labels that cannot be classes, or too few rows.
         """
         corpus = self.read(data_dir)
         try:
             refuse_labels(corpus)
             sampled = self._sample(corpus, seed)
-            if self.few_shot is None:  # carving takes rows of the classes that have several
+            if self.few_shot is None:  # carving takes rows of classes with several rows
                 refuse_one_a_row(sampled)
             return sampled
         except DataError as error:

@@ -28,7 +28,7 @@ _SOURCES = {
 
 
 class Acl(SampledTask):
-    """1,688 / 114 / 139 citation sentences; 52 of the test texts stand verbatim in train."""
+    """1,688 / 114 / 139 citation sentences; 52 of the test texts are verbatim in train."""
 
     NAMED = {  # noqa: RUF012  # typed by the base
         "acl_sup": {},
@@ -49,7 +49,7 @@ class Acl(SampledTask):
         )
 
     def sources(self) -> tuple[SourceFile, ...]:
-        """List the three files."""
+        """Return the three files."""
         return tuple(_SOURCES.values())
 
 

@@ -25,7 +25,7 @@ _TEST_ROWS = 760
 class AgNews(SampledTask):
     """The 7,600 rows of AG News's own test file, cut into 6,840 for training and 760 for test.
 
-    The cut is fixed: a run's data seed moves the carved validation, never the test rows.
+    The cut is fixed: a run's data seed changes the carved validation, never the test rows.
     """
 
     NAMED = {  # noqa: RUF012  # typed by the base
@@ -47,7 +47,7 @@ class AgNews(SampledTask):
         )
 
     def sources(self) -> tuple[SourceFile, ...]:
-        """List the one file."""
+        """Return the one file."""
         return (_SOURCE,)
 
     def _example(self, number: int, line: list[str]) -> Example:

@@ -21,8 +21,8 @@ _TEST_SHARE = 0.1
 class Bbc(SampledTask):
     """The package's 2,125 different articles, cut into 1,913 for training and 212 for test.
 
-    White space is made single spaces, and of articles equal after that the first by class and
-    file name stays. The package has no split: test is the first tenth of the articles in the
+    White space becomes single spaces, and of articles equal after that the first by class and
+    file name is kept. The package has no split: test is the first tenth of the articles in the
     order of numpy's permutation of seed 2022, fixed whatever the run's data seed.
     """
 

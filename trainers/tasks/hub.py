@@ -38,18 +38,18 @@ from trainers.tasks._sampled import SampledTask
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetBuilder, Features
 
-# What a folder's card may say of its files that the own reader heeds too.
-_HEEDED = {"name", "version", "description", "data_dir", "data_files", "features", "chunksize"}
-_HEEDED |= {"sep", "delimiter", "encoding"}
+# Settings of a folder's card that this reader supports too.
+_SUPPORTED = {"name", "version", "description", "data_dir", "data_files", "features", "chunksize"}
+_SUPPORTED |= {"sep", "delimiter", "encoding"}
 _ITS_FIELD = re.compile(r"\b(encoding|delimiter|quoting|format)\b")
 _TEXT_FILE = ", with kind: text_file, which names the files and has that field"
-_EACH = "name the files with kind: text_file, which reads each as what it is"
+_EACH = "name the files with kind: text_file, which reads each in its own format"
 _FORMATS = re.compile(r"'(\w+)'\): \('(\w+)'")
 
 
 @dataclass(frozen=True)
 class _SplitTable:
-    """The rows of a split, where they stand, and the class names that the data set declares."""
+    """The rows of a split, their place for messages, and the declared names of the classes."""
 
     table: Table
     where: str
@@ -57,15 +57,15 @@ class _SplitTable:
 
 
 class HubTask(SampledTask):
-    """Splits of a Hub data set, kept where the Hub's own tools keep them (HF_HOME)."""
+    """Splits of a Hub data set, cached where the Hub's own tools cache them (HF_HOME)."""
 
     kind: Literal["hub"] = "hub"
     """A data set of the Hugging Face Hub."""
     id: str = Field(min_length=1)
-    """Its id, such as fancyzhx/ag_news, or a folder of data files, looked for beside the study,
+    """Its id, such as fancyzhx/ag_news, or a folder of data files, searched beside the study,
     then in the data folder."""
     config: str | None = None
-    """Its configuration, where it has several."""
+    """Its configuration, if it has several."""
     revision: str | None = None
     """Git commit or tag; set it to a commit, so that the data cannot change."""
     train: str = "train"
@@ -91,11 +91,11 @@ class HubTask(SampledTask):
         return Corpus(splits[self.train].names or label_order(found), train, validation, test)
 
     def text_columns(self) -> TextColumns:
-        """Name the columns as the study does."""
+        """Return the columns by the study's names."""
         return TextColumns(self.text, self.text_pair)
 
     def _where(self, data_dir: Path) -> str:
-        """Return what datasets is given: a folder that is there, or the Hub's id."""
+        """Return the place of the data: an existing folder, or the Hub's id."""
         folders = self.folders(data_dir)
         path = find_path(self.id, folders, folder=True)
         if path is not None:
@@ -108,7 +108,7 @@ class HubTask(SampledTask):
         return self.id
 
     def _of_hub(self, folders: Sequence[Path]) -> dict[str, _SplitTable]:
-        """Load a data set from the Hub; from the copy kept here where the Hub does not answer."""
+        """Load a data set from the Hub, or its local copy where the Hub does not answer."""
         import datasets
 
         where = f"{self.name}: id: {self.id}"
@@ -150,7 +150,7 @@ class HubTask(SampledTask):
         from datasets.exceptions import DatasetGenerationError, DatasetsError
         from datasets.utils.tqdm import are_progress_bars_disabled
 
-        # A run's standard error is its log: bars would fill it.
+        # A run's standard error is its log, which progress bars would fill.
         quiet = are_progress_bars_disabled()
         datasets.disable_progress_bars()
         try:
@@ -158,7 +158,7 @@ class HubTask(SampledTask):
             local = Path(place).is_dir()
             return self._splits(place) if local else self._of_hub(self.folders(data_dir))
         except (OSError, ValueError, DatasetsError) as error:
-            # The library's own words for a file that it cannot read say nothing about the file.
+            # The library's own error for an unreadable file does not name the cause.
             told = error.__cause__ if isinstance(error, DatasetGenerationError) else error
             reason = (str(told or error).splitlines() or [type(error).__name__])[0]
             if "same data file format" in reason:
@@ -186,7 +186,7 @@ class HubTask(SampledTask):
             return {split: self._of_dataset(data[split], split) for split in self._asked(data)}
 
     def _asked(self, known_splits: Iterable[str]) -> list[str]:
-        """List the splits to read, each once."""
+        """Return the splits to read, each once."""
         there = [str(split) for split in known_splits]
         asked = [split for split in (self.train, self.validation, self.test) if split is not None]
         for split in asked:
@@ -208,7 +208,7 @@ class HubTask(SampledTask):
         return _SplitTable(Table(cells, range(1, len(data) + 1)), where, names)
 
     def _of_files(self, builder: DatasetBuilder, paths: Sequence[str], split: str) -> _SplitTable:
-        """Read CSV and JSON, whose words the library would take for numbers, dates or gaps."""
+        """Read CSV and JSON, in which the library would take words for numbers, dates or gaps."""
         where = f"{self.name}: {split}"
         columns, names = self._columns(), _class_names(builder.info.features, self.label)
         try:
@@ -227,7 +227,7 @@ class HubTask(SampledTask):
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Keep the library from asking the Hub, which it does again and again."""
+    """Keep the library from sending requests to the Hub, which it does repeatedly."""
     import datasets
 
     before = datasets.config.HF_HUB_OFFLINE
@@ -239,7 +239,7 @@ def _offline() -> Iterator[None]:
 
 
 def _own_files(builder: DatasetBuilder) -> dict[str, list[str]]:
-    """Return each split's files of CSV or JSON; none if the card asks for more than reading."""
+    """Return each split's files of CSV or JSON; none if the card has unsupported settings."""
     from datasets.packaged_modules.csv.csv import CsvConfig
     from datasets.packaged_modules.json.json import JsonConfig
 
@@ -247,7 +247,7 @@ def _own_files(builder: DatasetBuilder) -> dict[str, list[str]]:
     if not isinstance(config, CsvConfig | JsonConfig) or not config.data_files:
         return {}
     usual = {field.name: field.default for field in dataclasses.fields(config)}
-    if any(getattr(config, name) != usual[name] for name in usual if name not in _HEEDED):
+    if any(getattr(config, name) != usual[name] for name in usual if name not in _SUPPORTED):
         return {}
     files = {str(split): list(paths) for split, paths in config.data_files.items()}
     local = all(Path(path).is_file() for paths in files.values() for path in paths)
@@ -265,13 +265,13 @@ def _dialect(builder: DatasetBuilder) -> Dialect:
 
 
 def _class_names(features: Features | None, column: str) -> tuple[str, ...] | None:
-    """Return the class names that the data set itself declares, in their order."""
+    """Return the class names that the data set declares, in their order."""
     names = getattr((features or {}).get(column), "names", None)
     return tuple(map(class_name, names)) if names is not None else None
 
 
 def _named(names: tuple[str, ...], cell: object, column: str, where: str) -> str:
-    """Return the name of a class that a cell gives by its number or its name."""
+    """Return the name of a cell's class, by its number or its name."""
     if is_gap(cell):
         raise DataError(f"{where}: {no_class(column)}")
     text = class_name(str(cell).strip())

@@ -1,4 +1,4 @@
-"""Several tasks as one: one model learns to tell all their classes apart."""
+"""Several tasks as one: one model learns to distinguish all their classes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Joined(Task):
         return tasks
 
     def placed(self, folders: Sequence[Path]) -> Self:
-        """Return it with the folders in which its members look."""
+        """Return a copy whose members look in these folders."""
         members = tuple(task.placed(folders) for task in self.tasks)
         return super().placed(folders).model_copy(update={"tasks": members})
 
@@ -47,7 +47,7 @@ class Joined(Task):
         return self._join(lambda task: task.splits(data_dir, seed))
 
     def text_columns(self) -> TextColumns:
-        """Name the members' columns where they agree; else by the plain names."""
+        """Return the members' columns where they are equal; else the plain names."""
         members = [task.text_columns() for task in self.tasks]
         if len(set(members)) == 1:
             return members[0]
@@ -58,7 +58,7 @@ class Joined(Task):
         )
 
     def sources(self) -> tuple[SourceFile, ...]:
-        """List the members' files, each once."""
+        """Return the members' files, each once."""
         return tuple(dict.fromkeys(file for task in self.tasks for file in task.sources()))
 
     def _join(self, corpus_of: Callable[[Task], Corpus]) -> Corpus:

@@ -48,11 +48,11 @@ class Restaurant(SampledTask):
         )
 
     def text_columns(self) -> TextColumns:
-        """Name the columns as the files do."""
+        """Return the columns by the files' names."""
         return TextColumns("term", "sentence")
 
     def sources(self) -> tuple[SourceFile, ...]:
-        """List the three files."""
+        """Return the three files."""
         return tuple(_SOURCES.values())
 
 

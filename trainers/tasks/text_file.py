@@ -43,7 +43,7 @@ _NAMED = {"tab": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"
 
 
 def _unset(value: object) -> bool:
-    """Leave an unset field out of a run's identity, as before there was such a field."""
+    """Leave an unset field out of a run's identity, which so is the same as before the field."""
     return value is None
 
 
@@ -92,7 +92,7 @@ class TextFile(SampledTask):
     kind: Literal["text_file"] = "text_file"
     """Local files."""
     train: str = Field(min_length=1)
-    """Training file. A relative path is looked for beside the study, then in the data folder."""
+    """Training file. A relative path is searched beside the study, then in the data folder."""
     validation: str | None = Field(default=None, min_length=1)
     """Validation file; unset, validation is carved from train."""
     test: str = Field(min_length=1)
@@ -104,15 +104,15 @@ class TextFile(SampledTask):
     label: str = "label"
     """Column of the class: text or whole numbers."""
     format: Format | Mapping[Split, Format] | None = Field(default=None, exclude_if=_unset)
-    """What the files are; unset, their names say it (`.csv`, `.tsv.gz`). This field and the next
+    """Format of the files; unset, by their names (`.csv`, `.tsv.gz`). This field and the next
     three are for all files, or by split, as in `{train: csv, test: json}`."""
     delimiter: str | Mapping[Split, str] | None = Field(default=None, exclude_if=_unset)
-    """What stands between the cells of CSV and TSV, such as `'::'`; unset, the one of `,` `;`
+    """Delimiter of the cells of CSV and TSV, such as `'::'`; unset, the one of `,` `;`
     tab and `|` by which the header names the columns."""
     encoding: str | Mapping[Split, str] | None = Field(default=None, exclude_if=_unset)
     """Encoding of text files without a byte order mark, such as cp1252; unset, UTF-8."""
     quoting: Quoting | Mapping[Split, Quoting] | None = Field(default=None, exclude_if=_unset)
-    """`cells`: a quotation mark that begins a cell opens a quotation, which may hold delimiters
+    """`cells`: a quotation mark that begins a cell opens a quotation, which may have delimiters
     and line ends. `none`: it is a character like another. Unset: `cells`, and in tab-separated
     files `none` unless every cell that begins with a mark is closed by one."""
 
@@ -136,7 +136,7 @@ class TextFile(SampledTask):
 
     @model_validator(mode="after")
     def _of_use(self) -> Self:
-        """Refuse a setting that changes nothing."""
+        """Refuse a setting without effect."""
         for field in _WRITTEN:
             value = getattr(self, field)
             if isinstance(value, Mapping) and "validation" in value and self.validation is None:
@@ -162,7 +162,7 @@ class TextFile(SampledTask):
         return Corpus(labels, rows["train"], rows.get("validation"), rows["test"])
 
     def text_columns(self) -> TextColumns:
-        """Name the columns as the study does."""
+        """Return the columns by the study's names."""
         return TextColumns(self.text, self.text_pair)
 
     def _files(self) -> dict[Split, str]:
@@ -197,7 +197,7 @@ class TextFile(SampledTask):
         return tuple(make_examples(table, columns, where=str(path), split=split))
 
     def _way_out(self, misread: Misread, data_dir: Path) -> str:
-        """Say how to have a file read well, and the task's other files too."""
+        """Return the setting with which this and the task's other files are read correctly."""
         field, likely = misread.field, misread.likely
         reason = misread.reason.rstrip(":;")
         if likely is not None and not self._misreads(field, likely, data_dir):
@@ -212,12 +212,12 @@ class TextFile(SampledTask):
         if set(values.values()) == {likely}:
             return str(misread)
         line = setting_line(field, {split: value for split, value in values.items() if value})
-        if field == "quoting":  # the mark may also be put right, so the whole of it is said
+        if field == "quoting":  # the mark may also be corrected, so the whole message is kept
             return f"{misread.reason} set {line}{misread.tail}"
         return f"{reason}; the files differ: set {line}"
 
     def _misread(self, field: str, split: Split, data_dir: Path) -> Misread | None:
-        """Return how a file is misread for the want of a field, if it is."""
+        """Return how a file is misread without a field, if it is."""
         try:
             self._read(split, data_dir)
         except Misread as misread:

@@ -29,7 +29,7 @@ _NOISE_PER_TEXT = (3, 10)
 
 
 class Toy(SampledTask):
-    """Made offline in milliseconds, and learnt by a small random model in a few epochs."""
+    """Texts made offline in milliseconds, which a small random model learns in a few epochs."""
 
     kind: Literal["toy"] = "toy"
     """Generated texts with words that mark their class."""
@@ -38,7 +38,7 @@ class Toy(SampledTask):
     classes: int = Field(default=3, ge=2, le=len(_MARKERS))
     """Number of classes, all equally frequent."""
     pair: bool = False
-    """Make pairs of texts; the class's words stand in either."""
+    """Make pairs of texts; either has the class's words."""
     seed: int = Field(default=2022, ge=0)
     """Decides the texts, whatever the seeds of the run."""
 
@@ -53,7 +53,7 @@ class Toy(SampledTask):
         )
 
     def text_columns(self) -> TextColumns:
-        """Name the second text where there is one."""
+        """Return the column of the second text where there is one."""
         return TextColumns(pair="text_pair" if self.pair else None)
 
     def _rows(self, split: str, count: int, random: Random) -> tuple[Example, ...]:

@@ -1,4 +1,4 @@
-"""Attempts at pieces of work: who has begun which, which have ended, and with what."""
+"""Attempts at pieces of work: by which launcher they were begun, and how they ended."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ class AttemptLine(Frozen):
     """A line of the journal on an attempt."""
 
     kind: Kind
-    """An attempt has begun or ended; and of runs, see `tuner.store.runs`."""
+    """begun, ended, or for runs one of the kinds in `tuner.store.runs`."""
     name: str
-    """Of the piece of work."""
+    """Name of the piece of work."""
     number: int = 0
-    """Of the attempt, from 0."""
+    """Number of the attempt, from 0."""
     launcher: str
-    """Who appended it: for an attempt of a dead launcher, whoever adopted the work."""
+    """The launcher that appended the line; for a dead one's attempt, the one that adopted it."""
     time: float
-    """Of the launcher's clock, in seconds since 1970."""
+    """Seconds since 1970, by the launcher's clock."""
     content: str = ""
-    """What is to be done, or what came out of it; empty where an attempt was abandoned."""
+    """The work to do, or its result; "" where an attempt was abandoned."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try of a piece of work: begun, then ended once."""
+    """One attempt at a piece of work: begun, then ended once."""
 
     name: str
     number: int
     launcher: str
-    """Who began it."""
+    """The launcher that began it."""
     content: str
-    """What was to be done."""
+    """The work to do."""
     id: int
-    """Of its first line in the journal."""
+    """Id of its first line in the journal."""
     start: float
     """Seconds since 1970."""
     ended: str | None = None
-    """What came out of it: None while it goes on, empty where it was abandoned."""
+    """Its result: None while it is running, "" where it was abandoned."""
     ended_by: str = ""
-    """The launcher that ended it: another where it was abandoned."""
+    """The launcher that ended it: another one if it was abandoned."""
     ended_id: int = 0
-    """Of its last line in the journal."""
+    """Id of its last line in the journal."""
     end: float | None = None
-    """Seconds since 1970; None while it goes on."""
+    """Seconds since 1970; None while it is running."""
 
 
 def _nothing(attempt: Attempt) -> bool:
@@ -64,8 +64,8 @@ def _nothing(attempt: Attempt) -> bool:
 class Attempts:
     """The attempts of one topic, folded from the journal. Thread-safe.
 
-    The first line of a living launcher holds a piece of work. Who finds that launcher dead ends
-    its attempt and begins the next, by keys that let one launcher through.
+    The first line of a living launcher holds a piece of work. A launcher that finds it dead ends
+    its attempt and begins the next, by keys that only one launcher can insert.
     """
 
     journal: Journal
@@ -93,12 +93,12 @@ class Attempts:
 
         Args:
             name: Its name.
-            content: What is to be done.
-            enough: Return whether an attempt that has ended will do; the last that does is
-                returned, and nothing is begun.
+            content: The work to do.
+            enough: Returns whether an ended attempt is sufficient; the last such one is returned,
+                and nothing is begun.
 
         Returns:
-            The attempt; None while a living launcher is at it, this one included.
+            The attempt; None while a living launcher, this one included, is doing it.
 
         Raises:
             LauncherReplaced: Others have taken this launcher for dead.
@@ -120,11 +120,11 @@ class Attempts:
                     return self._known[name][number]
 
     def end(self, attempt: Attempt, content: str = "") -> None:
-        """End an attempt of this launcher's; what it was ended with first stays.
+        """End an attempt of this launcher's; its first end stays.
 
         Args:
-            attempt: It was begun here.
-            content: What came out of it; empty where it is abandoned.
+            attempt: An attempt that was begun here.
+            content: Its result; "" where it is abandoned.
 
         Raises:
             LauncherReplaced: Others have taken this launcher for dead.
@@ -136,26 +136,26 @@ class Attempts:
             raise LauncherReplaced
 
     def is_alive(self, attempt: Attempt) -> bool:
-        """Return whether a living launcher is at an attempt."""
+        """Return whether a living launcher is doing an attempt."""
         lease, policy = self.journal.writer, self.journal.policy
         return attempt.ended is None and policy.persist(lambda: lease.is_alive(attempt.launcher))
 
     def held(self) -> frozenset[str]:
-        """Return the names of the work that living launchers are at, this one included."""
+        """Return the names of the work that living launchers are doing, this one included."""
         with self._lock:
             self.refresh()
             last = [attempts[-1] for attempts in self._known.values()]
         return frozenset(attempt.name for attempt in last if self.is_alive(attempt))
 
     def refresh(self) -> None:
-        """Read what has been appended since the last time."""
+        """Read the lines that were appended since the last call."""
         with self._lock:
             for number, text in self.journal.read(self.topic, self._read):
                 self.fold(number, AttemptLine.model_validate_json(text))
                 self._read = number
 
     def fold(self, number: int, line: AttemptLine) -> None:
-        """Take in one line, the next in the order of ids.
+        """Fold one line, the next in the order of ids.
 
         Args:
             number: Its id.

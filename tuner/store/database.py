@@ -1,4 +1,4 @@
-"""Reach the database that launchers share, and wait with back-off while it is away."""
+"""Connect to the database that launchers share, and retry with back-off during an outage."""
 
 from __future__ import annotations
 
@@ -27,44 +27,44 @@ TABLES = MetaData()
 _logger = logging.getLogger(__name__)
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 5.0
 _SECONDS_UNSAID = 2.0
-"""A lock that is free again so soon is nothing to speak of."""
+"""A shorter wait for a lock is not logged."""
 _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
 _TURN = 0x74756E65 << 24
-"""Key of PostgreSQL's advisory lock: any number that nobody else uses."""
+"""Key of PostgreSQL's advisory lock: any number that no other program uses."""
 
 
 class RunInterrupted(Exception):  # a state, not an error
-    """The study is being closed: a run that was going on has ended, or a wait is over."""
+    """The study is being closed: a running run was ended, or a wait was broken off."""
 
 
 class Outage(Exception):  # a state, not an error
-    """The database could not be reached, or gave no answer; what was asked may have been done."""
+    """The database could not be reached, or did not answer; the call may have had its effect."""
 
 
 class DatabaseLost(TunerError):
-    """The database has been away for longer than a study waits."""
+    """The database was unavailable for longer than a study waits."""
 
     exit_code = 1
 
 
 @dataclass
 class RetryPolicy:
-    """Repeats a call to the database until it is answered, and says so once. Thread-safe."""
+    """Repeats a call to the database until it succeeds, and logs an outage once. Thread-safe."""
 
     place: str
-    """Names the database for people."""
+    """Name of the database in messages."""
     pause: Callable[[float], None] = time.sleep
-    """Waits so many seconds; may raise to give up."""
+    """Waits a number of seconds; may raise to give up."""
     limit: float = 3600.0
     """Seconds after which the study ends."""
     clock: Callable[[], float] = time.monotonic
     away_until: float | None = None
-    """When the last outage ended, by the clock."""
+    """End of the last outage, by the monotonic clock."""
     _said: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def persist(self, call: Callable[[], T]) -> T:
-        """Return what the call returns; it must be safe to repeat.
+        """Return the result of a call, which must be safe to repeat.
 
         Raises:
             DatabaseLost: The limit has passed.
@@ -74,14 +74,14 @@ class RetryPolicy:
             try:
                 result = call()
             except Outage as outage:
-                self._bear(outage, self.clock() - started)
+                self._note_outage(outage, self.clock() - started)
             else:
                 self._end(self.clock() - started)
                 return result
             self.pause(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
 
-    def _bear(self, outage: Outage, seconds: float) -> None:
+    def _note_outage(self, outage: Outage, seconds: float) -> None:
         if seconds > self.limit:
             raise DatabaseLost(f"{self.place}: no answer for {seconds:.0f} s: {outage}")
         with self._lock:
@@ -96,11 +96,11 @@ class RetryPolicy:
             if self._said and seconds > _SECONDS_UNSAID:
                 self._said = False
                 self.away_until = self.clock()
-                _logger.warning("%s answers again, the study goes on", self.place)
+                _logger.warning("%s answers again, the study continues", self.place)
 
 
 def engine_options(url: str) -> dict[str, Any]:
-    """Return what an engine needs to be quick, and to notice a lost connection soon."""
+    """Return options of an engine: fast commits, and early notice of a lost connection."""
     if url.startswith("sqlite"):
         return {"connect_args": {"timeout": 30, "factory": QuickConnection}}
     alive = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -109,21 +109,21 @@ def engine_options(url: str) -> dict[str, Any]:
 
 
 def open_engine(url: str) -> Engine:
-    """Open a store's database; its tables are made where there are none, its outages are told.
+    """Open a store's database; make missing tables, and turn its outages into `Outage`.
 
     Raises:
-        SQLAlchemyError, Outage: It cannot be opened; see `explained`.
+        SQLAlchemyError, Outage: The database cannot be opened; see `explained`.
     """
     engine = create_engine(url, **engine_options(url))
-    tell_outages(engine)
+    raise_outages(engine)
     TABLES.create_all(engine)
     return engine
 
 
-def tell_outages(engine: Engine) -> None:
-    """Make whatever is due to the database being away, and to nothing else, an Outage."""
+def raise_outages(engine: Engine) -> None:
+    """Turn errors of an unavailable database, and no others, into an Outage."""
 
-    def tell(context: ExceptionContext) -> None:
+    def handle(context: ExceptionContext) -> None:
         code = getattr(context.original_exception, "sqlite_errorcode", None)
         if code is not None:
             away = code & 0xFF in (_SQLITE_BUSY, _SQLITE_LOCKED)
@@ -132,11 +132,11 @@ def tell_outages(engine: Engine) -> None:
         if (away or context.is_disconnect) and not context.is_pre_ping:
             raise Outage(_first_line(context.original_exception))
 
-    event.listen(engine, "handle_error", tell)
+    event.listen(engine, "handle_error", handle)
 
 
 def name_database(url: str) -> str:
-    """Name a database without user and password."""
+    """Return a database's name without user and password."""
     parts = make_url(url)
     if parts.get_backend_name() == "sqlite":
         return f"database {parts.database}"
@@ -147,10 +147,10 @@ def name_database(url: str) -> str:
 
 
 def reach(url: str) -> None:
-    """Make sure that a server answers, before anything is written.
+    """Check that a server answers, before anything is written.
 
     Raises:
-        ConfigError: It does not.
+        ConfigError: The server does not answer.
     """
     if url.startswith("sqlite"):
         return
@@ -163,13 +163,13 @@ def reach(url: str) -> None:
 
 
 def opening(folder: Path, url: str) -> contextlib.AbstractContextManager[None]:
-    """Let one launcher at a time make or open what launchers share.
+    """Let one launcher at a time make or open the shared files and tables.
 
-    The libraries make their tables in steps; two of them at once would trip over each other.
+    The libraries make their tables in steps, which fail if two processes do so at once.
 
     Args:
-        folder: Of the files.
-        url: Of the database.
+        folder: Folder of the files.
+        url: URL of the database.
 
     Raises:
         ConfigError: The database cannot be opened.
@@ -179,17 +179,17 @@ def opening(folder: Path, url: str) -> contextlib.AbstractContextManager[None]:
 
 @contextlib.contextmanager
 def own_turn(path: Path, url: str) -> Iterator[None]:
-    """Let one process at a time do what is inside.
+    """Hold a lock, so that one process at a time runs the code inside.
 
     Args:
-        path: Processes of this machine wait for each other at this file.
-        url: Of the database; where it is PostgreSQL, processes of all machines wait.
+        path: Lock file for the processes of this machine.
+        url: URL of the database; PostgreSQL locks out the processes of all machines.
 
     Raises:
         ConfigError: The database cannot be opened.
     """
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # gone with the file, however the process ends
+        fcntl.flock(file, fcntl.LOCK_EX)  # released with the file, however the process ends
         if url.startswith("sqlite"):
             yield
             return
@@ -200,14 +200,14 @@ def own_turn(path: Path, url: str) -> Iterator[None]:
                 connection = stack.enter_context(engine.connect())
                 key = _TURN + zlib.crc32(path.name.encode())
                 connection.execute(select(func.pg_advisory_xact_lock(key)))
-                # It ends without a word to the server, which may be away by then.
+                # Closed without a message to the server, which may be unavailable by then.
                 stack.callback(connection.invalidate)
             yield
 
 
 @contextlib.contextmanager
 def explained(url: str) -> Iterator[None]:
-    """Turn the refusal of a database into one line."""
+    """Turn a database's error into a ConfigError of one line."""
     try:
         yield
     except ModuleNotFoundError as error:

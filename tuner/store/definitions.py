@@ -1,4 +1,4 @@
-"""The texts that studies were opened with, as the journal keeps them."""
+"""The definitions that studies were opened with, as the journal keeps them."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ STUDIES = "studies"
 
 
 class StudyOpened(Frozen):
-    """A line of the journal: a study was opened with a text, or ended with it."""
+    """A line of the journal: a study was opened with a definition, or ended with it."""
 
     study: str
     text: str
-    """Its resolved YAML, with what `tuner.config.dump_definition` adds."""
+    """Its resolved YAML, with the additions of `tuner.config.dump_definition`."""
     time: float
     """Seconds since 1970."""
 
 
 def open_study(journal: Journal, study: str, text: str) -> None:
-    """Keep a study's text, with the time."""
+    """Append a study's definition to the journal, with the time."""
     line = StudyOpened(study=study, text=text, time=time.time())
     journal.append(STUDIES, line.model_dump_json())
 
 
 def read_studies(journal: Journal) -> dict[str, list[KeptDefinition]]:
-    """Return the texts of all studies, by name; the text that was kept last is the last."""
+    """Return the definitions of all studies, by name, in the order of the last opening."""
     found: dict[str, dict[str, KeptDefinition]] = {}
     for _, text in journal.read(STUDIES):
         line = StudyOpened.model_validate_json(text)
@@ -40,7 +40,7 @@ def read_studies(journal: Journal) -> dict[str, list[KeptDefinition]]:
 
 
 def last_text(journal: Journal, study: str) -> str:
-    """Return the text that a study was opened with last.
+    """Return the definition that a study was opened with last.
 
     Raises:
         UnknownStudy: The store has none of this name.

@@ -1,4 +1,4 @@
-"""Tell a disk that takes no more from all other faults, and name its folder in one line."""
+"""Recognise errors of a full disk, and turn them into one line with its folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SIGNS = {
     _READ_ONLY: errno.EROFS,
     "attempt to write a readonly database": errno.EROFS,
 }
-"""What other libraries and other processes say, whose errors have no number here."""
+"""Messages of other libraries and processes, whose errors have no number here."""
 _SQLITE = {
     13: errno.ENOSPC,  # SQLITE_FULL
     778: errno.ENOSPC,  # SQLITE_IOERR_WRITE: a quota, among others
@@ -38,26 +38,26 @@ _BYTES_OF_A_FULL_DISK = 1 << 20
 
 
 class DiskFull(TunerError):
-    """A disk takes no more; what was written to it is whole, and the same command goes on."""
+    """A disk is full; nothing on it is damaged, and the same command continues the study."""
 
     exit_code = 1
 
 
 def missing_space(error: BaseException) -> str | None:
-    """Return in a few words why a disk takes no more; None where the error is another one."""
+    """Return in a few words why a disk cannot be written to; None for another error."""
     number = _number(error)
     return None if number is None else _BY_NUMBER[number]
 
 
 @contextlib.contextmanager
 def full_disk_named(*folders: Path) -> Iterator[None]:
-    """Turn what a disk without space does to a command into one line with its folder.
+    """Turn any error of a full disk into one line with its folder.
 
     Args:
-        folders: Where the command writes, the likeliest first; temporary files besides.
+        folders: Folders that the command writes to, the likeliest first.
 
     Raises:
-        DiskFull: A disk takes no more.
+        DiskFull: A disk is full.
     """
     try:
         yield
@@ -76,12 +76,12 @@ def full_disk_named(*folders: Path) -> Iterator[None]:
 
 
 def is_full(folder: Path) -> bool:
-    """Say whether next to nothing can be written where a folder is, or would be made."""
+    """Return whether a folder, existing or not, is on a disk that is nearly full."""
     return _free(folder) < _BYTES_OF_A_FULL_DISK
 
 
 def _number(error: BaseException) -> int | None:
-    """Return the system's number of the fault, from the error or from what caused it."""
+    """Return the system's number of an error, from itself or its causes."""
     for cause in _causes(error):
         if isinstance(cause, OSError) and cause.errno in _BY_NUMBER:
             return cause.errno
@@ -106,7 +106,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _place(error: BaseException, folders: list[Path]) -> Path:
-    """Return the folder that an error means: a file's that it names, else one that is full."""
+    """Return the folder of an error: that of the file it names, else a full one."""
     for cause in _causes(error):
         if isinstance(cause, OSError) and cause.filename is not None:
             file = Path(os.fsdecode(cause.filename)).absolute()
@@ -117,7 +117,7 @@ def _place(error: BaseException, folders: list[Path]) -> Path:
 
 
 def _free(folder: Path) -> int:
-    """Return how many bytes are free where a folder is, or would be made."""
+    """Return the free bytes on the disk of a folder, existing or not."""
     for place in (folder.absolute(), *folder.absolute().parents):
         with contextlib.suppress(OSError):
             stand = os.statvfs(place)

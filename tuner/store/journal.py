@@ -39,9 +39,9 @@ _APPEND = text(
     "WHERE EXISTS (SELECT 1 FROM leases WHERE launcher = :launcher AND expires > 0) "
     "ON CONFLICT (key) DO NOTHING"
 )
-"""A launcher that others have taken for dead appends nothing."""
+"""A launcher that was taken for dead appends nothing."""
 _IN_ORDER = 0x6A6F7572
-"""Key of PostgreSQL's advisory lock: any number that nobody else uses."""
+"""Key of PostgreSQL's advisory lock: any number that no other program uses."""
 
 
 class Line(NamedTuple):
@@ -63,14 +63,14 @@ class TopicLine(NamedTuple):
 class Journal:
     """The journal of a store, as one launcher reads it and appends to it. Thread-safe.
 
-    Lines are in the order of their ids, and who has read up to an id has read all before it.
-    Every step may be repeated, and waits while the database is away.
+    Lines are in the order of their ids: after reading up to an id, no smaller one appears.
+    Every step may be repeated, and waits during an outage of the database.
     """
 
     engine: Engine
     policy: RetryPolicy
     lease: Lease | None = None
-    """None: it is only read."""
+    """This launcher's lease; None: the journal is only read."""
 
     @property
     def writer(self) -> Lease:
@@ -82,12 +82,12 @@ class Journal:
         """Append a line, unless its key has been used.
 
         Args:
-            topic: What it is about; lines are read by topic.
+            topic: Its subject; lines are read by topic.
             line: JSON.
-            key: Lets one line in; by default the line's own.
+            key: Only one line of a key is appended; by default a key of its own.
 
         Returns:
-            Whether the line is in the journal: False where the key belongs to another line.
+            Whether the line is in the journal: False where another line has the key.
 
         Raises:
             LauncherReplaced: Others have taken this launcher for dead.
@@ -123,13 +123,13 @@ class Journal:
     def read_mixed(
         self, topics: Sequence[str], prefix: str, after: int, limit: int | None
     ) -> Sequence[TopicLine]:
-        """Return lines of several topics whose ids are above one, in order.
+        """Return the lines of several topics after an id, in order.
 
         Args:
             topics: Their names.
-            prefix: Topics that begin so are read too.
+            prefix: Topics with this prefix are read too.
             after: Only lines with a larger id.
-            limit: At most so many lines; None: all.
+            limit: Most lines; None: all.
         """
         columns = JOURNAL.c
         wanted = columns.topic.in_(topics) | columns.topic.startswith(prefix, autoescape=True)
@@ -143,7 +143,7 @@ class Journal:
         return self.policy.persist(rows)
 
     def read(self, topic: str, after: int = 0) -> Sequence[Line]:
-        """Return the lines of a topic whose ids are above one, in order."""
+        """Return the lines of a topic after an id, in order."""
         query = select(JOURNAL.c.id, JOURNAL.c.line)
         query = query.where(JOURNAL.c.topic == topic, JOURNAL.c.id > after).order_by(JOURNAL.c.id)
 
@@ -155,6 +155,6 @@ class Journal:
 
 
 def _in_order(connection: Connection) -> None:
-    """Let one append at a time: else a line could be seen before one with a smaller id."""
+    """Append one line at a time: else a line could be read before one with a smaller id."""
     if connection.dialect.name == "postgresql":  # SQLite has a single writer
         connection.execute(select(func.pg_advisory_xact_lock(_IN_ORDER)))

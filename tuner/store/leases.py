@@ -1,4 +1,4 @@
-"""A launcher's lease: a row that it keeps alive, by which others tell whether it is gone."""
+"""A launcher's lease: a row that it renews, by which others see whether it is alive."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ _CLOCKS = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
 }
 _BEATS = 2
-"""Heartbeats that may be missed."""
+"""Number of heartbeats that may be missed."""
 
 
 class LauncherReplaced(TunerError):
-    """Others have taken this launcher's runs over."""
+    """Other launchers have taken over this launcher's runs."""
 
     exit_code = 1
 
@@ -63,14 +63,14 @@ class LauncherReplaced(TunerError):
 
 @dataclass(frozen=True)
 class Launcher:
-    """A launcher by its name, which tells where its process is."""
+    """A launcher; its name identifies its process and machine."""
 
     mark: str
-    """No other launcher's."""
+    """A unique text."""
     process: str
-    """Process id and start time: ids are used again."""
+    """Process id and start time: ids are reused."""
     place: str
-    """What process ids are told apart in: host, boot of its kernel, process namespace."""
+    """The scope of process ids: host, boot of its kernel, process namespace."""
 
     @property
     def name(self) -> str:
@@ -79,7 +79,7 @@ class Launcher:
 
     @classmethod
     def named(cls, name: str) -> Launcher:
-        """Read a name."""
+        """Return the launcher of a name."""
         mark, process, place = name.split(" ", 2)
         return cls(mark, process, place)
 
@@ -95,17 +95,17 @@ class Launcher:
 
 
 class Lease:
-    """The lease of this launcher, and what the leases of others say. Thread-safe.
+    """The lease of this launcher, and the check of others' leases. Thread-safe.
 
-    The row says until when the launcher is to be taken for alive; a thread moves that on. A
-    launcher found dead is marked so by one atomic step, and nothing that it appends to the
-    journal from then on is taken.
+    The row has the time until which the launcher counts as alive; a thread renews it. A
+    launcher found dead is marked so by one atomic step, and the journal accepts no line of it
+    from then on.
 
     Args:
-        engine: Opened on the database, its outages told.
-        policy: Waits while the database is away.
+        engine: Engine of the database, made by `open_engine`.
+        policy: Retries during an outage of the database.
         heartbeat_seconds: Time between signs of life.
-        on_replaced: Called once if others have taken this launcher for dead.
+        on_replaced: Called once if other launchers have taken this one for dead.
     """
 
     def __init__(
@@ -127,14 +127,14 @@ class Lease:
         self._thread = threading.Thread(target=self._beat_on, daemon=True)
 
     def open(self) -> None:
-        """Enter the row and begin to keep it alive."""
+        """Insert the row and start to renew it."""
         later = self._clock + _BEATS * self._seconds
         with self._engine.begin() as connection:
             connection.execute(LEASES.insert().values(launcher=self.launcher, expires=later))
         self._thread.start()
 
     def close(self) -> None:
-        """Mark this launcher as gone, so that nobody has to wait for its silence."""
+        """Mark this launcher as gone, so that others need not wait until its lease expires."""
         self._closed.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -142,7 +142,7 @@ class Lease:
             self._mark_dead(self.launcher)
 
     def check(self) -> None:
-        """Go on.
+        """Do nothing while this launcher counts as alive.
 
         Raises:
             LauncherReplaced: Others have taken this launcher for dead.
@@ -151,7 +151,7 @@ class Lease:
             raise LauncherReplaced
 
     def check_now(self) -> None:
-        """Do as `check`, and ask the database; if it is away, nothing is known.
+        """Do as `check`, by the database; during an outage nothing is raised.
 
         Raises:
             LauncherReplaced: Others have taken this launcher for dead.
@@ -161,7 +161,7 @@ class Lease:
         self.check()
 
     def is_alive(self, name: str) -> bool:
-        """Return whether a launcher may still be at work; one that is not stays so for ever."""
+        """Return whether a launcher may be alive; one that is not stays dead."""
         if name == self.launcher:
             return True
         query = select(LEASES.c.expires, (LEASES.c.expires < self._clock).label("silent"))
@@ -177,7 +177,7 @@ class Lease:
         return not self._mark_dead(name, LEASES.c.expires < self._clock)
 
     def _calm(self) -> bool:
-        """Return whether silence tells: after an outage all have been silent for a while."""
+        """Return whether expired leases count: after an outage all must be renewed first."""
         back = self._policy.away_until
         return back is None or self._policy.clock() - back > _BEATS * self._seconds
 
@@ -192,11 +192,11 @@ class Lease:
             try:
                 alive = self._policy.persist(self._beat)
             except (DatabaseLost, RunInterrupted):
-                return  # the study is ending, and says why
+                return  # the study is ending, with an error of its own
             except Exception as error:
                 if missing_space(error) is None:
                     raise
-                continue  # whatever else is written says so
+                continue  # any other write will fail too, and report it
             if not alive:
                 self.replaced = True
                 self._on_replaced()
@@ -213,7 +213,7 @@ class Lease:
 
 
 def _database_clock(engine: Engine) -> ColumnElement[float]:
-    """Return the database's own time, in seconds since 1970: launchers' clocks may differ."""
+    """Return the database's time, in seconds since 1970: launchers' clocks may differ."""
     return literal_column(_CLOCKS[engine.dialect.name], Double)
 
 

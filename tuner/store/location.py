@@ -1,4 +1,4 @@
-"""Name the parts of a store: a folder of files, and the database that launchers share."""
+"""The parts of a store: a folder of files, and the database that launchers share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainers.errors import ConfigError
 from tuner.config import hide_password, hide_passwords
 
 STORE = Path("mlruns")
-"""Folder that keeps everything unless the user says otherwise."""
+"""Default folder of everything."""
 _ADDRESS = re.compile(r"[\w+]+:/")
 _PATH = re.compile(r"\.{0,2}/[^/]")
 _POSTGRES = re.compile(r"postgres(ql)?(\+psycopg)?://", re.IGNORECASE)
@@ -21,7 +21,7 @@ _POSTGRES = re.compile(r"postgres(ql)?(\+psycopg)?://", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Store:
-    """Where a study is kept; by default all of it, the tracker's runs too, in `./mlruns`."""
+    """The place of studies; by default all of it, MLflow's runs too, in `./mlruns`."""
 
     root: Path
     """Folder of the files."""
@@ -43,12 +43,12 @@ class Store:
         return self.root / "tuner.db"
 
     def exists(self) -> bool:
-        """Return whether studies were run in it; of PostgreSQL that is taken for granted."""
+        """Return whether studies were run in it; for PostgreSQL that is assumed."""
         return self.shared is not None or self.database.is_file()
 
     @property
     def shown(self) -> str:
-        """For messages: its address, a password hidden."""
+        """Its address for messages, without a password."""
         return hide_password(self.shared or str(self.root))
 
     @property
@@ -57,10 +57,10 @@ class Store:
         return self.root / "cache"
 
     def check(self) -> None:
-        """Look whether the folder is one, or can be made; nothing is written.
+        """Check that the folder exists or can be made, without writing anything.
 
         Raises:
-            ConfigError: A file is in its place or above it, or nothing may be written there.
+            ConfigError: A file is in its place or above it, or it is not writable.
         """
         check_folder(self.root)
         there = _nearest(self.root)
@@ -85,23 +85,23 @@ class Store:
             ) from error
 
     def run_dir(self, digest: str, number: int) -> Path:
-        """Folder of one attempt at a run, by the run's digest: its spec, and what it leaves."""
+        """Return the folder of one attempt at a run, by the run's digest: its spec and files."""
         return self.root / "runs" / f"{digest}-{number}"
 
     def run_dirs(self, digest: str) -> list[Path]:
-        """Folders of all attempts at a run that are here."""
+        """Return the folders of all attempts at a run that are here."""
         return sorted((self.root / "runs").glob(f"{digest}-*"))
 
 
 def find_store(store: str | Path | Store, files: str | Path | None = None) -> Store:
-    """Return the store that an address means.
+    """Return the store of an address.
 
     Args:
         store: A folder, or the URL of a PostgreSQL database.
         files: With a database, the folder of the files; by default `./mlruns`.
 
     Raises:
-        ConfigError: It is the address of something else.
+        ConfigError: The address is invalid.
     """
     if isinstance(store, Store):
         return store
@@ -130,7 +130,7 @@ def find_store(store: str | Path | Store, files: str | Path | None = None) -> St
 
 
 def check_folder(root: Path) -> None:
-    """Refuse a store that cannot be a folder; one that is not there yet can.
+    """Refuse a store that cannot be made as a folder.
 
     Raises:
         ConfigError: A file is in its place or above it.
@@ -144,7 +144,7 @@ def check_folder(root: Path) -> None:
 
 
 def _nearest(root: Path) -> Path:
-    """Return a folder, or what is there nearest above it."""
+    """Return a folder, or the nearest existing path above it."""
     places = (root, *root.absolute().parents)
     return next(place for place in places if os.path.exists(place))
 
@@ -153,12 +153,12 @@ def _check_address(url: str) -> None:
     fault: ValueError | None = None
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018  # it is read on asking
+        parts.port  # noqa: B018  # this property raises if the port is invalid
         unquoted = "@" in parts.path or parts.netloc.count("@") > 1
         unquoted |= "@" in parts.netloc and ":" in parts.path
     except ValueError as error:
         unquoted, fault = True, error
-    if unquoted:  # what follows the first / of a password would be taken for the database
+    if unquoted:  # the text after a / in a password would be taken for the database
         raise ConfigError(
             "--store: PostgreSQL's address is postgresql://user@host:port/database, with signs "
             f"such as @ / : in user or password as %40 %2F %3A; got {_cut(url)}"
@@ -166,13 +166,13 @@ def _check_address(url: str) -> None:
 
 
 def _cut(url: str) -> str:
-    """Show an address; with a port behind a /, what is before may be half a password."""
+    """Return an address without a password; text before a / may be half of one."""
     user, mark, rest = hide_passwords(url).partition(":***@")
     return f"{user}:***" if mark and ":" in rest.partition("/")[2] else f"{user}{mark}{rest}"
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader sees all of it or none."""
+    """Write a file atomically: a reader sees all of it or none."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)

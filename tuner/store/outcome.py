@@ -1,4 +1,4 @@
-"""What a run is asked for, how it ended, and whether that is what was asked for."""
+"""The request for a run, its outcome, and whether an outcome fulfils a request."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ _DATA, _SPLITS = "data.", ("train", "validation", "test")
 
 
 class Outcome(Frozen):
-    """How an attempt at a run ended."""
+    """The end of an attempt at a run."""
 
     state: Literal["finished", "pruned", "diverged", "failed", "killed"]
     """finished: it has a result; pruned: its trial was stopped; diverged: a loss or logits were
-    not finite; failed: it broke; killed: it is to be done again."""
+    not finite; failed: an error; killed: it will be done again."""
     reason: str = ""
     """Why it has no result, in one line."""
     of_cell: bool = False
-    """It failed for a reason that every run of its cell has: model and method do not fit."""
+    """It failed for a reason of its whole cell: model and method do not fit."""
     result: RunResult | None = None
-    """What came out of a finished run."""
+    """The result of a finished run."""
     retry: Mapping[str, str] = {}
-    """What was changed in the spec after out of memory, such as `retry.batch_size`."""
+    """Changes of the spec after out of memory, such as `retry.batch_size`."""
     excess_bytes: int | None = None
-    """How far its predicted memory was over the study's cap, below it if negative."""
+    """Predicted memory above the study's cap; negative below it."""
     metrics: Mapping[str, float] = {}
-    """The last value of each metric that its events brought."""
+    """The last value of each metric of its events."""
     facts: Mapping[str, str] = {}
-    """What its events brought."""
+    """The facts of its events."""
 
     def data(self) -> dict[str, str]:
         """Return the digest of each split that a finished run has read."""
@@ -42,34 +42,34 @@ class Outcome(Frozen):
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A run that is wanted, and what it is for."""
+    """A requested run, with its configuration."""
 
     spec: RunSpec
     group: Group
     """Its configuration."""
     data: Mapping[str, str]
-    """Digest of each split as the data are now; empty where they are not known."""
+    """Digest of each split of the present data; empty where unknown."""
     searched: bool = False
-    """It is a trial's, or confirms one."""
+    """It belongs to a trial, or confirms one."""
     title: str = ""
-    """Names the run for people."""
+    """Name of the run in messages."""
     needs: frozenset[str] = frozenset()
     """Metrics that its result must have."""
     begin: bool = True
-    """Do it if it is not done; else it is only looked up."""
+    """Do the run if it is not done; False: only look it up."""
 
     def fulfilled_by(self, outcome: Outcome, group: Group, *, fresh: bool = False) -> bool:
-        """Return whether an earlier outcome stands for this run.
+        """Return whether an earlier outcome fulfils this request.
 
-        A finished one does for everybody, unless the data have changed since, or it was measured
-        another way and lacks a metric; any other only for the configuration it was made in. A
-        failed confirm run is tried again, and one whose model and method did not fit.
+        A finished one does for every configuration, unless the data have changed or it was
+        measured another way and lacks a metric; any other only for its own configuration. A
+        failed confirm run is tried again, and a run whose model and method did not fit.
 
         Args:
-            outcome: How the run ended.
-            group: The configuration it was done for.
-            fresh: It ended since this launcher was started: no launcher tries a run again that
-                has just failed in another.
+            outcome: The run's end.
+            group: The configuration that the run was done for.
+            fresh: It ended since this launcher was started: a launcher does not retry a run
+                that has just failed in another one.
         """
         if outcome.state == "killed":
             return False
@@ -81,6 +81,6 @@ class RunRequest:
         return dict(self.data).items() <= outcome.data().items()
 
     def of_another_search(self, group: Group) -> bool:
-        """Return whether a configuration is not of this cell's own search, of one cap."""
+        """Return whether a configuration belongs to another search, maybe with another cap."""
         changes = {"phase": "search", "trial": None}
         return group.model_copy(update=changes) != self.group.model_copy(update=changes)

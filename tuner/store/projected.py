@@ -1,4 +1,4 @@
-"""How far the journal is projected to a tracker, and the tracker's names for what is there."""
+"""The progress of the journal's projection to a tracker, and the tracker's identifiers."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ PROJECTED = Table(
     Column("value", Text, nullable=False),  # MLflow's identifier; or the id of a line
 )
 LOCAL = "mlflow.db"
-"""The tracker that lies in the store's own folder, wherever that is."""
+"""The tracker in the store's own folder, wherever that is."""
 _CURSOR = "cursor"
 
 
 @dataclass(frozen=True)
 class Projected:
-    """What a tracker has been told. Every step may be repeated."""
+    """The state of a projection to a tracker. Every step may be repeated."""
 
     engine: Engine
     tracker: str
 
     def cursor(self) -> int:
-        """Return the id of the last line that the tracker has been told of."""
+        """Return the id of the last projected line."""
         with self.engine.connect() as connection:
             found = connection.execute(self._query(_CURSOR)).one_or_none()
         return int(found.value) if found else 0
 
     def ids(self) -> dict[str, str]:
-        """Return MLflow's identifiers of runs and configurations, by their own."""
+        """Return MLflow's identifiers of runs and configurations, by our own."""
         table = PROJECTED.c
         query = select(table.key, table.value).where(table.tracker == self.tracker)
         with self.engine.connect() as connection:
             return {key: value for key, value in connection.execute(query) if key != _CURSOR}
 
     def note(self, cursor: int, ids: Mapping[str, str]) -> None:
-        """Note that the tracker has been told of all lines up to one.
+        """Note that all lines up to one are projected.
 
         Args:
             cursor: Id of the line.
@@ -60,7 +60,7 @@ class Projected:
                     connection.execute(PROJECTED.insert().values(**row, value=value))
 
     def forget(self) -> None:
-        """Forget all that the tracker has been told: it has lost it."""
+        """Forget the projection, for a tracker that has lost its data."""
         with self.engine.begin() as connection:
             connection.execute(PROJECTED.delete().where(PROJECTED.c.tracker == self.tracker))
 

@@ -16,7 +16,7 @@ from tuner.store.database import (
     engine_options,
     explained,
     name_database,
-    tell_outages,
+    raise_outages,
 )
 from tuner.store.definitions import last_text, read_studies
 from tuner.store.full_disk import is_full
@@ -39,13 +39,13 @@ _SECONDS_TO_WAIT = 60.0
 
 
 class JournalReader(Reader):
-    """Reads a store's journal, and the files that its runs left.
+    """Reads a store's journal, and the files of its runs.
 
     Args:
-        journal: Of the store.
-        store: Where the runs' files are.
-        tracker: The name of the tracker whose identifiers the records carry.
-        elsewhere: Returns a run's file by MLflow's identifier, where its folder is not here.
+        journal: The store's journal.
+        store: The store, with the runs' files.
+        tracker: Name of the tracker whose identifiers the records have.
+        elsewhere: Returns a run's file by MLflow's identifier, if its folder is not here.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class JournalReader(Reader):
                     yield Curve(run_id, name, tuple(steps), values)
 
     def artifact(self, run_id: str, name: str) -> Path | None:
-        """Return a local path of a file that a run left."""
+        """Return a local path of a run's file."""
         run = self._by_id.get(run_id)
         if run is None:
             return None
@@ -97,11 +97,11 @@ class JournalReader(Reader):
         return path if path.is_file() else self._elsewhere(run_id, name)
 
     def study_yaml(self, study: str) -> str:
-        """Return the text that the study was opened with last."""
+        """Return the definition that the study was opened with last."""
         return last_text(self._journal, study)
 
     def definitions(self, study: str) -> list[KeptDefinition]:
-        """Return the texts that the study was opened with, in the order of the last time."""
+        """Return the definitions that the study was opened with, in the order of the last time."""
         return read_studies(self._journal).get(study, [])
 
     def spec(self, run_id: str) -> RunSpec | None:
@@ -110,11 +110,11 @@ class JournalReader(Reader):
         return RunSpec.model_validate(run.begun.spec) if run else None
 
     def search_log(self, study: str) -> Mapping[str, Sequence[LoggedTrial]]:
-        """Return the trials of a study's searches that were begun, by the search's name."""
+        """Return the begun trials of a study's searches, by the search's name."""
         return read_search_log(self._journal, study)
 
     def studies(self) -> list[str]:
-        """List the studies in the store, by name."""
+        """Return the names of the studies in the store, sorted."""
         return sorted(read_studies(self._journal))
 
 
@@ -124,7 +124,7 @@ def open_journal_reader(
     tracker: str = LOCAL,
     elsewhere: Callable[[str, str], Path | None] = lambda run_id, name: None,
 ) -> JournalReader:
-    """Open a store to read it.
+    """Open a store for reading.
 
     Args:
         store: The store.
@@ -149,7 +149,7 @@ def open_journal_reader(
 
 
 def check_version(store: Store) -> None:
-    """Refuse a store that an earlier version wrote.
+    """Refuse a store of an earlier version.
 
     Raises:
         ConfigError: In one line, with the version.
@@ -157,12 +157,12 @@ def check_version(store: Store) -> None:
     if (store.root / _OLD).is_file() and not store.database.is_file():
         raise ConfigError(
             f"--store {store.shown}: tuner 0.1 wrote this store, which this version does not "
-            "read; name another folder, or go on with tuner 0.1"
+            "read; name another folder, or continue with tuner 0.1"
         )
 
 
 def _open_to_read(store: Store) -> Engine:
-    """Open a database so that nothing is written, not even a log beside a file."""
+    """Open a database read-only, without even a log beside its file."""
     if store.shared is not None:
         engine = create_engine(store.database_url, **engine_options(store.database_url))
     else:
@@ -170,7 +170,7 @@ def _open_to_read(store: Store) -> Engine:
         log = store.database.with_name(f"{store.database.name}-wal")
 
         def connect() -> sqlite3.Connection:
-            # A file without a log is as nobody writes to it; SQLite would make an empty one.
+            # A file without a log is not being written to; SQLite would make an empty log.
             alone = "" if log.is_file() and log.stat().st_size else "&immutable=1"
             return sqlite3.connect(address + alone, uri=True, timeout=30, check_same_thread=False)
 
@@ -180,7 +180,7 @@ def _open_to_read(store: Store) -> Engine:
             except sqlite3.Error as error:
                 raise ConfigError(f"{store.database}: not readable: {error}") from error
         engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
-    tell_outages(engine)
+    raise_outages(engine)
     return engine
 
 

@@ -1,4 +1,4 @@
-"""What a store knows of its runs: records, curves, definitions, and the contract of readers."""
+"""Records of a store's runs, curves and definitions, and the contract of readers."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ LAUNCHER_DIED = "launcher died"
 
 @dataclass(frozen=True)
 class KeptDefinition:
-    """A text that a study was opened with."""
+    """A definition that a study was opened with."""
 
     id: str
     """Eight hex digits of its content."""
     time: float
-    """When it was last opened with it, in seconds since 1970."""
+    """Time of the last opening, in seconds since 1970."""
     text: str
 
 
 def definition_id(text: str) -> str:
-    """Return the id of a text."""
+    """Return the id of a definition's text."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -79,7 +79,7 @@ class RunRecord(Frozen):
     """A run as a store knows it: one attempt, in one configuration."""
 
     run_id: str
-    """The MLflow run's identifier; before it is there, the run's own."""
+    """Identifier of the MLflow run; before that exists, the run's own."""
     parent_id: str
     """Identifier of the group's parent run."""
     group: Group
@@ -89,11 +89,11 @@ class RunRecord(Frozen):
     seeds: Seeds
     """Its seeds."""
     state: RunState
-    """How it stands."""
+    """Its state."""
     reason: str = ""
     """Why it was pruned, diverged, failed or was killed."""
     params: dict[str, str] = Field(default_factory=dict)
-    """Its flattened RunSpec; below `retry.`, what was changed after out of memory."""
+    """Its flattened RunSpec; below `retry.`, its changes after out of memory."""
     metrics: dict[str, float] = Field(default_factory=dict)
     """The last value of every metric."""
     facts: dict[str, str] = Field(default_factory=dict)
@@ -103,7 +103,7 @@ class RunRecord(Frozen):
     end: float | None = None
     """Seconds since 1970; None while it runs."""
     group_state: RunState | None = None
-    """How the configuration stands; None where its record is gone."""
+    """State of the configuration; None where its record is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +112,21 @@ class Curve:
 
     run_id: str
     name: str
-    """The metric's, as in `RunRecord.metrics`."""
+    """Name of the metric, as in `RunRecord.metrics`."""
     steps: tuple[int, ...]
     values: tuple[float, ...]
-    """As many as there are steps; of several values at one step, the first in time: at the end a
-    run reports the scores of its kept epoch once more."""
+    """One for each step; of several values at one step, the first in time: at its end a run
+    reports the scores of its kept epoch once more."""
 
 
 @dataclass(frozen=True)
 class LoggedTrial:
-    """A trial as the search knows it."""
+    """A trial in the log of a search."""
 
     number: int
     ended: bool
     values: tuple[float, ...] = ()
-    """One an objective; none where it did not finish."""
+    """A value for each objective; none where it did not finish."""
 
 
 class Reader(ABC):
@@ -155,13 +155,13 @@ class Reader(ABC):
 
     @abstractmethod
     def artifact(self, run_id: str, name: str) -> Path | None:
-        """Return a local path of a file that a run left; None where it left no such file.
+        """Return a local path of a run's file; None where there is no such file.
 
         A file on a server is downloaded into a temporary folder that lives as long as the reader.
 
         Args:
             run_id: The run, a group's parent, or a report's run.
-            name: Such as `predictions.parquet`; with forward slashes where it stands in a folder.
+            name: Such as `predictions.parquet`; in a folder, with forward slashes.
         """
 
     @abstractmethod
@@ -174,25 +174,25 @@ class Reader(ABC):
 
     @abstractmethod
     def definitions(self, study: str) -> list[KeptDefinition]:
-        """Return the texts that the study was opened with, in the order of the last time.
+        """Return the definitions that the study was opened with, in the order of the last time.
 
         A study that an earlier version opened has none; an unknown one has none either.
         """
 
     @abstractmethod
     def studies(self) -> list[str]:
-        """List the studies in the store, by name."""
+        """Return the names of the studies in the store, sorted."""
 
-    def spec(self, run_id: str) -> RunSpec | None:  # most have it in pieces alone
-        """Return a run's spec; None where that is not known."""
+    def spec(self, run_id: str) -> RunSpec | None:  # most readers have it only in pieces
+        """Return a run's spec; None where it is unknown."""
         return None
 
     def search_log(self, study: str) -> Mapping[str, Sequence[LoggedTrial]]:  # most have none
-        """Return the trials of a study's searches that were begun, by the search's name."""
+        """Return the begun trials of a study's searches, by the search's name."""
         return {}
 
-    def why_absent(self, study: str) -> str:  # most stores let nobody delete or rename
-        """Say why a study that was run is not among `studies`; empty where that is not known."""
+    def why_absent(self, study: str) -> str:  # in most stores nothing can be deleted or renamed
+        """Return why a study that was run is not among `studies`; "" where unknown."""
         return ""
 
 

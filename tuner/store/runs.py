@@ -1,4 +1,4 @@
-"""The runs of a store, folded from its journal: attempts, and the configurations they are of."""
+"""The runs of a store, folded from its journal: attempts, and their configurations."""
 
 from __future__ import annotations
 
@@ -18,26 +18,25 @@ from tuner.store.outcome import Outcome
 from tuner.store.records import LAUNCHER_DIED, Group, RunRecord, RunState
 
 RUNS = "runs"
-"""Topic of the attempts at runs. Beside those that tell that one has begun or ended, there are
-lines of three kinds. reused: a configuration takes a run that another has done; its content is
-the configuration. kept: the study keeps the run's model. closed: a configuration has ended, for
-now; its name is the configuration."""
+"""Topic of the attempts at runs. Beside begun and ended, its lines have three kinds. reused: a
+configuration, the line's content, reuses a run of another one. kept: the study keeps the run's
+model. closed: a configuration, the line's name, has ended for now."""
 _SECONDS_BETWEEN_LINES = 1.0
 
 
 class RunBegun(Frozen):
-    """What an attempt at a run is to do."""
+    """The work of an attempt at a run."""
 
     group: Group
-    """The configuration that it is done for."""
+    """The configuration that the run is done for."""
     spec: dict[str, Any]
-    """The run, as JSON has it."""
+    """The run's spec as JSON."""
     retry: Mapping[str, str] = {}
-    """What was changed in the spec after out of memory, such as `retry.batch_size`."""
+    """Changes of the spec after out of memory, such as `retry.batch_size`."""
 
 
 class GroupEnd(Frozen):
-    """How a configuration ended."""
+    """The end of a configuration."""
 
     state: RunState
     reason: str = ""
@@ -45,19 +44,19 @@ class GroupEnd(Frozen):
 
 @dataclass(frozen=True)
 class Run:
-    """An attempt in a configuration: the one that it was done for, or one that reuses it."""
+    """An attempt in a configuration: its own, or one that reuses it."""
 
     group: Group
     attempt: Attempt
 
     @cached_property
     def begun(self) -> RunBegun:
-        """What was to be done."""
+        """The work of the attempt."""
         return RunBegun.model_validate_json(self.attempt.content)
 
     @cached_property
     def outcome(self) -> Outcome | None:
-        """How it ended; None while it goes on."""
+        """Its outcome; None while it is running."""
         if self.attempt.ended is None:
             return None
         if not self.attempt.ended:
@@ -70,7 +69,7 @@ class Run:
         return self.group.run_id(self.attempt.name, self.attempt.number)
 
     def params(self) -> dict[str, str]:
-        """Return its flattened spec, and what was changed after out of memory."""
+        """Return its flattened spec, and its changes after out of memory."""
         flat = {name: str(value) for name, value in flatten(self.begun.spec)}
         return {**flat, **self.begun.retry}
 
@@ -86,7 +85,7 @@ class Run:
         return {**self.outcome.metrics, **final}
 
     def facts(self) -> dict[str, str]:
-        """Return what is known of its environment and data."""
+        """Return the facts of its environment and data."""
         if self.outcome is None:
             return {}
         result = self.outcome.result
@@ -94,7 +93,7 @@ class Run:
 
 
 def final_metrics(outcome: Outcome) -> dict[str, float]:
-    """Return the metrics that a run has from its end on."""
+    """Return the metrics of an ended run."""
     result = outcome.result
     return result.metrics() | {"epoch": result.epoch} if result else {}
 
@@ -109,7 +108,7 @@ class Runs(Attempts):
         self._last: dict[Group, int] = {}
 
     def fold(self, number: int, line: AttemptLine) -> None:
-        """Take in one line."""
+        """Fold one line."""
         super().fold(number, line)
         if line.kind == "begun":
             group = RunBegun.model_validate_json(line.content).group
@@ -125,7 +124,7 @@ class Runs(Attempts):
         self._last[group] = number
 
     def own(self, digest: str, number: int) -> Run:
-        """Return an attempt in the configuration that it was done for."""
+        """Return an attempt in its own configuration."""
         attempt = self._known[digest][number]
         return Run(RunBegun.model_validate_json(attempt.content).group, attempt)
 
@@ -134,15 +133,15 @@ class Runs(Attempts):
         return self._known[digest][number]
 
     def in_study(self, study: str) -> list[Run]:
-        """Return the runs of a study, in the order in which it got them."""
+        """Return the runs of a study, in the order of their begin or reuse."""
         return [run for run in self._all() if run.group.study == study]
 
     def in_group(self, group: Group) -> list[Run]:
-        """Return the runs of a configuration, in the order in which it got them."""
+        """Return the runs of a configuration, in the order of their begin or reuse."""
         return [run for run in self._all() if run.group == group]
 
     def finished(self, group: Group) -> list[Outcome]:
-        """Return the outcomes of a configuration's finished runs, one of each."""
+        """Return the outcomes of a configuration's finished runs, one for each run."""
         found = {
             run.attempt.name: run.outcome
             for run in self.in_group(group)
@@ -151,13 +150,13 @@ class Runs(Attempts):
         return list(found.values())
 
     def state_of(self, group: Group) -> GroupEnd:
-        """Return how a configuration stands."""
+        """Return the state of a configuration."""
         with self._lock:
             end, number = self._ends.get(group, (GroupEnd(state="running"), 0))
             return end if number > self._last.get(group, 0) else GroupEnd(state="running")
 
     def reuse(self, attempt: Attempt, group: Group) -> None:
-        """Take a run that has ended into another configuration, once."""
+        """Reuse an ended run in another configuration, once."""
         content = group.model_dump_json()
         if (group, attempt.name, attempt.number) in self._places:
             return
@@ -166,12 +165,12 @@ class Runs(Attempts):
         self._append("reused", attempt.name, attempt.number, content, key=key)
 
     def keep(self, attempt: Attempt, group: Group) -> None:
-        """Say that a study keeps the model of a run."""
+        """Note that a study keeps the model of a run."""
         content = group.model_dump_json()
         self._append("kept", attempt.name, attempt.number, content)
 
     def close(self, group: Group, end: GroupEnd) -> None:
-        """Say that a configuration has ended, unless that is what was said last."""
+        """Note that a configuration has ended, unless that is its last line."""
         self.refresh()
         if self.state_of(group) != end:
             content = end.model_dump_json()
@@ -189,11 +188,11 @@ def record_of(run: Run, runs: Runs, ids: Mapping[str, str]) -> RunRecord:
 
     Args:
         run: The run.
-        runs: The store's.
-        ids: MLflow's identifiers of runs and configurations, by their own.
+        runs: The store's runs.
+        ids: MLflow's identifiers of runs and configurations, by our own.
     """
     outcome = run.outcome
-    # Not validated: it is what was written, and a loss may be NaN, which a record would refuse.
+    # Not validated again: a loss may be NaN, which a record would refuse.
     return RunRecord.model_construct(
         run_id=ids.get(run.id, run.id),
         parent_id=ids.get(run.group.id, run.group.id),
@@ -212,24 +211,24 @@ def record_of(run: Run, runs: Runs, ids: Mapping[str, str]) -> RunRecord:
 
 
 def event_topic(digest: str, number: int) -> str:
-    """Name the topic of the events of an attempt."""
+    """Return the topic of the events of an attempt."""
     return f"events {digest} {number}"
 
 
 @dataclass
 class EventLog:
-    """The events of one attempt in the journal: a line for those of a second, more or less."""
+    """The events of one attempt in the journal: about one line a second."""
 
     journal: Journal
     topic: str
     metrics: dict[str, float] = field(default_factory=dict)
-    """The last value of each."""
+    """The last value of each metric."""
     facts: dict[str, str] = field(default_factory=dict)
     _pending: list[RunEvent] = field(default_factory=list)
     _flushed: float = -math.inf
 
     def write(self, event: RunEvent) -> None:
-        """Append an event, or have it wait where the last line is younger than a second."""
+        """Append an event, or keep it back where the last line is younger than a second."""
         self.metrics |= event.metrics
         self.facts |= event.facts
         self._pending.append(event)
@@ -237,7 +236,7 @@ class EventLog:
             self.flush()
 
     def flush(self) -> None:
-        """Append what waits."""
+        """Append the events that were kept back."""
         if self._pending:
             self.journal.append(self.topic, _dump(self._pending))
             self._pending, self._flushed = [], time.monotonic()

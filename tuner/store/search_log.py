@@ -1,4 +1,4 @@
-"""How the trials of searches ended, as the journal of a store has it; read without Optuna."""
+"""The ends of the trials of searches in a store's journal; read without Optuna."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ _TICKETS = "tickets "
 
 
 class TrialEnd(Frozen):
-    """What came out of a trial."""
+    """The end of a trial."""
 
     state: str
     """finished, pruned, diverged or failed."""
     values: tuple[float, ...] = ()
-    """One an objective; none where it did not finish."""
+    """A value for each objective; none where it did not finish."""
 
 
 def search_name(study: str, label: str, fingerprint: str) -> str:
-    """Name a cell's search; a cell whose name or definition changes gets a new one.
+    """Return the name of a cell's search; a cell with a changed name or definition gets a new one.
 
     Args:
         study: Name of the study.
         label: Task, model and arm: arms may be equal in all but their names.
-        fingerprint: Of the cell's definition.
+        fingerprint: Fingerprint of the cell's definition.
     """
     return f"{study} / {label} @ {fingerprint}"
 
 
 def log_topic(search: str) -> str:
-    """Name the topic of Optuna's own log of a search."""
+    """Return the topic of Optuna's own log of a search."""
     return f"search {search}"
 
 
 def ticket_topic(search: str) -> str:
-    """Name the topic that tells who holds the trials of a search, and how they ended."""
+    """Return the topic of a search's tickets: who holds its trials, and how they ended."""
     return f"{_TICKETS}{search}"
 
 
 def read_search_log(journal: Journal, study: str) -> Mapping[str, Sequence[LoggedTrial]]:
-    """Return the trials of a study's searches that were begun, by the search's name."""
+    """Return the begun trials of a study's searches, by the search's name."""
     found: dict[str, dict[int, LoggedTrial]] = {}
     for _, topic, text in journal.read_mixed((), f"{_TICKETS}{study} / ", 0, None):
         line = AttemptLine.model_validate_json(text)

@@ -17,11 +17,11 @@ _OWN_DISKS = frozenset(
 
 
 class QuickConnection(sqlite3.Connection):
-    """A connection to a file with a write-ahead log, to which a commit appends and goes on.
+    """A connection to a file with a write-ahead log, whose commits do not wait for the disk.
 
     By default a commit waits for the disk three times, up to 20 ms each. A process that dies loses
-    nothing here either; a machine that loses its power may lose the last commits, but no others,
-    as it may lose a run's journal.
+    nothing here either; a machine that loses power may lose the last commits, but no others,
+    as it may lose a run's files.
     """
 
     def __init__(self, database: str, *args: Any, **options: Any) -> None:
@@ -33,7 +33,7 @@ class QuickConnection(sqlite3.Connection):
 
 @functools.cache
 def is_own_disk(folder: Path) -> bool:
-    """Say whether a folder is for sure on a disk that no other machine writes to."""
+    """Return whether a folder is for sure on a disk that no other machine writes to."""
     mounts = {disk.mountpoint: disk.fstype for disk in psutil.disk_partitions(all=True)}
     places = (mounts.get(str(place)) for place in (folder, *folder.parents))
     return next((kind for kind in places if kind), "").lower() in _OWN_DISKS

@@ -38,7 +38,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (
         {"torch_autocast": {"enabled": True}},
         {"precision": "fp32"},
-        r"torch_autocast\.enabled: got true; allowed: false; train\.precision says it",
+        r"torch_autocast\.enabled: got true; allowed: false; train\.precision decides it",
     ),
     ({"data_types": {"grad_accum_dtype": "bf16"}}, {}, r"data_types: not allowed; train\.prec"),
     ({"gradient_allreduce_op": "sum"}, {}, r"allreduce_op: got 'sum'; allowed: mean"),

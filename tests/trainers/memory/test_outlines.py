@@ -36,22 +36,22 @@ METHODS = ("full", "lora", "bottleneck", "head", "ia3", "prompt", "prefix", "p_t
 FAULTS = {
     "Bert": {},
     "DistilBert": {
-        "ia3": r"^method\.targets: peft knows none for small; name some; it has q_lin, v_lin",
+        "ia3": r"^method\.targets: peft has no default for small; name some of q_lin, v_lin",
         "prompt": "token_dim",
         "prefix": "token_dim",
         "p_tuning": "token_dim",
     },
     "DebertaV2": {"prefix": "does not support past key values"},
     "ModernBert": {
-        "bottleneck": "knows no place in the layers of small",
+        "bottleneck": "does not fit the layers in the layers of small",
         "ia3": r"^method\.targets: ",
         "prefix": "does not support past key values",
     },
-    "GPT2": {"bottleneck": "knows no place"},
+    "GPT2": {"bottleneck": "does not fit the layers"},
     "Llama": {},
-    "Mixtral": {"lora": r"^method\.targets: peft knows none for small; .* q_proj, v_proj"},
+    "Mixtral": {"lora": r"^method\.targets: peft has no default for small; .* q_proj, v_proj"},
     "T5": {
-        "bottleneck": "knows no place",
+        "bottleneck": "does not fit the layers",
         "prompt": "^method: prompt on small cannot be run: ",
         "prefix": "^method: prefix on small cannot be run: ",
         "p_tuning": "^method: p_tuning on small cannot be run: ",

@@ -289,10 +289,10 @@ def test_an_id_that_is_none_says_how_it_is_written(text: str, says: str, tmp_pat
 
 def test_a_folder_without_a_config_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
     """An adapter's folder is told from an empty one."""
-    with pytest.raises(ModelError, match=r"holds no config\.json"):
+    with pytest.raises(ModelError, match=r"has no config\.json"):
         HubModel(id=str(tmp_path)).check()
     (tmp_path / "adapter_config.json").touch()
-    with pytest.raises(ModelError, match=r"holds an adapter; name the model that it was trained"):
+    with pytest.raises(ModelError, match=r"has an adapter; name the model that it was trained"):
         HubModel(id=str(tmp_path)).check()
 
 
@@ -303,5 +303,5 @@ def test_a_folder_without_a_tokenizer_is_told_so(folder: Path) -> None:
     (folder / "vocab.txt").unlink(missing_ok=True)
     source = HubModel(id=str(folder))
     source.check()
-    with pytest.raises(ModelError, match=r"there is no tokenizer with it; save the model's own"):
+    with pytest.raises(ModelError, match=r"it has no tokenizer; save the model's own"):
         source.tokenizer()

@@ -137,7 +137,7 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> No
             "the name does not show the format; set format: csv, tsv, jsonl, json or parquet",
         ),
         ("t.parquet", b"", "the file is empty"),
-        ("t.parquet", b"text,label\n", "no Parquet file; set format: csv, or what else it is"),
+        ("t.parquet", b"text,label\n", "no Parquet file; set format: csv, or to its format"),
         ("t.parquet", b"PAR1xx", "the Parquet file is cut off; copy or download it again"),
         ("t.csv", b'{"text": "x"}', "the file looks like JSON, not csv; set format: jsonl"),
         (

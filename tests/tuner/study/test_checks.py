@@ -317,7 +317,7 @@ def test_a_model_without_a_tokenizer_costs_no_run(
         outcome = run_study(config, store=tmp_path / "s", tracking="none", data_dir=tmp_path)
         messages = [record.getMessage() for record in caplog.records]
         (said,) = [message for message in messages if "tokenizer" in message]
-        assert "bare: there is no tokenizer with it; save the model's own" in said
+        assert "bare: it has no tokenizer; save the model's own" in said
         assert said.endswith("; these 2 cells are left out")
         assert outcome.unfinished == ("toy / bare / head", "toy / bare / full")
         assert {run.group.model for run in records(tmp_path / "s")} == {"tiny-bert"}

@@ -157,7 +157,7 @@ def test_a_study_waits_for_its_database_and_goes_on(
         said = [line for line in shared.said(launcher).splitlines() if "toy: " not in line]
         assert len(said) == 2, said  # but for what was read
         assert "does not answer, the study waits: " in said[0]
-        assert said[1].endswith("answers again, the study goes on")
+        assert said[1].endswith("answers again, the study continues")
     assert set(shared.done().values()) == {1}
     shared.check()
 
