@@ -159,8 +159,8 @@ class HubTask(SampledTask):
             return self._splits(place) if local else self._of_hub(self.folders(data_dir))
         except (OSError, ValueError, DatasetsError) as error:
             # The library's own error for an unreadable file does not name the cause.
-            told = error.__cause__ if isinstance(error, DatasetGenerationError) else error
-            reason = (str(told or error).splitlines() or [type(error).__name__])[0]
+            cause = error.__cause__ if isinstance(error, DatasetGenerationError) else error
+            reason = (str(cause or error).splitlines() or [type(error).__name__])[0]
             if "same data file format" in reason:
                 formats = ", ".join(f"{split} {form}" for split, form in _FORMATS.findall(reason))
                 reason = f"the splits are in different formats ({formats}); {_EACH}"

@@ -88,9 +88,9 @@ def train(
     workspace.run_dir.mkdir(parents=True, exist_ok=True)
     spare_memory(workspace)
     meter = Meter("load", workspace.measure)
-    heard = emit if rank.rank == 0 else _ignore
+    send = emit if rank.rank == 0 else _ignore
     try:
-        return _train(spec, heard, workspace=workspace, meter=meter, rank=rank)
+        return _train(spec, send, workspace=workspace, meter=meter, rank=rank)
     except Exception as error:
         reason = missing_memory(error)
         if reason is None:

@@ -88,7 +88,7 @@ def _validate(config: StudyConfig, data_dir: Path | None) -> list[str]:
         notes += unseen
     if faults:
         raise SeveralFaults(faults)
-    inputs.say()
+    inputs.log()
     return [*notes, *_few_points(config)]
 
 
@@ -105,7 +105,7 @@ def _try(
     try:
         check_cap(cells)
         lengths = read_lengths(cells, compute, data_dir)
-        inputs.sayings += [lengths.say, lengths.warn]
+        inputs.log_calls += [lengths.log, lengths.warn]
     except (ConfigError, DataError) as error:
         faults.append(str(error))
     return faults, found.notes

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tuner.study.checks import Findings as Findings
     from tuner.study.checks import device_faults as device_faults
     from tuner.study.checks import find_faults as find_faults
-    from tuner.study.checks import look_at as look_at
+    from tuner.study.checks import inspect_cells as inspect_cells
     from tuner.study.inputs import Inputs as Inputs
     from tuner.study.inputs import read_inputs as read_inputs
     from tuner.study.memory_cap import check_weights as check_weights
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tuner.study.threads import map_threads as map_threads
 
 _NAMES = {
-    "checks": ["Findings", "device_faults", "find_faults", "look_at"],
+    "checks": ["Findings", "device_faults", "find_faults", "inspect_cells"],
     "inputs": ["Inputs", "read_inputs"],
     "memory_cap": ["check_weights"],
     "progress": ["RunNotice"],

@@ -1,4 +1,4 @@
-"""Do one run exactly once: reuse what came of it, or begin an attempt, follow it and end it."""
+"""Do one run exactly once: reuse an earlier outcome, or begin, follow and end an attempt."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recorded:
-    """What came of a run, and whether it was known already."""
+    """The outcome of a run, and whether it was reused."""
 
     outcome: Outcome
     attempt: Attempt
     reused: bool
     elsewhere: bool = False
-    """Another living launcher did it, and keeps its model."""
+    """Another living launcher did the run, and keeps its model."""
 
 
 @dataclass(frozen=True)
-class _Ended:
-    """How an attempt ended, and the spec to try next: smaller where memory ran out."""
+class _AttemptEnd:
+    """The end of an attempt, and the spec to try next: smaller where memory ran out."""
 
     outcome: Outcome
     next: RunSpec | None = None
@@ -48,7 +48,7 @@ class _Ended:
 
 @dataclass
 class Recorder:
-    """Does runs for a study and keeps in the journal what comes of them. Thread-safe."""
+    """Does runs for a study and keeps their outcomes in the journal. Thread-safe."""
 
     executor: Executor
     runs: Runs
@@ -64,20 +64,20 @@ class Recorder:
     )
 
     def run(self, request: RunRequest, watch: Emit) -> Recorded | None:
-        """Return what came of a run, doing it only where nothing has come of it yet.
+        """Return the outcome of a run; do it only if there is none yet.
 
         Args:
-            request: The run, and what it is for.
+            request: The run, with its configuration.
             watch: Called with every event, also those of an earlier attempt. It may raise
                 StopRun.
 
         Returns:
-            None while another launcher is at it, or where it is not done and not to be begun.
+            None while another launcher is doing it, or where it is not done and not to be begun.
 
         Raises:
             RunInterrupted, KeyboardInterrupt: The study is being closed; the run will be done
                 again.
-            LauncherReplaced: Another launcher has taken the run over.
+            LauncherReplaced: Another launcher has taken over the run.
         """
         digest = request.spec.digest()
 
@@ -99,16 +99,16 @@ class Recorder:
             return self._do(request, attempt, watch)
 
     def keep_model(self, recorded: Recorded, request: RunRequest) -> None:
-        """Have the study keep the model that a run has left in its folder."""
+        """Have the study keep the model in a run's folder."""
         self.runs.keep(recorded.attempt, request.group)
 
     def model_folder(self, recorded: Recorded) -> Path:
-        """Return the folder where a run leaves its trained model."""
+        """Return the folder of a run's trained model."""
         attempt = recorded.attempt
         return self.store.run_dir(attempt.name, attempt.number) / "model"
 
     def _reuse(self, request: RunRequest, attempt: Attempt, watch: Emit) -> Recorded:
-        """Take an earlier outcome, unless it is of a trial that this study would refuse."""
+        """Reuse an earlier outcome, unless this study's memory cap refuses the trial."""
         run = Run(request.group, attempt)
         outcome = run.outcome
         assert outcome is not None
@@ -119,35 +119,35 @@ class Recorder:
                 return Recorded(outcome, attempt, reused=True, elsewhere=True)
         is_trials = request.searched and not request.spec.read_test
         if is_trials and request.of_another_search(run.begun.group):
-            foreseen = self._foresee(request.spec, attempt)
-            if foreseen.refusal:
-                return self._refuse_known(request, attempt, foreseen)
-            outcome = outcome.model_copy(update={"excess_bytes": foreseen.excess_bytes})
+            predicted = self._predict_memory(request.spec, attempt)
+            if predicted.refusal:
+                return self._refuse_known(request, attempt, predicted)
+            outcome = outcome.model_copy(update={"excess_bytes": predicted.excess_bytes})
         self.runs.reuse(attempt, request.group)
         self._replay(attempt, watch)
         return Recorded(outcome, attempt, reused=True)
 
     def _refuse_known(
-        self, request: RunRequest, known: Attempt, foreseen: MemoryPrediction
+        self, request: RunRequest, known: Attempt, predicted: MemoryPrediction
     ) -> Recorded:
-        """End a run as pruned that another study did, and this one's cap forbids."""
+        """End a run of another study as pruned, as this study's memory cap refuses it."""
         outcome = Outcome(
             state="pruned",
-            reason=foreseen.refusal,
-            excess_bytes=foreseen.excess_bytes,
-            metrics=refused(foreseen).metrics,
+            reason=predicted.refusal,
+            excess_bytes=predicted.excess_bytes,
+            metrics=refused(predicted).metrics,
         )
         attempt = self.runs.take(known.name, _content(request, request.spec))
         if attempt is None or attempt.ended is not None:
             return Recorded(outcome, known, reused=True)
         events = self._events(attempt)
-        events.write(refused(foreseen))
+        events.write(refused(predicted))
         events.flush()
         self.runs.end(attempt, outcome.model_dump_json())
         return Recorded(outcome, attempt, reused=True)
 
     def _replay(self, attempt: Attempt, watch: Emit) -> None:
-        """Show an earlier run's events; its end is known, so a wish to stop comes too late."""
+        """Pass on an earlier run's events; a StopRun ends only that, as the run has ended."""
         topic = event_topic(attempt.name, attempt.number)
         for event in read_events(self.runs.journal, topic):
             try:
@@ -156,9 +156,9 @@ class Recorder:
                 return
 
     def _do(self, request: RunRequest, attempt: Attempt, watch: Emit) -> Recorded | None:
-        """Do a run; do it again where it is killed, or where fewer rows at once fit into memory.
+        """Do a run; repeat it if it is killed, or with fewer rows if memory runs out.
 
-        Each try is an attempt, so that no curve holds the points of two.
+        Each repetition is an attempt of its own, so that no curve has the points of two.
         """
         spec, kills = request.spec, 0
         while True:
@@ -166,7 +166,7 @@ class Recorder:
                 ended = self._once(request, spec, attempt, watch)
             except BaseException:
                 killed = Outcome(state="killed", reason="interrupted")
-                with contextlib.suppress(Exception):  # what goes on is no better
+                with contextlib.suppress(Exception):  # the original exception is the one to report
                     self.runs.end(attempt, killed.model_dump_json())
                 raise
             kills += ended.killed
@@ -181,7 +181,9 @@ class Recorder:
                 return None
             attempt = again
 
-    def _once(self, request: RunRequest, spec: RunSpec, attempt: Attempt, watch: Emit) -> _Ended:
+    def _once(
+        self, request: RunRequest, spec: RunSpec, attempt: Attempt, watch: Emit
+    ) -> _AttemptEnd:
         """Do a run, unless it is predicted over the cap."""
         workspace = self._workspace(spec, self._fresh_folder(request, attempt))
         retry = retry_params(request.spec, spec)
@@ -198,24 +200,24 @@ class Recorder:
         try:
             with contextlib.ExitStack() as stack:
                 stack.callback(events.flush)
-                foreseen = self.memory.before(spec, workspace)
-                ended["excess_bytes"] = foreseen.excess_bytes
-                if foreseen.refusal:
-                    events.write(refused(foreseen))
-                    found = _refuse(request, spec, foreseen.refusal, ended)
+                predicted = self.memory.before(spec, workspace)
+                ended["excess_bytes"] = predicted.excess_bytes
+                if predicted.refusal:
+                    events.write(refused(predicted))
+                    found = _refuse(request, spec, predicted.refusal, ended)
                 else:
                     found = self._train(spec, emit, workspace, events, ended)
         except StopRun as stop:
-            found = _Ended(Outcome(state="pruned", reason=str(stop), **ended))
+            found = _AttemptEnd(Outcome(state="pruned", reason=str(stop), **ended))
         except RunLost as lost:
             reason = f"lost with its machine: {lost}; done again"
-            found = _Ended(Outcome(state="failed", reason=reason, **ended), spec)
+            found = _AttemptEnd(Outcome(state="failed", reason=reason, **ended), spec)
         except RunKilled as killed:
-            found = _Ended(Outcome(state="failed", reason=killed.reason, **ended), spec, True)
+            found = _AttemptEnd(Outcome(state="failed", reason=killed.reason, **ended), spec, True)
         except RunFailed as failed:
             found = _failed(failed, workspace.run_dir, ended)
-        told = {"metrics": events.metrics, "facts": events.facts}
-        return replace(found, outcome=found.outcome.model_copy(update=told))
+        last_values = {"metrics": events.metrics, "facts": events.facts}
+        return replace(found, outcome=found.outcome.model_copy(update=last_values))
 
     def _train(
         self,
@@ -224,7 +226,7 @@ class Recorder:
         workspace: Workspace,
         events: EventLog,
         ended: Mapping[str, Any],
-    ) -> _Ended:
+    ) -> _AttemptEnd:
         try:
             result = self.executor.run(spec, emit, workspace)
         except OutOfMemory as failed:
@@ -232,12 +234,12 @@ class Recorder:
                 events.write(event)
             return _with_fewer_rows(smaller(spec, failed.during), failed.reason, ended)
         result = self.memory.after(spec, workspace, result)
-        return _Ended(Outcome(state="finished", result=result, **ended))
+        return _AttemptEnd(Outcome(state="finished", result=result, **ended))
 
     def _events(self, attempt: Attempt) -> EventLog:
         return EventLog(self.runs.journal, event_topic(attempt.name, attempt.number))
 
-    def _foresee(self, spec: RunSpec, attempt: Attempt) -> MemoryPrediction:
+    def _predict_memory(self, spec: RunSpec, attempt: Attempt) -> MemoryPrediction:
         folder = self.store.run_dir(attempt.name, attempt.number)
         return self.memory.before(spec, self._workspace(spec, folder))
 
@@ -261,7 +263,7 @@ class Recorder:
 
 
 def _content(request: RunRequest, spec: RunSpec) -> str:
-    """Return what an attempt is to do, for the journal."""
+    """Return the work of an attempt, for the journal."""
     begun = RunBegun(
         group=request.group,
         spec=request.spec.model_dump(mode="json"),
@@ -270,29 +272,31 @@ def _content(request: RunRequest, spec: RunSpec) -> str:
     return begun.model_dump_json()
 
 
-def _failed(failed: RunFailed, folder: Path, ended: Mapping[str, Any]) -> _Ended:
-    """End a run that failed by itself; a full disk ends the study, and the run is done again."""
+def _failed(failed: RunFailed, folder: Path, ended: Mapping[str, Any]) -> _AttemptEnd:
+    """Return the end of a failed run; on a full disk, end the study to do the run again."""
     if missing_space(failed) is not None:
         raise failed
     if failed.detail:
         write_whole(folder / "stderr.log", failed.detail)
     state: Any = "diverged" if isinstance(failed, Diverged) else "failed"
     of_cell = isinstance(failed, CannotBuild)
-    return _Ended(Outcome(state=state, reason=failed.reason, of_cell=of_cell, **ended))
+    return _AttemptEnd(Outcome(state=state, reason=failed.reason, of_cell=of_cell, **ended))
 
 
-def _refuse(request: RunRequest, spec: RunSpec, reason: str, ended: Mapping[str, Any]) -> _Ended:
-    """End a run that is predicted over the cap.
+def _refuse(
+    request: RunRequest, spec: RunSpec, reason: str, ended: Mapping[str, Any]
+) -> _AttemptEnd:
+    """Return the end of a run that is predicted over the cap.
 
-    A trial is pruned. A confirm run whose trial was let in can be over the cap by the order of
-    its rows alone, which its seed draws: it is done with fewer of them at once.
+    A trial is pruned. A confirm run whose trial was within the cap can be over it only by the
+    order of its rows, which its seed draws: it is done with fewer rows at once.
     """
     if not spec.read_test:
-        return _Ended(Outcome(state="pruned", reason=reason, **ended))
+        return _AttemptEnd(Outcome(state="pruned", reason=reason, **ended))
     fewer = smaller(spec, "train") if request.searched else None
     return _with_fewer_rows(fewer, reason, ended)
 
 
-def _with_fewer_rows(fewer: RunSpec | None, reason: str, ended: Mapping[str, Any]) -> _Ended:
+def _with_fewer_rows(fewer: RunSpec | None, reason: str, ended: Mapping[str, Any]) -> _AttemptEnd:
     said = reason if fewer is None else f"{reason}; tried again with fewer rows at once"
-    return _Ended(Outcome(state="failed", reason=said, **ended), fewer)
+    return _AttemptEnd(Outcome(state="failed", reason=said, **ended), fewer)

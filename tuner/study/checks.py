@@ -30,41 +30,41 @@ from tuner.study.memory_cap import check_weights
 from tuner.study.reading import ReadLengths, read_lengths
 
 Compute = Callable[..., Any]
-"""Calls a function that needs torch: an executor's `compute`."""
+"""Calls a function that needs torch, as an executor's `compute` does."""
 _logger = logging.getLogger(__name__)
 _FEW = 16
-"""Values of a field of a method that are all tried."""
+"""A method's field with at most this many values is tried with all of them."""
 _RANKS_TO_TRY = 8
-"""Processes of a run that any machine may have: a study for a node of eight devices can be tried
-on a small one."""
+"""Ranks that are allowed on any machine: a study for a node of eight devices can be tried on a
+small one."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Why something of a study cannot run, in one line."""
+    """A reason why a study or a cell cannot run, in one line."""
 
     text: str
     cell: Cell | None = None
-    """The cell that cannot; None: the study as a whole."""
+    """The cell that cannot run; None: the study as a whole."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found wrong with a study, and what could not be looked at."""
+    """The faults of a study, and the parts that could not be checked."""
 
     faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
-    """What was not checked, a line each."""
+    """A line for each part that was not checked."""
 
     def of(self, cell: Cell) -> str:
-        """Return why a cell cannot run; empty where it can."""
+        """Return why a cell cannot run; "" where it can."""
         return next((f.text for f in self.faults if f.cell and f.cell.label == cell.label), "")
 
     def texts(self) -> tuple[str, ...]:
-        """Return each fault once, whatever number of cells have it; it names their arms."""
+        """Return each fault once, with the arms that have it."""
         return tuple(_with_arms(text, cells) for text, cells in self._cells().items())
 
-    def sayings(self) -> tuple[str, ...]:
+    def left_out(self) -> tuple[str, ...]:
         """Return why cells are left out, each fault once."""
         return tuple(
             f"{_with_arms(text, cells)}; "
@@ -72,35 +72,35 @@ class Findings:
             for text, cells in self._cells().items()
         )
 
-    def say(self) -> None:
+    def log(self) -> None:
         """Log why cells are left out."""
-        for text in self.sayings():
+        for text in self.left_out():
             _logger.warning(text)
 
     def without(self, models: Mapping[str, str], cells: Sequence[Cell]) -> Findings:
-        """Return these and the faults of models that cannot be used, by their names."""
+        """Return these findings with the faults of unusable models, by the models' names."""
         more = [Fault(models[c.model], c) for c in cells if c.model in models and not self.of(c)]
         return replace(self, faults=(*self.faults, *more))
 
     def _cells(self) -> dict[str, list[Cell]]:
-        """Return the cells that have each fault; none: the study has it."""
+        """Return the cells of each fault; none where it is the study's."""
         found: dict[str, list[Cell]] = {}
         for fault in self.faults:
             found.setdefault(fault.text, []).extend([fault.cell] if fault.cell else [])
         return found
 
     def refuse(self, cells: Sequence[Cell]) -> None:
-        """Go on if something of the study can run.
+        """Raise an error unless some cell can run.
 
         Raises:
-            ConfigError: Nothing can, or the study as a whole is at fault; all faults are named.
+            ConfigError: No cell can run, or the study as a whole has a fault; it has all faults.
         """
         if any(fault.cell is None for fault in self.faults) or all(map(self.of, cells)):
             raise SeveralFaults(self.texts())
 
 
 def _with_arms(text: str, cells: Sequence[Cell]) -> str:
-    """Name the arms that have a fault, where not all have it and its key does not say which."""
+    """Add the arms of a fault, if not all arms have it and its key does not name one."""
     arms = dict.fromkeys(cell.arm for cell in cells)
     if not cells or len(arms) == len(cells[0].study.arms) or text.startswith("arms."):
         return text
@@ -108,25 +108,27 @@ def _with_arms(text: str, cells: Sequence[Cell]) -> str:
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What is known of a study before it runs."""
+class Inspection:
+    """Findings on a study and lengths of its rows, before it runs."""
 
     findings: Findings
     lengths: ReadLengths
 
 
-def look_at(cells: Sequence[Cell], data_dir: Path, compute: Compute, cache: Path) -> Looked:
-    """Look whether cells can run, unless that is known; nothing is written.
+def inspect_cells(
+    cells: Sequence[Cell], data_dir: Path, compute: Compute, cache: Path
+) -> Inspection:
+    """Check that cells can run, unless that is known; write nothing.
 
     Args:
         cells: A study's cells, with their data's digests.
         data_dir: Where the tasks' files are.
         compute: Calls a function that needs torch.
-        cache: Folder of what was found before; it need not exist.
+        cache: Folder of earlier results; it need not exist.
 
     Raises:
-        ConfigError: None can, or a model's weights alone are over the cap.
-        DataError: A tokenizer makes nothing of a row, or of a whole split.
+        ConfigError: No cell can run, or a model's weights alone are over the cap.
+        DataError: A tokenizer gives no token for a row, or no known one for a whole split.
     """
     found = Findings()
     if not is_known_good(cells, cache):
@@ -136,12 +138,12 @@ def look_at(cells: Sequence[Cell], data_dir: Path, compute: Compute, cache: Path
     lengths = read_lengths(cells, compute, data_dir, cache)
     found = found.without(lengths.unusable, cells)
     found.refuse(cells)
-    return Looked(found, lengths)
+    return Inspection(found, lengths)
 
 
 @dataclass(frozen=True)
-class _Tried:
-    """A cell at one of its points, and what its outline shows."""
+class _Candidate:
+    """A cell at one of its points, with its outline."""
 
     cell: Cell
     point: Point
@@ -151,7 +153,7 @@ class _Tried:
     """Whether the first point of the cell's space can be built."""
 
     def fault(self, text: str) -> Fault:
-        """Blame the cell, by the keys of the study's file."""
+        """Return a fault of the cell, by the keys of the study's file."""
         key, _, rest = text.partition(": ")
         arm = self.cell.study.arms[self.cell.arm]
         own = f"arms.{self.cell.arm}"
@@ -174,8 +176,8 @@ def find_faults(cells: Sequence[Cell], data_dir: Path, compute: Compute) -> Find
 
     Args:
         cells: A study's cells.
-        data_dir: Where the tasks' files are; the rows of a cell whose data have not been read
-            are taken to be as long as `train.max_length`.
+        data_dir: Folder of the tasks' files; the rows of a cell whose data have not been read
+            are assumed to be as long as `train.max_length`.
         compute: Calls a function that needs torch.
     """
     faults = list(device_faults(cells))
@@ -192,9 +194,9 @@ def find_faults(cells: Sequence[Cell], data_dir: Path, compute: Compute) -> Find
     return Findings(tuple(distinct.values()), tuple(f"not checked: {why}" for why in unseen))
 
 
-def _blamed(found: Sequence[tuple[_Tried, str]]) -> Iterator[Fault]:
-    """Yield the faults of ends; those of values between good ends as one, with all values."""
-    between: defaultdict[tuple[str, str], list[tuple[_Tried, str]]] = defaultdict(list)
+def _blamed(found: Sequence[tuple[_Candidate, str]]) -> Iterator[Fault]:
+    """Yield the faults of ranges' ends; join those of values between good ends into one."""
+    between: defaultdict[tuple[str, str], list[tuple[_Candidate, str]]] = defaultdict(list)
     ends: set[tuple[str, str]] = set()
     for one, text in found:
         space = one.cell.study.arms[one.cell.arm].space
@@ -213,8 +215,8 @@ def _blamed(found: Sequence[tuple[_Tried, str]]) -> Iterator[Fault]:
             yield replace(fault, text=said)
 
 
-def _outline(cells: Sequence[Cell], compute: Compute) -> list[_Tried]:
-    """Outline each cell at each of its points, what is equal once."""
+def _outline(cells: Sequence[Cell], compute: Compute) -> list[_Candidate]:
+    """Outline each cell at each of its points; equal specs once."""
     seeds = cells[0].study.confirm.seeds[0]
     points = [(cell, point) for cell in cells for point in _points(cell)]
     specs = [cell.spec(seeds, point) for cell, point in points]
@@ -223,16 +225,16 @@ def _outline(cells: Sequence[Cell], compute: Compute) -> list[_Tried]:
     for key, spec in zip(keys, specs, strict=True):
         distinct.setdefault(key, spec)
     seen = dict(zip(distinct, compute(outline_runs, list(distinct.values())), strict=True))
-    found: list[_Tried] = []
+    found: list[_Candidate] = []
     good: dict[str, bool] = {}
     for (cell, point), spec, key in zip(points, specs, keys, strict=True):
         first = good.setdefault(cell.label, not seen[key].fault)
-        found.append(_Tried(cell, point, spec, seen[key], first))
+        found.append(_Candidate(cell, point, spec, seen[key], first))
     return found
 
 
 def _points(cell: Cell) -> Iterator[Point]:
-    """Yield both ends of each range, and all values of a method's field that has few."""
+    """Yield both ends of each range, and all values of a method's field with few values."""
     space = cell.study.arms[cell.arm].space
     tried = list(points_to_try(space))
     yield from tried
@@ -250,14 +252,14 @@ def _outline_key(spec: RunSpec) -> str:
 
 @dataclass
 class _Rows:
-    """The longest rows of tasks, looked for when a model's positions might not suffice."""
+    """The longest rows of tasks, measured when a model may have too few positions."""
 
     data_dir: Path
     compute: Compute
     _known: dict[tuple[str, str], int | str] = field(default_factory=dict)
 
     def longest(self, cell: Cell, spec: RunSpec) -> int | str:
-        """Return the tokens of the longest row of a cell's task, or why they are not known."""
+        """Return the tokens of the longest row of a cell's task, or why they are unknown."""
         key = (cell.task, cell.model)
         if key not in self._known:
             study = cell.study
@@ -273,8 +275,8 @@ class _Rows:
         return self._known[key]
 
 
-def _too_long(one: _Tried, rows: _Rows) -> str:
-    """Say that rows have more tokens than the model has positions."""
+def _too_long(one: _Candidate, rows: _Rows) -> str:
+    """Return the fault that rows have more tokens than the model has positions, or ""."""
     outlined, most = one.outlined, one.spec.train.max_length
     if outlined.positions is None or most + outlined.virtual_tokens <= outlined.positions:
         return ""
@@ -295,9 +297,9 @@ def _too_long(one: _Tried, rows: _Rows) -> str:
     return too_long_message(name, shown, outlined.positions, virtual)
 
 
-def _unfit(tried: Sequence[_Tried]) -> Iterator[Fault]:
-    """Blame names that fit no part of any model: a study may list those of several."""
-    by_arm: defaultdict[str, list[_Tried]] = defaultdict(list)
+def _unfit(tried: Sequence[_Candidate]) -> Iterator[Fault]:
+    """Yield faults for names that no model has: a study may list those of several models."""
+    by_arm: defaultdict[str, list[_Candidate]] = defaultdict(list)
     for one in tried:
         if not one.outlined.unseen and not one.outlined.fault:
             by_arm[one.cell.arm].append(one)
@@ -315,7 +317,7 @@ def _unfit(tried: Sequence[_Tried]) -> Iterator[Fault]:
 
 
 def device_faults(cells: Sequence[Cell]) -> Iterator[Fault]:
-    """Blame what this machine has not; the nodes of a cluster are not known here."""
+    """Yield faults for devices that this machine lacks; a cluster's nodes are unknown here."""
     study = cells[0].study
     if study.executor.elsewhere:
         return

@@ -19,21 +19,21 @@ from tuner.study.threads import map_threads
 
 @dataclass(frozen=True)
 class _Run:
-    """A confirm run's spec, and how it ended; None if it was not begun."""
+    """A confirm run's spec and record; None if it was not begun."""
 
     spec: RunSpec
     recorded: Recorded | None
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it ended."""
+        """The run's outcome."""
         return self.recorded.outcome if self.recorded else None
 
 
 def confirm(
     cell: Cell, session: Session, point: Point, *, trial: int | None, parallel: int
 ) -> bool:
-    """Do the confirm runs of a cell, keep the models that the study wants; say if all are done.
+    """Do the confirm runs of a cell, keep its models; return whether all runs are done.
 
     Args:
         cell: The cell.
@@ -54,18 +54,18 @@ def confirm(
         raise
     _keep_models(made, session, runs)
     missing = _close(made, session, runs)
-    session.failures.bear()
+    session.failures.check()
     return not missing
 
 
 def _do_runs(
     made: Configuration, session: Session, specs: Sequence[RunSpec], *, parallel: int
 ) -> list[_Run]:
-    """Do what no other launcher is doing first; then wait for what is left."""
+    """Do the runs that no other launcher is doing, then wait for the others."""
 
     def work(spec: RunSpec, *, wait: bool) -> _Run | None:
         while not session.failures.fault_of(made.cell):
-            session.failures.bear()
+            session.failures.check()
             late = session.time_is_up()
             done = session.try_run(made, spec, _watch_only, begin=not late)
             if done is not None:
@@ -75,23 +75,23 @@ def _do_runs(
                 break
             if not wait:
                 return None
-            session.ending.pause(session.poll_seconds)
+            session.shutdown.pause(session.poll_seconds)
         return _Run(spec, None)
 
     runs: dict[RunSpec, _Run] = {}
     for wait in (False, True):
         left = [spec for spec in specs if spec not in runs]
         found = map_threads(
-            partial(work, wait=wait), left, parallel, on_error=session.ending.close
+            partial(work, wait=wait), left, parallel, on_error=session.shutdown.begin
         )
         runs |= {run.spec: run for run in found if run is not None}
     return [runs[spec] for spec in specs]
 
 
 def _close(made: Configuration, session: Session, runs: Sequence[_Run]) -> int:
-    """Close the group, unless other launchers are still at it; return how many runs lack.
+    """Close the group, unless other launchers are doing its runs; count the missing runs.
 
-    A run that diverged has ended: it would diverge again.
+    A diverged run is not missing: it would diverge again.
     """
     ended = [run.outcome for run in runs if run.outcome is not None]
     results = [outcome.result for outcome in ended if outcome.result is not None]
@@ -111,9 +111,9 @@ def _close(made: Configuration, session: Session, runs: Sequence[_Run]) -> int:
 
 
 def _keep_models(made: Configuration, session: Session, runs: Sequence[_Run]) -> None:
-    """Track the models that the study keeps: of every run, or of the best on validation.
+    """Keep the models of the study: of every run, or of the best on validation.
 
-    Each launcher does so for the runs that it did.
+    Each launcher does so for its own runs.
     """
     save = made.cell.study.save
     finished = [run for run in runs if run.outcome is not None and run.outcome.result is not None]
@@ -136,7 +136,7 @@ def _keep_models(made: Configuration, session: Session, runs: Sequence[_Run]) ->
 
 
 def _merit(cell: Cell, run: _Run) -> float:
-    """Return the study's metric on validation, turned so that more is better."""
+    """Return the study's metric on validation, negated if less is better."""
     assert run.outcome is not None
     assert run.outcome.result is not None
     objective = Objective(metric=cell.study.metric)

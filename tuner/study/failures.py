@@ -1,4 +1,4 @@
-"""Count the runs that failed, and tell a fault of a whole cell from an accident of one run."""
+"""Count failed runs, and distinguish faults of whole cells from failures of single runs."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from tuner.store.outcome import Outcome
 
 
 class TooManyFailures(TunerError):
-    """More runs failed than the study bears."""
+    """More runs failed than the study tolerates."""
 
     exit_code = 1
 
 
 class Failures:
-    """What went wrong in one call of `run_study`. Thread-safe.
+    """The failures of one call of `run_study`. Thread-safe.
 
-    A cell has a fault where its model and method cannot be put together, or where two of its
-    runs fail in the same words before any has ended otherwise. Such a cell is done no further,
-    and its runs do not count as failures. Nor do those that diverge.
+    A cell has a fault where its model and method do not fit together, or where two of its
+    runs fail with the same message before any has ended otherwise. Such a cell is given up,
+    and its runs do not count as failures. Nor do diverged runs.
     """
 
-    def __init__(self, bearable: int, known: Mapping[str, str]) -> None:
-        """Begin to count.
+    def __init__(self, tolerated: int, known: Mapping[str, str]) -> None:
+        """Start the count.
 
         Args:
-            bearable: Failed runs that the study goes on after.
-            known: By label, what is wrong with cells that are not to be begun.
+            tolerated: Failed runs after which the study still continues.
+            known: Faults of cells that are not to be begun, by label.
         """
         self.faults: dict[str, str] = dict(known)
-        """What is wrong with a cell, by its label."""
-        self._bearable = bearable
+        """Faults of cells, by label."""
+        self._tolerated = tolerated
         self._diverged: list[str] = []
         self._failed: list[tuple[str, str, str]] = []
         self._sound: set[str] = set()
@@ -42,18 +42,18 @@ class Failures:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """A line for every cell that was given up, and for every other run that has no score."""
+        """Return a line for every cell that was given up, and every other run without a score."""
         given_up = (f"{label}: {reason}" for label, reason in self.faults.items())
         return (*given_up, *self._failed_lines(), *self._diverged)
 
     def note(self, cell: Cell, title: str, outcome: Outcome, *, of_point: bool = False) -> None:
-        """Take note of how a run of a cell ended.
+        """Note the end of a cell's run.
 
         Args:
             cell: The cell.
-            title: Names the run.
-            outcome: How it ended.
-            of_point: What cannot be built is a point of the space: other points may be.
+            title: Name of the run.
+            outcome: Its outcome.
+            of_point: A run that cannot be built is a fault of its point, not of the cell.
         """
         label, reason = cell.label, outcome.reason
         with self._lock:
@@ -71,30 +71,30 @@ class Failures:
                 self._give_up(label, reason)
 
     def note_diverged(self, title: str, outcome: Outcome) -> None:
-        """Take note of a confirm run that diverged: its score is missing in the table."""
+        """Note a confirm run that diverged: its score is missing in the table."""
         with self._lock:
             self._diverged.append(f"{title}: diverged: {outcome.reason}")
 
     def give_up(self, cell: Cell, reason: str) -> None:
-        """Do a cell no further."""
+        """Give up a cell."""
         with self._lock:
             self._give_up(cell.label, reason)
 
     def fault_of(self, cell: Cell) -> str:
-        """Return why a cell is done no further; empty where it is."""
+        """Return why a cell was given up; "" where it was not."""
         return self.faults.get(cell.label, "")
 
-    def bear(self) -> None:
-        """Go on, or give up.
+    def check(self) -> None:
+        """Raise an error if too many runs have failed.
 
         Raises:
-            TooManyFailures: One more run failed than the study bears.
+            TooManyFailures: More runs failed than the study tolerates.
         """
         with self._lock:
             lines = self._failed_lines()
-        if len(lines) > self._bearable:
+        if len(lines) > self._tolerated:
             raise TooManyFailures(
-                f"{len(lines)} runs failed, max_failures is {self._bearable}; "
+                f"{len(lines)} runs failed, max_failures is {self._tolerated}; "
                 f"the last: {lines[-1]}"
             )
 

@@ -1,4 +1,4 @@
-"""Read what a study names: its tasks' rows and classes; look whether its models are there."""
+"""Read the inputs of a study: its tasks' rows and classes; check that its models exist."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from trainers.deepspeed import check_installed
 from trainers.errors import ConfigError, MissingData, MissingModel, SeveralFaults, TunerError
 from trainers.train import metric_names
 from tuner.config import Digests, StudyConfig
-from tuner.study.reading import ReadLengths, say_rows, say_warmups
+from tuner.study.reading import ReadLengths, log_rows, log_warmups
 
 _SHOWN = 8
 
 
 @dataclass
 class Inputs:
-    """What was read for a study, and what was found wrong with it."""
+    """The inputs of a study, and their errors."""
 
     digests: dict[str, Digests] = field(default_factory=dict)
-    """Of the rows of each task that could be read."""
+    """Digests of the rows of each task that could be read."""
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Classes of each task that could be read."""
     unusable_models: set[str] = field(default_factory=set)
-    """Names of models that are not there, or cannot be looked up."""
-    sayings: list[Callable[[], None]] = field(default_factory=list)
-    """Log what was found in the rows; to be called by `say`."""
+    """Names of models that do not exist or cannot be looked up."""
+    log_calls: list[Callable[[], None]] = field(default_factory=list)
+    """Functions that log findings on the rows; called by `log`."""
     errors: list[TunerError] = field(default_factory=list)
-    """All that is wrong, in the order of the study."""
+    """All errors, in the order of the study."""
 
     @property
     def faults(self) -> list[str]:
-        """Return what is wrong wherever the study runs."""
+        """Return the errors that hold on any machine."""
         return [str(error) for error in self.errors if not isinstance(error, _ELSEWHERE)]
 
     @property
     def missing(self) -> list[str]:
-        """Return what is not on this machine, and so was not looked at."""
+        """Return the data and models that are not on this machine, and so were not checked."""
         return [str(error) for error in self.errors if isinstance(error, _ELSEWHERE)]
 
-    def say(self, lengths: ReadLengths | None = None) -> None:
-        """Log what was read; after all that refuses, for a refusal is to stand alone."""
-        for saying in self.sayings:
-            saying()
+    def log(self, lengths: ReadLengths | None = None) -> None:
+        """Log the findings; call it after all checks, so that an error is printed alone."""
+        for log_call in self.log_calls:
+            log_call()
         if lengths is not None:
-            lengths.say()
+            lengths.log()
 
     def refuse(self) -> None:
-        """Go on if nothing is wrong.
+        """Raise an error if there are any.
 
         Raises:
-            TunerError: The one error, or all of them in a ConfigError, a line each.
+            TunerError: A single error, or several in a ConfigError, a line each.
         """
         if len(self.errors) == 1:
             raise self.errors[0]
@@ -66,11 +66,11 @@ _ELSEWHERE = (MissingData, MissingModel)
 
 
 def read_inputs(config: StudyConfig, data_dir: Path | None) -> Inputs:
-    """Read and survey every task, and look for every model that need not be loaded.
+    """Read and survey every task, and look for every model without loading it.
 
     Args:
         config: The study.
-        data_dir: Where the tasks' files are; None: no task is read, no server asked.
+        data_dir: Folder of the tasks' files; None: read no task and send no request.
     """
     found = Inputs()
     # A cluster's nodes have an environment of their own.
@@ -91,15 +91,15 @@ def read_inputs(config: StudyConfig, data_dir: Path | None) -> Inputs:
         except TunerError as error:
             found.errors.append(error)
             continue
-        found.sayings.append(partial(say_rows, task.name, surveys))
-        found.sayings.append(partial(say_warmups, config, task.name, len(data.train)))
+        found.log_calls.append(partial(log_rows, task.name, surveys))
+        found.log_calls.append(partial(log_warmups, config, task.name, len(data.train)))
         found.digests[task.name], found.labels[task.name] = digests, data.labels
     found.errors += map(ConfigError, check_metric(config, found.labels))
     return found
 
 
 def _note(found: Inputs, check: Callable[[], None]) -> bool:
-    """Return whether a check is passed; else note why."""
+    """Return whether a check passes; else keep its error."""
     try:
         check()
     except TunerError as error:
@@ -124,7 +124,7 @@ def check_metric(config: StudyConfig, labels: Mapping[str, Sequence[str]]) -> tu
 
 
 def _closest(asked: str, names: Sequence[str]) -> str:
-    """List names, those first that look like the one that was asked for."""
+    """Return a list of names, those first that are most like another one."""
     ordered = difflib.get_close_matches(asked, names, n=len(names), cutoff=0.0)
     shown = ", ".join(ordered[:_SHOWN])
     return f"{shown}, ... ({len(names)} classes)" if len(names) > _SHOWN else shown

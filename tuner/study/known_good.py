@@ -1,4 +1,4 @@
-"""Remember which cells can run here: a study that goes on is not looked at again."""
+"""Remember cells that can run here: a study that is continued is not checked again."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _KNOWN_GOOD = "checked"
 
 
 def is_known_good(cells: Sequence[Cell], folder: Path) -> bool:
-    """Return whether `remember_good` was told of these cells in this environment."""
+    """Return whether `remember_good` was called for these cells in this environment."""
     return (folder / _KNOWN_GOOD / _digest(cells)).is_file()
 
 
 def remember_good(cells: Sequence[Cell], folder: Path) -> None:
-    """Note that nothing was found wrong with cells: a study that goes on is not checked again."""
-    with contextlib.suppress(OSError):  # it is asked again then; a full disk is told elsewhere
+    """Note that cells have no faults: a study that is continued is not checked again."""
+    with contextlib.suppress(OSError):  # then checked again; a full disk is reported elsewhere
         (folder / _KNOWN_GOOD).mkdir(parents=True, exist_ok=True)
         (folder / _KNOWN_GOOD / _digest(cells)).touch()
 
 
 def _digest(cells: Sequence[Cell]) -> str:
-    """Return a digest of all that decides whether cells can run, the environment included."""
+    """Return a digest of everything that decides whether cells can run, environment included."""
     study = cells[0].study
     files = [path for model in study.models for path in model.files()]
     parts = {

@@ -1,4 +1,4 @@
-"""Say, before a study begins, what it has done that its definition now leaves behind."""
+"""Warn, before a study begins, of earlier work that its changed definition leaves behind."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from tuner.config import Cell, cell_label, read_definition
 from tuner.store import KeptDefinition, Reader, RunRecord
 
-# Below that of the data: the command prints both.
+# A child of the logger of the data: the command prints both.
 _logger = logging.getLogger("tuner.study.reading.left_behind")
 _ENDED = ("finished", "pruned", "diverged", "failed")
 _NAMED = 6
 
 
-def say_left_behind(cells: Sequence[Cell], reader: Reader) -> None:
-    """Say how many trials and runs the study leaves behind, unless it takes up earlier work.
+def log_left_behind(cells: Sequence[Cell], reader: Reader) -> None:
+    """Log how many trials and runs the study leaves behind, unless it continues earlier work.
 
     Args:
         cells: The study's cells as they are now.
-        reader: Of the store; the study is not opened yet.
+        reader: The store's; the study is not opened yet.
     """
     study = cells[0].study.name
     kept = reader.definitions(study)
@@ -33,10 +33,10 @@ def say_left_behind(cells: Sequence[Cell], reader: Reader) -> None:
 
 
 def left_behind(cells: Sequence[Cell], records: Sequence[RunRecord]) -> str:
-    """Return a sentence on what cells have done under other definitions than their own.
+    """Return a sentence about the work of cells under earlier definitions.
 
     Args:
-        cells: The cells; one that has runs of its own goes on, and is passed over.
+        cells: The cells; those with runs under their present definition are skipped.
         records: All runs of the study.
     """
     trials, runs, shown = 0, 0, []
@@ -81,12 +81,12 @@ def gone(cells: Sequence[Cell], new: Sequence[Cell], records: Sequence[RunRecord
     more = f"; {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
     return (
         f"No more in the study: {'; '.join(shown[:_NAMED])}{more}. Runs go by the names of task, "
-        "model and arm: to go on with them, keep the names."
+        "model and arm: to continue with them, keep the names."
     )
 
 
 def _done(records: Sequence[RunRecord], new: Sequence[Cell]) -> str:
-    """Count what a cell has done, and name the new cell that is defined as it was."""
+    """Return the counts of a cell's work, and the new cell with its definition."""
     tried = len({record.group for record in records if record.group.phase == "search"})
     confirmed = sum(record.group.phase == "confirm" for record in records)
     defined = {record.group.cell for record in records}

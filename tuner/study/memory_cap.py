@@ -1,4 +1,4 @@
-"""Predict each run's memory: refuse what is over the study's cap, compare what was measured."""
+"""Predict each run's memory: refuse runs over the study's cap, compare with measurements."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tuner.executors import Executor, RunLost
 from tuner.store import RunInterrupted
 
 Cap = int | Literal["device"] | None
-"""Bytes; or what is free on the device when a run is to begin; or none."""
+"""Bytes; `device`: the free memory of the device when a run is to begin; or none."""
 Expect = Callable[[RunSpec, Workspace], ExpectedMemory]
 NOT_PREDICTED = "memory_not_predicted"
 """Fact of a run whose memory could not be predicted, with the reason."""
@@ -35,25 +35,25 @@ NOT_PREDICTED = "memory_not_predicted"
 
 @dataclass(frozen=True)
 class MemoryPrediction:
-    """What is known of a run's memory before it begins."""
+    """The prediction of a run's memory before it begins."""
 
     expected: ExpectedMemory | None
-    """None where it was not predicted."""
+    """The predicted memory; None where there is none."""
     limit: int | None = None
     """The cap in bytes."""
     fault: str = ""
-    """Why it could not be predicted."""
+    """Why there is no prediction."""
 
     @property
     def excess_bytes(self) -> int | None:
-        """How far it is over the cap, below it if negative; None where that is not known."""
+        """Predicted memory above the cap, negative below it; None where unknown."""
         if self.expected is None or self.limit is None:
             return None
         return self.expected.needed_bytes - self.limit
 
     @property
     def refusal(self) -> str:
-        """Why the run is not to begin; empty where it is."""
+        """Why the run must not begin; "" where it may."""
         if self.expected is None or self.limit is None or (self.excess_bytes or 0) <= 0:
             return ""
         needed, limit = show_bytes(self.expected.needed_bytes), show_bytes(self.limit)
@@ -61,7 +61,7 @@ class MemoryPrediction:
 
 
 def refused(predicted: MemoryPrediction) -> RunEvent:
-    """Return the event of a run that needs too much, with what was predicted as its metrics."""
+    """Return the event of a refused run, with the prediction as its metrics."""
     compared = compare_with_measured(predicted.expected, {}) if predicted.expected else {}
     metrics = {f"memory/{name}": value for name, value in compared.items()}
     return RunEvent(kind="refused", time=time.time(), metrics=metrics)
@@ -70,7 +70,7 @@ def refused(predicted: MemoryPrediction) -> RunEvent:
 def check_weights(
     cells: Sequence[Cell], compute: Callable[[Callable[[RunSpec], int], RunSpec], int]
 ) -> None:
-    """Refuse a cap that a model's weights alone would break.
+    """Refuse a cap below a model's weights alone.
 
     Args:
         cells: A study's cells.
@@ -99,7 +99,7 @@ def check_weights(
 
 @dataclass
 class MemoryForecast:
-    """Predicts runs where the executor has torch, each kind of run once. Thread-safe."""
+    """Predicts runs through the executor, each kind of run once. Thread-safe."""
 
     executor: Executor
     cap: Cap = None
@@ -109,7 +109,7 @@ class MemoryForecast:
     )
 
     def before(self, spec: RunSpec, workspace: Workspace) -> MemoryPrediction:
-        """Predict a run if there is a cap that it might break."""
+        """Predict a run if there is a cap that it might exceed."""
         if self.cap is None:
             return MemoryPrediction(None)
         predicted = self._predict(spec, workspace)
@@ -119,7 +119,7 @@ class MemoryForecast:
         )
 
     def beside(self, spec: RunSpec, workspace: Workspace) -> None:
-        """Begin to predict a run that has begun, if that need not wait for its end.
+        """Start to predict a running run, if the executor can do both at once.
 
         By then its tokens are in the cache.
         """
@@ -134,13 +134,13 @@ class MemoryForecast:
         threading.Thread(target=predict, daemon=True).start()
 
     def of_too_much(self, spec: RunSpec, workspace: Workspace) -> list[RunEvent]:
-        """Return what was predicted for a run that ran out of memory; nothing if cut off."""
+        """Return the prediction for a run that ran out of memory; none if it was broken off."""
         with contextlib.suppress(RunInterrupted, RunLost):
             return [refused(self._predict(spec, workspace))]
         return []
 
     def after(self, spec: RunSpec, workspace: Workspace, result: RunResult) -> RunResult:
-        """Add to a result what was predicted, and by how much that missed what was measured."""
+        """Add the prediction and its error to a result."""
         predicted = self._predict(spec, workspace)
         if predicted.expected is None:
             facts = result.facts | {NOT_PREDICTED: predicted.fault}
@@ -154,10 +154,10 @@ class MemoryForecast:
         key = memory_key(spec)
         with self._locks[key]:
             known = self._known.get(key)
-            if known is not None and self.cap != "device":  # which is to be looked at each time
+            if known is not None and self.cap != "device":  # whose free memory is read each time
                 return known
             try:
-                if self.cap is not None:  # or the prediction would have the tokeniser's work in it
+                if self.cap is not None:  # else the prediction would include the tokenizer's work
                     self.executor.compute(fill_token_cache, spec, workspace)
                 predicted = MemoryPrediction(self.executor.compute(expect, spec, workspace))
             except RunFailed as failed:

@@ -13,11 +13,11 @@ from optuna.storages.journal import BaseJournalBackend
 from tuner.store.journal import Journal
 
 TICKET = "ticket"
-"""User attribute of a trial that was made to be taken: its number among the cell's tickets."""
+"""User attribute of a waiting trial: its number among the cell's tickets."""
 
 
 class TicketMade(Exception):  # a state, not an error
-    """A ticket of this number is there already: another launcher has made it."""
+    """Another launcher has made the ticket of this number already."""
 
 
 class SearchLog(BaseJournalBackend):
@@ -25,7 +25,7 @@ class SearchLog(BaseJournalBackend):
 
     Args:
         journal: The store's.
-        topic: Of the search.
+        topic: Topic of the search.
     """
 
     def __init__(self, journal: Journal, topic: str) -> None:
@@ -35,7 +35,7 @@ class SearchLog(BaseJournalBackend):
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
         """Return the entries from a number on."""
-        if log_number_from == self._read:  # as Optuna's storage asks
+        if log_number_from == self._read:  # as Optuna's storage calls it
             found = self._journal.read(self._topic, self._last)
             self._read += len(found)
             self._last = found[-1].id if found else self._last
@@ -46,7 +46,7 @@ class SearchLog(BaseJournalBackend):
         """Append entries.
 
         Raises:
-            TicketMade: One is a ticket, and is there already.
+            TicketMade: One is a ticket that exists already.
         """
         for log in logs:
             number = log.get("user_attrs", {}).get(TICKET)
@@ -58,8 +58,8 @@ class SearchLog(BaseJournalBackend):
 def open_storage(journal: Journal, topic: str) -> optuna.storages.JournalStorage:
     """Open Optuna's storage of one search.
 
-    Optuna's warnings of what it may change one day are turned off: a user of a study can do
-    nothing about them.
+    Optuna's warnings of future changes are turned off: a user of a study can do nothing about
+    them.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

@@ -1,4 +1,4 @@
-"""What a study says of its progress while it runs."""
+"""Notices of a study's progress while it runs."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from tuner.config import Cell, Phase
 
 @dataclass(frozen=True)
 class RunNotice:
-    """One run: begun, going on, or ended. Or a trial that is pruned between its seeds."""
+    """One run that is begun, running or ended; or a trial that is pruned between its seeds."""
 
     cell: Cell
     phase: Phase
     trial: int | None
     seed: int | None = None
-    """None: it is about the trial."""
+    """The run's init seed; None: the notice is about a trial."""
     epochs: int = 0
     state: Literal["running", "finished", "pruned", "diverged", "failed"] = "running"
     event: RunEvent | None = None
     seconds: float = 0.0
-    """Of a finished run its own, whenever it was done and however long it waited for a place;
-    else those since it was taken up."""
+    """Wall seconds of a finished run itself, whenever it was done and without waiting; else those
+    since it was begun here."""
     runs: int = 1
-    """Runs that are done or, of a trial, spared."""
+    """Runs that are done; of a pruned trial, runs that are saved."""
     reused: bool = False
     reason: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
-    """Of a finished run: the metrics of the epoch that was kept."""
+    """Metrics of a finished run's kept epoch."""
 
 
 Watch: TypeAlias = Callable[[RunNotice], None]

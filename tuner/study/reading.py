@@ -1,4 +1,4 @@
-"""Log what was read for a study, once, before it runs: facts as INFO, doubts as WARNING."""
+"""Log the findings on a study's data, once, before it runs: facts as INFO, doubts as WARNING."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _FORMAT = 1
 _NOWHERE = Path(os.devnull)
 
 
-def say_rows(task: str, surveys: Mapping[int, Survey]) -> None:
-    """Log what was found in a task's rows, the same thing once.
+def log_rows(task: str, surveys: Mapping[int, Survey]) -> None:
+    """Log the findings on a task's rows, each once.
 
     Args:
         task: Its name.
-        surveys: What was found under each data seed.
+        surveys: Survey for each data seed.
     """
     said: set[str] = set()
     for seed, survey in surveys.items():
@@ -47,8 +47,8 @@ def say_rows(task: str, surveys: Mapping[int, Survey]) -> None:
         said |= {finding.name for finding in new}
 
 
-def say_warmups(config: StudyConfig, task: str, rows: int) -> None:
-    """Log which arms' warm-up would take all steps of a training on so many rows."""
+def log_warmups(config: StudyConfig, task: str, rows: int) -> None:
+    """Log the arms whose warm-up would take all steps of a training on this number of rows."""
     arms: dict[str, list[str]] = {}
     for arm in config.arms:
         seeds = config.confirm.seeds[0]
@@ -62,27 +62,27 @@ def say_warmups(config: StudyConfig, task: str, rows: int) -> None:
 
 @dataclass(frozen=True)
 class ReadLengths:
-    """What is known of the lengths of a study's rows."""
+    """The lengths of a study's rows."""
 
     found: tuple[tuple[str, tuple[Finding, ...]], ...]
-    """Findings, with what they are about."""
+    """Findings, with their task and model."""
     fresh: Mapping[Path, str]
-    """What was measured now, by the file of the cache that is to hold it."""
+    """New measurements, by their file in the cache."""
     unusable: Mapping[str, str] = field(default_factory=dict)
-    """Why a model's rows cannot be tokenised, and so its cells cannot run, by its name."""
+    """Why a model's rows cannot be tokenised and its cells cannot run, by the model's name."""
 
-    def say(self) -> None:
-        """Log how many rows each `max_length` cuts, and how long the longest is."""
+    def log(self) -> None:
+        """Log how many rows each `max_length` cuts, and the length of the longest."""
         for where, findings in self.found:
             _log(where, findings)
 
     def warn(self) -> None:
-        """Log why a study would leave out the cells of some models."""
+        """Log why the cells of some models would be left out."""
         for reason in self.unusable.values():
             _logger.warning("%s; run-study leaves the model's cells out", _unknown(reason).text)
 
     def keep(self) -> None:
-        """Write what was measured, so that no later start has to."""
+        """Write new measurements to the cache, so that later starts need not repeat them."""
         for path, content in self.fresh.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, content)
@@ -94,16 +94,16 @@ def read_lengths(
     data_dir: Path,
     cache: Path | None = None,
 ) -> ReadLengths:
-    """Find how many rows each `max_length` of a study cuts, and how long the longest is.
+    """Find how many rows each `max_length` of a study cuts, and the length of the longest.
 
     Args:
         cells: The study's cells, with their data's digests; those without are left out.
         compute: Calls a function that needs a tokenizer, as `Executor.compute` does.
         data_dir: Folder of the task files.
-        cache: Folder of what was measured before; it need not exist, or be given.
+        cache: Folder of earlier measurements, which need not exist; None: none.
 
     Raises:
-        DataError: The model's tokenizer makes nothing of a row, or of a whole split.
+        DataError: A tokenizer gives no token for a row, or no known one for a whole split.
     """
     fresh: dict[Path, str] = {}
     unusable: dict[str, str] = {}
@@ -116,7 +116,7 @@ def read_lengths(
         if lengths is None:
             try:
                 measured = _measure(cell, compute, data_dir)
-            except RunFailed as failed:  # the runs will say it too
+            except RunFailed as failed:  # the runs will fail with it too
                 found.append((where, (_unknown(failed.reason),)))
                 continue
             if measured.fault:
@@ -154,7 +154,7 @@ def _by_task_and_model(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
 
 
 def _max_lengths(cells: Sequence[Cell]) -> list[int]:
-    """Return every `max_length` that cells fix, and those at the ends of what they search."""
+    """Return every fixed `max_length` of the cells, and the ends of searched ones."""
     found: set[int] = set()
     for cell in cells:
         space = cell.study.arms[cell.arm].space
@@ -166,7 +166,7 @@ def _max_lengths(cells: Sequence[Cell]) -> list[int]:
 
 
 def _key(cell: Cell) -> str:
-    """Name what decides the lengths; a tokenizer by the model's settings and a folder's files."""
+    """Return a key of everything that decides the lengths: data, and the tokenizer's files."""
     model = cell.spec(cell.study.confirm.seeds[0]).model
     files = model.files()
     parts = {

@@ -1,4 +1,4 @@
-"""Shrink what a run computes at once, where memory ran out, and leave what it computes."""
+"""Retry a run that ran out of memory with fewer rows at once, and with the same result."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def smaller(spec: RunSpec, during: str) -> RunSpec | None:
     stays as it is. In an evaluation, whose scores do not depend on it, the batch is halved.
 
     Args:
-        spec: The run that memory ran out in.
-        during: The phase; the weights that are loaded do not depend on a batch.
+        spec: The run that ran out of memory.
+        during: The phase; loading does not depend on a batch.
     """
     settings = spec.train
     if during == "train" and settings.batch_size > 1:
@@ -33,13 +33,13 @@ def smaller(spec: RunSpec, during: str) -> RunSpec | None:
 
 
 def retry_params(asked: RunSpec, tried: RunSpec) -> dict[str, str]:
-    """Name what `smaller` has changed, such as `retry.batch_size`."""
+    """Return the changes of `smaller`, such as `retry.batch_size`."""
     before, now = asked.train.model_dump(), tried.train.model_dump()
     return {f"retry.{name}": str(now[name]) for name in now if now[name] != before[name]}
 
 
-def said_of(retry: Mapping[str, str]) -> str:
-    """Say in words what `retry_params` named; empty where that is nothing."""
+def describe_retry(retry: Mapping[str, str]) -> str:
+    """Return the changes of `retry_params` in words; "" where there are none."""
     changes = [f"{name.removeprefix('retry.')} {value}" for name, value in retry.items()]
     return f"with fewer rows at once: {', '.join(changes)}" if changes else ""
 

@@ -19,33 +19,33 @@ from tuner.store.journal import Journal
 from tuner.store.leases import Lease
 from tuner.store.runs import Runs
 from tuner.study.attempt import Recorder
-from tuner.study.checks import Findings, Looked, look_at
+from tuner.study.checks import Findings, Inspection, inspect_cells
 from tuner.study.confirm import confirm
 from tuner.study.failures import Failures, TooManyFailures
 from tuner.study.inputs import Inputs, read_inputs
 from tuner.study.known_good import remember_good
-from tuner.study.left_behind import say_left_behind
+from tuner.study.left_behind import log_left_behind
 from tuner.study.memory_cap import MemoryForecast
 from tuner.study.progress import Watch, unwatched
 from tuner.study.search import search
 from tuner.study.session import Session
 from tuner.study.sharing import share_cells
-from tuner.study.shutdown import Ending
+from tuner.study.shutdown import Shutdown
 from tuner.tracking import (
     NoProjector,
     Projector,
     open_server_reader,
     reach_server,
-    settle_or_say,
+    settle_or_warn,
 )
 
 NO_TRACKING = "none"
-"""Value of `tracking` with which the journal is all that is written."""
+"""Value of `tracking` that leaves MLflow out: only the journal is written."""
 
 
 @dataclass(frozen=True)
 class StudyOutcome:
-    """How a call of `run_study` ended."""
+    """The outcome of a call of `run_study`."""
 
     failures: tuple[str, ...]
     """A line for every cell that was given up, for every other run that failed, and for every
@@ -53,7 +53,7 @@ class StudyOutcome:
     unfinished: tuple[str, ...]
     """Cells that have no complete set of confirm runs."""
     late: tuple[str, ...] = ()
-    """Cells that the time was up for: the same call goes on with them."""
+    """Cells that ran out of time: the same call continues with them."""
     cells: tuple[Cell, ...] = field(default=(), compare=False)
     """The study's cells, with the digests of the data that were read."""
     faults: Mapping[str, str] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class StudyOutcome:
 
     @property
     def exit_code(self) -> int:
-        """Return 3 where the same call goes on, else 1 after failures, and 0 where all is done."""
+        """Return 3 where the same call can continue, else 1 after failures, else 0."""
         if self.out_of_time:
             return 3
         return 1 if self.failures or self.unfinished else 0
@@ -80,23 +80,23 @@ def run_study(
     data_dir: str | Path = DATA_DIR,
     watch: Watch = unwatched,
 ) -> StudyOutcome:
-    """Run a study, or go on with it: whatever has finished before is not done again.
+    """Run a study, or continue it: finished runs are not done again.
 
     Args:
         config: The study.
-        store: Folder that keeps everything, or the URL of a PostgreSQL database for the
+        store: Folder of everything, or the URL of a PostgreSQL database for the
             journal, with files in `./mlruns`; `find_store` names another folder for them.
         tracking: Where runs are shown: the address of an MLflow server, or `none`; by default
             MLflow in the store.
-        data_dir: Folder of the task files. The study's relative paths are looked for there when
-            they do not stand beside its file.
+        data_dir: Folder of the task files. The study's relative paths are looked for beside its
+            file, then there.
         watch: Called with every notice, from several threads.
 
     Raises:
-        DataError, ModelError: Found before anything is written.
+        DataError, ModelError: Invalid inputs, found before anything is written.
         TooManyFailures: More runs failed than `max_failures`.
-        TrackerAway: All is done, but the MLflow server was away too long to be told of it.
-        KeyboardInterrupt: Passed on once every run has been ended and tracked as killed.
+        TrackerAway: All runs are done, but the MLflow server was unavailable for too long.
+        KeyboardInterrupt: Raised again after every run was ended and recorded as killed.
     """
     config, data_dir, place = config.with_data_dir(data_dir), Path(data_dir), find_store(store)
     _reach(place, tracking)
@@ -106,17 +106,17 @@ def run_study(
     projector = _projector(tracking)
     with _closed_by_an_error(executor, projector):
         if tracking not in (None, NO_TRACKING):
-            open_server_reader(str(tracking))  # what is no MLflow is said before runs are done
-        looked = look_at(cells, data_dir, executor.compute, place.cache_dir)
-        found = looked.findings
+            open_server_reader(str(tracking))  # other servers are refused first
+        inspection = inspect_cells(cells, data_dir, executor.compute, place.cache_dir)
+        found = inspection.findings
         _make(place, executor)
-        inputs.say(looked.lengths)
-        _remember(cells, looked, place)
-        ending = Ending(executor)
-        ending.tell(projector.hurry)
-        journal = _open_journal(cells, found, place, ending)
+        inputs.log(inspection.lengths)
+        _remember(cells, inspection, place)
+        shutdown = Shutdown(executor)
+        shutdown.on_begin(projector.hurry)
+        journal = _open_journal(cells, found, place, shutdown)
         if tracking is None:
-            settle_or_say(place.root)
+            settle_or_warn(place.root)
         projector.start(place)
     recorder = Recorder(
         executor=executor,
@@ -130,17 +130,19 @@ def run_study(
     )
     session = Session(
         recorder=recorder,
-        ending=ending,
+        shutdown=shutdown,
         watch=watch,
         failures=Failures(config.max_failures, _faults(cells, found)),
         deadline=_deadline(config.timeout_seconds),
         poll_seconds=min(2.0, config.executor.heartbeat_seconds / 10),
     )
-    return _run_and_tell(cells, session, projector)
+    return _run_and_project(cells, session, projector)
 
 
-def _run_and_tell(cells: Sequence[Cell], session: Session, projector: NoProjector) -> StudyOutcome:
-    """Run the cells; the journal is told of everything, and of why some lack runs."""
+def _run_and_project(
+    cells: Sequence[Cell], session: Session, projector: NoProjector
+) -> StudyOutcome:
+    """Run the cells; note in the journal why some lack runs; wait for the projection."""
     journal = session.recorder.runs.journal
     note = partial(_note_end, cells, session, dict(session.failures.faults))
     try:
@@ -166,9 +168,9 @@ def _outcome(cells: Sequence[Cell], complete: Sequence[bool], session: Session) 
 def _note_end(
     cells: Sequence[Cell], session: Session, known: Mapping[str, str], ended: str
 ) -> None:
-    """Keep with the definition why cells lack runs, and how much each search has tried.
+    """Keep in the definition why cells lack runs, and how many trials each search has done.
 
-    So a later report can say it too, whatever has been deleted in MLflow by then.
+    A later report needs it.
     """
     faults = session.failures.faults
     if ended or faults != known or session.tried:
@@ -180,11 +182,11 @@ def _note_end(
 def _closed(
     journal: Journal, projector: NoProjector, note: Callable[[str], None]
 ) -> Iterator[None]:
-    """End the lease and the projection, whatever happens; after an error, soon."""
+    """End the lease and the projection at the end; after an error, within seconds."""
     try:
         yield
     except BaseException as error:
-        with contextlib.suppress(Exception):  # what it tells of is no worse than this
+        with contextlib.suppress(Exception):  # the first error is the one to report
             if isinstance(error, TooManyFailures):
                 note("more runs failed than max_failures")
             projector.hurry()
@@ -197,7 +199,7 @@ def _closed(
 
 
 def _reach(place: Store, tracking: str | None) -> None:
-    """Look for the store and the MLflow server before rows are read, which may take long."""
+    """Check store and MLflow server first: reading the rows may take long."""
     place.check()
     check_version(place)
     if tracking not in (None, NO_TRACKING):
@@ -209,15 +211,15 @@ def _make(place: Store, executor: Executor) -> None:
     """Make the store's folder."""
     place.make()
     if not any(place.root.iterdir()):
-        executor.warm_up()  # something is to be trained for sure
+        executor.warm_up()  # a new store: something will be trained
 
 
-def _remember(cells: Sequence[Cell], looked: Looked, place: Store) -> None:
-    """Say which cells are left out; keep what need not be looked at again."""
-    looked.findings.say()
-    if looked.findings == Findings():
+def _remember(cells: Sequence[Cell], inspection: Inspection, place: Store) -> None:
+    """Log the cells that are left out; cache the results of the checks."""
+    inspection.findings.log()
+    if inspection.findings == Findings():
         remember_good(cells, place.cache_dir)
-    looked.lengths.keep()
+    inspection.lengths.keep()
 
 
 @contextlib.contextmanager
@@ -231,7 +233,7 @@ def _closed_by_an_error(executor: Executor, projector: NoProjector) -> Iterator[
 
 
 def _faults(cells: Sequence[Cell], found: Findings) -> dict[str, str]:
-    """Return by label what keeps cells from being begun."""
+    """Return the faults of cells, by label."""
     return {cell.label: reason for cell in cells if (reason := found.of(cell))}
 
 
@@ -240,36 +242,38 @@ def _deadline(seconds: float | None) -> float | None:
 
 
 def _projector(tracking: str | None) -> NoProjector:
-    """Start the process that writes to MLflow: it loads MLflow while this one goes on."""
+    """Start the process that writes to MLflow: it loads MLflow while this one continues."""
     return NoProjector() if tracking == NO_TRACKING else Projector(tracking)
 
 
-def _open_journal(cells: Sequence[Cell], found: Findings, place: Store, ending: Ending) -> Journal:
-    """Open the database, enter this launcher, and keep the study's definition."""
+def _open_journal(
+    cells: Sequence[Cell], found: Findings, place: Store, shutdown: Shutdown
+) -> Journal:
+    """Open the database, open this launcher's lease, and append the study's definition."""
     study, url = cells[0].study, place.database_url
-    policy = RetryPolicy(name_database(url), pause=ending.pause)
+    policy = RetryPolicy(name_database(url), pause=shutdown.pause)
     seconds = study.executor.heartbeat_seconds
     with opening(place.root, url):
         with explained(url):
             engine = open_engine(url)
-            lease = Lease(engine, policy, seconds, on_replaced=ending.close)
+            lease = Lease(engine, policy, seconds, on_replaced=shutdown.begin)
             lease.open()
         journal = Journal(engine, policy, lease)
-        say_left_behind(cells, JournalReader(journal, place))
+        log_left_behind(cells, JournalReader(journal, place))
         open_study(journal, study.name, dump_definition(cells, _faults(cells, found)))
     return journal
 
 
 def check_inputs(config: StudyConfig, data_dir: Path) -> dict[str, Digests]:
-    """Read every task and look for every model that can be looked for without loading it.
+    """Read every task, and look for every model without loading it.
 
     Returns:
         Digests of the rows of each task.
 
     Raises:
-        DataError, ModelError: What cannot be used, in one line.
-        ConfigError: The metric is of a class that a task has not; the runs want DeepSpeed, and it
-            is not installed; or several things are wrong, a line each.
+        DataError, ModelError: An invalid input, in one line.
+        ConfigError: The metric is of a class that a task does not have; the runs need DeepSpeed,
+            which is not installed; or there are several errors, a line each.
     """
     return _usable_inputs(config, data_dir).digests
 
@@ -281,7 +285,7 @@ def _usable_inputs(config: StudyConfig, data_dir: Path) -> Inputs:
 
 
 def _run_cells(cells: Sequence[Cell], session: Session) -> list[bool]:
-    """Run cells side by side, as many as there are workers; say of each if it is complete.
+    """Run cells in parallel, as many as there are workers; return whether each is complete.
 
     Within a cell, trials follow each other unless there are more workers than cells, or other
     launchers: so a search learns from every trial before the next, and does not depend on timing.
@@ -295,10 +299,10 @@ def _run_cells(cells: Sequence[Cell], session: Session) -> list[bool]:
 
     try:
         return share_cells(
-            cells, run_cell, journal, at_once=at_once, on_error=session.ending.close
+            cells, run_cell, journal, at_once=at_once, on_error=session.shutdown.begin
         )
     except Exception:
-        journal.writer.check_now()  # what others took over refuses to be written to
+        journal.writer.check_now()  # raises the cause if others have taken over the runs
         raise
     finally:
         session.recorder.executor.close()

@@ -33,28 +33,28 @@ from tuner.study.tickets import (
 
 @dataclass(frozen=True)
 class _Evaluation:
-    """How a trial ended, and its runs, one for each seed it got to."""
+    """The end of a trial, and its runs, one for each seed until then."""
 
     state: RunState
     reason: str
     runs: Sequence[Outcome]
     of_cell: bool = False
-    """It failed for a reason that every run of the cell has."""
+    """It failed for a reason of the whole cell."""
 
     @property
     def metrics(self) -> list[Mapping[str, float]]:
-        """Those of the runs that finished."""
+        """The metrics of its finished runs."""
         return [run.result.metrics() for run in self.runs if run.result is not None]
 
     @property
     def excess_bytes(self) -> int | None:
-        """How far its largest run is predicted over the cap; None where that is not known."""
+        """Predicted memory of its largest run above the cap; None where unknown."""
         known = [run.excess_bytes for run in self.runs if run.excess_bytes is not None]
         return max(known, default=None)
 
 
 def search(cell: Cell, session: Session, *, parallel: int) -> Best | None:
-    """Spend what is left of a cell's budget and return its best configuration.
+    """Spend the rest of a cell's budget and return its best configuration.
 
     Args:
         cell: The cell; its arm has a space.
@@ -69,18 +69,18 @@ def search(cell: Cell, session: Session, *, parallel: int) -> Best | None:
     lock = threading.Lock()
 
     def work(_: int) -> None:
-        while session.goes_on(cell):
+        while session.may_begin(cell):
             with lock:
                 ticket = search.take()
             if ticket is not None:
                 _evaluate(search, ticket, session, lock)
-                session.failures.bear()
+                session.failures.check()
             elif search.is_spent:
                 return
             else:
-                session.ending.pause(session.poll_seconds)
+                session.shutdown.pause(session.poll_seconds)
 
-    map_threads(work, range(parallel), parallel, on_error=session.ending.close)
+    map_threads(work, range(parallel), parallel, on_error=session.shutdown.begin)
     session.tried[cell.label] = search.ended
     if session.failures.fault_of(cell):
         return None
@@ -94,7 +94,7 @@ def search(cell: Cell, session: Session, *, parallel: int) -> Best | None:
 
 
 def _none_finished(search: CellSearch) -> str:
-    """Describe how the trials of a search ended that has no result."""
+    """Return the reason why a search has no result: its trials' states and the last error."""
     trials = [trial.user_attrs for trial in search.trials()]
     ways = Counter(attributes.get(STATE, "ended without a result") for attributes in trials)
     counted = ", ".join(f"{count} {way}" for way, count in sorted(ways.items()))
@@ -103,7 +103,7 @@ def _none_finished(search: CellSearch) -> str:
 
 
 def _all_over_cap(search: CellSearch) -> str:
-    """Return a sentence if no trial fits under the cap; empty where some did, or without a cap."""
+    """Return a sentence if every trial is over the memory cap, else ""."""
     excess = [trial.constraints.get(MEMORY_CAP, -1.0) for trial in search.trials()]
     if not excess or min(excess) <= 0:
         return ""
@@ -116,7 +116,7 @@ def _all_over_cap(search: CellSearch) -> str:
 
 
 def _evaluate(search: CellSearch, ticket: Ticket, session: Session, lock: threading.Lock) -> None:
-    """Run a trial on every search seed, tell Optuna and the tracker how it ended."""
+    """Run a trial on every search seed, and record its end."""
     made = Configuration(search.cell, "search", ticket.trial.number)
     try:
         try:
@@ -128,7 +128,7 @@ def _evaluate(search: CellSearch, ticket: Ticket, session: Session, lock: thread
             spared = len(search.cell.study.search.seeds) - len(ended.runs)
             session.tell_pruned(made, ended.reason, runs=spared)
         session.close(made, "killed" if ended.of_cell else ended.state, ended.reason)
-        with lock:  # the study's sampler is one for all threads
+        with lock:  # the threads share Optuna's study
             _tell(search, ticket, ended)
     except BaseException:
         with contextlib.suppress(LauncherReplaced, Outage, RunInterrupted):
@@ -139,7 +139,7 @@ def _evaluate(search: CellSearch, ticket: Ticket, session: Session, lock: thread
 def _run_seeds(
     made: Configuration, search: CellSearch, ticket: Ticket, session: Session
 ) -> _Evaluation:
-    """Run a trial on seed after seed, until one ends without a result or the pruner says so."""
+    """Run a trial on seed after seed, until one ends without a result or the pruner stops it."""
     cell, trial = made.cell, ticket.trial
     specs = [cell.spec(seeds, ticket.point) for seeds in cell.study.search.seeds]
     epochs_count = len(specs) == 1 and len(cell.study.objectives()) == 1
@@ -161,7 +161,7 @@ def _run_seeds(
 
 
 def _lacking(cell: Cell, metrics: Mapping[str, float]) -> str:
-    """Name the objective that a run's result does not have; empty where it has all."""
+    """Return the fault that a run's result lacks an objective, or ""."""
     for objective in cell.study.objectives():
         if objective.logged not in metrics:
             return f"metric: no run has {objective.metric!r}; known: {known(metrics)}"
@@ -169,9 +169,9 @@ def _lacking(cell: Cell, metrics: Mapping[str, float]) -> str:
 
 
 def _tell(search: CellSearch, ticket: Ticket, ended: _Evaluation) -> None:
-    """Tell Optuna how a trial ended; on several seeds its value is their mean.
+    """Record the end of a trial in Optuna; on several seeds its value is their mean.
 
-    Where the cell was given up, the trial is done again once the cell can be.
+    In a cell that was given up, the trial is left to be done again.
     """
     values = None
     if ended.state == "finished":
@@ -191,7 +191,7 @@ def _tell(search: CellSearch, ticket: Ticket, ended: _Evaluation) -> None:
 
 
 def _sink(trial: optuna.Trial, cell: Cell, spec: RunSpec, reported: set[int]) -> Emit:
-    """Report each epoch's metric to Optuna, once; stop the run when the pruner says so."""
+    """Return an event handler that reports each epoch's metric to Optuna and obeys the pruner."""
     (objective,) = cell.study.objectives()
     name = f"validation/{objective.metric}"
 
@@ -201,7 +201,7 @@ def _sink(trial: optuna.Trial, cell: Cell, spec: RunSpec, reported: set[int]) ->
         epoch = round(event.epoch)
         if epoch not in reported:
             trial.report(event.metrics[name], epoch)
-            reported.add(epoch)  # a run that is tried again comes to it once more
+            reported.add(epoch)  # a retried run reaches it again
         if epoch < spec.train.epochs and trial.should_prune():
             raise StopRun(f"pruned at epoch {epoch}: {name} {event.metrics[name]:.4f}")
 
@@ -209,11 +209,11 @@ def _sink(trial: optuna.Trial, cell: Cell, spec: RunSpec, reported: set[int]) ->
 
 
 def _no_sink(event: RunEvent) -> None:
-    """Take an event and report nothing: with several seeds or aims, epochs are not compared."""
+    """Ignore an event: with several seeds or objectives, epochs are not compared."""
 
 
 def _behind(search: CellSearch, ticket: Ticket, metrics: Sequence[Mapping[str, float]]) -> bool:
-    """Report the newest seed's value and ask the pruner, which pairs trials seed by seed."""
+    """Report the newest seed's value; return whether the pruner, which pairs seeds, stops."""
     if len(search.cell.study.objectives()) > 1:
         return False
     (objective,) = search.cell.study.objectives()

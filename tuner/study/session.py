@@ -1,4 +1,4 @@
-"""What the runs of one study share while it runs: recorder, watcher, time and failures left."""
+"""The state that the runs of a study share: recorder, watcher, deadline, failures."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tuner.store.runs import GroupEnd
 from tuner.study.attempt import Recorded, Recorder
 from tuner.study.failures import Failures
 from tuner.study.progress import RunNotice, Watch
-from tuner.study.retry import said_of
-from tuner.study.shutdown import Ending
+from tuner.study.retry import describe_retry
+from tuner.study.shutdown import Shutdown
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Configuration:
 
     @property
     def group(self) -> Group:
-        """The configuration as records name it."""
+        """The configuration in records."""
         return Group(
             study=self.cell.study.name,
             task=self.cell.task,
@@ -49,51 +49,51 @@ class Session:
     """One call of `run_study`."""
 
     recorder: Recorder
-    ending: Ending
+    shutdown: Shutdown
     watch: Watch
     failures: Failures
     deadline: float | None
-    """Moment on the clock after which nothing new is begun."""
+    """Time by the clock after which nothing new is begun."""
     poll_seconds: float = 1.0
-    """Time between two looks at a run that another launcher is at."""
+    """Seconds between checks of a run that another launcher is doing."""
     clock: Callable[[], float] = time.monotonic
     tried: dict[str, int] = field(default_factory=dict)
     """Trials of each search that have ended, by the cell's label."""
     late: set[str] = field(default_factory=set)
-    """Labels of cells in which something was not begun, as the time was up."""
+    """Labels of cells in which work was not begun because the time was up."""
 
     def time_is_up(self) -> bool:
         """Return whether the deadline has passed."""
         return self.deadline is not None and self.clock() > self.deadline
 
-    def goes_on(self, cell: Cell) -> bool:
+    def may_begin(self, cell: Cell) -> bool:
         """Return whether something new may be begun in a cell."""
         return not self.time_is_up() and not self.failures.fault_of(cell)
 
     def close(self, made: Configuration, state: RunState, reason: str = "") -> None:
-        """Say how a configuration has ended: the last word, until a run of it is begun again."""
+        """Record the end of a configuration, which holds until a run of it is begun again."""
         self.recorder.runs.close(made.group, GroupEnd(state=state, reason=reason))
 
     def leave(self, made: Configuration) -> None:
-        """Say that a configuration was interrupted, unless others are at its runs.
+        """Record that a configuration was interrupted, unless other launchers are doing its runs.
 
-        The study is ending: what would wait, for another launcher or the database, does not.
+        The study is ending: this does not wait for another launcher or the database.
         """
-        self.ending.close()
+        self.shutdown.begin()
         self.recorder.runs.journal.writer.check()
         with contextlib.suppress(Outage, RunInterrupted):
             if not self.is_shared_now(made):
                 self.close(made, "killed", "interrupted")
 
     def is_shared_now(self, made: Configuration) -> bool:
-        """Return whether launchers are at runs of a configuration; this one has ended its own."""
+        """Return whether other launchers are doing runs of it; this one has ended its own."""
         runs = self.recorder.runs
         return any(runs.is_alive(run.attempt) for run in runs.in_group(made.group))
 
     def run(self, made: Configuration, spec: RunSpec, sink: Emit) -> Outcome:
         """Do one run of a configuration, or wait for the launcher that is doing it."""
         while (done := self.try_run(made, spec, sink)) is None:
-            self.ending.pause(self.poll_seconds)
+            self.shutdown.pause(self.poll_seconds)
         return done.outcome
 
     def try_run(
@@ -105,10 +105,10 @@ class Session:
             made: The configuration.
             spec: The run.
             sink: Called with every event; may raise StopRun.
-            begin: Do it if it is not done; else it is only looked up.
+            begin: Do the run if it is not done; False: only look it up.
 
         Returns:
-            None while another launcher is at it, or where it is not done and not to be begun.
+            None while another launcher is doing it, or where it is not done and not to be begun.
         """
         started = self.clock()
         begun = RunNotice(
@@ -132,7 +132,7 @@ class Session:
         if recorded is None:
             return None
         outcome, of_point = recorded.outcome, _is_point(made)
-        reason = outcome.reason or said_of(outcome.retry)
+        reason = outcome.reason or describe_retry(outcome.retry)
         own: dict[str, Any] = {}
         if outcome.result:
             own = {"scores": outcome.result.metrics()}
@@ -146,7 +146,7 @@ class Session:
         return recorded
 
     def tell_pruned(self, made: Configuration, reason: str, *, runs: int) -> None:
-        """Tell the watcher of a trial that the pruner spares its last `runs` seeds."""
+        """Notify the watcher that the pruner has saved a trial's last `runs` seeds."""
         self.watch(
             RunNotice(made.cell, made.phase, made.trial, state="pruned", reason=reason, runs=runs)
         )
@@ -158,7 +158,7 @@ def request_of(made: Configuration, spec: RunSpec, *, begin: bool = True) -> Run
     Args:
         made: The configuration.
         spec: The run.
-        begin: Do it if it is not done; else it is only looked up.
+        begin: Do the run if it is not done; False: only look it up.
     """
     return RunRequest(
         spec,
@@ -172,13 +172,13 @@ def request_of(made: Configuration, spec: RunSpec, *, begin: bool = True) -> Run
 
 
 def _is_point(made: Configuration) -> bool:
-    """Say whether a configuration is one of several methods that its cell's search tries."""
+    """Return whether a configuration is one of several methods that its cell's search tries."""
     space = made.cell.study.arms[made.cell.arm].space
     return made.phase == "search" and any(name.startswith("method.") for name in space)
 
 
 def _needs(made: Configuration) -> frozenset[str]:
-    """Name the metrics that a configuration's runs are judged by."""
+    """Return the names of the metrics that a configuration's runs must have."""
     study = made.cell.study
     judged = study.objectives() if made.phase == "search" else (Objective(metric=study.metric),)
     return frozenset(objective.logged for objective in judged)

@@ -1,4 +1,4 @@
-"""Share a study's cells: each launcher takes cells of its own first, then helps with the rest."""
+"""Share a study's cells: each launcher takes whole cells first, then helps with the rest."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def share_cells(
     """Return for each cell whether it is complete.
 
     A search learns from every trial before the next, so a cell is done by one launcher as long
-    as there are others to do. An attempt at a cell keeps nobody out of it.
+    as there are others to do. An attempt at a cell does not exclude other launchers.
 
     Args:
         cells: The study's cells.
-        work: Does what is left of a cell; returns whether it is complete then.
+        work: Does the rest of a cell; returns whether it is complete then.
         journal: The store's.
         at_once: Cells at once.
-        on_error: Called at the first exception, to make the other threads end.
+        on_error: Called at the first exception, to end the other threads.
     """
     shared = _Shared(Attempts(journal, f"cells {cells[0].study.name}"))
     untouched, others, lock = deque(cells), deque[Cell](), threading.Lock()

@@ -1,4 +1,4 @@
-"""End a study before its time."""
+"""Shut a study down early."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from tuner.executors import Executor
 from tuner.store import RunInterrupted
 
 
-class Ending:
-    """Ends a study before its time: its runs, and whatever waits."""
+class Shutdown:
+    """Ends a study's runs and waits early: on Ctrl-C, an error, or a lost lease."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._begun = threading.Event()
-        self._told: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], None]] = []
 
-    def tell(self, listener: Callable[[], None]) -> None:
-        """Have something called when it begins, and maybe again."""
-        self._told.append(listener)
+    def on_begin(self, callback: Callable[[], None]) -> None:
+        """Add a function to be called when the shutdown begins; it may be called again."""
+        self._callbacks.append(callback)
 
-    def close(self) -> None:
-        """End every run that is going on, and all waiting."""
+    def begin(self) -> None:
+        """End every running run, and all waiting."""
         self._begun.set()
-        for listener in self._told:
-            listener()
+        for callback in self._callbacks:
+            callback()
         self._executor.close()
 
     def pause(self, seconds: float) -> None:
-        """Wait, for another launcher or for the database.
+        """Wait for another launcher or for the database.
 
         Raises:
             RunInterrupted: The study is being closed.

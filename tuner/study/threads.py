@@ -23,10 +23,10 @@ def map_threads(
         work: Called once an item.
         items: Its arguments.
         at_once: Threads; with 1 the caller's own thread does all, so that Ctrl-C reaches it.
-        on_error: Called at the first exception, Ctrl-C included, to make the other threads end.
+        on_error: Called at the first exception, Ctrl-C included, to end the other threads.
 
     Raises:
-        BaseException: The first that `work` raised, once every thread has ended.
+        BaseException: The first exception of `work`, after every thread has ended.
     """
     if at_once == 1:
         return [work(item) for item in items]

@@ -1,4 +1,4 @@
-"""A cell's search: its tickets, which are waiting trials, who holds them, how they ended."""
+"""A cell's search: its tickets, which are waiting trials, with their holders and ends."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tuner.study.optuna_log import TICKET, TicketMade, open_storage
 MEMORY_CAP = "memory_cap"
 """Constraint of a trial: the bytes by which its predicted memory is over the study's cap."""
 STATE = "state"
-"""User attribute beside it: pruned, diverged or failed."""
+"""User attribute of an ended trial: pruned, diverged or failed."""
 REASON = "reason"
-"""User attribute of a trial that was told to have failed or been pruned."""
+"""User attribute of a trial that failed or was pruned."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Ticket:
     point: Mapping[str, Value]
     attempt: Attempt
     adopted: bool
-    """Another launcher has begun it."""
+    """Whether another launcher had begun it."""
 
 
 @dataclass
@@ -56,12 +56,12 @@ class CellSearch:
     _own: set[int] = field(default_factory=set)
 
     def trials(self) -> list[FrozenTrial]:
-        """Return the trials of the budget: the first, should it have become smaller."""
+        """Return the trials of the budget: the first ones, if it has become smaller."""
         return self.study.get_trials(deepcopy=False)[: self.cell.study.search.trials]
 
     @property
     def ended(self) -> int:
-        """Trials of the budget that have ended, whoever did them."""
+        """Number of ended trials of the budget, of any launcher."""
         return sum(trial.state.is_finished() for trial in self.trials())
 
     @property
@@ -70,9 +70,9 @@ class CellSearch:
         return self.ended == self.cell.study.search.trials
 
     def take(self) -> Ticket | None:
-        """Take the first ticket that no living launcher holds; None where there is none.
+        """Take the first ticket that no living launcher holds; None: there is none.
 
-        A trial that a dead launcher left is taken up where it was: it keeps number and point.
+        A trial of a dead launcher is continued: it keeps number and point.
         """
         for trial in self.trials():
             if trial.state.is_finished() or trial.number in self._own:
@@ -109,11 +109,11 @@ class CellSearch:
         """End a trial, in the journal and for Optuna.
 
         Args:
-            ticket: Of the trial.
-            values: One an objective; None where it did not finish.
+            ticket: The trial's ticket.
+            values: A value for each objective; None where it did not finish.
             state: finished, pruned, diverged or failed.
-            attributes: Of a trial that did not finish.
-            excess_bytes: By how much it is over the study's memory cap, where that is known.
+            attributes: User attributes of a trial that did not finish.
+            excess_bytes: Predicted memory above the study's cap, where known.
         """
         if self.cell.study.search.sampler.kind == "grid":
             # At the last point the grid sampler calls Study.stop, which only `optimize` may do.
@@ -122,28 +122,28 @@ class CellSearch:
         self._attempts.end(ticket.attempt, end.model_dump_json())
         # Another launcher that took this one for dead may have ended the trial.
         with contextlib.suppress(UpdateFinishedTrialError):
-            # Once: what is set first stays.
+            # Only once: the first value stays.
             if excess_bytes is not None and MEMORY_CAP not in ticket.trial.constraints:
                 ticket.trial.set_constraint(MEMORY_CAP, excess_bytes)
             for name, text in attributes.items():
                 ticket.trial.set_user_attr(name, text)
-            # Samplers take a pruned point for a bad one, where they pass over one that failed.
+            # Samplers learn from a pruned trial that its point is bad, but ignore a failed one.
             ended = TrialState.FAIL if state == "failed" else TrialState.PRUNED
             ended = TrialState.COMPLETE if values is not None else ended
             self.study.tell(ticket.trial, values, state=ended, skip_if_finished=True)
         self._own.discard(ticket.trial.number)
 
     def leave(self, ticket: Ticket) -> None:
-        """Give a ticket back at once: the study is ending."""
+        """Return a ticket at once: the study is ending."""
         self._attempts.end(ticket.attempt)
         self._own.discard(ticket.trial.number)
 
     def reported(self, ticket: Ticket) -> set[int]:
-        """Return the steps that a trial has reported, also before it was taken up again."""
+        """Return the steps that a trial has reported, also before it was continued."""
         return set(self.trials()[ticket.trial.number].intermediate_values)
 
     def best(self) -> Best | None:
-        """Choose among the completed trials: on several aims, the Pareto set's first."""
+        """Return the best completed trial: on several objectives, the first of the Pareto set."""
         done = [trial for trial in self.trials() if trial.state is TrialState.COMPLETE]
         if not done:
             return None
@@ -153,7 +153,7 @@ class CellSearch:
         def costs(trial: FrozenTrial) -> tuple[float, ...]:
             return tuple(sign * value for sign, value in zip(signs, trial.values, strict=True))
 
-        # The smallest cost, ties broken by the next aim, cannot be dominated.
+        # The smallest cost, with ties broken by the next objective, cannot be dominated.
         best = min(done, key=lambda trial: (costs(trial), trial.number))
         return Best(best.number, best.params)
 
@@ -161,7 +161,7 @@ class CellSearch:
         """Make the sampler of one trial, seeded by cell and trial.
 
         A fresh seed for every trial makes a resumed search equal to an uninterrupted one;
-        samplers that keep their place in the storage want the same seed throughout.
+        samplers that keep their state in the storage need the same seed throughout.
         """
         cell, search = self.cell, self.cell.study.search
         seed = zlib.crc32(f"{search.sampler_seed} {cell.label}".encode())
@@ -179,7 +179,7 @@ class CellSearch:
 
 
 def open_search(cell: Cell, journal: Journal) -> CellSearch:
-    """Open a cell's search and see to it that its budget lies there as tickets."""
+    """Open a cell's search, and make the tickets of its budget."""
     config = cell.study
     name = search_name(config.name, cell.label, cell.fingerprint())
     storage = open_storage(journal, log_topic(name))

@@ -7,7 +7,7 @@ from pathlib import Path
 from trainers.errors import ConfigError
 from tuner.store import Reader, Store, find_store, open_journal_reader
 from tuner.tracking.address import StoreAddress, check_server, locate_store
-from tuner.tracking.moved import settle_or_say
+from tuner.tracking.moved import settle_or_warn
 from tuner.tracking.projector import (
     NoProjector,
     Projector,
@@ -28,7 +28,7 @@ __all__ = [
     "open_server_reader",
     "reach_server",
     "serve_ui",
-    "settle_or_say",
+    "settle_or_warn",
 ]
 
 

@@ -79,7 +79,7 @@ def settle(store: Path) -> bool:
     return True
 
 
-def settle_or_say(store: Path) -> None:
+def settle_or_warn(store: Path) -> None:
     """Do as `settle`; where the database goes on to name the first place, say so in one line."""
     if not settle(store):
         _LOG.warning(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from trainers.errors import ConfigError
 from tuner.tracking.address import locate_store
-from tuner.tracking.moved import settle_or_say
+from tuner.tracking.moved import settle_or_warn
 
 _HOST = "127.0.0.1"
 _SECONDS_TO_END = 3
@@ -36,7 +36,7 @@ def serve_ui(store: str | Path, port: int, tell: Callable[[str], object]) -> Non
             f"--store {address.shown}: no studies here yet; run one with `tuner run-study`"
         )
     if address.artifact_uri is not None:
-        settle_or_say(Path(store))
+        settle_or_warn(Path(store))
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -16,7 +16,7 @@ from trainers.train import train
 
 
 def test_the_evaluation_is_what_the_allocator_records(tmp_path: Path) -> None:
-    """Where batches of the evaluation are larger, so is its peak, and it is foreseen."""
+    """Where batches of the evaluation are larger, so is its predicted peak."""
     sizes = {"batch_size": 4, "eval_batch_size": 32}
     spec = full_spec(tmp_path, scored=96, train=sizes)
     place = workspace(tmp_path / "run").model_copy(update={"measure": "allocator"})

@@ -12,7 +12,7 @@ from tests.specs import QUICK, toy_study, toy_tree
 from trainers.errors import ConfigError, TunerError
 from trainers.models.tiny import Tiny
 from tuner.config import StudyConfig, parse_study, plan, read_executor
-from tuner.study.checks import Findings, find_faults, look_at
+from tuner.study.checks import Findings, find_faults, inspect_cells
 from tuner.study.inputs import read_inputs
 from tuner.study.known_good import is_known_good, remember_good
 from tuner.study.run import run_study
@@ -340,7 +340,7 @@ def test_a_damaged_tokenizer_is_told_before(tmp_path: Path) -> None:
     Tiny().tokenizer().save_pretrained(tmp_path / "bare")
     (tmp_path / "bare" / "tokenizer.json").write_text('{"version": "1.0"}')
     cells = plan(config, read_inputs(config, tmp_path).digests)
-    found = look_at(cells, tmp_path, COMPUTE, tmp_path).findings
+    found = inspect_cells(cells, tmp_path, COMPUTE, tmp_path).findings
     assert [bool(found.of(cell)) for cell in cells] == [True, True, False, False]
     assert len(found.texts()) == 1
 

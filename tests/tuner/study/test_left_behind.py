@@ -19,7 +19,7 @@ from tuner.store.journal import Journal
 from tuner.store.location import Store
 from tuner.store.outcome import Outcome
 from tuner.store.reader import JournalReader
-from tuner.study.left_behind import left_behind, say_left_behind
+from tuner.study.left_behind import left_behind, log_left_behind
 from tuner.study.session import Configuration
 
 CHANGED: dict[str, Any] = {"train": QUICK | {"epochs": 5}}
@@ -54,7 +54,7 @@ def test_a_changed_study_says_how_many_trials_and_runs_it_leaves_behind(
     reader = JournalReader(journal, Store(Path()))
     track(journal, plan(toy_study()))
     now = plan(toy_study(**CHANGED))
-    say_left_behind(now, reader)
+    log_left_behind(now, reader)
     (record,) = caplog.records
     assert "Left behind: 2 search trials and 2 confirm runs" in record.message
     assert "(toy / tiny-bert / full: 2 and 1; toy / tiny-bert / head: 0 and 1)" in record.message
@@ -73,11 +73,11 @@ def test_a_study_that_goes_on_leaves_nothing_behind(
     """Nor does a new one, nor one that goes back to what it was."""
     caplog.set_level(logging.INFO, "tuner.study.reading")
     reader = JournalReader(journal, Store(Path()))
-    say_left_behind(plan(toy_study()), reader)
+    log_left_behind(plan(toy_study()), reader)
     track(journal, plan(toy_study()))
-    say_left_behind(plan(toy_study(**changes)), reader)
+    log_left_behind(plan(toy_study(**changes)), reader)
     track(journal, plan(toy_study(**CHANGED)))
-    say_left_behind(plan(toy_study(**changes)), reader)
+    log_left_behind(plan(toy_study(**changes)), reader)
     assert caplog.records == []
 
 
@@ -100,9 +100,9 @@ def test_a_renamed_arm_says_what_it_leaves_behind(
     reader = JournalReader(journal, Store(Path()))
     track(journal, plan(toy_study()))
     arms = toy_study().model_dump(mode="json", by_alias=True)["arms"]
-    say_left_behind(plan(toy_study(arms={"head": arms["head"]})), reader)
+    log_left_behind(plan(toy_study(arms={"head": arms["head"]})), reader)
     assert not caplog.records
-    say_left_behind(plan(toy_study(arms={"adapter": arms["full"], "head": arms["head"]})), reader)
+    log_left_behind(plan(toy_study(arms={"adapter": arms["full"], "head": arms["head"]})), reader)
     (record,) = caplog.records
     assert record.message.startswith(
         "No more in the study: toy / tiny-bert / full (2 search trials and 1 confirm run, defined "

@@ -207,11 +207,11 @@ def test_a_trial_is_over_the_cap_where_one_of_its_seeds_is(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sampler is told of the largest run, and a search of such trials says what it lacks."""
-    foresee = MemoryForecast.before
+    predict = MemoryForecast.before
 
     def before(self: MemoryForecast, spec: RunSpec, workspace: Workspace) -> MemoryPrediction:
-        foreseen = foresee(self, spec, workspace)
-        return replace(foreseen, limit=1) if spec.seeds.init == 8 else foreseen
+        predicted = predict(self, spec, workspace)
+        return replace(predicted, limit=1) if spec.seeds.init == 8 else predicted
 
     monkeypatch.setattr(MemoryForecast, "before", before)
     config = toy_study(
@@ -273,14 +273,14 @@ def test_a_confirm_run_over_the_cap_whose_trial_was_let_in_is_done_with_fewer_ro
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The order of its rows may need more than the trial's did; the cell is confirmed still."""
-    foresee = MemoryForecast.before
+    predict = MemoryForecast.before
 
     def before(self: MemoryForecast, spec: RunSpec, workspace: Workspace) -> MemoryPrediction:
-        foreseen = foresee(self, spec, workspace)
+        predicted = predict(self, spec, workspace)
         return (
-            replace(foreseen, limit=1)
+            replace(predicted, limit=1)
             if spec.read_test and spec.train.batch_size > 4
-            else foreseen
+            else predicted
         )
 
     monkeypatch.setattr(MemoryForecast, "before", before)

@@ -16,7 +16,7 @@ from trainers.errors import DataError, RunFailed
 from trainers.models.tiny import Tiny
 from tuner.config import Cell, plan
 from tuner.study.inputs import read_inputs
-from tuner.study.reading import read_lengths, say_rows
+from tuner.study.reading import log_rows, read_lengths
 
 
 class Computer:
@@ -55,7 +55,7 @@ def test_rows_are_said_once_where_several_data_seeds_draw_them() -> None:
     logger.addHandler(handler)
     one, two = Finding("a", "one", warns=True), Finding("b", "two", warns=True)
     try:
-        say_rows("t", {1: Survey((one,), {}), 2: Survey((one, two), {})})
+        log_rows("t", {1: Survey((one,), {}), 2: Survey((one, two), {})})
     finally:
         logger.removeHandler(handler)
     assert records == ["t: one", "t, data seed 2: two"]
@@ -68,12 +68,12 @@ def test_lengths_are_measured_once(tmp_path: Path, caplog: pytest.LogCaptureFixt
     measured = read_lengths(cells, computer, tmp_path, tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
     measured.keep()
-    measured.say()
+    measured.log()
     first = lines(caplog)
     assert len(first) == 1
     assert first[0].startswith("INFO toy: max_length: 128 cuts no row; the longest has ")
     again = read_lengths(cells, computer, tmp_path, tmp_path / "cache")
-    again.say()
+    again.log()
     assert again.fresh == {}
     assert lines(caplog) == first * 2
     assert computer.calls == 1
@@ -106,7 +106,7 @@ def test_every_max_length_that_the_arms_fix_or_search_is_said(
         "short": {"method": "head", "train": {"max_length": 4}},
         "long": {"method": "head", "space": {"train.max_length": {"int": [5, 64]}}},
     }
-    read_lengths(planned(tmp_path, arms=arms), Computer(), tmp_path).say()
+    read_lengths(planned(tmp_path, arms=arms), Computer(), tmp_path).log()
     assert [line.partition(" cuts")[0] for line in lines(caplog)] == [
         "WARNING toy: max_length: 4",
         "WARNING toy: max_length: 5",
@@ -119,7 +119,7 @@ def test_a_tokenizer_that_cannot_be_loaded_is_no_end(
 ) -> None:
     """Other cells may run; the line says why nothing is known."""
     computer = Computer(fault="model.id: gone")
-    read_lengths(planned(tmp_path), computer, tmp_path).say()
+    read_lengths(planned(tmp_path), computer, tmp_path).log()
     assert lines(caplog) == ["WARNING toy: lengths in tokens not known: model.id: gone"]
 
 

@@ -19,7 +19,7 @@ from tests.journals import events, records
 from tests.specs import toy_spec, toy_study
 from trainers.errors import OutOfMemory
 from tuner.store.records import RunRecord
-from tuner.study.retry import retry_params, said_of, smaller
+from tuner.study.retry import describe_retry, retry_params, smaller
 from tuner.study.run import StudyOutcome, run_study
 from tuner.tracking import open_reader
 
@@ -183,6 +183,6 @@ def test_what_was_changed_is_said_in_words() -> None:
     spec = toy_spec(train={"batch_size": 8})
     fewer = smaller(spec, "train")
     assert fewer is not None
-    said = said_of(retry_params(spec, fewer))
+    said = describe_retry(retry_params(spec, fewer))
     assert said == "with fewer rows at once: batch_size 4, gradient_accumulation 2"
-    assert said_of(retry_params(spec, spec)) == ""
+    assert describe_retry(retry_params(spec, spec)) == ""

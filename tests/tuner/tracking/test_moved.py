@@ -17,7 +17,7 @@ from tests.tuner.tracking.projections import STUDY, desk, make_group, make_spec
 from tuner.store.location import Store
 from tuner.tracking import keep_report, locate_store, open_reader
 from tuner.tracking.client_reader import open_client_reader
-from tuner.tracking.moved import settle, settle_or_say
+from tuner.tracking.moved import settle, settle_or_warn
 
 CONFIRM = make_group(trial=None)
 
@@ -144,7 +144,7 @@ def test_a_store_on_a_disk_that_cannot_be_written_to_is_read(
         shutil.rmtree(store)
         make_read_only(disk)
         assert not settle(moved)
-        settle_or_say(moved)
+        settle_or_warn(moved)
         (said,) = caplog.messages
         assert "MLflow's own pages look for the runs' files where the store was first" in said
         assert [run.run_id for run in open_reader(moved).runs(STUDY)] == [run_id]

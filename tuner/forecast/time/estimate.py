@@ -34,7 +34,7 @@ from tuner.forecast.time.probe import ProbeResult, probe_cells
 from tuner.forecast.time.run_size import TaskSize, measure_task
 from tuner.forecast.time.seeds_needed import check_detect, seeds_of
 from tuner.store import Store, find_store
-from tuner.study import Findings, check_inputs, look_at
+from tuner.study import Findings, check_inputs, inspect_cells
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def estimate_study(
         time=_time(cells, done, costs),
         disk=disk_of(files, history),
         seeds=seeds_of(config, history.runs, wishes.detect, wishes.spread),
-        notes=(*findings.sayings(), *_few_points(config), *_notes(costs, history)),
+        notes=(*findings.left_out(), *_few_points(config), *_notes(costs, history)),
     )
 
 
@@ -128,7 +128,7 @@ def _look(cells: Sequence[Cell], history: History, data_dir: Path) -> Findings:
     study = cells[0].study
     executor = study.executor.open(ranks=study.most_ranks())
     try:
-        return look_at(cells, data_dir, executor.compute, history.store.cache_dir).findings
+        return inspect_cells(cells, data_dir, executor.compute, history.store.cache_dir).findings
     finally:
         executor.close()
 
