@@ -33,10 +33,10 @@ __all__ = [
 
 
 def reach_server(address: str) -> StoreAddress:
-    """Make sure that an MLflow server answers, before anything is written.
+    """Check that an MLflow server answers, before anything is written.
 
     Raises:
-        ConfigError: It is no address of a server, or none answers there.
+        ConfigError: The address is no server's, or no server answers there.
     """
     place = locate_store(address)
     if not place.is_server:
@@ -49,11 +49,11 @@ def reach_server(address: str) -> StoreAddress:
 
 
 def open_reader(store: str | Path | Store, *, tracking: str | None = None) -> Reader:
-    """Open a store to read it: its journal.
+    """Open a store's journal for reading.
 
     Args:
-        store: A folder, the URL of a PostgreSQL database, or what `find_store` returns; or the
-            address of an MLflow server, which is read as it is.
+        store: A folder, the URL of a PostgreSQL database, or a result of `find_store`; or the
+            address of an MLflow server, which is read itself.
         tracking: Address of the MLflow server that the store is projected to; by default that
             is a database in its folder.
 
@@ -73,10 +73,10 @@ def open_reader(store: str | Path | Store, *, tracking: str | None = None) -> Re
 
 
 def open_server_reader(address: str) -> Reader:
-    """Open an MLflow server to read what was projected to it.
+    """Open an MLflow server to read the runs that were projected to it.
 
     Raises:
-        ConfigError: None answers there.
+        ConfigError: No server answers there.
     """
     reach_server(address)
     from tuner.tracking.client_reader import open_client_reader
@@ -85,13 +85,13 @@ def open_server_reader(address: str) -> Reader:
 
 
 def keep_report(store: Store, tracking: str | None, study: str, folder: Path) -> str:
-    """Keep the files of a report in MLflow, in its study's one run of the phase `report`.
+    """Keep the files of a report in MLflow, in the study's only run of the phase `report`.
 
     Returns:
         MLflow's identifier of that run.
 
     Raises:
-        ConfigError: MLflow does not know the study, or cannot be reached.
+        ConfigError: MLflow does not have the study, or cannot be reached.
     """
     from tuner.tracking.kept_report import keep
 

@@ -20,20 +20,20 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class StoreAddress:
-    """Where MLflow finds runs and puts files."""
+    """The addresses at which MLflow finds runs and files."""
 
     tracking_uri: str
-    """Of the database or the server, without the login of a server."""
+    """URI of the database or the server, without the login of a server."""
     shown: str
-    """For messages: the address as it was given, its password hidden."""
+    """The user's address for messages, without a password."""
     artifact_uri: str | None
-    """Of the artifact folder; None where the server decides."""
+    """URI of the artifact folder; None where the server decides."""
     login: Login = field(default_factory=lambda: Login(""))
     """User and password of a server."""
 
     @property
     def is_server(self) -> bool:
-        """Say whether an MLflow server is there, and not a database."""
+        """Return whether this is an MLflow server, not a database."""
         return urlsplit(self.tracking_uri).scheme in _DEFAULT_PORTS
 
 
@@ -58,15 +58,15 @@ def locate_store(store: str | Path) -> StoreAddress:
 
 
 def check_server(address: StoreAddress) -> None:
-    """Look whether a server answers at all, which MLflow's client would try for minutes.
+    """Check that a server answers; MLflow's client would retry for minutes.
 
     Raises:
-        ConfigError: It does not, or the address cannot be meant.
+        ConfigError: It does not answer, or the address is invalid.
     """
     parts = urlsplit(address.tracking_uri)
     try:
         port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    except ValueError as error:  # its text holds what may be half a password
+    except ValueError as error:  # its text may have half of a password
         raise ConfigError(
             f"{address.shown}: its port is no number up to 65535; in a user or password, signs "
             "such as @ / : are written %40 %2F %3A"
@@ -84,14 +84,14 @@ def check_server(address: StoreAddress) -> None:
 
 
 def _place(proxy: str) -> tuple[str, int]:
-    """Return the host and port of a proxy, which may stand without its scheme."""
+    """Return the host and port of a proxy, with or without a scheme."""
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     return parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme, 1080)
 
 
 @contextlib.contextmanager
 def quiet_migration() -> Iterator[None]:
-    """Hold back the lines that MLflow logs while it makes a database."""
+    """Suppress the lines that MLflow logs while it makes a database."""
     logger = logging.getLogger("mlflow.store.db.utils")
     level = logger.level
     logger.setLevel(logging.WARNING)

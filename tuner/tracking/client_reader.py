@@ -1,4 +1,4 @@
-"""Read runs through MLflow's client: from a server, or from any store that it opens."""
+"""Read runs through MLflow's client, from a server or any store that it can open."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tuner.tracking.tags import StoredRun
 
 _PAGE = 1_000
 _RUNS_AT_ONCE, _LONGEST_SAMPLE = 100, 2_500
-"""The server's limits: runs in a request for curves, and points of a run before it samples."""
+"""The server's limits: runs in a request for curves, and points of a run before sampling."""
 _NO_SUCH_RUN = "RESOURCE_DOES_NOT_EXIST"
 _HISTORY = "/api/2.0/mlflow/metrics/get-history-bulk-interval"
 
@@ -35,7 +35,7 @@ class ClientReader(StoredReader):
     """Reads with `MlflowClient`.
 
     Args:
-        client: Opened on the store.
+        client: Client of the store.
     """
 
     def __init__(self, client: MlflowClient) -> None:
@@ -44,7 +44,7 @@ class ClientReader(StoredReader):
         self._downloads = Downloads()
 
     def studies(self) -> list[str]:
-        """List the experiments that are studies."""
+        """Return the names of the experiments that are studies."""
         return sorted(name for name, _ in self._texts_by_name())
 
     def _texts_by_name(self) -> Iterator[tuple[str, str]]:
@@ -58,7 +58,7 @@ class ClientReader(StoredReader):
     def stored_runs(
         self, study: str, *, phase: str | None = None, with_params: bool = True
     ) -> Iterator[StoredRun]:
-        """Search page after page; params come along, wanted or not."""
+        """Search page by page; MLflow includes params, needed or not."""
         experiment = self._client.get_experiment_by_name(study)
         if experiment is None:
             return iter(())
@@ -70,7 +70,7 @@ class ClientReader(StoredReader):
         return map(_stored, all_pages(self._client.search_runs, query))
 
     def stored_curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
-        """Read a hundred runs' curves in one request where a server can, else each alone."""
+        """Read the curves of a hundred runs in one request where a server can, else each alone."""
         for start in range(0, len(run_ids), _RUNS_AT_ONCE):
             chunk = run_ids[start : start + _RUNS_AT_ONCE]
             points = {}
@@ -84,12 +84,12 @@ class ClientReader(StoredReader):
             yield from make_curves(chunk, names, points)
 
     def _sampled_points(self, run_ids: Sequence[str], name: str) -> dict[str, list[Point]] | None:
-        """Return a metric's points by run, at most so many of each; None: the store can't."""
+        """Return a metric's points by run, sampled if many; None: the store cannot do so."""
         uri = self._client.tracking_uri
         if not uri.startswith(("http://", "https://")):
             return None
         query = {"run_ids": list(run_ids), "metric_key": name, "max_results": _LONGEST_SAMPLE}
-        # MLflow's client has no call for it, though its own UI reads curves this way.
+        # MLflow's client has no call for it, although its UI reads curves this way.
         host = get_default_host_creds(uri)  # type: ignore[no-untyped-call]  # mlflow's
         answer = http_request(host, _HISTORY, "GET", params=query)  # type: ignore[no-untyped-call]  # mlflow's
         if answer.status_code != HTTPStatus.OK:
@@ -129,7 +129,7 @@ class ClientReader(StoredReader):
 
 
 def all_pages(search: Callable[..., Any], query: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield what a search finds, page after page."""
+    """Yield the results of a search, page by page."""
     token = None
     while True:
         page = search(**query, max_results=_PAGE, page_token=token)
@@ -153,25 +153,25 @@ def _stored(run: Run) -> StoredRun:
 
 
 def open_client_reader(store: str | Path) -> ClientReader:
-    """Open MLflow to read what was projected to it.
+    """Open MLflow to read the runs that were projected to it.
 
     Args:
         store: A folder, or the address of a server.
 
     Raises:
-        ConfigError: It cannot be opened.
+        ConfigError: MLflow's store cannot be opened.
     """
     address = locate_store(store)
     prepare_client(address)
     with explained(address.shown):
         reader = ClientReader(open_client(store, address))
         if address.is_server:
-            reader.studies()  # which a server may refuse
+            reader.studies()  # a server may refuse this
         return reader
 
 
 def read_artifact(store: str | Path, run_id: str, name: str) -> Path | None:
-    """Return a local path of a file that MLflow has of a run."""
+    """Return a local path of a run's file in MLflow."""
     return _opened(store).artifact(run_id, name)
 
 

@@ -1,4 +1,4 @@
-"""Make curves from the points that a store returns."""
+"""Make curves from the stored points of metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tuner.tracking.names import entity_name
 
 
 class Point(NamedTuple):
-    """One stored value of a metric. Sorted, the first of a step is the one of the curve."""
+    """One stored value of a metric. A curve has the first of a step, in sorted order."""
 
     step: int
     milliseconds: int
@@ -23,12 +23,12 @@ Points = Mapping[tuple[str, str], Iterable[Point]]
 
 
 def make_curves(run_ids: Sequence[str], names: Sequence[str], points: Points) -> Iterator[Curve]:
-    """Yield the curves of runs in the order that was asked for."""
+    """Yield the curves of runs in the order of the arguments."""
     for run_id in run_ids:
         for name in names:
-            # What a finished run reports of its kept epoch is stored at the last step, later.
-            # Equal moments: the largest value, as MLflow has it, so that the choice is the same
-            # on every reading; a number comes before NaN.
+            # A finished run stores its kept epoch's values again, at the last step and later.
+            # At equal times the largest value counts, as in MLflow, so that the choice is the
+            # same on every reading; a number comes before NaN.
             ordered = sorted(points.get((run_id, name), ()), key=_order)
             if ordered:
                 kept: dict[int, float] = {}

@@ -13,17 +13,17 @@ _LONGEST_PARAM, _LONGEST_TAG, _LONGEST_DIGEST = 6_000, 8_000, 36
 
 
 def make_params(values: Mapping[str, str]) -> list[Param]:
-    """Return params, long values cut."""
+    """Return params, with long values cut."""
     return [Param(entity_name(name), cut(text, _LONGEST_PARAM)) for name, text in values.items()]
 
 
 def make_tags(values: Mapping[str, str]) -> list[RunTag]:
-    """Return tags, long values cut."""
+    """Return tags, with long values cut."""
     return [RunTag(name, cut(text, _LONGEST_TAG)) for name, text in values.items()]
 
 
 def make_inputs(task: str, facts: Mapping[str, str]) -> list[DatasetInput]:
-    """Return a run's splits as MLflow's data sets, known by the digests among the facts."""
+    """Return a run's splits as MLflow's data sets, with their digests from the facts."""
     inputs = []
     for split in ("train", "validation", "test"):
         if digest := facts.get(f"data.{split}"):

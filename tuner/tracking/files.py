@@ -1,4 +1,4 @@
-"""Find and replace the files of a run: where its folder is, and where downloads are kept."""
+"""Find, replace and download the files of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from urllib.request import url2pathname
 
 
 def local_folder(artifact_uri: str) -> Path | None:
-    """Return the folder that an artifact URI names; None where it is not of this machine."""
+    """Return the folder of an artifact URI; None where it is not on this machine."""
     parts = urlsplit(artifact_uri)
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))
@@ -24,28 +24,28 @@ def local_folder(artifact_uri: str) -> Path | None:
 
 
 def replace_files(source: Path, target: Path) -> None:
-    """Make the files below one folder those of another; a file that stays is never missing."""
+    """Replace a folder's files by those of another; a file in both is never missing."""
     target.mkdir(parents=True, exist_ok=True)
-    # JSON comes last: whoever finds it as it should be finds the rest so too, even after a crash.
+    # JSON is written last: if it is up to date, so is the rest, even after a crash.
     names = sorted(path.relative_to(source) for path in source.rglob("*") if path.is_file())
     for name in sorted(names, key=lambda name: name.suffix == ".json"):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         partial = (target / name).with_name(f"{name.name}.{os.getpid()}.partial")
         shutil.copyfile(source / name, partial)
         partial.replace(target / name)
-    # Deepest first, so that folders are empty when their turn comes.
+    # Deepest first, so that folders are empty when they are removed.
     for path in sorted(target.rglob("*"), reverse=True):
         if not (source / path.relative_to(target)).exists():
             path.rmdir() if path.is_dir() else path.unlink()
 
 
 def link_files(source: Path, target: Path) -> None:
-    """Give the files below one folder a second name in another; a copy where that cannot be."""
+    """Hard-link the files below one folder into another; copy them where that fails."""
     for path in source.rglob("*"):
         if path.is_file():
             link = target / path.relative_to(source)
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.unlink(missing_ok=True)  # of an earlier attempt, which may have been cut short
+            link.unlink(missing_ok=True)  # of an earlier attempt, maybe incomplete
             try:
                 os.link(path, link)
             except OSError:  # another file system, or one without hard links
@@ -54,14 +54,14 @@ def link_files(source: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Let one process of this machine at a time do what is inside; others wait at the file."""
+    """Hold a lock file, so that one process of this machine at a time runs the code inside."""
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # gone with the file, however the process ends
+        fcntl.flock(file, fcntl.LOCK_EX)  # released with the file, however the process ends
         yield
 
 
 class Downloads:
-    """A temporary folder for the files of runs, made on first use and gone with its owner."""
+    """A temporary folder for the files of runs, made on first use, removed with its owner."""
 
     def __init__(self) -> None:
         self._root: Path | None = None

@@ -17,13 +17,13 @@ from tuner.tracking.mlflow_store import MlflowStore
 from tuner.tracking.tags import PHASE
 
 REPORT = "report"
-"""Phase and name of the one run that holds a study's report."""
+"""Phase and name of the only run of a study's report."""
 
 
 def keep(target: str | Path, study: str, folder: Path) -> str:
-    """Keep a folder's files as those of the study's report; return MLflow's id of its run.
+    """Keep a folder's files as the study's report; return MLflow's id of its run.
 
-    Launchers that share a folder end at the same moment: one at a time keeps the report.
+    Launchers that share a folder end at the same time: one at a time keeps the report.
 
     Args:
         target: MLflow: a folder, or the address of a server.
@@ -48,7 +48,7 @@ def keep(target: str | Path, study: str, folder: Path) -> str:
 
 
 def _report_run(store: MlflowStore, study: str) -> str:
-    """Return the identifier of the run of a study's report, made if it is not there."""
+    """Return the identifier of the run of a study's report; make a missing one."""
     reader = ClientReader(store.client)
     for run in reader.stored_runs(study, phase=REPORT):
         return run.run_id
@@ -58,7 +58,7 @@ def _report_run(store: MlflowStore, study: str) -> str:
     tags = {PHASE: REPORT, "mlflow.source.name": "tuner"}
     made = store.client.create_run(experiment.experiment_id, tags=tags, run_name=REPORT)
     run_id: str = made.info.run_id
-    # Launchers of two machines may have made one each: both keep the first and no other.
+    # Launchers of two machines may have made one each: both use the first one.
     first = next(reader.stored_runs(study, phase=REPORT)).run_id
     if first != run_id:
         store.client.delete_run(run_id)
@@ -66,7 +66,7 @@ def _report_run(store: MlflowStore, study: str) -> str:
 
 
 def _replace_remote(repository: ArtifactRepository, folder: Path) -> None:
-    """Keep a folder's files at a server, and of those that were kept before nothing else."""
+    """Send a folder's files to a server, and delete all earlier others."""
     repository.log_artifacts(str(folder))  # type: ignore[no-untyped-call]  # mlflow's
     for name in _files(repository, ""):
         if not (folder / name).is_file():
@@ -74,7 +74,7 @@ def _replace_remote(repository: ArtifactRepository, folder: Path) -> None:
 
 
 def _files(repository: ArtifactRepository, folder: str) -> Iterator[str]:
-    """Yield the paths of a run's files, those in folders too."""
+    """Yield the paths of a run's files, also those in folders."""
     for entry in repository.list_artifacts(folder or None):
         if entry.is_dir:
             yield from _files(repository, entry.path)

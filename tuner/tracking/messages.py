@@ -1,4 +1,4 @@
-"""What a launcher and the process that projects its journal say to each other."""
+"""Messages between a launcher and the process that projects its journal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from trainers.plugins import Frozen
 
 
 class ProjectorTask(Frozen):
-    """What the process is to do: a line of JSON on its standard input."""
+    """The task of the process: a line of JSON on its standard input."""
 
     root: Path
     """Folder of the store's files."""
@@ -17,19 +17,19 @@ class ProjectorTask(Frozen):
     target: str
     """MLflow: a folder, or the address of a server."""
     tracker: str
-    """Its name in the journal's database."""
+    """MLflow's name in the journal's database."""
     folder: str
-    """The launcher works in it."""
+    """Working folder of the launcher."""
     variables: dict[str, str]
-    """Of the launcher's environment."""
+    """Environment of the launcher."""
 
 
-class News(Frozen):
-    """What the process says: a line of JSON on its standard output."""
+class ProjectionStatus(Frozen):
+    """A status of the process: a line of JSON on its standard output."""
 
     at: int | None = None
-    """MLflow has been told of all lines up to this id."""
+    """Id up to which all lines are projected."""
     away: str | None = None
     """Why the server cannot be reached."""
     refused: str | None = None
-    """Why MLflow does not take what is written; nothing more is tried then."""
+    """Why MLflow refuses a request; the projection has stopped."""

@@ -1,4 +1,4 @@
-"""Open the MLflow database of a store's folder; make it whole, or not at all."""
+"""Open the MLflow database of a store's folder; make it complete, or not at all."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tuner.tracking.moved import settle
 _NAME = "mlflow.db"
 _SCRATCH = ".new-"
 _SECONDS_TO_MAKE = 3600
-"""Far more than it takes; what is older was left by a launcher that was killed."""
+"""Far more than it takes; an older folder is of a launcher that was killed."""
 
 
 def open_client(store: str | Path, address: StoreAddress) -> MlflowClient:
-    """Return MLflow's client of a store, whose database is made if it is missing.
+    """Return MLflow's client of a store; make its database if it is missing.
 
     Raises:
-        ConfigError: The folder's database is damaged, or none of MLflow's.
+        ConfigError: The folder's database is damaged, or is not MLflow's.
     """
-    _hush_full_disks()
+    _silence_full_disks()
     with quiet_migration():
         if address.artifact_uri is None:
             return MlflowClient(tracking_uri=address.tracking_uri)
@@ -45,8 +45,8 @@ def open_client(store: str | Path, address: StoreAddress) -> MlflowClient:
             raise ConfigError(f"{path}: not readable as an MLflow database: {line}") from error
 
 
-def _hush_full_disks() -> None:
-    """Have MLflow say nothing of a full disk on its own: the error goes on, and is said once."""
+def _silence_full_disks() -> None:
+    """Stop MLflow from logging a full disk: the error is raised, and reported once."""
     logger = logging.getLogger("mlflow.store.db.utils")
     if _is_no_full_disk not in logger.filters:
         logger.addFilter(_is_no_full_disk)
@@ -58,11 +58,11 @@ def _is_no_full_disk(record: logging.LogRecord) -> bool:
 
 
 def _make(path: Path) -> None:
-    """Make a database that is missing.
+    """Make a missing database.
 
-    MLflow makes its tables one after another, for seconds. Half of them, after Ctrl-C or a crash,
-    is a file that it can neither open nor mend. So they are made in a folder aside, and the file
-    gets its name when it has all. Of launchers that begin together the first one's file stays.
+    MLflow makes its tables one after another, for seconds. With half of them, after Ctrl-C or a
+    crash, it can neither open nor repair the file. So they are made in a temporary folder, and
+    the file is renamed when it is complete. Of several launchers, the first one's file is kept.
     """
     if path.exists():
         return
@@ -74,7 +74,7 @@ def _make(path: Path) -> None:
 
 
 def _sweep(store: Path) -> None:
-    """Remove the folders aside that nobody makes a database in any more."""
+    """Remove temporary folders of launchers that have ended."""
     for folder in store.glob(f"{_SCRATCH}*"):
         with contextlib.suppress(FileNotFoundError):  # its maker may have ended
             if time.time() - folder.stat().st_mtime > _SECONDS_TO_MAKE:

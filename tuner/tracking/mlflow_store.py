@@ -1,4 +1,4 @@
-"""Write to MLflow, in a database or on a server, so that every step may be repeated."""
+"""Write to MLflow, in a database or on a server, by steps that may be repeated."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _PRUNED = " (pruned)"
 
 
 class MlflowStore:
-    """MLflow's client, by the keys and names of a journal.
+    """MLflow's client, with the keys and names of a journal.
 
     MLflow's global state (tracking URI, active run) is not used.
 
     Args:
         store: A folder, or the URI of an MLflow server or database.
-        loader_module: Module whose `_load_pyfunc` opens the models that are kept.
+        loader_module: Module whose `_load_pyfunc` opens kept models.
 
     Raises:
         ConfigError: The store cannot be opened.
@@ -64,11 +64,11 @@ class MlflowStore:
         self._doubtful: dict[str, tuple[str, str]] = {}
 
     def doubt(self) -> None:
-        """Look for a run before it is made: another process may have made it."""
+        """Look for a run before making it: another process may have made it."""
         self._doubting = True
 
     def trust(self) -> None:
-        """Make runs without looking for them: what was made is known."""
+        """Make runs without looking for them: all existing ones are known."""
         self._doubting = False
         self._begun.clear()
 
@@ -78,10 +78,10 @@ class MlflowStore:
         return any(STUDY in experiment.tags for experiment in found)
 
     def open_study(self, opened: StudyOpened, known: Mapping[str, str]) -> bool:
-        """Make a study's experiment, or take the one that is there; keep the text.
+        """Make a study's experiment, or use the existing one; keep the definition.
 
         Args:
-            opened: The study, its text, and when it was opened with it.
+            opened: The study, its definition, and the time of its opening.
             known: The identifiers of runs, by their keys.
 
         Returns:
@@ -93,7 +93,7 @@ class MlflowStore:
             if renamed := ClientReader(self.client).renamed(study):
                 _LOG.warning(
                     "MLflow study %s: its experiment was renamed to %s; it is left as it is, "
-                    "and the study goes on in a new one of its own name",
+                    "and the study continues in a new one of its own name",
                     *(study, " and ".join(map(repr, renamed))),
                 )
             place = self._store.artifact_uri
@@ -108,8 +108,8 @@ class MlflowStore:
             self.client.set_experiment_tag(experiment_id, key, value)
         return experiment is None
 
-    def mend_study(self, opened: StudyOpened, known: Mapping[str, str]) -> bool:
-        """Bring a study's experiment back that somebody has deleted or renamed.
+    def restore_study(self, opened: StudyOpened, known: Mapping[str, str]) -> bool:
+        """Restore a study's experiment after a user has deleted or renamed it.
 
         Args:
             opened: See `open_study`.
@@ -132,19 +132,19 @@ class MlflowStore:
         elif experiment.name != study and self.client.get_experiment_by_name(study) is None:
             self.client.rename_experiment(experiment.experiment_id, study)
             _LOG.warning(
-                "MLflow study %s: its experiment was renamed to %r while the study went on; it "
-                "has its name again, by which it is found",
+                "MLflow study %s: its experiment was renamed to %r while the study was running; "
+                "it has its name again, by which it is found",
                 *(study, experiment.name),
             )
         return False
 
     def _restore(self, study: str, experiment_id: str, known: Mapping[str, str]) -> None:
-        """Restore an experiment; its runs come along, those deleted before it too."""
+        """Restore an experiment; MLflow restores its runs, also those deleted earlier."""
         self.client.restore_experiment(experiment_id)
         _LOG.warning("MLflow study %s: its experiment was deleted; it is restored", study)
         for run in all_pages(self.client.search_runs, {"experiment_ids": [experiment_id]}):
             if known.get(run.data.tags.get(KEY, ""), run.info.run_id) != run.info.run_id:
-                self.client.delete_run(run.info.run_id)  # it was entered again since
+                self.client.delete_run(run.info.run_id)  # it was made again meanwhile
 
     def _experiment(self, study: str) -> str:
         if study not in self._experiments:
@@ -159,7 +159,7 @@ class MlflowStore:
     def make_run(
         self, study: str, key: str, tags: Mapping[str, str], name: str, milliseconds: int
     ) -> str:
-        """Return the identifier of the run of a key, which is made where it is not there."""
+        """Return the identifier of the run of a key; make a missing run."""
         experiment = self._experiment(study)
         if self._doubting or key in self._begun:
             for found in self._found(key, experiment):
@@ -174,7 +174,7 @@ class MlflowStore:
         return str(made.run_id)
 
     def move(self, run_id: str, parent_id: str) -> None:
-        """Put a run below another parent; one that was deleted stays where it is."""
+        """Give a run another parent; a deleted run keeps its own."""
         try:
             self.client.set_tag(run_id, PARENT, parent_id)
         except MlflowException as error:
@@ -186,18 +186,18 @@ class MlflowStore:
         self.client.log_batch(run_id, params=make_params(params))
 
     def reopen(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Set a run running again."""
+        """Set a run's state to running again."""
         self.client.log_batch(run_id, tags=make_tags(tags))
         name = self.client.get_run(run_id).info.run_name.removesuffix(_PRUNED)
         self.client.update_run(run_id, status="RUNNING", name=name)
 
     def log(self, run_id: str, points: Sequence[Metric], tags: Mapping[str, str]) -> None:
         """Write points and tags; equal points are kept once."""
-        # The client splits what exceeds the limits of one request.
+        # The client splits writes that exceed the limits of one request.
         self.client.log_batch(run_id, metrics=points, tags=make_tags(tags))
 
     def metrics(self, run_id: str) -> Mapping[str, float]:
-        """Return the last value of each metric that a run has; none where it is gone."""
+        """Return the last value of each metric of a run; none where the run is gone."""
         try:
             found: Mapping[str, float] = self.client.get_run(run_id).data.metrics
         except MlflowException as error:
@@ -217,7 +217,7 @@ class MlflowStore:
             return
         if run_id not in self._places:
             self._places[run_id] = self.client.get_run(run_id).info.artifact_uri
-        # The client would ask for the run with all it holds before each file.
+        # The client would read the whole run before each file.
         uri, tracking_uri = self._places[run_id], self._store.tracking_uri
         repository = get_artifact_repository(uri, tracking_uri=tracking_uri)
         for path in paths:
@@ -245,7 +245,7 @@ class MlflowStore:
             self.client.update_run(run_id, name=name.removesuffix(_PRUNED) + _PRUNED)
         self.client.set_terminated(run_id, STATUS[state], milliseconds)
         if run_id in self._doubtful:
-            # A server that hung may carry out a request after it has answered its repetition.
+            # A server that hung may execute a request after it has answered the repetition.
             for twin in self._found(*self._doubtful.pop(run_id)):
                 if twin.run_id != run_id:
                     self.client.delete_run(twin.run_id)
@@ -253,19 +253,19 @@ class MlflowStore:
     def keep_model(self, study: str, run_id: str, folder: Path, step: int) -> None:
         """Keep a folder as a run's logged model `model`; nothing of it is loaded.
 
-        The folder goes once MLflow has it; a process that dies before leaves it whole.
+        The folder is deleted after MLflow has it; until then it stays complete.
 
         Args:
-            study: The run's.
+            study: The run's study.
             run_id: MLflow's identifier.
-            folder: What `trainers.train.save_trained` wrote.
-            step: The run's last.
+            folder: Folder that `trainers.train.save_trained` wrote.
+            step: The run's last step.
         """
         experiment_id = self._experiment(study)
         outputs = self.client.get_run(run_id).outputs
-        told = outputs is not None and bool(outputs.model_outputs)
+        recorded = outputs is not None and bool(outputs.model_outputs)
         begun = self.client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
-        if told and not begun:  # deleted in MLflow
+        if recorded and not begun:  # deleted in MLflow
             return
         model = (
             begun[0]
@@ -274,13 +274,13 @@ class MlflowStore:
                 experiment_id, name=MODEL_NAME, source_run_id=run_id
             )
         )
-        # A folder that is still there after MLflow was told may be all that there is.
+        # A folder that still exists after MLflow has the model's record may be the only copy.
         files = {
             "MLmodel": describe_model(run_id, model.model_id, loader_module=self._loader_module),
             REQUIREMENTS: list_requirements(),
         }
         self._keep_model_files(model, folder, files)
-        if not told:
+        if not recorded:
             self.client.finalize_logged_model(model.model_id, "READY")
             self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
         shutil.rmtree(folder)  # the weights are MLflow's now
@@ -300,7 +300,7 @@ class MlflowStore:
                 self.client.log_model_artifact(model.model_id, str(path))
 
     def explained(self) -> AbstractContextManager[None]:
-        """Turn MLflow's refusal into one line that names the store."""
+        """Turn an error of MLflow into one line with the store's name."""
         return explained(self._store.shown)
 
     def _found(self, key: str, experiment_id: str) -> list[RunInfo]:

@@ -1,4 +1,4 @@
-"""Find the files of a store that was moved or copied, and put its database right."""
+"""Find the files of a store that was moved or copied, and correct its database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tuner.tracking.files import local_folder
 _LOG = logging.getLogger(__name__)
 _NAME, _FILES = "mlflow.db", "artifacts"
 _SECONDS_TO_WAIT = 20
-"""For a writer to let go of the file, as long as MLflow itself waits."""
+"""Wait for another writer of the file, as long as MLflow itself waits."""
 _STUDIES = "SELECT experiment_id FROM experiment_tags WHERE key = 'tuner.study'"
 _TABLES = (
     ("experiments", "experiment_id", "artifact_location"),
@@ -24,7 +24,7 @@ _TABLES = (
 
 
 class _Place(NamedTuple):
-    """Where the files of an experiment, a run or a model are, for its row in the database."""
+    """The place of the files of an experiment, a run or a model, for its row in the database."""
 
     table: str
     key: str
@@ -36,12 +36,12 @@ class _Place(NamedTuple):
 def own_folder(uri: str, database: Path) -> Path | None:
     """Return the folder of a run's files; None where it is not on this machine.
 
-    A store keeps its files beside its database. MLflow writes down where that was when they were
-    made, so they are looked for there only where the store itself does not have them.
+    A store keeps its files beside its database. MLflow stores the place where they were made,
+    which is searched only if the store itself does not have the files.
 
     Args:
-        uri: Of the files of a run, or of a model.
-        database: Where the store's database is now.
+        uri: URI of the files of a run or a model.
+        database: Present path of the store's database.
     """
     named = local_folder(uri)
     if named is None or database.name != _NAME:
@@ -51,10 +51,10 @@ def own_folder(uri: str, database: Path) -> Path | None:
 
 
 def settle(store: Path) -> bool:
-    """Make a store's database name its files where they are now; say whether it does.
+    """Correct the places of files in a store's database; return whether they are correct.
 
-    MLflow's own pages and client look where the database says. The store that this one was
-    copied from is let be, and so are the files of a study that somebody keeps elsewhere.
+    MLflow's own pages and client read the places from the database. The store that this one was
+    copied from is left alone, and so are the files of a study that a user keeps elsewhere.
     """
     store = store.resolve()
     if not (store / _NAME).is_file():
@@ -62,13 +62,13 @@ def settle(store: Path) -> bool:
     try:
         with contextlib.closing(_connect(store, "ro")) as connection:
             strayed = list(_strayed(connection, store))
-    except sqlite3.Error:  # none of MLflow's, which whoever opens it says
+    except sqlite3.Error:  # not MLflow's: opening it raises the error
         return True
     if not strayed:
         return True
     try:
         with contextlib.closing(_connect(store, "rw")) as connection, connection:
-            connection.execute("BEGIN IMMEDIATE")  # another may have begun to do the same
+            connection.execute("BEGIN IMMEDIATE")  # another process may do the same
             for place in list(_strayed(connection, store)):
                 connection.execute(
                     f"UPDATE {place.table} SET {place.column} = ? WHERE {place.key} = ?",
@@ -80,11 +80,11 @@ def settle(store: Path) -> bool:
 
 
 def settle_or_warn(store: Path) -> None:
-    """Do as `settle`; where the database goes on to name the first place, say so in one line."""
+    """Do as `settle`; warn if the database keeps the store's former place."""
     if not settle(store):
         _LOG.warning(
             "%s: cannot be written to; until it can, MLflow's own pages look for the runs' files "
-            "where the store was first",
+            "in the store's former place",
             store / _NAME,
         )
 
@@ -95,7 +95,7 @@ def _connect(store: Path, mode: str) -> sqlite3.Connection:
 
 
 def _strayed(connection: sqlite3.Connection, store: Path) -> Iterator[_Place]:
-    """Yield what the database has elsewhere, with the place where the store has it."""
+    """Yield the rows with files elsewhere, with the files' place in this store."""
     home = (store / _FILES).as_uri()
     first_places: set[Path] = set()
     for table, key, column in _TABLES:
@@ -116,7 +116,7 @@ def _strayed(connection: sqlite3.Connection, store: Path) -> Iterator[_Place]:
 def _others(
     connection: sqlite3.Connection, store: Path, first_places: Collection[Path]
 ) -> Iterator[_Place]:
-    """Yield what is of no study, such as the experiment `Default`, and was in a first place."""
+    """Yield rows of no study, such as the experiment `Default`, from the store's former place."""
     for table, key, column in _TABLES if first_places else ():
         query = f"SELECT {key}, {column} FROM {table} WHERE experiment_id NOT IN ({_STUDIES})"
         for of, uri in connection.execute(query).fetchall():
@@ -130,7 +130,7 @@ def _others(
 
 
 def _beside(named: Path, store: Path) -> Path | None:
-    """Return a store's folder of the files that were in another's; None where they were in none.
+    """Return the folder in this store for files of another store; None where they were in none.
 
     Files are in `artifacts`; in there, a run's in `RUN/artifacts`, a model's in
     `models/MODEL/artifacts`.

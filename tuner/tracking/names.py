@@ -1,4 +1,4 @@
-"""Name runs, metrics, params and tags so that MLflow takes them."""
+"""Make names of runs, metrics, params and tags that MLflow accepts."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from trainers.contract import RunResult, Seeds
 from tuner.store import Group
 
 _NOT_ALLOWED = re.compile(r"[^\w.\- :]|_(?=x[0-9a-f]{2}|u[0-9a-f]*-)")
-"""Besides what MLflow refuses in a part of a name: what would be taken for its hex form."""
+"""Texts to escape besides those that MLflow refuses: they look like an escape."""
 _HEX = re.compile(r"_x(?P<short>[0-9a-f]{2,6})|_u(?P<long>[0-9a-f]*)-")
 _CUT = re.compile(r" \.\.\. \(cut from \d+ characters\)\Z")
 _LONGEST_NAME = 250
 _MARK_DIGITS = 16
 _CUT_NAME = re.compile(rf"_h([0-9a-f]{{{_MARK_DIGITS}}})\Z")
 _SHORT = frozenset(range(0x21, 0x7F))
-"""What is written with two digits: visible ASCII."""
+"""Characters that are escaped with two digits: visible ASCII."""
 CUT_NAME = "metric_name."
-"""Begins the facts that hold whole names of metrics; the mark of the stored name follows."""
+"""Prefix of facts with whole names of metrics; the mark of the stored name follows."""
 
 
 def entity_name(name: str) -> str:
-    """Return a metric's, param's or tag's name as MLflow takes it; no two names share one.
+    """Return a unique name that MLflow accepts for a metric, param or tag.
 
     Task labels become parts of metric names and may hold anything: `f1/A & B` turns into
-    `f1/A _x26 B`, and what is no ASCII into `_u2013-`. A name that MLflow takes is returned
-    unchanged, unless it looks like one of these. `true_name` is the inverse.
+    `f1/A _x26 B`, and a character beyond ASCII into `_u2013-`. A name that MLflow accepts is
+    returned unchanged, unless it looks like one of these. `true_name` is the inverse.
     """
     stored = "/".join(_path_part(_NOT_ALLOWED.sub(_in_hex, part)) for part in name.split("/"))
     if len(stored) <= _LONGEST_NAME and not cut_mark(stored):
@@ -41,22 +41,21 @@ def entity_name(name: str) -> str:
 
 
 def true_name(stored: str) -> str:
-    """Return the name that `entity_name` was given; of one that it cut, what is left of it.
+    """Return the argument of `entity_name`; if that cut it, the part that is left.
 
-    Names of earlier versions, which wrote all hex forms as `_x2013`, are read where they are
-    clear.
+    Names of earlier versions, which wrote all escapes as `_x2013`, are read if unambiguous.
     """
     return "/".join("" if p == "_x2f" else _HEX.sub(_from_hex, p) for p in stored.split("/"))
 
 
 def cut_mark(stored: str) -> str:
-    """Return the mark that ends a name which `entity_name` had to cut; of another, nothing."""
+    """Return the mark at the end of a name that `entity_name` cut, else ""."""
     found = _CUT_NAME.search(stored) if len(stored) == _LONGEST_NAME else None
     return found.group(1) if found else ""
 
 
 def cut(value: str, longest: int) -> str:
-    """Return a value that fits, with a note of its length where it had to be cut."""
+    """Return a value, cut to a length if needed, with a note of its whole length."""
     if len(value) <= longest:
         return value
     note = f" ... (cut from {len(value)} characters)"
@@ -64,18 +63,18 @@ def cut(value: str, longest: int) -> str:
 
 
 def is_cut(value: str) -> bool:
-    """Tell whether `cut` had to shorten a value."""
+    """Return whether `cut` shortened a value."""
     return _CUT.search(value) is not None
 
 
 def final_metrics(result: RunResult) -> dict[str, float]:
-    """Return all numbers of a result under the names that the store uses."""
+    """Return all numbers of a result under the store's names."""
     values = result.metrics() | {"epoch": result.epoch}
     return {entity_name(name): value for name, value in values.items()}
 
 
 def cut_names(names: Iterable[str]) -> dict[str, str]:
-    """Return as facts the names that `entity_name` cuts, for `record_of` to give them back."""
+    """Return the names that `entity_name` cuts as facts, for `record_of` to restore them."""
     marks = {name: cut_mark(entity_name(name)) for name in names}
     return {CUT_NAME + mark: name for name, mark in marks.items() if mark}
 
@@ -84,8 +83,8 @@ def true_metrics(metrics: Mapping[str, float], facts: Mapping[str, str]) -> dict
     """Return a stored run's metrics under their true names.
 
     Args:
-        metrics: By stored name.
-        facts: The run's, with those of `cut_names`.
+        metrics: Values by stored name.
+        facts: The run's facts, with those of `cut_names`.
     """
     return {
         facts.get(CUT_NAME + cut_mark(stored), "") or _true_name(stored): value
@@ -94,11 +93,11 @@ def true_metrics(metrics: Mapping[str, float], facts: Mapping[str, str]) -> dict
 
 
 def run_name(group: Group, seeds: Seeds | None, *, with_cell: bool) -> str:
-    """Name a run in MLflow's table, such as `lora · trial 3 · seed 7`.
+    """Return a run's name in MLflow's table, such as `lora · trial 3 · seed 7`.
 
     Args:
         group: The run's configuration.
-        seeds: None for the configuration's parent run.
+        seeds: The run's seeds; None for the configuration's parent run.
         with_cell: Put task and model first, for a study with several of them.
     """
     parts = [group.task, group.model] if with_cell else []
@@ -109,12 +108,12 @@ def run_name(group: Group, seeds: Seeds | None, *, with_cell: bool) -> str:
 
 
 def seed_text(seeds: Seeds) -> str:
-    """Return one number where init and order are seeded alike, as studies do, else both."""
+    """Return one number where the seeds of init and order are equal, as in studies, else both."""
     return str(seeds.init) if seeds.init == seeds.order else f"{seeds.init}/{seeds.order}"
 
 
 def has_several_cells(resolved_yaml: str) -> bool:
-    """Tell whether a study has more than one task or model, so that runs' names must say which."""
+    """Return whether a study has more than one task or model, to be named in its runs."""
     study = yaml.safe_load(resolved_yaml)
     if not isinstance(study, dict):
         return False
@@ -126,7 +125,7 @@ _true_name = lru_cache(maxsize=4096)(true_name)
 
 
 def _path_part(part: str) -> str:
-    """Keep MLflow from taking a part for a way through folders."""
+    """Escape a part such as `..` that MLflow would refuse as a path."""
     if not part:
         return "_u-"
     dots = len(part) if set(part) == {"."} else int(part.startswith(".."))
@@ -144,7 +143,7 @@ def _from_hex(match: re.Match[str]) -> str:
         return chr(int(found, 16)) if found and int(found, 16) <= sys.maxunicode else ""
     if int(digits[:2], 16) in _SHORT:
         return chr(int(digits[:2], 16)) + digits[2:]
-    # As earlier versions wrote it, without an end: the first that they had to write so.
+    # Earlier versions wrote no end: take the first character that they had to escape.
     for length in (5, 2, 3, 4) if digits.startswith("1f") else (2, 3, 4, 5, 6):
         code = int(digits[:length], 16)
         if length <= len(digits) and code <= sys.maxunicode and _NOT_ALLOWED.match(chr(code)):

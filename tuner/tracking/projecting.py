@@ -1,4 +1,4 @@
-"""The process that loads MLflow for a launcher, and projects the store's journal to it."""
+"""The process that loads MLflow for a sender, and projects the store's journal to it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from tuner.store import Store, missing_space
 from tuner.store.database import Outage, RetryPolicy, name_database, open_engine, own_turn
 from tuner.store.journal import Journal
 from tuner.store.projected import Projected
-from tuner.tracking.messages import News, ProjectorTask
+from tuner.tracking.messages import ProjectionStatus, ProjectorTask
 
 _TURN = ".projecting"
 _SECONDS_BETWEEN_LOOKS = 0.2
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 _SECONDS_TO_HANG = 10.0
-"""A server that does not answer for so long is away, too."""
+"""A server that does not answer for this long counts as unavailable."""
 
 
-class _Voice:
-    """Tells the launcher, from any thread; nobody may be listening any more."""
+class _StatusSender:
+    """Sends the status to the launcher, from any thread; the launcher may have ended."""
 
     def __init__(self, out: IO[str]) -> None:
         self._out = out
@@ -38,19 +38,19 @@ class _Voice:
         self._asked: float | None = None
         threading.Thread(target=self._watch, daemon=True).start()
 
-    def say(self, **news: Any) -> None:
+    def send(self, **status: Any) -> None:
         with self._lock, contextlib.suppress(OSError, ValueError):
-            self._out.write(News(**news).model_dump_json() + "\n")
+            self._out.write(ProjectionStatus(**status).model_dump_json() + "\n")
             self._out.flush()
 
-    def heard(self) -> None:
-        """Note that the server has just answered, or is asked first."""
+    def note_answer(self) -> None:
+        """Note that the server has just answered, or that a first request begins."""
         self._asked = time.monotonic()
 
     @contextlib.contextmanager
-    def asking(self) -> Iterator[None]:
-        """Say that the server is away if it does not answer for long."""
-        self.heard()
+    def watch_requests(self) -> Iterator[None]:
+        """Report the server as unavailable if it does not answer for long."""
+        self.note_answer()
         try:
             yield
         finally:
@@ -61,90 +61,90 @@ class _Voice:
             time.sleep(1.0)
             asked = self._asked
             if asked is not None and time.monotonic() - asked > _SECONDS_TO_HANG:
-                self.say(away="no answer in time")
+                self.send(away="no answer in time")
                 self._asked = None
 
 
-def project(task: ProjectorTask, voice: _Voice, closing: threading.Event) -> None:
-    """Project line after line until the launcher ends, and then what is there by then."""
+def project(task: ProjectorTask, sender: _StatusSender, stop: threading.Event) -> None:
+    """Project line after line until the launcher ends, then the lines that are left."""
     from tuner.tracking.mlflow_store import MlflowStore
     from tuner.tracking.projection import Projection
 
     store = Store(task.root, task.shared)
     url = store.database_url
-    policy = RetryPolicy(name_database(url), pause=_pausing(closing))
+    policy = RetryPolicy(name_database(url), pause=_pause_until(stop))
     engine = policy.persist(lambda: open_engine(url))
     journal, projected = Journal(engine, policy), Projected(engine, task.tracker)
     target = MlflowStore(task.target)
-    projection = Projection(journal, store, target, projected, told=voice.heard)
+    projection = Projection(journal, store, target, projected, on_line=sender.note_answer)
 
     def turn() -> tuple[int, bool]:
-        with _outages_told(), own_turn(store.root / _TURN, url), voice.asking():
+        with _raise_outages(), own_turn(store.root / _TURN, url), sender.watch_requests():
             cursor, more = projection.step()
-            if closing.is_set() and not more:
+            if stop.is_set() and not more:
                 projection.settle()
         return cursor, more
 
-    patience = _Patience(voice)
+    delay = _RetryDelay(sender)
     while True:
-        last = journal.last_id()  # before it is looked for news: some topics are not MLflow's
-        if not closing.is_set() and not projection.has_news():
-            voice.say(at=last)
-            closing.wait(_SECONDS_BETWEEN_LOOKS)
+        last = journal.last_id()  # read first: its line may be of a topic that is not projected
+        if not stop.is_set() and not projection.has_news():
+            sender.send(at=last)
+            stop.wait(_SECONDS_BETWEEN_LOOKS)
             continue
         try:
             cursor, more = policy.persist(turn)
         except Exception as error:
-            if closing.wait(patience.after(error)):
+            if stop.wait(delay.after(error)):
                 return
             continue
-        patience.reset()
-        voice.say(at=cursor)
-        if closing.is_set() and not more:
+        delay.reset()
+        sender.send(at=cursor)
+        if stop.is_set() and not more:
             return
 
 
-class _Patience:
-    """Decides what follows a step that failed."""
+class _RetryDelay:
+    """The delay before a failed step is retried."""
 
-    def __init__(self, voice: _Voice) -> None:
-        self._voice = voice
+    def __init__(self, sender: _StatusSender) -> None:
+        self._sender = sender
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew: a step went well."""
+        """Start again with short delays, after a step that succeeded."""
         self._wait, self._refused = _FIRST_WAIT, ""
 
     def after(self, error: Exception) -> float:
-        """Return the seconds until the step is tried again.
+        """Return the seconds until the step is retried.
 
         Raises:
-            Exception: MLflow refuses the same a second time.
+            Exception: MLflow refuses the same step a second time.
         """
         reason = _reason(error)
         if _is_away(error):
-            self._voice.say(away=reason)
+            self._sender.send(away=reason)
         elif reason == self._refused:
-            self._voice.say(refused=reason)
+            self._sender.send(refused=reason)
             raise error
-        else:  # two launchers that write at once can be in each other's way
+        else:  # a conflict with another launcher's write passes
             self._refused = reason
         wait = self._wait
         self._wait = min(2 * wait, _LONGEST_WAIT)
         return wait
 
 
-def _pausing(closing: threading.Event) -> Any:
+def _pause_until(stop: threading.Event) -> Any:
     def pause(seconds: float) -> None:
-        if closing.wait(seconds):
+        if stop.wait(seconds):
             raise SystemExit
 
     return pause
 
 
 @contextlib.contextmanager
-def _outages_told() -> Iterator[None]:
-    """Let an outage of the journal's database be waited for, though a turn explains it."""
+def _raise_outages() -> Iterator[None]:
+    """Turn the ConfigError of an outage back into an Outage, so that it is retried."""
     try:
         yield
     except ConfigError as error:
@@ -174,33 +174,33 @@ def _reason(error: Exception) -> str:
 
 def main() -> None:
     """Serve the launcher."""
-    # What ends the launcher's whole group must not end what is still to be written.
+    # Signals to the launcher's whole process group must not end this process.
     for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(one, signal.SIG_IGN)
-    out, sys.stdout = sys.stdout, sys.stderr  # a library that prints must not speak to it
-    voice, closing = _Voice(out), threading.Event()
-    with contextlib.suppress(Exception):  # said when the store is opened
-        # Before it is asked for; the launcher has other things to do meanwhile.
+    out, sys.stdout = sys.stdout, sys.stderr  # prints of libraries must not reach the launcher
+    sender, stop = _StatusSender(out), threading.Event()
+    with contextlib.suppress(Exception):  # raised again when the store is opened
+        # Loaded before the task arrives, while the launcher does other work.
         import tuner.tracking.mlflow_store  # noqa: F401 - for what it loads
-    logging.getLogger("tuner.store.database").setLevel(logging.ERROR)  # the launcher says it
+    logging.getLogger("tuner.store.database").setLevel(logging.ERROR)  # the launcher logs it
     line = sys.stdin.readline()
     if line:
         task = ProjectorTask.model_validate(json.loads(line))
         os.chdir(task.folder)
         os.environ.clear()
         os.environ.update(task.variables)
-        threading.Thread(target=_end_with, args=(closing,), daemon=True).start()
+        threading.Thread(target=_end_with, args=(stop,), daemon=True).start()
         try:
-            project(task, voice, closing)
+            project(task, sender, stop)
         except Exception as error:
-            voice.say(refused=_reason(error))
-    os._exit(0)  # Python's own ending takes a while with so much loaded
+            sender.send(refused=_reason(error))
+    os._exit(0)  # Python's own shutdown takes long with so many modules
 
 
-def _end_with(closing: threading.Event) -> None:
+def _end_with(stop: threading.Event) -> None:
     """Wait until the launcher's end of the pipe is gone."""
     sys.stdin.read()
-    closing.set()
+    stop.set()
 
 
 if __name__ == "__main__":

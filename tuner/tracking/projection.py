@@ -28,18 +28,18 @@ _EVENTS = "events "
 class Projection:
     """MLflow as a function of the journal: an experiment for each study, a run for each attempt.
 
-    A configuration is the parent of its runs, and a function of them: its state is the last that
-    was said of it, its metrics are means over its finished runs.
+    A configuration is the parent of its runs, and a function of them: its state is its last in
+    the journal, its metrics are means over its finished runs.
 
     Args:
-        journal: The store's.
-        store: Where the files of runs are, as far as this machine has them.
+        journal: The store's journal.
+        store: The store, with the files of runs on this machine.
         target: MLflow.
-        projected: How far it has come; one projection at a time works on it.
+        projected: State of the projection; one process at a time changes it.
 
     Attributes:
-        cursor: Id of the last line that MLflow has been told of; below 0 until that is known.
-        told: Called after every line.
+        cursor: Id of the last projected line; below 0 until it is known.
+        on_line: Called after every line.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class Projection:
         target: MlflowStore,
         projected: Projected,
         *,
-        told: Callable[[], None] = lambda: None,
+        on_line: Callable[[], None] = lambda: None,
     ) -> None:
-        self._told = told
+        self._on_line = on_line
         self._journal = journal
         self._store = store
         self._target = target
@@ -65,7 +65,7 @@ class Projection:
         self._sent: dict[Group, dict[str, float]] = {}
 
     def has_news(self) -> bool:
-        """Return whether there are lines that MLflow has not been told of."""
+        """Return whether there are lines to project."""
         if self.cursor < 0:
             return True
         lines = self._journal.read_mixed((STUDIES, RUNS), _EVENTS, self.cursor, 1)
@@ -75,10 +75,10 @@ class Projection:
         """Project the next lines, at most `at_once` of them.
 
         Returns:
-            The id of the last line that it was told of, and whether there may be more.
+            The id of the last projected line, and whether there may be more.
         """
         cursor = self._projected.cursor()
-        if cursor != self.cursor:  # at the start, or after another has projected
+        if cursor != self.cursor:  # at the start, or after another process has projected
             if self.cursor < 0 < cursor and not self._target.has_studies():
                 _LOG.warning("MLflow has lost all studies; it is filled again from the journal")
                 self._projected.forget()
@@ -93,7 +93,7 @@ class Projection:
         self._runs.refresh()
         for line in lines:
             self._project(line)
-            self._told()
+            self._on_line()
         if lines:
             self._projected.note(lines[-1].id, self._new)
             self._new, self.cursor = {}, lines[-1].id
@@ -101,17 +101,17 @@ class Projection:
         return self.cursor, len(lines) == at_once
 
     def settle(self) -> None:
-        """Bring back what was deleted or renamed in MLflow since it was written to last."""
+        """Restore studies that were deleted or renamed in MLflow since the last write."""
         for study in list(self._studies):
-            self._mend(study)
+            self._restore_study(study)
 
     def _send_files(self, after: int, upto: int, *, all_files: bool) -> None:
-        """Send what lies on this machine of runs that a process of another has projected.
+        """Send files on this machine of runs that a process on another machine has projected.
 
         Args:
             after: Only lines with a larger id.
             upto: Only lines with this id or a smaller one.
-            all_files: Not the models alone, whose folders go once MLflow has them.
+            all_files: Whether to send all files; False: only models.
         """
         for number, text in self._journal.read(RUNS, after):
             line = AttemptLine.model_validate_json(text)
@@ -152,7 +152,7 @@ class Projection:
             self._end(self._runs.own(line.name, line.number))
 
     def _enter(self, run: Run) -> str:
-        """Return MLflow's identifier of a run, which is made where it is not there."""
+        """Return MLflow's identifier of a run; make a missing one."""
         if run.id in self._ids:
             return self._ids[run.id]
         parent = self._parent(run)
@@ -168,12 +168,12 @@ class Projection:
         return made
 
     def _parent(self, run: Run) -> str:
-        """Return MLflow's identifier of a run's configuration, which has not ended then."""
+        """Return MLflow's identifier of a run's configuration, and set it to running."""
         group = run.group
         known = self._ids.get(group.id)
         if known is None:
             return self._make_parent(run)
-        if group not in self._open:  # it may have been closed
+        if group not in self._open:  # it may have ended
             tags = {STATE: "running", REASON: ""}
             if not self._on(group, None, known, lambda: self._target.reopen(known, tags)):
                 return self._ids.get(group.id) or self._make_parent(run)
@@ -192,7 +192,7 @@ class Projection:
         self._know(group.id, made)
         self._open.add(group)
         self._sent.pop(group, None)
-        for child in self._runs.in_group(group):  # of a parent that was deleted
+        for child in self._runs.in_group(group):  # their former parent was deleted
             if child.id in self._ids:
                 self._target.move(self._ids[child.id], made)
         return made
@@ -213,7 +213,7 @@ class Projection:
         assert outcome is not None
         assert run.attempt.end is not None
         milliseconds = int(run.attempt.end * 1000)
-        # At the last step, so that the kept epoch's validation scores outlive the last epoch's.
+        # At the last step, so that the kept epoch's scores replace the last epoch's.
         step = last_step(self._journal, run) if outcome.result else 0
         points = [
             Metric(entity_name(name), value, milliseconds, step)
@@ -251,13 +251,13 @@ class Projection:
         self._open.discard(group)
 
     def _enter_whole(self, run: Run) -> None:
-        """Enter a run with all that there is of it."""
+        """Project all of a run."""
         self._log(run, events_of(self._journal, run))
         if run.outcome is not None:
             self._end(run)
 
     def _fill(self, study: str) -> None:
-        """Enter what is known of a study into its new experiment; the one before is gone."""
+        """Project all of a study into its new experiment; the former one is gone."""
         known = [run for run in self._runs.in_study(study) if run.id in self._ids]
         for key in {key for run in known for key in (run.id, run.group.id)}:
             self._ids.pop(key, None)
@@ -271,7 +271,7 @@ class Projection:
 
     def _keep_model(self, run: Run) -> None:
         folder = self._store.run_dir(run.attempt.name, run.attempt.number) / "model"
-        if not folder.is_dir():  # it is MLflow's already, or on another machine
+        if not folder.is_dir():  # MLflow has it already, or it is on another machine
             return
         run_id = self._enter(run)
         step = last_step(self._journal, run)
@@ -279,23 +279,23 @@ class Projection:
         self._write(run, lambda: self._target.keep_model(study, run_id, folder, step))
 
     def _write(self, run: Run, write: Callable[[], None]) -> None:
-        """Write to a run; where somebody has deleted it, enter it again."""
+        """Write to a run; make it again if it was deleted."""
         if not self._on(run.group, run.seeds(), self._ids[run.id], write):
             self._enter_whole(run)
 
     def _make(self, study: str, make: Callable[[], str]) -> str:
-        """Make a run; mend the study where somebody has deleted or renamed it."""
+        """Make a run; restore the study if it was deleted or renamed."""
         try:
             return make()
         except Exception as error:
             if not is_gone(error):
                 raise
-        self._mend(study)
+        self._restore_study(study)
         return make()
 
-    def _mend(self, study: str) -> bool:
-        """Bring a study's experiment back; return whether it is a new one, which is filled."""
-        made = self._target.mend_study(self._opened(study), self._ids)
+    def _restore_study(self, study: str) -> bool:
+        """Restore a study's experiment; return whether it is a new one, which is then filled."""
+        made = self._target.restore_study(self._opened(study), self._ids)
         if made:
             self._fill(study)
         return made
@@ -303,12 +303,12 @@ class Projection:
     def _on(
         self, group: Group, seeds: Seeds | None, run_id: str, write: Callable[[], None]
     ) -> bool:
-        """Write to a run; mend the study where somebody has deleted or renamed it.
+        """Write to a run; restore the study if it was deleted or renamed.
 
         Returns:
-            Whether the run is there: one that somebody has deleted is forgotten.
+            Whether the run exists: a deleted one is forgotten.
         """
-        for mend in (True, False):
+        for restore in (True, False):
             try:
                 write()
             except Exception as error:
@@ -316,11 +316,11 @@ class Projection:
                     raise
             else:
                 return True
-            if mend and self._mend(group.study):
+            if restore and self._restore_study(group.study):
                 return False
         self._forget(run_id)
         _LOG.warning(
-            "MLflow study %s: run %r was deleted while the study goes on; it is entered again",
+            "MLflow study %s: run %r was deleted while the study is running; it is made again",
             *(group.study, run_name(group, seeds, with_cell=True)),
         )
         return False

@@ -1,7 +1,7 @@
-"""Start the process that projects a store's journal to MLflow, and hear how far it has come.
+"""Start the process that projects a store's journal to MLflow, and follow its progress.
 
-MLflow works a fifth of a second for a run, and a launcher's threads would wait for it; and to
-load it takes seconds, in which the launcher can do something else.
+MLflow takes a fifth of a second for a run, for which a launcher's threads would have to wait; and
+loading it takes seconds, in which the launcher can do other work.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trainers.proxies import proxy_note
 from tuner.store import Store
 from tuner.store.projected import LOCAL
 from tuner.tracking.address import locate_store
-from tuner.tracking.messages import News, ProjectorTask
+from tuner.tracking.messages import ProjectionStatus, ProjectorTask
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_TO_SETTLE = 600.0
@@ -29,19 +29,19 @@ _SECONDS_TO_END = 3.0
 
 
 class TrackerAway(TunerError):
-    """A server could not be reached, so that a study is done but not all of it tracked."""
+    """The server could not be reached: the study is done, but not all of it is in MLflow."""
 
     exit_code = 1
 
 
 class TrackerRefused(TunerError):
-    """MLflow does not take what is written to it."""
+    """MLflow refuses a request."""
 
     exit_code = 1
 
 
 class NoProjector:
-    """Projects to nothing: the journal keeps all."""
+    """Projects nothing: the journal alone keeps the runs."""
 
     def start(self, store: Store) -> None:
         """Do nothing."""
@@ -57,10 +57,10 @@ class NoProjector:
 
 
 class Projector(NoProjector):
-    """One process that makes MLflow agree with the journal. It ends when this one does.
+    """The process that makes MLflow agree with the journal. It ends when this one does.
 
     Args:
-        server: Address of an MLflow server; None: MLflow lies in the store's folder.
+        server: Address of an MLflow server; None: MLflow in the store's folder.
         seconds_to_settle: How long `settle` waits for a server.
     """
 
@@ -95,11 +95,11 @@ class Projector(NoProjector):
 
     @property
     def pid(self) -> int:
-        """Return the number of the process."""
+        """Return the process id."""
         return self._process.pid
 
     def start(self, store: Store) -> None:
-        """Begin to project a store's journal."""
+        """Start to project a store's journal."""
         root = store.root.resolve()
         variables = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
         task = ProjectorTask(
@@ -111,54 +111,54 @@ class Projector(NoProjector):
             variables=variables,
         )
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # it has died, which `settle` says
+        with contextlib.suppress(OSError):  # it has died, which `settle` reports
             self._process.stdin.write(task.model_dump_json() + "\n")
             self._process.stdin.flush()
 
     def settle(self, last: int) -> None:
-        """Wait until MLflow has been told of all lines up to one.
+        """Wait until all lines up to one are projected.
 
         Args:
-            last: Its id.
+            last: Id of the line.
 
         Raises:
             TrackerAway: The server did not come back in time.
-            TrackerRefused: MLflow did not take something, or the process has died.
+            TrackerRefused: MLflow refused a request, or the process has died.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._done(last) or self._away is not None)
             if not self._done(last) and self._seconds_to_settle > _SECONDS_TO_HURRY:
                 _LOG.warning(
-                    "MLflow %s: waiting for it to take what the journal holds, at most %.0f s",
+                    "MLflow %s: waiting until it has all of the journal, at most %.0f s",
                     *(self._name, self._seconds_to_settle),
                 )
             self._changed.wait_for(lambda: self._done(last), self._seconds_to_settle)
             if self._fault is not None:
                 raise TrackerRefused(
-                    f"MLflow {self._name}: {self._fault}; the journal keeps what is left, and "
+                    f"MLflow {self._name}: {self._fault}; the journal keeps the rest, and "
                     "the same command writes it"
                 )
             if self._at < last:
                 raise TrackerAway(
-                    f"MLflow {self._name} is away; the journal keeps what is left, and the same "
+                    f"MLflow {self._name} is away; the journal keeps the rest, and the same "
                     "command sends it"
                 )
 
     def hurry(self) -> None:
-        """Wait but some seconds more for a server that does not answer: the study is ending."""
+        """Limit the wait for a server that does not answer to some seconds: the study ends."""
         with self._changed:
             self._seconds_to_settle = min(self._seconds_to_settle, _SECONDS_TO_HURRY)
             self._away = self._away or "no answer"
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let the process end, once it has projected what is there."""
+        """End the process, after it has projected all lines."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         try:
             self._process.wait(_SECONDS_TO_END)
-        except subprocess.TimeoutExpired:  # a server that hangs; every step may be repeated
+        except subprocess.TimeoutExpired:  # the server hangs; every step may be repeated
             self._process.kill()
             self._process.wait()
 
@@ -170,43 +170,43 @@ class Projector(NoProjector):
         with self._process.stdout as said:
             for line in said:
                 with self._changed:
-                    self._hear(News.model_validate_json(line))
+                    self._update(ProjectionStatus.model_validate_json(line))
                     self._changed.notify_all()
         code = self._process.wait()
         with self._changed:
             self._fault = self._fault or f"the process that writes to it ended with code {code}"
             self._changed.notify_all()
 
-    def _hear(self, news: News) -> None:
-        if news.at is not None:
-            self._at = news.at
+    def _update(self, status: ProjectionStatus) -> None:
+        if status.at is not None:
+            self._at = status.at
             if self._said:
                 seconds = time.monotonic() - self._since
                 _LOG.warning("MLflow %s is back after %.0f s", self._name, seconds)
             self._away, self._failures, self._said = None, 0, False
-        elif news.refused is not None:
-            self._fault = news.refused
-        elif news.away is not None:
+        elif status.refused is not None:
+            self._fault = status.refused
+        elif status.away is not None:
             self._since = self._since if self._failures else time.monotonic()
             self._failures += 1
-            self._away = news.away
-            # The first, where it came at once, may be just a lost connection.
-            if not self._said and (self._failures > 1 or news.away == "no answer in time"):
+            self._away = status.away
+            # A first failure at once may be just a lost connection.
+            if not self._said and (self._failures > 1 or status.away == "no answer in time"):
                 self._said = True
                 _LOG.warning(
-                    "MLflow %s is away (%s); the study goes on, what it writes is kept in the "
+                    "MLflow %s is away (%s); the study continues, and its results are kept in the "
                     "journal",
-                    *(self._name, f"{news.away}{proxy_note(self._name)}"),
+                    *(self._name, f"{status.away}{proxy_note(self._name)}"),
                 )
 
 
 def tracker_name(server: str | None) -> str:
-    """Return the name of a tracker in the journal's database: a server's without its login."""
+    """Return a tracker's name in the journal's database; a server's address without its login."""
     return LOCAL if server is None else locate_store(server).tracking_uri
 
 
 def _folders() -> Iterator[str]:
-    """Yield where modules are looked for; Python passes over what is no text."""
+    """Yield the folders of modules; Python ignores entries that are no texts."""
     for folder in sys.path:
         if isinstance(folder, str):
             yield folder or os.getcwd()

@@ -1,4 +1,4 @@
-"""What a run of the journal brings to MLflow: its events and its files."""
+"""The events and files of a run, for MLflow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def events_of(journal: Journal, run: Run) -> Sequence[RunEvent]:
 
 
 def last_step(journal: Journal, run: Run) -> int:
-    """Return the last step that a run has sent an event of; 0 where it has sent none."""
+    """Return the last step of a run's events; 0 where it has none."""
     return max((event.step for event in events_of(journal, run)), default=0)
 
 

@@ -19,9 +19,9 @@ def describe_model(run_id: str, model_id: str, *, loader_module: str) -> str:
     """Return the content of an `MLmodel` file.
 
     MLflow reads it, imports `loader_module` and calls its `_load_pyfunc` with the path of the
-    data folder beside the file. Nothing of the model is loaded or copied to write it. It holds
-    no signature: MLflow would hold each call against it, and refuse in its own words a text, a
-    list or a Series, which the model takes.
+    data folder beside the file. Writing it neither loads nor copies the model. It has no
+    signature: MLflow would check each call by it, and refuse a text, a list or a Series, which
+    the model accepts.
     """
     flavor = {
         "loader_module": loader_module,
@@ -40,10 +40,10 @@ def describe_model(run_id: str, model_id: str, *, loader_module: str) -> str:
 
 
 def list_requirements() -> str:
-    """Return the content of a model's `requirements.txt`: the versions that are installed here."""
+    """Return the content of a model's `requirements.txt`: the installed versions."""
     lines = []
     for name in _PACKAGES:
         with suppress(metadata.PackageNotFoundError):
-            version = metadata.version(name).partition("+")[0]  # +cpu is one build of a version
+            version = metadata.version(name).partition("+")[0]  # +cpu names a build of a version
             lines.append(f"{name}=={version}\n")
     return "".join(lines)

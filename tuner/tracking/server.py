@@ -1,4 +1,4 @@
-"""Speak to an MLflow server: its login, how long it is waited for, what its faults mean."""
+"""MLflow servers: their login, the time limits of requests, the meaning of their errors."""
 
 from __future__ import annotations
 
@@ -33,21 +33,20 @@ _AWAY = (
     requests.exceptions.RetryError,  # the server or a proxy answered 408, 429 or 5xx
 )
 _REFUSED = {ErrorCode.Name(code) for code in (PERMISSION_DENIED, UNAUTHENTICATED)}
-# How MLflow's client words what it does not take for an answer of a server.
+# MLflow's client's errors about an answer that is no MLflow server's.
 _STRANGE = re.compile(r"failed with error code (\d+)|not in a valid JSON format")
-# What MLflow's server says to a name that it was not told it has; a proxy or a login never does.
+# MLflow's server's answer to a host name that it does not allow; no proxy answers so.
 _HOST_REFUSED = "Invalid Host header"
 _SYSTEM = re.compile(r"\[(?:Errno -?\d+|SSL\b[^]]*)\] ([\w ,;-]+)")
 _STATUS = re.compile(r"too many (\d+) error responses")
 
 
 def prepare_client(store: StoreAddress) -> None:
-    """Set what MLflow's client takes from the environment alone, before it is used.
+    """Set the options of MLflow's client that it reads only from the environment.
 
-    The login of an address; and for a server, that requests fail at once where it is away, and
-    within seconds where it hangs. The client would block for minutes by default, and its own
-    repeats would make a run twice whose reply was lost. Who writes repeats requests in a way that
-    does no harm.
+    These are the login of an address; and for a server, that requests fail at once if it is
+    unavailable, and within seconds if it hangs. By default the client would block for minutes,
+    and its own retries would make a run twice if a reply was lost. Our callers retry safely.
     """
     if store.login.user:
         os.environ[_USER], os.environ[_PASSWORD] = store.login.user, store.login.password
@@ -55,22 +54,22 @@ def prepare_client(store: StoreAddress) -> None:
         bypass_own_addresses(os.environ)
         os.environ[_RETRIES] = "0"
         os.environ.setdefault(_TIMEOUT, str(_SECONDS_TO_ANSWER))
-        # At the end of every run, an address to look at.
+        # MLflow prints an address at the end of every run.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 
 def is_away(error: BaseException) -> bool:
-    """Say whether the server is away, or takes the login no more: it may be asked again later."""
+    """Return whether the server is unavailable or refuses the login: a later retry may work."""
     return any(isinstance(cause, _AWAY) for cause in _causes(error)) or _is_denied(error)
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Say whether MLflow or its server did not take a request."""
+    """Return whether MLflow or its server refused a request."""
     return isinstance(error, MlflowException | requests.RequestException)
 
 
 def is_gone(error: BaseException) -> bool:
-    """Say whether a run, or its experiment, was deleted, to be restored or for good."""
+    """Return whether a run or its experiment was deleted, restorable or not."""
     code = getattr(error, "error_code", None)
     if code == ErrorCode.Name(INVALID_PARAMETER_VALUE):
         return "must be in the 'active' state" in str(error)
@@ -78,14 +77,14 @@ def is_gone(error: BaseException) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """Say in one line why a request failed, without a password."""
+    """Return in one line why a request failed, without a password."""
     if space := missing_space(error):
         return space
     text = str(error)
     late = any(isinstance(cause, requests.Timeout) for cause in _causes(error))
     if (
         late or "Read timed out" in text
-    ):  # of urllib3, which requests may take for a lost connection
+    ):  # of urllib3, which requests may report as a lost connection
         return "no answer in time"
     if found := _STATUS.search(text):
         return f"the server answers {found[1]}; its log says why"
@@ -106,7 +105,7 @@ def reason_of(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def explained(place: str) -> Iterator[None]:
-    """Turn MLflow's refusal of a store or a study into one line that names the place."""
+    """Turn an error of MLflow into one line with the name of the store."""
     try:
         yield
     except (MlflowException, requests.RequestException) as error:

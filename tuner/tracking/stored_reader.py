@@ -1,4 +1,4 @@
-"""Read what MLflow stores, whichever way its runs are fetched."""
+"""Read runs from MLflow, independent of how they are fetched."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STUDY = "tuner.study"
 
 
 class StoredReader(Reader):
-    """Base of the readers of MLflow's runs: a subclass fetches them."""
+    """Base of the readers of MLflow's runs; subclasses fetch them."""
 
     def __init__(self) -> None:
         self._artifact_uris: dict[str, str] = {}
@@ -39,10 +39,10 @@ class StoredReader(Reader):
     def stored_runs(
         self, study: str, *, phase: str | None = None, with_params: bool = True
     ) -> Iterator[StoredRun]:
-        """Yield the runs of a study's experiment, groups' parents too, as they were started."""
+        """Yield the runs of a study's experiment, groups' parents too, in the order of start."""
 
     def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
-        """Read the runs, groups' parents left out."""
+        """Read the runs, without groups' parents."""
         records = []
         stored = list(self.stored_runs(study, phase=phase))
         parents = {run.run_id: state_of(run) for run in stored if PARENT not in run.tags}
@@ -61,14 +61,14 @@ class StoredReader(Reader):
 
     @abstractmethod
     def stored_curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
-        """Yield curves as `curves` does, by the names that metrics are stored under."""
+        """Yield curves as `curves` does, by the stored names of metrics."""
 
     def curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:
         """Read the curves of runs, many at once."""
         return true_curves(names, lambda stored: self.stored_curves(run_ids, stored))
 
     def artifact(self, run_id: str, name: str) -> Path | None:
-        """Look into the run's own folder if it is on this machine, else download the file."""
+        """Return the file in the run's folder if it is on this machine, else download it."""
         uri = self._artifact_uris.get(run_id) or self._find_artifact_uri(run_id)
         if uri is None:
             return None
@@ -80,7 +80,7 @@ class StoredReader(Reader):
         return path if path.is_file() else None
 
     def study_yaml(self, study: str) -> str:
-        """Return the text that was kept last; where none is, the newest parent's file."""
+        """Return the last kept definition; if there is none, the newest parent's file."""
         tags = self._study_tags(study)
         if STUDY not in tags:
             raise UnknownStudy(study, self.studies())
@@ -99,11 +99,11 @@ class StoredReader(Reader):
         return local_folder(artifact_uri)
 
     def definitions(self, study: str) -> list[KeptDefinition]:
-        """Return the texts that the experiment's tags keep."""
+        """Return the definitions in the experiment's tags."""
         return kept_definitions(self._study_tags(study))
 
     def why_absent(self, study: str) -> str:
-        """Say that a study's experiment was deleted or renamed, and how to have it back."""
+        """Return that a study's experiment was deleted or renamed, and how to restore it."""
         if self._is_deleted(study):
             return "its experiment was deleted in MLflow; the same run-study command restores it"
         renamed = self.renamed(study)
@@ -116,14 +116,14 @@ class StoredReader(Reader):
         )
 
     def renamed(self, study: str) -> list[str]:
-        """List the experiments that hold a study under another name than its own."""
+        """Return the experiments of a study under other names than its own."""
         return [
             name for name, text in self._texts_by_name() if name != study and _is_of(text, study)
         ]
 
     @abstractmethod
     def _texts_by_name(self) -> Iterable[tuple[str, str]]:
-        """Yield the experiments that hold a study: their names, and the tag of its text."""
+        """Yield the experiments of studies: their names, and the tag of the definition."""
 
     @abstractmethod
     def _is_deleted(self, study: str) -> bool:
@@ -131,7 +131,7 @@ class StoredReader(Reader):
 
     @abstractmethod
     def _study_tags(self, study: str) -> Mapping[str, str]:
-        """Read all tags of a study's experiment; none of an unknown one."""
+        """Return all tags of a study's experiment; none for an unknown one."""
 
     @abstractmethod
     def _find_artifact_uri(self, run_id: str) -> str | None: ...
@@ -141,7 +141,7 @@ class StoredReader(Reader):
 
 
 def _is_of(text: str, study: str) -> bool:
-    """Tell by the first line of a resolved YAML, which may be cut, whether it is a study's."""
+    """Return whether a resolved YAML, which may be cut, is a study's, by its first line."""
     try:
         return bool(yaml.safe_load(text.partition("\n")[0]) == {"name": study})
     except yaml.YAMLError:

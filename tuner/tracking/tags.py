@@ -1,4 +1,4 @@
-"""Turn runs and the texts of studies into tags, and what MLflow has stored back into records."""
+"""Make tags of runs and definitions, and records of stored runs."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _GROUP_FIELDS = tuple(name for name in Group.model_fields if name != "study")
 _GROUP_TAGS = tuple(f"tuner.{name}" for name in _GROUP_FIELDS)
 _DEFINITION = "tuner.definition."
 _LONGEST_TAG = 20_000
-"""MLflow takes no longer tag of an experiment."""
+"""Longest tag of an experiment in MLflow."""
 _FACT = "tuner.fact."
 _SEEDS = "tuner.seeds"
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run as MLflow returns it."""
+    """A run as read from MLflow."""
 
     run_id: str
     status: str
@@ -53,7 +53,7 @@ class StoredRun:
 
 
 def group_tags(group: Group) -> dict[str, str]:
-    """Return the tags of a configuration, which its runs carry too."""
+    """Return the tags of a configuration, which its runs have too."""
     fields = group.model_dump(exclude={"study"}, exclude_none=True)
     tags = {f"tuner.{name}": str(value) for name, value in fields.items()}
     return tags | {STATE: "running", REASON: "", "mlflow.source.name": "tuner"}
@@ -61,13 +61,13 @@ def group_tags(group: Group) -> dict[str, str]:
 
 def run_tags(group: Group, digest: str, seeds: Seeds, parent_id: str) -> dict[str, str]:
     """Return the tags of one run of a configuration."""
-    # tuner.seed is for people, tuner.seeds holds all three.
+    # tuner.seed is for readers, tuner.seeds has all three.
     of_seeds = {"tuner.seed": seed_text(seeds), _SEEDS: seeds.model_dump_json()}
     return group_tags(group) | {DIGEST: digest, PARENT: parent_id} | of_seeds
 
 
 def fact_tags(facts: Mapping[str, str]) -> dict[str, str]:
-    """Return facts as tags; the source revision also under the name that MLflow's table shows."""
+    """Return facts as tags; the source revision also under the name in MLflow's table."""
     tags = {_FACT + entity_name(name): value for name, value in facts.items()}
     commit = facts.get("git_commit")
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
@@ -79,12 +79,12 @@ def group_of(study: str, tags: Mapping[str, str]) -> Group | None:
         return None
     try:
         return _group(study, tuple(tags.get(tag) for tag in _GROUP_TAGS))
-    except ValidationError:  # somebody has changed its tags
+    except ValidationError:  # a user has changed its tags
         return None
 
 
 def is_damaged(run: StoredRun) -> bool:
-    """Say whether a run was one of tuner's before somebody removed or changed its tags."""
+    """Return whether a run was tuner's before a user removed or changed its tags."""
     if not {DIGEST, _SEEDS, "tuner.cell"} & run.tags.keys():
         return False
     if group_of("", run.tags) is None:
@@ -94,7 +94,7 @@ def is_damaged(run: StoredRun) -> bool:
 
 
 def state_of(run: StoredRun) -> RunState:
-    """Return a run's state: MLflow's status decides, the tag tells those apart that share one."""
+    """Return a run's state, by MLflow's status, and by the tag where states share a status."""
     if run.status in ("RUNNING", "SCHEDULED"):
         return "running"
     states = [state for state, status in STATUS.items() if status == run.status]
@@ -107,7 +107,7 @@ def record_of(study: str, run: StoredRun, parents: Mapping[str, RunState]) -> Ru
 
     Args:
         study: The run's study.
-        run: As MLflow returns it.
+        run: The run as read from MLflow.
         parents: The states of groups' parents, by their identifiers.
     """
     group = group_of(study, run.tags)
@@ -115,7 +115,7 @@ def record_of(study: str, run: StoredRun, parents: Mapping[str, RunState]) -> Ru
         return None
     state, tags = state_of(run), run.tags
     facts = {_fact_name(k): v for k, v in tags.items() if k.startswith(_FACT)}
-    # Not validated: it is what was written, and a store may hold NaN, which a record would refuse.
+    # Not validated again: a store may have NaN, which a record would refuse.
     return RunRecord.model_construct(
         run_id=run.run_id,
         parent_id=tags[PARENT],
@@ -160,7 +160,7 @@ def _fact_name(tag: str) -> str:
 
 
 def definition_tags(text: str, milliseconds: int) -> dict[str, str]:
-    """Return the tags that keep a text; that which says that all are there is the last."""
+    """Return the tags of a definition; the last one marks it as complete."""
     key = f"{_DEFINITION}{definition_id(text)}"
     pieces = [text[start : start + _LONGEST_TAG] for start in range(0, len(text), _LONGEST_TAG)]
     tags = {f"{key}.{number}": piece for number, piece in enumerate(pieces)}
@@ -168,7 +168,7 @@ def definition_tags(text: str, milliseconds: int) -> dict[str, str]:
 
 
 def kept_definitions(tags: Mapping[str, str]) -> list[KeptDefinition]:
-    """Read the texts back, the one that was opened last at the end."""
+    """Return the definitions, in the order of their last opening."""
     found = []
     for key, value in tags.items():
         identity = key.removeprefix(_DEFINITION)

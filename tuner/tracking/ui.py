@@ -23,12 +23,12 @@ def serve_ui(store: str | Path, port: int, tell: Callable[[str], object]) -> Non
     """Serve the UI at 127.0.0.1 until it is interrupted.
 
     Args:
-        store: What the studies were run with.
+        store: The store of the studies.
         port: Port on 127.0.0.1.
-        tell: Called with the page's address, once nothing speaks against serving it.
+        tell: Called with the page's address, after all checks.
 
     Raises:
-        ConfigError: No studies in the store, or the port is taken.
+        ConfigError: There are no studies in the store, or the port is in use.
     """
     address = locate_store(store)
     if address.artifact_uri is not None and not (Path(store) / "mlflow.db").is_file():
@@ -47,9 +47,9 @@ def serve_ui(store: str | Path, port: int, tell: Callable[[str], object]) -> Non
     if address.artifact_uri is not None:
         place += ["--artifacts-destination", address.artifact_uri]
     tell(f"http://{_HOST}:{port}")
-    # One worker: the UI of a local store has one reader, and each worker takes 300 MB.
+    # One worker: the UI of a local store has one user, and each worker takes 300 MB.
     command = [sys.executable, "-m", "mlflow", "server", *place, "--workers", "1"]
-    # A session of its own: the server starts helpers, and all of them end with this call.
+    # A session of its own: the server starts more processes, and all end with this call.
     server = subprocess.Popen(command, start_new_session=True)
     try:
         server.wait()

@@ -43,7 +43,7 @@ FAULTS = {
     },
     "DebertaV2": {"prefix": "does not support past key values"},
     "ModernBert": {
-        "bottleneck": "does not fit the layers in the layers of small",
+        "bottleneck": "does not fit the layers of small",
         "ia3": r"^method\.targets: ",
         "prefix": "does not support past key values",
     },

@@ -133,7 +133,7 @@ def test_an_unknown_layer_shape_is_refused_in_one_line() -> None:
     model = GPT2ForSequenceClassification(
         GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=50)
     )
-    with pytest.raises(ConfigError, match=r"GPT2ForSequenceClassification; known: ") as caught:
+    with pytest.raises(ConfigError, match=r"GPT2ForSequenceClassification; allowed: ") as caught:
         Bottleneck().apply(model)
     assert "\n" not in str(caught.value)
 

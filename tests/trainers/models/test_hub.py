@@ -162,7 +162,7 @@ def test_an_unreachable_hub_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_empty_folder_is_said_in_one_line(tmp_path: Path) -> None:
     """It is there, but holds no checkpoint."""
-    with pytest.raises(ModelError, match=r"must hold a checkpoint") as caught:
+    with pytest.raises(ModelError, match=r"must have a checkpoint") as caught:
         HubModel(id=str(tmp_path)).model(LABELS, "sdpa")
     assert "\n" not in str(caught.value)
 

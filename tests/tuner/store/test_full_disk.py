@@ -29,7 +29,7 @@ _ROOT = Path(__file__).parents[3]
         OSError(errno.EFBIG, "File too large"),
         sqlite3.OperationalError("database or disk is full"),
         RunFailed("SafetensorError: I/O error: No space left on device (os error 28)"),
-        RuntimeError("MLflow mlflow.db: no space left; the journal keeps what is left"),
+        RuntimeError("MLflow mlflow.db: no space left; the journal keeps the rest"),
     ],
 )
 def test_a_full_disk_is_known_however_it_is_said(error: Exception, tmp_path: Path) -> None:

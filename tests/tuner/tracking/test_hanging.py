@@ -60,6 +60,6 @@ def test_a_server_that_hangs_is_said_to_give_no_answer_the_first_time(
         projector.close()
     said = f"MLflow {hanging.address} is "
     away, *waiting, back = caplog.messages
-    assert away.startswith(f"{said}away (no answer in time); the study goes on")
+    assert away.startswith(f"{said}away (no answer in time); the study continues")
     assert len(waiting) <= 1
     assert back.startswith(f"{said}back after ")

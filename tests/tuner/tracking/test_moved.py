@@ -146,7 +146,7 @@ def test_a_store_on_a_disk_that_cannot_be_written_to_is_read(
         assert not settle(moved)
         settle_or_warn(moved)
         (said,) = caplog.messages
-        assert "MLflow's own pages look for the runs' files where the store was first" in said
+        assert "MLflow's own pages look for the runs' files in the store's former place" in said
         assert [run.run_id for run in open_reader(moved).runs(STUDY)] == [run_id]
         path = _path(moved, run_id)
         assert path is not None

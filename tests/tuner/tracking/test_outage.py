@@ -162,7 +162,7 @@ def test_a_study_goes_on_while_the_server_is_away(
         assert started - 0.01 <= record.start <= record.end <= ended
     away, *waiting, back = caplog.messages
     assert re.fullmatch(
-        rf"MLflow {wire.address} is away \(.*\); the study goes on, what it writes is kept in .*",
+        rf"MLflow {wire.address} is away \(.*\); the study continues, and its results are .*",
         away,
     )
     assert len(waiting) <= 1
@@ -212,9 +212,7 @@ def test_a_write_that_the_server_refuses_ends_the_study_with_one_line(
     _do_all(table)
     with (
         _projector(table) as projector,
-        pytest.raises(
-            TrackerRefused, match=r"; the journal keeps what is left, and the"
-        ) as caught,
+        pytest.raises(TrackerRefused, match=r"; the journal keeps the rest, and the") as caught,
     ):
         projector.settle(table.journal.last_id())
     assert str(caught.value).startswith(f"MLflow {wire.address}: ")
@@ -226,14 +224,13 @@ def test_a_write_that_the_server_refuses_ends_the_study_with_one_line(
 
 
 def test_a_server_that_stays_away_ends_the_study_with_one_line(table: Desk, wire: Wire) -> None:
-    """The study's runs are done; the journal keeps what is left, and the next start sends it."""
+    """The study's runs are done; the journal keeps the rest, and the next start sends it."""
     wire.cut = True
     _do_all(table)
     with _projector(table, 0.2) as projector, pytest.raises(TrackerAway) as caught:
         projector.settle(table.journal.last_id())
     assert str(caught.value) == (
-        f"MLflow {wire.address} is away; the journal keeps what is left, and the same command "
-        "sends it"
+        f"MLflow {wire.address} is away; the journal keeps the rest, and the same command sends it"
     )
     assert caught.value.exit_code == 1
     wire.cut = False
