@@ -118,7 +118,7 @@ def test_a_warm_up_that_never_ends_is_said_first(
     steps = 2 * math.ceil(rows / 32)
     tree = toy_tree(train=QUICK | {"warmup": 500}, arms={"head": {"method": "head"}})
     run_study(parse_study(tree), store=tmp_path / "store", data_dir=tmp_path)
-    said = f"train.warmup: 500 steps, but a training has {steps}"
+    said = f"train.warmup: got 500 steps; a training has {steps}"
     assert said in caplog.text
     report = build_report("toy-study", store=tmp_path / "store")
     assert any(said in warning for warning in report.comparison.warnings)

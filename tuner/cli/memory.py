@@ -73,15 +73,15 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
 ) -> None:
     """Predict the memory of runs before they run, by category. No GPU, no weights."""
-    from tuner.cli.memory_text import StatesWish, parse_stages, states_text
+    from tuner.cli.memory_text import StatesOptions, parse_stages, states_text
 
     if sum(way is not None for way in (study, parameters, model)) != 1:
         raise ConfigError("memory: name one of STUDY, --model and --parameters")
     _refuse_unread(context)
     stages = parse_stages(zero)
     if parameters is not None:
-        wish = StatesWish(parameters, precision, optimizer, ranks, stages)
-        typer.echo(states_text(wish, as_json=as_json))
+        wanted = StatesOptions(parameters, precision, optimizer, ranks, stages)
+        typer.echo(states_text(wanted, as_json=as_json))
         return
     if device not in (None, "cpu", "cuda"):
         raise ConfigError(f"--device: got {device!r}; known: cpu, cuda")

@@ -23,7 +23,7 @@ _HALF = (
 
 
 @dataclass(frozen=True)
-class StatesWish:
+class StatesOptions:
     """The options of `--parameters`."""
 
     parameters: float
@@ -48,25 +48,25 @@ def parse_stages(text: str | None) -> tuple[int, ...]:
     return tuple(int(word) for word in words)
 
 
-def states_text(wish: StatesWish, *, as_json: bool) -> str:
+def states_text(wanted: StatesOptions, *, as_json: bool) -> str:
     """Return weights, gradients and optimizer state alone: whole, or by the named stages."""
-    options: dict[str, Any] = {"precision": wish.precision, "optimizer": wish.optimizer}
-    whole = state_bytes(wish.parameters, **options)
+    options: dict[str, Any] = {"precision": wanted.precision, "optimizer": wanted.optimizer}
+    whole = state_bytes(wanted.parameters, **options)
     by_stage = {
         stage: state_bytes(
-            wish.parameters, **options, sharding=Sharding(ranks=wish.ranks, stage=stage)
+            wanted.parameters, **options, sharding=Sharding(ranks=wanted.ranks, stage=stage)
         )
-        for stage in wish.stages
+        for stage in wanted.stages
     }
     if as_json:
-        tree = {"states": _tree(whole), "unit": "bytes", "ranks": wish.ranks}
-        tree |= {"parameters": wish.parameters, **options}
+        tree = {"states": _tree(whole), "unit": "bytes", "ranks": wanted.ranks}
+        tree |= {"parameters": wanted.parameters, **options}
         tree["zero"] = {str(stage): _tree(found) for stage, found in by_stage.items()}
         return json.dumps(tree, indent=2)
     lines = [
-        f"{wish.parameters:,.0f} parameters, {wish.precision}, {wish.optimizer}: "
+        f"{wanted.parameters:,.0f} parameters, {wanted.precision}, {wanted.optimizer}: "
         "the states alone, without activations",
-        *_HALF[wish.precision != "fp32"],
+        *_HALF[wanted.precision != "fp32"],
         "",
     ]
     if not by_stage:
@@ -74,7 +74,7 @@ def states_text(wish: StatesWish, *, as_json: bool) -> str:
         return "\n".join([*lines, f"  {'total':12}{_gb(whole.total):>24}", "", _UNITS])
     most = max(found.total for found in by_stage.values())
     for stage, found in by_stage.items():
-        ranks = f"each of {wish.ranks} ranks" if wish.ranks > 1 else "1 rank"
+        ranks = f"each of {wanted.ranks} ranks" if wanted.ranks > 1 else "1 rank"
         lines += [f"ZeRO {stage}, {ranks}: total {_gb(found.total)}"]
         lines += [*_bars(_tree(found), most), ""]
     return "\n".join([*lines, _UNITS])

@@ -59,11 +59,11 @@ def command(
     from tuner.forecast.time import EstimateOptions, estimate_study
     from tuner.store import find_store
 
-    wishes = EstimateOptions(detect, spread, probe, probe_seconds)
+    options = EstimateOptions(detect, spread, probe, probe_seconds)
     folder, place = data_dir or DATA_DIR, find_store(store, files)
     config = load_study(study, data_dir=folder)
     estimate = estimate_study(
-        config, store=place, tracking=tracking, data_dir=folder, wishes=wishes
+        config, store=place, tracking=tracking, data_dir=folder, options=options
     )
     text = estimate.model_dump_json(indent=2) if as_json else "\n".join(estimate_lines(estimate))
     typer.echo(text)

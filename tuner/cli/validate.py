@@ -115,7 +115,7 @@ def _few_points(config: StudyConfig) -> Iterator[str]:
     for arm, points in config.few_points().items():
         different = f"{points} different point{'s' * (points > 1)}"
         yield (
-            f"arms.{arm}.space: {config.search.trials} trials asked, {different}: a point that "
+            f"arms.{arm}.space: {config.search.trials} trials planned, {different}: a point that "
             "repeats is found, not trained again"
         )
 

@@ -99,7 +99,7 @@ def test_fewer_points_than_trials_are_said(
     search = {"trials": 8, "seeds": [7], "pruner": "none"}
     output, faults = validate(tmp_path, "--no-data", arms=arms, search=search)
     assert not faults
-    assert f"arms.few.space: 8 trials asked, {points} different points: " in output
+    assert f"arms.few.space: 8 trials planned, {points} different points: " in output
     assert f"at most {points} search runs" in output
     search["trials"] = points
     output, _ = validate(tmp_path, "--no-data", arms=arms, search=search)

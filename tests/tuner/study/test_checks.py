@@ -328,7 +328,7 @@ def test_a_study_of_models_without_a_tokenizer_is_refused(tmp_path: Path) -> Non
     """In one line for all its cells, and nothing is written."""
     config = without_tokenizer(tmp_path)
     config = config.model_copy(update={"models": config.models[:1]})
-    with pytest.raises(ConfigError, match=r"^model\.id: .*bare: there is no tokenizer") as caught:
+    with pytest.raises(ConfigError, match=r"^model\.id: .*bare: it has no tokenizer") as caught:
         run_study(config, store=tmp_path / "s", data_dir=tmp_path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "s").exists()

@@ -1,4 +1,4 @@
-"""What runs need in memory, before they run: of a study, of one configuration, of states alone."""
+"""Predict the memory of runs: of a study, of one configuration, of its states alone."""
 
 from tuner.forecast.memory.fits import METHODS, Fitting, find_fitting
 from tuner.forecast.memory.need import Need, RunOptions, need_of

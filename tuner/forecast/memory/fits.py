@@ -1,4 +1,4 @@
-"""Find the configurations that fit into so much memory, best first."""
+"""Find the configurations that fit into a given memory, best first."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ Watch = Callable[[RunOptions], None]
 _WORTH = 0.99
 """Share of the memory without checkpointing; above it, checkpointing saves nothing."""
 METHODS = ("full", "lora", "bottleneck", "head")
-"""What is tried unless others are named."""
+"""Methods that are tried by default."""
 
 
 def _unwatched(tried: RunOptions) -> None:
-    """Take a configuration and do nothing with it."""
+    """Ignore a configuration."""
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """What fits, best first, and which methods were left out."""
+    """The configurations that fit, best first, and the methods that were left out."""
 
     found: list[Fit]
     left_out: Mapping[str, str]
-    """Method that cannot be applied to the model, or does not fit, and why."""
+    """Reasons, by the method that cannot be applied to the model, or does not fit."""
 
 
 def find_fitting(
     wanted: RunOptions, cap: int, *, methods: Sequence[str] = METHODS, watch: Watch = _unwatched
 ) -> Fitting:
-    """Return what fits, best first. A method that the model does not let in is left out.
+    """Return the configurations that fit, best first; leave out methods that do not apply.
 
-    Of each method, with checkpointing and without, and of each stage of ZeRO where there are
-    several ranks, it is the largest micro-batch that fits and divides the one that is wanted, the
-    rest made up by accumulation. A stage, or checkpointing, that is wanted is tried alone.
-    Checkpointing that saves nothing is not listed. Best is what trains most, then what computes
-    least again and sends least (no checkpointing, the lowest stage), then the largest micro-batch.
+    For each method, with and without checkpointing, and for each stage of ZeRO with several
+    ranks, this is the largest micro-batch that fits and divides the requested one, with
+    accumulation for the rest. A requested stage or checkpointing is tried alone. Checkpointing
+    that saves nothing is not listed. Best: most trained parameters, then least recomputation and
+    communication (no checkpointing, the lowest stage), then the largest micro-batch.
 
     Args:
-        wanted: What would be trained, were there memory.
-        cap: Bytes, those of the framework included.
-        methods: Those to try.
-        watch: Told each configuration that is predicted.
+        wanted: The requested configuration.
+        cap: Bytes, with those of the framework.
+        methods: Methods to try.
+        watch: Called with each configuration that is predicted.
 
     Raises:
         ConfigError: The cap is below the weights, or nothing fits.
@@ -87,7 +87,7 @@ def _by_stage(wanted: RunOptions) -> Iterator[RunOptions]:
 
 
 def _stages(wanted: RunOptions) -> tuple[int, ...]:
-    """Return the stages that divide something, if DeepSpeed takes the optimizer."""
+    """Return the stages that partition something, if DeepSpeed supports the optimizer."""
     try:
         wanted.but(stage=1).spec()
     except ConfigError as error:
@@ -98,7 +98,7 @@ def _stages(wanted: RunOptions) -> tuple[int, ...]:
 
 
 def _of_stage(wanted: RunOptions, cap: int, watch: Watch) -> list[Fit]:
-    """Return what fits without checkpointing, and with it where that makes a difference."""
+    """Return the fit without checkpointing, and with it where that makes a difference."""
     plain = None if wanted.checkpointing else _largest(wanted, cap, watch)
     try:
         again = _largest(wanted.but(checkpointing=True), cap, watch)
@@ -113,9 +113,9 @@ def _of_stage(wanted: RunOptions, cap: int, watch: Watch) -> list[Fit]:
 
 
 def _largest(wanted: RunOptions, cap: int, watch: Watch) -> Fit | None:
-    """Return the largest micro-batch that fits, with the effective batch that is wanted.
+    """Return the largest micro-batch that fits, with the requested effective batch.
 
-    What it takes grows with the rows, so that the first prediction says where to look.
+    Memory grows with the rows, so that the first prediction tells where to search.
     """
     tries = _micro_batches(wanted)
     known: dict[int, Need] = {}
@@ -137,7 +137,7 @@ def _largest(wanted: RunOptions, cap: int, watch: Watch) -> Fit | None:
 
 
 def _micro_batches(wanted: RunOptions) -> list[RunOptions]:
-    """Divide the micro-batch down to one row; accumulation makes up for it."""
+    """Divide the micro-batch down to one row, with accumulation for the rest."""
     whole = wanted.batch_size
     small = [rows for rows in range(1, isqrt(whole) + 1) if whole % rows == 0]
     return [
@@ -147,7 +147,7 @@ def _micro_batches(wanted: RunOptions) -> list[RunOptions]:
 
 
 def _guess(tries: Sequence[RunOptions], whole: Need, cap: int) -> int:
-    """Guess which fits from what the first takes, activations in proportion to its rows."""
+    """Guess which one fits, with activations in proportion to the rows."""
     of_rows = whole.categories["activations"] + whole.categories["temporaries"]
     fixed = whole.whole_bytes - of_rows
     for index, tried in enumerate(tries):

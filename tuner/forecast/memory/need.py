@@ -1,4 +1,4 @@
-"""The memory that one configuration needs: predicted, and measured where runs of it are known."""
+"""The memory that one configuration needs: predicted, and measured in its runs, if any."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _WORDS = {
     "train.gradient_checkpointing: true": "--checkpointing:",
     "tuning; allowed: false": "tuning",
     "train.max_length": "--length",
-    "set train.attention: eager": "say --attention eager",
+    "set train.attention: eager": "set --attention eager",
     " or method.virtual_tokens": "",
 }
-"""What errors of a run name by its fields, in the words of the options."""
+"""Fields of a run in error messages, and the options that replace them."""
 _ADAMW = {"adamw": "adamw_torch_fused"}
 
 
@@ -49,26 +49,26 @@ class Need(Frozen):
     trainable_parameters: int
     """Scalars that receive a gradient."""
     predicted_peak_bytes: int
-    """Tensors at the fullest moment of load, training and evaluation."""
+    """Tensors at the peak of load, training and evaluation."""
     framework_bytes: int
-    """What the process or the device holds besides; of a study with runs, what they held."""
+    """Other memory of the process or the device; of a study with runs, as measured."""
     categories: Mapping[str, int]
-    """The training's fullest moment by what the bytes are held for."""
+    """Bytes at the training's peak, by category."""
     load_peak_bytes: int
-    """While the model loads."""
+    """Peak while the model loads."""
     train_peak_bytes: int
-    """While it is trained."""
+    """Peak in training."""
     eval_peak_bytes: int
-    """While it is scored."""
+    """Peak in evaluation."""
     saved: float | None = None
     """Share of the baseline's predicted peak that is saved; None for the baseline itself."""
     measured_peak_bytes: int | None = None
     """Largest measured peak of load, training and evaluation in the store's runs; None where there
     is none."""
     measured_predicted_bytes: int | None = None
-    """What was predicted for the run with that peak, whose point may be a smaller one."""
+    """Prediction for the run with that peak, whose point may be a smaller one."""
     runs: int = 0
-    """Runs that were measured."""
+    """Number of measured runs."""
 
     @property
     def whole_bytes(self) -> int:
@@ -78,7 +78,7 @@ class Need(Frozen):
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the options say."""
+    """The configuration that the options describe."""
 
     model: str
     """Short name, Hub name, folder, or a `config.json`."""
@@ -92,14 +92,14 @@ class RunOptions:
     checkpointing: bool = False
     labels: int = 2
     stage: int | None = None
-    """Of ZeRO; None: no DeepSpeed."""
+    """Stage of ZeRO; None: no DeepSpeed."""
     ranks: int = 1
     device: str | None = None
-    """`cpu` or `cuda`: whose kernels are followed; None: what is here."""
+    """`cpu` or `cuda`, to predict for; None: this machine's."""
 
     @property
     def name(self) -> str:
-        """Say it in a few words."""
+        """Return it in a few words."""
         words = [self.method, f"batch {self.batch_size} x {self.length}", self._precision()]
         words += [f"{self.accumulation} accumulated"] if self.accumulation > 1 else []
         words += ["checkpointing"] if self.checkpointing else []
@@ -111,16 +111,16 @@ class RunOptions:
         return [f"data parallel on {self.ranks} ranks"] if self.ranks > 1 else []
 
     def _precision(self) -> str:
-        """Say what is in half precision: DeepSpeed casts the weights, else autocast does not."""
+        """Return the precision; DeepSpeed casts the weights, autocast does not."""
         if self.precision == "fp32":
             return self.precision
         return f"{self.precision} autocast" if self.stage is None else f"{self.precision} weights"
 
     def spec(self) -> RunSpec:
-        """Return the run that it stands for.
+        """Return the run of this configuration.
 
         Raises:
-            ConfigError: An option's value cannot be meant.
+            ConfigError: An option's value is invalid.
         """
         tree: dict[str, Any] = {
             "task": "toy",
@@ -146,7 +146,7 @@ class RunOptions:
             raise SeveralFaults(map(_in_options, fault_lines(error))) from error
 
     def command(self) -> str:
-        """Return the command that predicts it."""
+        """Return the command that predicts this configuration."""
         words = ["tuner", "memory", "--model", self.model, "--method", self.method]
         words += ["--batch-size", str(self.batch_size), "--length", str(self.length)]
         words += ["--precision", self.precision]
@@ -160,7 +160,7 @@ class RunOptions:
         return shlex.join(words)
 
     def but(self, **changes: Any) -> RunOptions:
-        """Return it with some options changed."""
+        """Return a copy with some options changed."""
         return replace(self, **changes)
 
 
@@ -168,7 +168,7 @@ def need_of(configuration: RunOptions) -> Need:
     """Predict one configuration.
 
     Raises:
-        TunerError: An option's value cannot be meant, or there is no such model.
+        TunerError: An option's value is invalid, or there is no such model.
     """
     from trainers.memory import predict_memory
 
@@ -183,7 +183,7 @@ def need_of(configuration: RunOptions) -> Need:
         if "overflow" not in str(error):
             raise
         shape = f"--batch-size {configuration.batch_size} --length {configuration.length}"
-        raise ConfigError(f"{shape}: more bytes than can be counted; allow fewer") from error
+        raise ConfigError(f"{shape}: too many bytes to count; allow fewer") from error
     return need(configuration.name, predicted)
 
 
@@ -198,7 +198,7 @@ def need(name: str, prediction: MemoryPeaks) -> Need:
 
 
 def _model(text: str) -> object:
-    """Read a short name, a path, or a name on the Hub."""
+    """Return a model's settings from a short name, a path, or a name on the Hub."""
     from trainers.interfaces import ModelSource
     from trainers.plugins import named
 
@@ -221,7 +221,7 @@ def _zero(stage: int) -> dict[str, Any]:
 
 
 def _in_options(message: str) -> str:
-    """Say a field's fault by the option that set it."""
+    """Replace a run's field in an error message by the option that set it."""
     for words, said in _WORDS.items():
         message = message.replace(words, said)
     for field, option in _OPTIONS.items():

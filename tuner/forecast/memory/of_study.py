@@ -1,4 +1,4 @@
-"""Predict every cell of a study, and put the runs that were measured beside it."""
+"""Predict the memory of every cell of a study, with measurements of its runs beside it."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def study_needs(
 ) -> list[Need]:
     """Predict a study's cells, at the upper end of each searched range.
 
-    Where the task's files and the tokenizer are here, it is for the rows that the task has; else
-    for batches as long as `max_length`, and two classes, which changes the head alone.
+    With the task's files and the tokenizer, the prediction is for the task's rows; else for
+    batches as long as `max_length` and two classes, which changes the head alone.
 
     Args:
         study: The study.
         runs: Its runs in the store.
-        data_dir: Where task files stand.
-        cache_dir: Where tokens and traces are kept.
-        device: Whose kernels to follow, and whose runs to set beside them; by default the
-            device that is here, and all runs.
+        data_dir: Folder of the task files.
+        cache_dir: Folder of tokens and traces.
+        device: Device to predict for, and whose runs to compare with; by default this machine's
+            device, and all runs.
     """
     needs: list[Need] = []
     study = study.with_data_dir(data_dir)
@@ -51,7 +51,7 @@ def study_needs(
 
 
 def largest(cell: Cell) -> RunSpec:
-    """Return a cell's run at the upper end of every range, its lists at their largest value."""
+    """Return a cell's run at the upper end of every range, and at the largest value of lists."""
     space = cell.study.arms[cell.arm].space
     point = {name: _upper(dimension) for name, dimension in space.items()}
     return cell.spec(cell.study.confirm.seeds[0], point)
@@ -80,7 +80,7 @@ def _of_cell(runs: Sequence[RunRecord], cell: Cell) -> list[RunRecord]:
 
 
 def _of_runs(runs: Sequence[RunRecord]) -> dict[str, int]:
-    """Return what is known of a cell from its runs in the store: of the largest, if any."""
+    """Return the measurements of a cell's largest run in the store, if any."""
     measured = [run for run in runs if _peak(run, "measured")]
     if not measured:
         return {}
@@ -93,13 +93,13 @@ def _of_runs(runs: Sequence[RunRecord]) -> dict[str, int]:
 
 
 def _peak(run: RunRecord, kind: str) -> int:
-    """Return the largest peak of all phases: of tensors, else what resident memory grew by."""
+    """Return the largest peak of all phases: of tensors, else the growth of resident memory."""
     names = (f"memory/{kind}/{phase}_peak_bytes" for phase in ("load", "train", "eval"))
     return max((int(run.metrics[name]) for name in names if name in run.metrics), default=0)
 
 
 def _beside(row: Need, cell: Cell, all_cells: tuple[Sequence[Cell], Sequence[Need]]) -> Need:
-    """Say what a cell saves against the one of its task and model that trains most."""
+    """Add what a cell saves compared with the one of its task and model that trains most."""
     rivals = [
         predicted
         for other, predicted in zip(*all_cells, strict=True)

@@ -16,30 +16,30 @@ from tuner.forecast.time.run_size import TaskSize, mean_epochs
 from tuner.store import RunRecord
 
 RUN_OVERHEAD = 0.5
-"""Seconds between runs: to ask for a point, start a process, write to MLflow and Optuna.
+"""Seconds between runs: to sample a point, start a process, write to MLflow and Optuna.
 Measured in studies of MiniLM and of the tiny model on two cores: 0.3 to 1."""
 _FORWARD_SHARE = 0.4
-"""Cost of a row in an evaluation against a row in training, where none was seen. A forward pass
-is a third of a training step whose backward pass reaches every weight, and about a half where
+"""Cost of a row in an evaluation relative to one in training, if not measured. A forward pass
+is a third of a training step whose backward pass reaches every weight, and about half where
 the weights are frozen; measured on MiniLM: 0.31 for full fine-tuning, 0.47 for LoRA."""
 _PRIOR_SPREAD, _PRIOR_RUNS = 0.1, 4
-"""Few runs say little of their spread: it is weighed against what is usual, a tenth, as if five
-runs had shown that."""
+"""Few runs tell little about their spread: it is combined with the usual one, a tenth, which
+counts like five runs."""
 EARLIER, SIMILAR, WHOLE_PROBE, PART_PROBE = 0.1, 0.5, 0.25, 0.4
-"""Share of the seconds that the interval leaves on either side for what the numbers cannot show:
-another load of the machine; another arm or setting; that one run, or a part of one, stands for
-all."""
+"""Share of the seconds that the interval allows on either side for errors that the numbers do not
+show: another load of the machine; another arm or setting; one run, or a part of it, as a sample
+of all."""
 LAUNCH_SECONDS = 4.0
 """Seconds of `tuner run-study` before its executor begins: Python, MLflow, a new database.
 Measured on two idle cores: 3 to 5."""
 START_SECONDS = 10.0
-"""The same until the first run begins, where no probe has measured it: torch comes to it."""
+"""The same until the first run begins, with the import of torch, if no probe measured it."""
 _CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Seconds of a run of one phase, as shares of the mean where it is not said otherwise."""
+    """Seconds of a run of one phase; errors are shares of the mean."""
 
     mean: float
     """Seconds."""
@@ -51,24 +51,24 @@ class Sample:
 
 @dataclass(frozen=True)
 class CellCost:
-    """What the runs of a cell cost."""
+    """The cost of the runs of a cell."""
 
     search: Sample
     confirm: Sample
     source: Source
     based_on: int
-    """Runs or probes."""
+    """Number of runs or probes."""
     allowance: float
-    """Stated share on either side."""
+    """Allowed share on either side."""
     upper: bool
-    """Whether pruning, which shortens the search, is not yet in the numbers."""
+    """Whether the numbers do not yet include pruning, which shortens the search."""
     degrees: int
-    """Degrees of freedom of the spread; 0: no spread was seen."""
+    """Degrees of freedom of the spread; 0: no spread was measured."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a cell has left, and what a run of it costs."""
+    """The remaining runs of a cell, and their cost."""
 
     progress: CellProgress
     cost: CellCost
@@ -103,7 +103,7 @@ def cost_of_similar(cell: Cell, history: History) -> CellCost | None:
 def cost_of_probe(cell: Cell, measured: ProbeResult, size: TaskSize) -> CellCost:
     """Cost of a cell by its probe: load, steps of the mean number of epochs, evaluations.
 
-    Where no evaluation was seen, a row of it is taken to cost 0.4 of a row in training.
+    If no evaluation was measured, a row of it is assumed to cost 0.4 of a row in training.
     """
     epochs = mean_epochs(cell)
     spec = cell.spec(cell.study.confirm.seeds[0])
@@ -159,12 +159,12 @@ def _cost(
 
 
 def run_seconds(run: RunRecord, phase: Phase, epochs: float | None = None) -> float:
-    """Return what a finished run would have taken in a phase, which alone may score the test.
+    """Return the seconds that a finished run would take in a phase; only confirm scores test.
 
     Args:
         run: The run.
         phase: The phase.
-        epochs: Trained for so many; by default as many as it was.
+        epochs: Number of epochs; by default the run's own.
     """
     load, train, evaluation = (
         run.metrics.get(f"seconds/{name}", 0.0) for name in ("load", "train", "eval")
@@ -182,13 +182,13 @@ def run_seconds(run: RunRecord, phase: Phase, epochs: float | None = None) -> fl
 def total_seconds(work: Sequence[Work], *, cells: int, workers: int, start: float) -> Span:
     """Return the wall seconds of a study's remaining runs.
 
-    Cells are taken up in their order by as many workers, as `run_study` does. The interval is
-    that of the sum over runs still to come: the error of each cell's mean, the spread of single
-    runs about it, and a stated allowance, which is taken to push all cells the same way.
+    Cells are begun in their order by the workers, as in `run_study`. The interval is
+    that of the sum over remaining runs: the error of each cell's mean, the spread of single
+    runs about it, and an allowance, which is assumed to change all cells in the same direction.
 
     Args:
-        work: The cells with something left, in the study's order.
-        cells: Cells of the study, these and others.
+        work: The cells with remaining runs, in the study's order.
+        cells: Number of all cells of the study.
         workers: Runs at once.
         start: Seconds before the first run.
     """
@@ -228,7 +228,7 @@ def _variance(cell: Work) -> float:
 
 
 def _quantile(work: Sequence[Work]) -> float:
-    """Return Student's t for the runs that the spread rests on, and the usual one's five."""
+    """Return Student's t for the runs of the spread and the five of the usual one."""
     from scipy.stats import t
 
     freedom = 4 + sum(cell.cost.degrees for cell in work if cell.seconds)

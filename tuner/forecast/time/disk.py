@@ -1,4 +1,4 @@
-"""Foretell the bytes that a study's remaining runs add to its store. Rough throughout."""
+"""Estimate the bytes that a study's remaining runs add to its store. All are rough."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FLOAT32 = 4
 
 @dataclass(frozen=True)
 class CellFiles:
-    """A cell, what it has left, its data, and its trained parameters where they are known."""
+    """A cell, its remaining runs, its data, and its trained parameters where known."""
 
     cell: Cell
     progress: CellProgress
@@ -35,11 +35,11 @@ class CellFiles:
 
 
 def disk_of(cells: Sequence[CellFiles], history: History) -> DiskForecast:
-    """Foretell the bytes of what is left.
+    """Estimate the bytes of the remaining runs.
 
     Args:
         cells: Every cell of the study.
-        history: The store; files of its runs are measured, phase by phase.
+        history: The store's runs, whose files are measured, by phase.
     """
     measured = {phase: _mean_folder(history, phase) for phase in ("search", "confirm")}
     folders = artifacts = databases = 0.0
@@ -72,7 +72,7 @@ def disk_of(cells: Sequence[CellFiles], history: History) -> DiskForecast:
 
 
 def trained_parameters(cells: Sequence[Cell], history: History) -> dict[str, int]:
-    """Return the trained parameters that earlier runs have logged, by cell."""
+    """Return the trained parameters by cell, as logged by earlier runs."""
     name = "parameters/trained"
     logged = {
         run.group.cell: int(run.metrics[name])
@@ -99,7 +99,7 @@ def _size_without_model(folder: Path) -> int:
 
 
 def _folder(files: CellFiles, phase: str) -> float:
-    """Return the bytes of a run's folder: its spec, and what it leaves."""
+    """Return the bytes of a run's folder: its spec and its files."""
     return _artifacts(files, phase)
 
 
@@ -121,7 +121,7 @@ def _artifacts(files: CellFiles, phase: str) -> float:
 
 
 def _groups(files: CellFiles) -> float:
-    """Return the configurations to be opened, each with a copy of the study."""
+    """Return the bytes of new configurations, each with a copy of the study."""
     seeds = len(files.cell.study.search.seeds)
     return files.progress.search.left / seeds + (files.progress.confirm.left > 0)
 

@@ -39,10 +39,10 @@ from tuner.study import Findings, check_inputs, inspect_cells
 
 @dataclass(frozen=True)
 class EstimateOptions:
-    """What the user asks of an estimate."""
+    """The options of an estimate."""
 
     detect: float = 0.01
-    """Difference between arms that the study is to detect, in the metric's unit."""
+    """Difference between arms to detect, in the metric's unit."""
     spread: float | None = None
     """Standard deviation of one arm over seeds, such as a published one."""
     probe: bool | None = None
@@ -54,7 +54,7 @@ class EstimateOptions:
 
 @dataclass(frozen=True)
 class _Costs:
-    """What the cells' runs cost, by label; a cell that nothing is known of is left out."""
+    """The costs of the cells' runs, by label; cells with unknown costs are left out."""
 
     cells: Mapping[str, CellCost]
     measured: Mapping[str, ProbeResult]
@@ -68,26 +68,28 @@ def estimate_study(
     store: str | Path | Store,
     data_dir: Path,
     tracking: str | None = None,
-    wishes: EstimateOptions | None = None,
+    options: EstimateOptions | None = None,
 ) -> Estimate:
-    """Foretell what is left of a study. Nothing is written to the store.
+    """Estimate the remaining work of a study. Nothing is written to the store.
 
     Args:
         config: The study.
-        store: Where the study is kept; it need not exist.
+        store: Store of the study; it need not exist.
         data_dir: Folder of the task files.
         tracking: Address of the MLflow server that has its runs; by default the store has them.
-        wishes: What to detect, and whether to measure.
+        options: What to detect, and whether to measure.
 
     Raises:
-        ConfigError: A wish that cannot be meant, or a store that cannot be read.
+        ConfigError: An option is invalid, or the store cannot be read.
         DataError, ModelError: As `run_study`.
         RunFailed: A probe failed.
     """
-    wishes = wishes or EstimateOptions()
-    check_detect(config, wishes.detect, wishes.spread)
-    if not 0 < wishes.probe_seconds < math.inf:
-        raise ConfigError(f"--probe-seconds: a number above 0, got {wishes.probe_seconds}")
+    options = options or EstimateOptions()
+    check_detect(config, options.detect, options.spread)
+    if not 0 < options.probe_seconds < math.inf:
+        raise ConfigError(
+            f"--probe-seconds: got {options.probe_seconds}; allowed: a number above 0"
+        )
     config = config.with_data_dir(data_dir)
     every = plan(config, check_inputs(config, data_dir))
     history = read_history(config, find_store(store), tracking=tracking)
@@ -97,7 +99,7 @@ def estimate_study(
     sizes = {task.name: measure_task(task, data_dir, seed) for task in config.tasks}
     done = {cell.label: progress(cell, history) for cell in cells}
     left = [cell for cell in cells if _left(done[cell.label])]
-    costs = _costs_of(left, history, sizes, data_dir=data_dir, wishes=wishes)
+    costs = _costs_of(left, history, sizes, data_dir=data_dir, options=options)
     counted = trained_parameters(cells, history) | {
         label: found.trained for label, found in costs.measured.items() if found.trained
     }
@@ -112,16 +114,16 @@ def estimate_study(
         runs=_runs(list(done.values())),
         time=_time(cells, done, costs),
         disk=disk_of(files, history),
-        seeds=seeds_of(config, history.runs, wishes.detect, wishes.spread),
+        seeds=seeds_of(config, history.runs, options.detect, options.spread),
         notes=(*findings.left_out(), *_few_points(config), *_notes(costs, history)),
     )
 
 
 def _look(cells: Sequence[Cell], history: History, data_dir: Path) -> Findings:
-    """Look whether what is left can run, as `run_study` will; it leaves out what cannot.
+    """Check the cells with remaining runs, as `run_study` does, which leaves out faulty ones.
 
     Raises:
-        ConfigError: Nothing can.
+        ConfigError: No cell can run.
     """
     if not any(_left(progress(cell, history)) for cell in cells):
         return Findings()
@@ -139,18 +141,20 @@ def _costs_of(
     sizes: Mapping[str, TaskSize],
     *,
     data_dir: Path,
-    wishes: EstimateOptions,
+    options: EstimateOptions,
 ) -> _Costs:
-    """Look at earlier runs, then at similar ones, then measure; say which cost came from where."""
+    """Return costs by earlier runs, else by similar ones, else by probes."""
     costs = {cell.label: cost_of_earlier(cell, history) for cell in cells}
-    if wishes.probe is not True:
+    if options.probe is not True:
         for cell in cells:
             costs[cell.label] = costs[cell.label] or cost_of_similar(cell, history)
     unknown = [cell for cell in cells if costs[cell.label] is None]
     measured: dict[str, ProbeResult] = {}
     start = START_SECONDS
-    if unknown and wishes.probe is not False:
-        probes = probe_cells(unknown, sizes=sizes, data_dir=data_dir, seconds=wishes.probe_seconds)
+    if unknown and options.probe is not False:
+        probes = probe_cells(
+            unknown, sizes=sizes, data_dir=data_dir, seconds=options.probe_seconds
+        )
         start, measured = probes.start + LAUNCH_SECONDS, probes.cells
     for cell in unknown:
         if cell.label in measured:
@@ -179,7 +183,7 @@ def _layout(config: StudyConfig) -> Layout:
 
 def _few_points(config: StudyConfig) -> list[str]:
     return [
-        f"{arm}: {config.search.trials} trials asked, "
+        f"{arm}: {config.search.trials} trials planned, "
         f"{points} different point{'s' * (points > 1)} in its space: no equal budget"
         for arm, points in config.few_points().items()
     ]

@@ -1,4 +1,4 @@
-"""What `tuner plan` foretells of a study. `--json` prints an Estimate, field by field."""
+"""The estimate of `tuner plan`. `--json` prints an Estimate, field by field."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Count(Frozen):
     """Runs of one phase."""
 
     planned: int
-    """All that the study may do; a pruned trial may do fewer of its seeds."""
+    """Most runs of the study; a pruned trial does fewer of its seeds."""
     done: int
-    """Those that the store has already, and that are not done again."""
+    """Runs that are in the store already and are not done again."""
     left: int
-    """Those still to be done."""
+    """Runs still to be done."""
 
 
 class Span(Frozen):
@@ -51,33 +51,33 @@ class CellForecast(Frozen):
     confirm_run_seconds: float | None
     """Wall seconds of one confirm run; null: unknown."""
     source: Source | None
-    """Where the seconds come from; null: unknown."""
+    """Source of the seconds; null: unknown."""
     based_on: int
-    """Runs that the seconds rest on; 1 for a probe."""
+    """Number of runs behind the seconds; 1 for a probe."""
 
 
 class DiskForecast(Frozen):
-    """Bytes that the runs still to be done add to the store; all of them rough."""
+    """Bytes that the remaining runs add to the store; all are rough."""
 
     run_folders_bytes: int
-    """Journals, specs and predictions under `runs/`."""
+    """Specs and predictions under `runs/`."""
     artifacts_bytes: int
     """In MLflow: copies of specs and predictions, each configuration's study, the report."""
     databases_bytes: int
-    """Growth of MLflow's and Optuna's databases."""
+    """Growth of the journal's and MLflow's databases."""
     cache_bytes: int
     """Tokenised data, once for each task and model."""
     models_bytes: int | None
     """Trained models that `save` keeps, in the run's folder and in MLflow; null: their sizes are
-    not known before a run has finished."""
+    unknown until a run has finished."""
     total_bytes: int
-    """Sum of what is known."""
+    """Sum of the known parts."""
     measured: bool
-    """Whether the sizes of files come from runs in the store, or from the number of rows."""
+    """Whether file sizes come from runs in the store; false: from the number of rows."""
 
 
 class PairSpread(Frozen):
-    """Two arms, and how their difference varies over seeds."""
+    """Two arms, and the spread of their difference over seeds."""
 
     arm_a: str
     """First arm."""
@@ -99,11 +99,11 @@ class BlockSpread(Frozen):
     model: str
     """Name of the model."""
     pairs: int
-    """Pairs of arms that the spread is known of."""
+    """Pairs of arms with a known spread."""
     largest: PairSpread
-    """The pair that varies most."""
+    """The pair with the largest spread."""
     median: PairSpread
-    """The pair in the middle; of two, the one that varies more."""
+    """The median pair; of two, the one with the larger spread."""
 
 
 class SeedsForecast(Frozen):
@@ -112,7 +112,7 @@ class SeedsForecast(Frozen):
     metric: str
     """Metric that arms are compared by."""
     difference: float
-    """Difference to be detected, in the metric's unit."""
+    """Difference to detect, in the metric's unit."""
     level: float
     """Chance of an error of the first kind over all comparisons."""
     power: float
@@ -122,18 +122,18 @@ class SeedsForecast(Frozen):
     planned: int
     """Confirm seeds of the study."""
     source: Literal["confirm runs", "search runs"] | None
-    """Where the spread was seen; null: nowhere yet."""
+    """Source of the spread; null: none yet."""
     blocks: tuple[BlockSpread, ...]
-    """What was seen, by task and model."""
+    """Spreads by task and model."""
     given_std: float | None
-    """Standard deviation of one arm over seeds, as the user gave it."""
+    """Standard deviation of one arm over seeds, given by the user."""
     given_seeds: int | None
-    """Seeds needed if two arms vary so, independently of each other; null: not given, or more
-    than 1,000."""
+    """Seeds needed if two arms have this deviation, independently of each other; null: not
+    given, or more than 1,000."""
 
 
 class Layout(Frozen):
-    """How a study is laid out."""
+    """The layout of a study."""
 
     tasks: int
     """Number of tasks."""
@@ -144,7 +144,7 @@ class Layout(Frozen):
     trials: int
     """Configurations tried in each cell whose arm has a space: the same for all."""
     points: Mapping[str, int] = {}
-    """Different points of each arm whose space has fewer than that."""
+    """Different points of each arm whose space has fewer than `trials`."""
     search_seeds: int
     """Runs of each trial."""
     confirm_seeds: int
@@ -165,34 +165,34 @@ class RunCounts(Frozen):
 
 
 class TimeForecast(Frozen):
-    """Time that what is left will take."""
+    """Time of the remaining runs."""
 
     seconds: Span | None
-    """Wall seconds; null: unknown, for some cell at least."""
+    """Wall seconds; null: unknown for at least one cell."""
     sources: tuple[Source, ...]
-    """Where they come from, over the cells with something left."""
+    """Their sources, over the cells with remaining runs."""
     based_on: int
-    """Runs and probes that they rest on."""
+    """Number of runs and probes behind them."""
     upper: bool
     """Whether the search may take less, as the pruner ends bad trials."""
 
 
 class Estimate(Frozen):
-    """What a study will take."""
+    """The estimate of a study."""
 
     study: str
     """Name of the study."""
     layout: Layout
-    """How it is laid out."""
+    """Its layout."""
     cells: tuple[CellForecast, ...]
     """Every cell, in the order of the study."""
     runs: RunCounts
     """Runs of all cells."""
     time: TimeForecast
-    """Wall time of what is left."""
+    """Wall time of the remaining runs."""
     disk: DiskForecast
-    """Bytes that the store grows by."""
+    """Growth of the store in bytes."""
     seeds: SeedsForecast
-    """Seeds that a difference needs."""
+    """Seeds needed to detect a difference."""
     notes: tuple[str, ...]
-    """What must be known to read the numbers."""
+    """Notes to the numbers."""

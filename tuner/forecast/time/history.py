@@ -1,4 +1,4 @@
-"""Read what a store knows of a study, without writing to it: runs, and which are done."""
+"""Read a study's runs from a store, without writing to it, and count the finished ones."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from tuner.tracking import open_reader, open_server_reader
 
 @dataclass(frozen=True)
 class History:
-    """The runs of a store, as far as they tell something about a study."""
+    """The runs of a store that matter for a study."""
 
     store: Store
     runs: tuple[RunRecord, ...] = ()
-    """Of the study itself."""
+    """Runs of the study itself."""
     others: tuple[RunRecord, ...] = ()
-    """Of other studies on the same tasks and models."""
+    """Runs of other studies on the same tasks and models."""
 
     spec_of: Callable[[str], RunSpec | None] = field(default=lambda run_id: None, compare=False)
-    """Return the spec of a run by its id; None where that is not known."""
+    """Return the spec of a run by its id; None where unknown."""
 
     def of_cell(self, cell: Cell) -> list[RunRecord]:
-        """Return the study's runs of a cell as it is defined now."""
+        """Return the study's runs of a cell under its present definition."""
         return [run for run in self.runs if run.group.cell == cell.fingerprint()]
 
 
 @dataclass(frozen=True)
 class CellProgress:
-    """What a cell has done and has left."""
+    """A cell's finished and remaining runs."""
 
     search: Count
     confirm: Count
 
 
 def read_history(config: StudyConfig, store: Store, *, tracking: str | None = None) -> History:
-    """Read the runs of a store; a store that does not exist has none, and is not made.
+    """Read the runs of a store; a missing store has none, and is not made.
 
     Args:
         config: The study.
         store: The store.
-        tracking: Address of the MLflow server that has its runs, where the journal is not here.
+        tracking: Address of the MLflow server with its runs, if the journal is not here.
 
     Raises:
-        ConfigError: The store is no folder, or cannot be read; or no server answers.
+        ConfigError: The store is no folder or cannot be read, or no server answers.
     """
     check_folder(store.root)
     check_version(store)
@@ -70,7 +70,7 @@ def read_history(config: StudyConfig, store: Store, *, tracking: str | None = No
 
 
 def progress(cell: Cell, history: History) -> CellProgress:
-    """Count a cell's runs; while its search goes on, its confirm runs are all to be done."""
+    """Count a cell's runs; until its search has ended, all its confirm runs remain."""
     seeds = len(cell.study.confirm.seeds)
     if not cell.searched:
         fixed = cell.spec(cell.study.confirm.seeds[0], confirm=True)
@@ -86,14 +86,14 @@ def progress(cell: Cell, history: History) -> CellProgress:
 
 
 def _search(search: SearchProgress, cell: Cell) -> Count:
-    """Count a cell's search runs: none is done for a point that comes again, which is found."""
+    """Count a cell's search runs; a repeated point reuses the first one's runs."""
     settings, points = cell.study.search, count_points(cell.study.arms[cell.arm].space)
     seeds = len(settings.seeds)
     different = settings.trials if points is None else min(settings.trials, points)
     ended = [trial for trial in search.trials if trial.counts and not trial.lacks(seeds)]
     tried = _different([trial.runs for trial in ended]) + search.lost
     left = max(0, min(settings.trials - search.counted, different - tried)) * seeds
-    # Of a trial that was interrupted, the seeds that have finished are not run again.
+    # An interrupted trial does not repeat its finished seeds.
     begun = sum(
         run.state == "finished"
         for trial in search.trials
@@ -109,7 +109,7 @@ def _count(planned: int, done: int) -> Count:
 
 
 def _different(trials: Sequence[Sequence[RunRecord]]) -> int:
-    """Count the different points of trials: equal ones share a run's digest."""
+    """Count the different points of trials: equal ones have runs of equal digests."""
     seen: set[str] = set()
     count = 0
     for runs in trials:
@@ -120,7 +120,7 @@ def _different(trials: Sequence[Sequence[RunRecord]]) -> int:
 
 
 def _tracked(cell: Cell, trial: int | None, history: History) -> dict[str, Seeds]:
-    """Return digest and seeds of the confirm runs that have finished."""
+    """Return digests and seeds of the finished confirm runs."""
     wanted = cell.study.confirm.seeds
     return {
         run.digest: run.seeds
@@ -131,7 +131,7 @@ def _tracked(cell: Cell, trial: int | None, history: History) -> dict[str, Seeds
 
 
 def _confirmed(cell: Cell, spec: RunSpec, history: History) -> int:
-    """Count the confirm runs that have finished on the data as they are, in whatever study."""
+    """Count the finished confirm runs on the present data, in any study."""
     done = 0
     for seeds in cell.study.confirm.seeds:
         changes = {"seeds": seeds, "read_test": True, "save": cell.keeper}

@@ -1,9 +1,9 @@
-"""Measure what a run costs: start one for each cell that nothing is known of, and stop it early.
+"""Measure the cost of runs: start one for each cell without known costs, and stop it early.
 
-A probe goes the way of a run, through the study's own executor, in a scratch folder. Before it, a
-first one of each task and model is stopped when its model stands: it pays for what later runs
-find done, the start of the executor and the tokenised data. As many probes go on at once as the
-study has workers, so that they share the machine as runs will.
+A probe is a run in the study's own executor, in a temporary folder. Before it, a first run of each
+task and model is stopped when its model is built: it starts the executor and tokenises the data,
+which later runs need not do. As many probes run at once as the study has workers, so that they
+share the machine as runs will.
 """
 
 from __future__ import annotations
@@ -28,46 +28,46 @@ from tuner.store import RunInterrupted
 from tuner.study import map_threads
 
 _WHOLE_STEPS = 200
-"""A training of no more steps is probed as it is; of a longer one, the first epoch."""
+"""A training with at most this many steps is probed whole; of a longer one, the first epoch."""
 _BATCHES_OF_A_GROUP = 50
-"""Transformers sorts so many batches by length at a time, the longest rows first."""
+"""Batches that Transformers sorts by length at a time, the longest rows first."""
 _PATIENCE = 3
 _LONGEST = 10
-"""Times the wished seconds after which a probe that logged nothing is ended."""
+"""Multiple of the requested seconds after which a probe without any log is ended."""
 _UNKNOWN_ERROR = 0.5
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What one probe found."""
+    """The result of one probe."""
 
     load: float
-    """Seconds from the order to the built model, tokenised data at hand."""
+    """Seconds from the call to the built model, with data tokenised before."""
     step: float
     """Seconds of an optimizer step."""
     step_error: float
     """Standard error of the mean step, as a share of it."""
     evaluation: float | None
-    """Seconds of an epoch's evaluation; None: none was seen."""
+    """Seconds of an epoch's evaluation; None: there was none."""
     whole: bool
-    """Whether it ran to its end."""
+    """Whether the run ended by itself."""
     trained: int | None
     """Trained parameters; None: it was stopped before they were counted."""
 
 
 @dataclass(frozen=True)
 class Probes:
-    """What the probes of a study found."""
+    """The results of a study's probes."""
 
     start: float
-    """Seconds that a study takes before its first run's model is built, beyond a later one's."""
+    """Seconds until a study's first model is built, beyond those of a later one."""
     cells: dict[str, ProbeResult]
-    """By the cell's label; those that logged no step in time are left out."""
+    """Results by the cell's label, without probes that logged no step in time."""
 
 
 @dataclass
 class _ProbeWatch:
-    """A receiver of events that stops a run, and keeps when what happened."""
+    """A receiver of events that stops a run, and keeps events with their times."""
 
     seconds: float
     stop_at_start: bool = False
@@ -79,7 +79,7 @@ class _ProbeWatch:
         now = time.monotonic()
         self.times.append((now, event))
         if self.stop_at_start:
-            raise StopRun("the model stands")
+            raise StopRun("the model is built")
         elapsed = now - self.times[0][0]
         batches = event.step * self.batches_a_step
         points = sum(seen.kind == "step" for _, seen in self.times)
@@ -94,8 +94,8 @@ def probe_cells(
     """Probe cells.
 
     Args:
-        cells: Those to probe; not empty.
-        sizes: Data of each task, by its name.
+        cells: The cells to probe; not empty.
+        sizes: Size of each task, by its name.
         data_dir: Folder of the task files.
         seconds: Training of each probe, about: until its next point of the curve, and if batches
             are grouped by length, up to three times as long, to see long and short ones.
@@ -125,7 +125,7 @@ def probe_cells(
 
 @dataclass
 class _Prober:
-    """The scratch folder of the probes."""
+    """The temporary folder of the probes."""
 
     scratch: Path
     data_dir: Path
@@ -135,7 +135,7 @@ class _Prober:
     idle: list[Executor] = field(default_factory=list)
 
     def load(self, cell: Cell) -> float:
-        """Stop a run when its model stands; return the seconds until then."""
+        """Stop a run when its model is built; return the seconds until then."""
         watch = _ProbeWatch(self.seconds, stop_at_start=True)
         self._run(cell, self._spec(cell), watch)
         return watch.times[0][0] - watch.begun
@@ -157,7 +157,7 @@ class _Prober:
         spec = cell.spec(cell.study.confirm.seeds[0], midpoint(cell))
         if self.sizes[cell.task].steps(spec) <= _WHOLE_STEPS:
             return spec
-        # The curve has 50 points over a training: one epoch alone has them closer together.
+        # A training's curve has 50 points: with one epoch they are closer together.
         return spec.model_copy(update={"train": spec.train.model_copy(update={"epochs": 1})})
 
     def _run(self, cell: Cell, spec: RunSpec, watch: _ProbeWatch) -> RunResult | None:
@@ -188,7 +188,7 @@ class _Prober:
         return result
 
     def _executor(self, settings: ExecutorSettings) -> Executor:
-        """Take one that no probe uses: its start, which a study pays once, is paid once here."""
+        """Return an idle executor: its start, once in a study, happens once here too."""
         with contextlib.suppress(IndexError):
             return self.idle.pop()
         executor = settings.open()
@@ -199,16 +199,16 @@ class _Prober:
 def measure(
     begun: float, times: Sequence[tuple[float, RunEvent]], result: RunResult | None
 ) -> ProbeResult | None:
-    """Work out the cost of a run's parts from the moments of its events.
+    """Compute the seconds of a run's parts from the times of its events.
 
-    A step that follows the start is left out where there are others: it pays for the first use
-    of everything. The time before an epoch's evaluation was seen belongs in part to steps that
-    no point of the curve stands for; the rest of it is the evaluation.
+    A step after the start is left out if there are others: it includes the first use of
+    everything. The time before an epoch's event belongs in part to steps after the last point of
+    the curve; the rest is the evaluation.
 
     Args:
-        begun: Moment of the order.
-        times: Events with the moments at which they came.
-        result: What came out, if the run ended by itself; its own times are then taken.
+        begun: Time of the call.
+        times: Events with the times of their arrival.
+        result: The result of a run that ended by itself, whose own times are used.
     """
     if not times:
         return None

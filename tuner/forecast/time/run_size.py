@@ -1,4 +1,4 @@
-"""Count what decides the cost of runs: rows, characters, steps, epochs and the middle point."""
+"""Measure the size of runs: rows, characters, steps, epochs and the middle point."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _EPOCHS = "train.epochs"
 
 @dataclass(frozen=True)
 class TaskSize:
-    """How much data a task has."""
+    """The amount of a task's data."""
 
     train: int
     validation: int
     test: int
     labels: int
     characters: tuple[int, ...]
-    """Of every row of every split."""
+    """Characters of every row of every split."""
 
     def steps(self, spec: RunSpec) -> int:
         """Return the optimizer steps of a run."""
@@ -37,7 +37,7 @@ def measure_task(task: Task, data_dir: Path, seed: int) -> TaskSize:
     """Read a task as a run with this data seed does.
 
     Raises:
-        DataError: The data cannot be used.
+        DataError: The data is invalid.
     """
     data = load_task(task, data_dir, seed)
     rows = (*data.train, *data.validation, *data.test)
@@ -51,16 +51,16 @@ def measure_task(task: Task, data_dir: Path, seed: int) -> TaskSize:
 
 
 def midpoint(cell: Cell) -> Point:
-    """Return the middle of every range: geometric where it is searched on a logarithm.
+    """Return the middle of every range: geometric if it is searched logarithmically.
 
-    Of a list it is the middle value: by size where all are numbers, else as they stand.
+    Of a list it is the middle value: by size if all are numbers, else in the list's order.
     """
     space = cell.study.arms[cell.arm].space
     return {name: _middle(dimension) for name, dimension in space.items()}
 
 
 def mean_epochs(cell: Cell) -> float:
-    """Return the epochs of a run: if they are searched, the mean of a point drawn at random."""
+    """Return the epochs of a run; if they are searched, their mean over random points."""
     dimension = cell.study.arms[cell.arm].space.get(_EPOCHS)
     if dimension is None:
         return float(cell.spec(cell.study.confirm.seeds[0]).train.epochs)

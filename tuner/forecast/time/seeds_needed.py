@@ -1,4 +1,4 @@
-"""Foretell how many seeds a difference needs, by the spread that a store has shown."""
+"""Estimate the seeds needed to detect a difference, by the spread in a store."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _ArmKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """Two arms' differences: how many, and their standard deviation."""
+class _Differences:
+    """Two arms' differences: their number and standard deviation."""
 
     arms: tuple[str, str]
     n: int
@@ -30,7 +30,7 @@ class _Seen:
 
 
 def check_detect(config: StudyConfig, difference: float, spread: float | None) -> None:
-    """Refuse a difference or a spread that no two scores can have.
+    """Refuse a difference or a spread that scores cannot have.
 
     Raises:
         ConfigError: Not above 0; or above 1 for a score between 0 and 1.
@@ -40,7 +40,7 @@ def check_detect(config: StudyConfig, difference: float, spread: float | None) -
         if value is None:
             continue
         if not 0 < value < math.inf:
-            raise ConfigError(f"{option}: a number above 0, got {value}")
+            raise ConfigError(f"{option}: got {value}; allowed: a number above 0")
         if bounded and value >= 1:
             raise ConfigError(
                 f"{option}: {config.metric} lies between 0 and 1, so one point is 0.01; "
@@ -51,17 +51,17 @@ def check_detect(config: StudyConfig, difference: float, spread: float | None) -
 def seeds_of(
     config: StudyConfig, runs: Sequence[RunRecord], difference: float, spread: float | None
 ) -> SeedsForecast:
-    """Foretell the seeds needed to tell two arms apart.
+    """Estimate the seeds needed to detect a difference between two arms.
 
     The spread is that of the differences between arms over common confirm seeds. Before there are
-    any, it is that of each trial's scores over the search seeds, as if seeds moved both arms
-    independently of each other; so is the spread that the user gives.
+    any, it is that of each trial's scores over the search seeds, as if both arms varied
+    independently of each other; the user's spread is used in the same way.
 
     Args:
         config: The study.
         runs: The study's runs.
-        difference: To be detected, in the metric's unit.
-        spread: Standard deviation of one arm over seeds, if the user gives one.
+        difference: Difference to detect, in the metric's unit.
+        spread: Standard deviation of one arm over seeds, given by the user; None: not given.
     """
     arms = len(config.arms)
     comparisons = len(config.tasks) * len(config.models) * arms * (arms - 1) // 2
@@ -103,15 +103,15 @@ def _seeds_to_detect(std: float, difference: float, comparisons: int) -> int | N
     return found
 
 
-def _pair(seen: _Seen, seeds: int | None) -> PairSpread:
+def _pair(seen: _Differences, seeds: int | None) -> PairSpread:
     arm_a, arm_b = seen.arms
     return PairSpread(arm_a=arm_a, arm_b=arm_b, n=seen.n, std_difference=seen.std, seeds=seeds)
 
 
 def _confirm_pairs(
     config: StudyConfig, runs: Sequence[RunRecord]
-) -> dict[tuple[str, str], list[_Seen]]:
-    """Return each block's pairs of arms with two common seeds or more, by their spread."""
+) -> dict[tuple[str, str], list[_Differences]]:
+    """Return each block's pairs of arms with at least two common seeds, with their spread."""
     name = f"test/{config.metric}"
     latest: dict[_ArmKey, RunRecord] = {}
     scores: defaultdict[_ArmKey, dict[_SeedKey, float]] = defaultdict(dict)
@@ -127,20 +127,20 @@ def _confirm_pairs(
             seeds = run.seeds
             scores[_arm_of(run)][seeds.init, seeds.order, seeds.data] = run.metrics[name]
 
-    def compare(arms: tuple[str, str], found: Mapping[str, _ArmKey]) -> _Seen | None:
+    def compare(arms: tuple[str, str], found: Mapping[str, _ArmKey]) -> _Differences | None:
         first, second = (scores[found[arm]] for arm in arms)
         differences = [first[seed] - second[seed] for seed in sorted(first.keys() & second)]
         if len(differences) < 2:
             return None
-        return _Seen(arms, len(differences), stdev(differences))
+        return _Differences(arms, len(differences), stdev(differences))
 
     return _by_block(config, set(scores), compare)
 
 
 def _search_pairs(
     config: StudyConfig, runs: Sequence[RunRecord]
-) -> dict[tuple[str, str], list[_Seen]]:
-    """Return each block's pairs of arms by the spread within their trials, several seeds each."""
+) -> dict[tuple[str, str], list[_Differences]]:
+    """Return each block's pairs of arms, with the spread over the seeds of their trials."""
     name = f"validation/{config.metric}"
     trials: defaultdict[tuple[_ArmKey, str, int | None], dict[str, float]] = defaultdict(dict)
     for run in runs:
@@ -154,10 +154,10 @@ def _search_pairs(
             within[arm].append(variance(values.values()))
             counts[arm].append(len(values))
 
-    def compare(arms: tuple[str, str], found: Mapping[str, _ArmKey]) -> _Seen:
+    def compare(arms: tuple[str, str], found: Mapping[str, _ArmKey]) -> _Differences:
         first, second = (found[arm] for arm in arms)
         std = math.sqrt(fmean(within[first]) + fmean(within[second]))
-        return _Seen(arms, min(*counts[first], *counts[second]), std)
+        return _Differences(arms, min(*counts[first], *counts[second]), std)
 
     return _by_block(config, set(within), compare)
 
@@ -169,8 +169,8 @@ def _arm_of(run: RunRecord) -> _ArmKey:
 def _by_block(
     config: StudyConfig,
     known: set[_ArmKey],
-    compare: Callable[[tuple[str, str], Mapping[str, _ArmKey]], _Seen | None],
-) -> dict[tuple[str, str], list[_Seen]]:
+    compare: Callable[[tuple[str, str], Mapping[str, _ArmKey]], _Differences | None],
+) -> dict[tuple[str, str], list[_Differences]]:
     blocks = {}
     for task, model in itertools.product(config.tasks, config.models):
         keys = {arm: (task.name, model.name, arm) for arm in config.arms}

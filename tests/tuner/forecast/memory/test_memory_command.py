@@ -159,7 +159,7 @@ _CONFIG = "CONFIG"
             ("--model", _CONFIG, "--store", "runs"),
             "--store: has no effect with --model; allowed: ",
         ),
-        (("--model", _CONFIG, "--batch-size", "9" * 14), "more bytes than can be counted"),
+        (("--model", _CONFIG, "--batch-size", "9" * 14), "too many bytes to count"),
         (
             ("--model", _CONFIG, "--method", "prompt", "--length", "510"),
             "more than the model's 512 positions; lower --length",
@@ -259,7 +259,7 @@ def test_a_model_without_sdpa_is_told_what_to_set(tmp_path: Path) -> None:
     path.write_text(json.dumps(tree))
     with pytest.raises(TunerError) as caught:
         need_of(RunOptions(str(path)))
-    assert str(caught.value).endswith("yet (say --attention eager)")
+    assert str(caught.value).endswith("yet (set --attention eager)")
     assert need_of(RunOptions(str(path), attention="eager"))
 
 

@@ -13,10 +13,10 @@ from tuner.forecast.time.forecasts import DiskForecast
 
 def foretell(store: Path, **changes: object) -> DiskForecast:
     """Estimate the toy study without a probe."""
-    wishes = EstimateOptions(probe=False)
+    options = EstimateOptions(probe=False)
     data_dir = store.parent / "data"
     config = toy_study(**changes)
-    return estimate_study(config, store=store, data_dir=data_dir, wishes=wishes).disk
+    return estimate_study(config, store=store, data_dir=data_dir, options=options).disk
 
 
 def held(folder: Path, pattern: str) -> int:

@@ -28,10 +28,10 @@ from tuner.study.run import run_study
 SEARCH = {"seeds": [7], "pruner": "none"}
 
 
-def estimate(config: StudyConfig, store: Path, **wishes: Any) -> Estimate:
+def estimate(config: StudyConfig, store: Path, **options: Any) -> Estimate:
     """Estimate without a probe, unless it is wished for."""
-    wished = EstimateOptions(**({"probe": False} | wishes))
-    return estimate_study(config, store=store, data_dir=store.parent / "data", wishes=wished)
+    wished = EstimateOptions(**({"probe": False} | options))
+    return estimate_study(config, store=store, data_dir=store.parent / "data", options=wished)
 
 
 def counts(planned: int, done: int) -> Count:
@@ -68,7 +68,7 @@ def test_a_point_that_comes_again_is_no_run(tmp_path: Path) -> None:
     assert found.runs.search == counts(2, 0)
     assert found.layout.points == {"two": 2}
     lines = list(estimate_lines(found))
-    assert any("two: 8 trials asked, 2 different points" in line for line in lines)
+    assert any("two: 8 trials planned, 2 different points" in line for line in lines)
     assert not any("an equal budget" in line for line in lines)
     cell = cell_of(config, "two")
     same: dict[str, Any] = {"digest": "same", "metrics": {"validation/macro_f1": 0.5}}
@@ -244,23 +244,23 @@ def test_a_pruner_makes_it_an_upper_estimate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "says"),
+    ("options", "says"),
     [
-        ({"detect": 0.0}, "--detect: a number above 0, got 0"),
-        ({"detect": -0.01}, "--detect: a number above 0, got -0.01"),
-        ({"detect": float("nan")}, "--detect: a number above 0, got nan"),
+        ({"detect": 0.0}, "--detect: got 0.0; allowed: a number above 0"),
+        ({"detect": -0.01}, "--detect: got -0.01; allowed: a number above 0"),
+        ({"detect": float("nan")}, "--detect: got nan; allowed: a number above 0"),
         ({"detect": 2.0}, "macro_f1 lies between 0 and 1, so one point is 0.01; got 2"),
-        ({"spread": 0.0}, "--spread: a number above 0, got 0"),
-        ({"probe_seconds": -1.0}, "--probe-seconds: a number above 0, got -1"),
-        ({"probe_seconds": float("inf")}, "--probe-seconds: a number above 0, got inf"),
+        ({"spread": 0.0}, "--spread: got 0.0; allowed: a number above 0"),
+        ({"probe_seconds": -1.0}, "--probe-seconds: got -1.0; allowed: a number above 0"),
+        ({"probe_seconds": float("inf")}, "--probe-seconds: got inf; allowed: a number above 0"),
     ],
 )
-def test_a_wish_that_cannot_be_meant_is_refused(
-    tmp_path: Path, wishes: dict[str, float], says: str
+def test_an_invalid_option_is_refused(
+    tmp_path: Path, options: dict[str, float], says: str
 ) -> None:
     """Before anything is read."""
     with pytest.raises(ConfigError, match=says):
-        estimate(toy_study(), tmp_path / "store", **wishes)
+        estimate(toy_study(), tmp_path / "store", **options)
 
 
 def test_a_loss_may_differ_by_more_than_one(tmp_path: Path) -> None:
