@@ -1,4 +1,4 @@
-"""Time what a trial costs besides its training: Optuna, journal and MLflow."""
+"""Measure the cost of a trial besides its training: Optuna, journal and MLflow."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ POINTS = 50
 
 @dataclass(frozen=True)
 class Cost:
-    """What one trial takes when so many are in the study."""
+    """The cost of one trial at a number of trials in the study."""
 
     store: str
     sampler: str
     trials: int
     milliseconds: float
-    """On the wall, besides the training; the mean of the last tenth of the trials."""
+    """Wall milliseconds besides the training; the mean of the last tenth of the trials."""
     sampling: float
-    """Of these, in Optuna's sampler, which looks at all trials to choose the next."""
+    """Of these, in Optuna's sampler, which reads all trials to choose the next."""
     busy: float
-    """On a processor, in the launcher, while the training goes on or not."""
+    """CPU milliseconds of the launcher, during the training too."""
     mlflow: float
-    """On a processor, in the process that writes to MLflow."""
+    """CPU milliseconds of the process that writes to MLflow."""
     transactions: float
-    """Writing ones, in PostgreSQL; 0 on SQLite, where they are not counted."""
+    """Writing transactions in PostgreSQL; 0 on SQLite, where they are not counted."""
 
 
 class _Untrained(Executor):
-    """Waits as long as a training would take, and says meanwhile what it would have said."""
+    """Waits as long as a training would take, and emits its events meanwhile."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -69,7 +69,7 @@ class _Untrained(Executor):
         return make_result(skill, "confirm" if spec.read_test else "search")
 
     def compute(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Predict memory where a study does it, in a process of its own."""
+        """Predict memory as a study does, in a process of its own."""
         return self._processes.compute(function, *arguments)
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ def measure(
     training: float,
     tell: Callable[[Cost], None],
 ) -> None:
-    """Run a study of one cell, trainings of so many seconds; tell a trial's cost at each mark."""
+    """Run a study of one cell with trainings of fixed length; return costs at each mark."""
     count_transactions = _counter(store)
     samplers = _Watch()
 
@@ -133,7 +133,7 @@ def measure(
                 for now, before in zip(ended[-1], ended[-1 - count], strict=True)
             )
             spent, sampling = 1000 * (wall - training), 1000 * sampling
-            # Looking takes one transaction itself.
+            # The query takes one transaction itself.
             made = max(0.0, made - 1)
             busy, written = 1000 * busy, 1000 * written
             tell(Cost(kind, sampler, trials, spent, sampling, busy, written, made))
@@ -161,7 +161,7 @@ def _study(trials: int, sampler: str) -> StudyConfig:
 
 
 def _written() -> float:
-    """Return the seconds that the process which writes to MLflow has worked so far."""
+    """Return the CPU seconds so far of the process that writes to MLflow."""
     for child in psutil.Process().children():
         if "tuner.tracking.projecting" in child.cmdline():
             used = child.cpu_times()
@@ -170,7 +170,7 @@ def _written() -> float:
 
 
 def _counter(store: Store) -> Callable[[], int]:
-    """Return what tells the number of PostgreSQL's last writing transaction."""
+    """Return a function for the number of PostgreSQL's last writing transaction."""
     if store.shared is None:
         return lambda: 0
     engine = create_engine(store.database_url, isolation_level="AUTOCOMMIT")

@@ -1,4 +1,4 @@
-"""Searches under a memory cap and a hard limit of the same size; what memory_cap.py calls."""
+"""Search under a memory cap and a hard limit of the same size; memory_cap.py calls it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SECONDS_BETWEEN_LOOKS = 0.005
 
 @dataclass(frozen=True)
 class SetUp:
-    """What is searched, under which cap."""
+    """A search and its cap."""
 
     model: str
     task: Any
@@ -48,7 +48,7 @@ SETUPS = {
 
 
 class Watch(threading.Thread):
-    """Looks at the largest address space of each run, by the folder that it prints into."""
+    """Records the largest address space of each run, by the folder of its log."""
 
     def __init__(self, server: psutil.Process) -> None:
         super().__init__(daemon=True)
@@ -56,7 +56,7 @@ class Watch(threading.Thread):
         self._server = server
 
     def run(self) -> None:
-        """Look again and again."""
+        """Read the sizes repeatedly."""
         ended = threading.Event()
         children = Path(f"/proc/{self._server.pid}/task/{self._server.pid}/children")
         while not ended.wait(_SECONDS_BETWEEN_LOOKS):
@@ -74,7 +74,7 @@ class Watch(threading.Thread):
 
 @dataclass
 class Bench:
-    """One set-up's searches, and what is tried after them."""
+    """One set-up's search, and the refused runs that are tried after it."""
 
     setup: SetUp
     trials: int
@@ -100,7 +100,7 @@ class Bench:
         return open_reader(self.root).runs(STUDY, phase="search")
 
     def try_refused(self, record: RunRecord) -> bool:
-        """Say whether a refused run gets through; without the limit where it does not."""
+        """Return whether a refused run succeeds under the limit; if not, run it without."""
         if self._passes(record):
             return True
         self._limit(None)
@@ -110,16 +110,16 @@ class Bench:
         return False
 
     def need(self, record: RunRecord) -> int:
-        """Return the least limit that a run that was tried would have got through under."""
+        """Return the smallest limit under which a tried run would have succeeded."""
         return self.watch.peaks[record.digest] - self.before + self.own
 
     def predicted(self, record: RunRecord) -> int:
-        """Return what a run was predicted to need."""
+        """Return a run's predicted bytes."""
         parts = ("framework_bytes", "train_peak_bytes")
         return int(sum(record.metrics[f"memory/predicted/{part}"] for part in parts))
 
     def _limit(self, most: int | None) -> None:
-        """Let runs grow to so much memory of their own; None: without a limit."""
+        """Limit the memory of runs; None: no limit."""
         for kind, before in ((psutil.RLIMIT_AS, self.before), (psutil.RLIMIT_DATA, self.data)):
             size = -1 if most is None else before + most - self.own
             self.server.rlimit(kind, (size, -1))
@@ -171,7 +171,7 @@ class Bench:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Search, then try what was refused, and print what became of both."""
+    """Search, then try the refused runs, and print the results."""
     parser = argparse.ArgumentParser(prog="memory_cap.py", description=__doc__)
     parser.add_argument("setup", choices=SETUPS)
     parser.add_argument("--trials", type=int, default=50, help="of each of the two arms")

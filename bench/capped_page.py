@@ -1,4 +1,4 @@
-"""Say what became of a search under a memory cap, in a section of a page."""
+"""Write the results of a search under a memory cap, as a section of a page."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ fp32, batch size and length drawn at random, every one in a process of its own.
 def section(
     name: str, bench: Bench, records: Sequence[RunRecord], through: dict[str, bool]
 ) -> str:
-    """Return what became of a set-up's runs.
+    """Return the results of a set-up's runs.
 
     Args:
-        name: Of the set-up.
-        bench: What ran them.
+        name: Name of the set-up.
+        bench: The runner of the set-up.
         records: The search runs, in the order of their start.
-        through: Of each refused run, by digest, whether it gets through under the hard limit.
+        through: By digest, whether each refused run succeeds under the hard limit.
     """
     setup = bench.setup
     states = [record.state for record in records]
@@ -112,7 +112,7 @@ def _megabytes(size: float) -> float:
 
 
 def put(page: Path, names: Sequence[str], name: str, text: str) -> None:
-    """Put a section into the page, in the place of an older one of its name."""
+    """Put a section into the page, replacing an older one of its name."""
     old = page.read_text(encoding="utf-8") if page.is_file() else ""
     sections = dict.fromkeys(names, "")
     for found in re.findall(r"^## .*?(?=^## |\Z)", old, re.DOTALL | re.MULTILINE):

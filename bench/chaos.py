@@ -1,10 +1,10 @@
-"""Kill a study with -9 again and again, start it again each time, compare it with a calm one.
+"""Kill a study with -9 repeatedly, start it again each time, compare it with an undisturbed one.
 
 Run it from the repository root: `python -m bench.chaos --output docs/results/chaos.md`. 100 kills
 take about ten minutes on two idle cores. A study of 21 tiny runs (3 arms, 4 trials each, 3 seeds
 to confirm) is done by two launchers on one store. At random moments a process of it is killed, ten
-times in one study. When both launchers have said that all is done, its reports and its runs in
-MLflow must be those of a study that nobody disturbed.
+times in one study. When both launchers have reported that all is done, its reports and its runs in
+MLflow must be those of an undisturbed study.
 
 Two launchers that search one cell side by side learn from each other's trials as they come: under
 a sampler that learns, points depend on the moment. This study's sampler is `random`, which draws a
@@ -38,29 +38,29 @@ KILLS_OF_A_STUDY = 10
 
 @dataclass(frozen=True)
 class Row:
-    """A kill, and what it cost."""
+    """A kill, and its cost."""
 
     kill: Kill
     resumed: Sequence[str]
-    """Runs that went on and were begun anew, as far as MLflow had heard of them."""
+    """Runs that were running and were begun anew, if they were in MLflow already."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A study that was disturbed, beside the calm one."""
+    """A disturbed study, compared with the undisturbed one."""
 
     seed: int
     rows: Sequence[Row]
     seconds: float
     differences: Sequence[str]
-    """In what it differs, and what else went wrong; empty where all is well."""
+    """Differences and other faults; empty if there are none."""
 
 
 def calm(folder: Path) -> tuple[Remains, float]:
-    """Do the study undisturbed; return what is left of it, and the seconds it took.
+    """Do the study undisturbed; return its remains and its seconds.
 
     Raises:
-        Unfinished: It has not all runs, or has one twice.
+        Unfinished: It lacks runs, or has one twice.
     """
     study = Study(folder)
     try:
@@ -76,7 +76,7 @@ def calm(folder: Path) -> tuple[Remains, float]:
 
 
 def disturb(folder: Path, seed: int, draws: Sequence[Draw], expected: Remains) -> Result:
-    """Do the study, kill what is drawn, compare what is left with what is expected."""
+    """Do the study, kill the drawn processes, compare its remains with the expected ones."""
     study, seconds, found = Study(folder), 0.0, None
     try:
         study.begin()
@@ -95,9 +95,9 @@ def disturb(folder: Path, seed: int, draws: Sequence[Draw], expected: Remains) -
 
 
 def resumed(kills: Sequence[Kill], killed: Sequence[Killed]) -> tuple[list[Row], list[str]]:
-    """Give each run that MLflow has as killed to the first kill after its start.
+    """Assign each killed run in MLflow to the first kill after its start.
 
-    A launcher may begin one more run before it finds out that nobody writes to MLflow for it.
+    A launcher may begin one more run before it notices that its projecting process is gone.
     """
     rows = [Row(kill, []) for kill in kills]
     writers = [number for number, kill in enumerate(kills) if kill.kind == "writer"]
@@ -113,9 +113,9 @@ def resumed(kills: Sequence[Kill], killed: Sequence[Killed]) -> tuple[list[Row],
 
 
 def draws(seed: int, kills: int, *, kinds: Sequence[str], seconds: float) -> list[Draw]:
-    """Draw what is killed when: moments even over most of the seconds of a calm study.
+    """Draw the kills: times are even over most of the seconds of an undisturbed study.
 
-    The study takes longer by what is killed, and a kill may wait for a process of its kind.
+    Kills make the study longer, and a kill may wait for a process of its kind.
     """
     random_ = random.Random(seed)
     moments = [0.0, *sorted(random_.uniform(0, 0.6 * seconds) for _ in range(kills))]
@@ -128,7 +128,7 @@ def draws(seed: int, kills: int, *, kinds: Sequence[str], seconds: float) -> lis
 def series(
     root: Path, *, kills: int, seed: int, kinds: Sequence[str], keep: Path | None
 ) -> Iterator[Result]:
-    """Disturb one study after another until so many kills are done."""
+    """Disturb one study after another until the number of kills is reached."""
     expected, seconds = calm(root / "calm")
     _say(f"calm: {seconds:.0f} s")
     for number, first in enumerate(range(0, kills, KILLS_OF_A_STUDY)):

@@ -1,8 +1,8 @@
-"""What a study leaves behind, such that two of them can be compared: its reports, MLflow's runs.
+"""The remains of a study, made comparable: its reports, and its runs in MLflow.
 
 Two studies that did the same differ in ids, seconds, dates and memory. These are masked, by the
-name of their column, and only where a value looks as such a value does: an empty one, or a score
-in its place, stays and is a difference.
+name of their column, and only if a value has the usual form: an empty one, or a score instead, is
+kept and is a difference.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MASKS = (
     # Who is best in memory and seconds at once; see also `_is_swap_by_seconds`.
     ("pareto", r"pareto(_probability)?", rf"true|false|True|False|{_NUMBER}"),
 )
-"""What is masked, in which columns, and how its values look; `_n` counts runs."""
+"""Masks, with the columns and the form of their values; `_n` counts runs."""
 _MARKDOWN = {
     "seconds": r"[\d,.]+",
     "peak memory": r"[\d,.]+ [KMGT]?i?B",
@@ -40,7 +40,7 @@ _MARKDOWN = {
     "Pareto-optimal": r"yes|no",
     "over resampled seeds": r"\d+%",
 }
-"""Columns of the Markdown report that are masked, and how their values look."""
+"""Columns of the Markdown report that are masked, and the form of their values."""
 _SWAPS = r" (Arms change places:|No arms change places)[^\"\n]*"
 """A sentence on budgets, in seconds too; those in trials are compared in JSON."""
 _LINES = 6
@@ -49,7 +49,7 @@ _LINES = 6
 
 @dataclass(frozen=True)
 class Killed:
-    """A run in MLflow that was ended before it was done, and done again."""
+    """A run in MLflow that was killed, and done again."""
 
     name: str
     start: float
@@ -58,14 +58,14 @@ class Killed:
 
 @dataclass(frozen=True)
 class Remains:
-    """What is left of a study."""
+    """The remains of a study."""
 
     reports: Mapping[str, str]
-    """Masked, by file name."""
+    """Masked reports, by file name."""
     runs: Counter[str]
-    """In MLflow, one line a run with all its points, masked; how often each is there."""
+    """Runs in MLflow: a masked line for each with all its points, and how often it occurs."""
     killed: Sequence[Killed]
-    """Runs beside these, in the order of their starts."""
+    """Killed runs, in the order of their starts."""
 
 
 def gather(report: Path, store: Path, study: str) -> Remains:
@@ -92,7 +92,7 @@ def gather(report: Path, store: Path, study: str) -> Remains:
 
 
 def differences(expected: Remains, found: Remains) -> list[str]:
-    """Say in what a study differs from an undisturbed one; empty where it is equal."""
+    """Return the differences of a study from an undisturbed one."""
     said = []
     for name in sorted({*expected.reports, *found.reports}):
         one, other = (side.reports.get(name, "").splitlines() for side in (expected, found))
@@ -107,7 +107,7 @@ def differences(expected: Remains, found: Remains) -> list[str]:
 
 
 def mask_text(name: str, text: str) -> str:
-    """Mask a report of any form, which its file's name tells."""
+    """Mask a report of any form, by its file's name."""
     text = re.sub(_SWAPS, "", text)
     if name.endswith(".json"):
         return json.dumps(_mask_tree(json.loads(text)), indent=1)
@@ -135,7 +135,7 @@ def _mask_tree(tree: Any, name: str = "") -> Any:
 
 
 def _is_swap_by_seconds(value: Any) -> bool:
-    """Tell a budget in seconds at which two arms change places: other seconds, other places."""
+    """Return whether a value is a budget in seconds at which arms change places: these vary."""
     return isinstance(value, dict) and value.get("unit") == "seconds" and "before" in value
 
 
@@ -164,7 +164,7 @@ def _mask_markdown(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _line(client: MlflowClient, run: Run, names: Mapping[str, str]) -> str:
-    """Return all that a run holds in one line, its name first; points without their dates."""
+    """Return a run in one line, its name first, with its points but without dates."""
     tags = {key: re.sub(_ID, "<id>", value) for key, value in run.data.tags.items()}
     parent = run.data.tags.get("mlflow.parentRunId")
     run_id = run.info.run_id
@@ -190,7 +190,7 @@ def _line(client: MlflowClient, run: Run, names: Mapping[str, str]) -> str:
 
 
 def _nearest(line: str, found: Remains) -> str:
-    """Say in what a run of the same name differs."""
+    """Return the differences from a run of the same name."""
     expected = json.loads(line)
     for other in map(json.loads, found.runs):
         if (other["name"], other["parent"]) == (expected["name"], expected["parent"]):

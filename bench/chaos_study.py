@@ -1,4 +1,4 @@
-"""A study of tiny runs that two launchers do, and of which single processes are killed with -9."""
+"""A study of tiny runs by two launchers, of which single processes are killed with -9."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pathlib import Path
 import psutil
 
 TUNER = [sys.executable, "-m", "tuner"]
-"""The command line, which is all of the program that is used here."""
+"""The command line, the only part of the program that is used here."""
 KINDS = {
     "launcher": "launcher",
     "run": "run's process",
     "both": "run's process and its launcher",
     "writer": "process that writes to MLflow",
 }
-"""What can be killed; a launcher that lives does a run again whose process was killed."""
+"""Kinds of kills. A living launcher does a run again if its process was killed."""
 NAME = "chaos"
 RUNS = 21
 _SPACE = "{train.learning_rate: {float: [1.0e-4, 1.0e-2], log: true}}"
@@ -48,33 +48,33 @@ _MOST_STARTS = 60
 
 
 class Unfinished(Exception):
-    """A study does not come to its end."""
+    """A study does not end."""
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A kill as it is drawn; what is there to be killed at that moment decides the rest."""
+    """A drawn kill; the victim depends on the processes at that time."""
 
     pause: float
-    """Seconds after the last one."""
+    """Seconds after the last kill."""
     kind: str
     slot: int
-    """Which launcher's, if both have one."""
+    """Number of the launcher, if both have such a process."""
     later: float
-    """Seconds more where a process of the kind has first to appear."""
+    """More seconds if a process of the kind must first appear."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """A kill as it was done."""
+    """A kill that was done."""
 
     kind: str
     moment: float
     """Seconds since 1970."""
     second: float
-    """Of the study."""
+    """Second of the study."""
     done: int
-    """Runs that launchers had said to be finished by then, of `RUNS`."""
+    """Runs that launchers had reported as finished by then, of `RUNS`."""
 
 
 @dataclass
@@ -83,12 +83,12 @@ class Launcher:
 
     process: subprocess.Popen[bytes]
     errors: Path
-    """What it writes to its standard error."""
+    """File of its standard error."""
     hit: bool = False
     """A process of it was killed: it may end with an error, in one line."""
 
     def lives(self) -> bool:
-        """Return whether it goes on."""
+        """Return whether it is running."""
         return self.process.poll() is None
 
     def processes(self, kind: str) -> list[psutil.Process]:
@@ -105,7 +105,7 @@ class Launcher:
         return found
 
     def fault(self) -> str:
-        """Say what is wrong about its end with an error; empty where nothing is."""
+        """Return the fault of a launcher that ended with an error of its own, or ""."""
         said = self.errors.read_text().strip()
         if self.hit and "Traceback" not in said:
             return ""
@@ -118,7 +118,7 @@ class Study:
 
     folder: Path
     slots: list[Launcher] = field(default_factory=list)
-    """The two launchers, those that were started last."""
+    """The two launchers that were started last."""
     kills: list[Kill] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     """Launchers that ended with an error and without a reason."""
@@ -149,7 +149,7 @@ class Study:
             self.slots[self.slots.index(launcher)] = self._start()
 
     def finish(self) -> float:
-        """Wait until both launchers have done all; return the seconds since the beginning."""
+        """Wait until both launchers are done; return the seconds since the beginning."""
         until = time.monotonic() + _SECONDS_TO_FINISH
         while not self._is_done():
             if time.monotonic() > until:
@@ -158,7 +158,7 @@ class Study:
         return time.time() - self._begun
 
     def report(self) -> Path:
-        """Have the reports made; return their folder."""
+        """Make the reports; return their folder."""
         words = ["--format", "md,csv,json", "--output", "out"]
         subprocess.run(
             [*TUNER, "report", _FILE, *words],
@@ -170,7 +170,7 @@ class Study:
         return self.folder / "out"
 
     def end(self) -> None:
-        """Leave no launcher behind."""
+        """End all launchers."""
         for launcher in self.slots:
             launcher.process.kill()
             launcher.process.wait()
@@ -191,7 +191,7 @@ class Study:
         return Launcher(process, errors)
 
     def _is_done(self) -> bool:
-        """Start again what ended with an error; return whether both have ended with all done."""
+        """Restart launchers that ended with an error; return whether both are done."""
         for slot, launcher in enumerate(self.slots):
             if launcher.process.poll():
                 self.faults += filter(None, [launcher.fault()])
@@ -208,9 +208,9 @@ class Study:
         return sum(len(_DONE.findall(path.read_text())) for path in self.folder.glob("*.out"))
 
     def _victim(self, draw: Draw) -> tuple[Launcher, psutil.Process | None]:
-        """Find what to kill; wait a while for a process of the kind, then take a launcher.
+        """Find the victim; wait a while for a process of the kind, then take a launcher.
 
-        A study that is done is started again: it is to stay as it is.
+        A study that is done is started again: it must not change.
         """
         until, waited = time.monotonic() + _SECONDS_FOR_A_VICTIM, False
         while time.monotonic() < until and not self._is_done():
@@ -230,7 +230,7 @@ class Study:
         return self._living(draw.slot)[0], None
 
     def _living(self, first: int) -> list[Launcher]:
-        """Return the launchers that go on, the one in the slot `first` first."""
+        """Return the running launchers, the one in the slot `first` first."""
         return [one for one in (self.slots[first], self.slots[1 - first]) if one.lives()]
 
 

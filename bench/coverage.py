@@ -1,4 +1,4 @@
-"""Simulate how often intervals hold the mean and how often the test errs; write docs/coverage.md.
+"""Simulate the coverage of intervals and the errors of the test; write docs/coverage.md.
 
 Run it from the repository root: `python -m bench.coverage`. It takes a few minutes.
 """

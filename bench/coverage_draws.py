@@ -1,4 +1,4 @@
-"""Draw scores, count how often intervals hold their mean and how often the test errs."""
+"""Draw scores; count how often intervals cover their mean and how often the test errs."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Law:
 
 @dataclass(frozen=True)
 class Simulation:
-    """What came out."""
+    """The result of a simulation."""
 
     draws: int
     resamples: int
     coverage: Mapping[tuple[str, int], Mapping[str, float]]
-    """By law and n: for each candidate the share of intervals that hold the mean."""
+    """By law and n: for each candidate the share of intervals that cover the mean."""
     errors: Mapping[tuple[str, int], float]
     """By law and n: the test's false positive rate at .05, over all flips of drawn sizes."""
     drawn_errors: Mapping[tuple[str, int], float]
@@ -51,7 +51,7 @@ class Simulation:
     power: Mapping[tuple[str, int], float]
     """By effect and n: the share of p at or under .05."""
     reckoned_power: Mapping[tuple[str, int], float]
-    """By effect and n: what the report reckons with."""
+    """By effect and n: the power that the report computes."""
 
     def chosen(self) -> str:
         """Return the candidate that fits normal scores at every n and is best on the others."""
@@ -141,7 +141,7 @@ def simulate(laws: Sequence[Law], draws: int, *, resamples: int) -> Simulation:
 
 
 def coverage(law: Law, n: int, *, draws: int, resamples: int) -> dict[str, float]:
-    """Return for each candidate the share of samples of n whose interval holds the mean."""
+    """Return for each candidate the share of samples of n whose interval covers the mean."""
     generator = numpy.random.default_rng([SEED, n])
     scores = law.draw(generator, (draws, n))
     bootstrap = partial(_resampled, generator=generator, resamples=resamples)
@@ -158,7 +158,7 @@ def coverage(law: Law, n: int, *, draws: int, resamples: int) -> dict[str, float
 
 
 def false_positives(law: Law, n: int, *, draws: int, level: float = 0.05) -> float:
-    """Return how often the test errs where two arms draw from one law, without luck of signs.
+    """Return how often the test errs if two arms draw from one law, over all flips of signs.
 
     Given the sizes of the differences, all their flips are equally likely. So the share of flips
     whose p is at or under the level is the rate itself; only the sizes are drawn.

@@ -1,4 +1,4 @@
-"""Count what a reader of the code must hold: files, lines and classes a room, layers, ways.
+"""Count what a reader of the code must know: files, lines and classes a room, layers, ways.
 
 `python bench/house.py --before a1bc455 --after HEAD` prints two revisions side by side, in
 Markdown; `--rev HEAD` prints one. The files are those of the revision, by `git archive`.
@@ -43,7 +43,7 @@ _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is of something."""
+    """Numbers of files, lines and classes."""
 
     files: int = 0
     lines: int = 0
@@ -64,7 +64,7 @@ class Step:
     function: str
     """Qualified, such as `Sender.do`."""
     by: str = ""
-    """By what it is reached, where the one before does not call it."""
+    """How it is reached, if the function before does not call it."""
 
     def __str__(self) -> str:
         """Return it as it is listed."""
@@ -73,7 +73,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Way:
-    """What something passes, from function to function."""
+    """The functions that an event, a spec or a run's end passes."""
 
     name: str
     """`event`, or another of the list."""
@@ -100,13 +100,13 @@ class House:
 
     @property
     def recording(self) -> Size:
-        """What records runs."""
+        """The size of the recording path."""
         sizes = (self.rooms.get(f"tuner/{room}", Size()) for room in RECORDING)
         return sum(sizes, Size())
 
     @property
     def layers(self) -> Mapping[str, int]:
-        """Layers that import-linter holds, by what they are layers of."""
+        """Numbers of layers in import-linter's contracts, by package."""
         contracts = configparser.ConfigParser()
         contracts.read(self.root / ".importlinter", encoding="utf-8")
         found: dict[str, int] = {}
@@ -121,13 +121,13 @@ class House:
         return found
 
     def way(self, shapes: Sequence[Way]) -> Way | str:
-        """Return the first shape that is whole; where none is, what the first one lacks."""
+        """Return the first complete shape; if there is none, the fault of the first one."""
         faults = [self._fault(way) for way in shapes]
         whole = (way for way, fault in zip(shapes, faults, strict=True) if not fault)
         return next(whole, None) or faults[0]
 
     def counts_of(self, way: Way) -> dict[str, int]:
-        """Count what a way that is whole passes."""
+        """Count what a complete way passes."""
         modules = {path for step in way.steps if (path := self._file_of(step))}
         borders = [step.by for step in way.steps if step.by]
         return {

@@ -1,4 +1,4 @@
-"""Make a large store quickly: a journal of runs that nobody trained, and MLflow of it."""
+"""Make a large store quickly: a journal of made-up runs, and its projection to MLflow."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def make_store(folder: Path, *, runs: int, points: int, mlflow: bool) -> None:
     """Fill a new store with a study of two tasks and five arms.
 
     Args:
-        folder: Made by this call.
+        folder: The new store.
         runs: Trained runs, search and confirm together.
         points: Values of each of the three curves.
-        mlflow: Show them in MLflow too, which takes a fifth of a second for each.
+        mlflow: Project them to MLflow too, which takes a fifth of a second for each.
     """
     folder.mkdir(parents=True)
     config = _study(runs)
@@ -84,7 +84,7 @@ def _prediction_files(folder: Path, task: str, draw: random.Random) -> Iterator[
 
 
 class _MadeUp:
-    """Enters runs as a launcher would, but trains none."""
+    """Records runs as a launcher would, without training."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class _MadeUp:
     def _enter(
         self, place: Configuration, spec: Any, skill: float, *, pruned: bool = False
     ) -> Path:
-        """Enter a run; return its folder."""
+        """Record a run; return its folder."""
         begun = RunBegun(group=place.group, spec=spec.model_dump(mode="json"))
         attempt = self._runs.take(spec.digest(), begun.model_dump_json())
         assert attempt is not None

@@ -1,4 +1,4 @@
-"""Make up what a run of a large store reports: events, a result, predictions."""
+"""Make up the events, result and predictions of a run of a large store."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Compare predicted memory with measured, with others' figures and with other estimators.
 
 Run it from the repository root, `python -m bench.memory docs/results/memory.md`. It takes some
-minutes on two cores, needs no network and no GPU. What was measured is kept beside the page in
+minutes on two cores, needs no network and no GPU. Measurements are kept beside the page in
 `memory.json`; without that file it is measured anew.
 """
 
@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.memory_cells import METHODS, Cell, cells, told
+from bench.memory_cells import METHODS, Cell, cells, printed
 from bench.memory_configs import CONFIGS, save_config
 from bench.memory_measured import measured_section
 from trainers.contract import RunSpec
@@ -30,14 +30,14 @@ T0_3B_PARAMETERS = 2_849_757_184
 
 
 def main(path: Path) -> None:
-    """Measure, unless the page has its measurements beside it; predict; write the page."""
+    """Measure, unless measurements are kept beside the page; predict; write the page."""
     warnings.simplefilter("ignore")
     kept = path.with_suffix(".json")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         models = {name: save_config(folder / name, tree) for name, tree in CONFIGS.items()}
         if not kept.exists():
-            measured = [asdict(cell) for cell in told(cells(folder / "cells"))]
+            measured = [asdict(cell) for cell in printed(cells(folder / "cells"))]
             kept.write_text(json.dumps(measured, indent=1) + "\n")
         found = [Cell(**row) for row in json.loads(kept.read_text())]
         text = "\n".join(
@@ -62,7 +62,7 @@ def predict(model: Path, method: str, device: str = "cuda", **train: Any) -> Mem
 
 
 def head() -> Iterator[str]:
-    """Say what the page is."""
+    """Yield the head of the page."""
     yield "# Predicted memory"
     yield ""
     yield "Made by `python -m bench.memory docs/results/memory.md` on a CPU, without a GPU. GB is"
@@ -71,7 +71,7 @@ def head() -> Iterator[str]:
 
 
 def published_section(models: dict[str, Path]) -> Iterator[str]:
-    """Set predictions beside what others measured on GPUs."""
+    """Compare predictions with measurements of others on GPUs."""
     yield ""
     yield "## Against figures that others measured on GPUs"
     yield ""
@@ -124,7 +124,7 @@ def _pair(source: str, measured: str, model: Path, method: str, options: dict[st
 
 
 def estimators_section(models: dict[str, Path]) -> Iterator[str]:
-    """Set predictions beside DeepSpeed's and accelerate's estimators."""
+    """Compare predictions with DeepSpeed's and accelerate's estimators."""
     from accelerate.utils import calculate_maximum_sizes
     from deepspeed.runtime.zero.stage_1_and_2 import estimate_zero2_model_states_mem_needs
 
@@ -158,7 +158,7 @@ def estimators_section(models: dict[str, Path]) -> Iterator[str]:
 
 
 def _possible(model: Path, method: str, **train: Any) -> int:
-    """Return the peak, or 0 where text and prompt are longer than the model."""
+    """Return the peak, or 0 if text and prompt are longer than the model's positions."""
     try:
         return predict(model, method, **train).peak_bytes
     except ConfigError:
@@ -166,7 +166,7 @@ def _possible(model: Path, method: str, **train: Any) -> int:
 
 
 def savings_section(model: Path) -> Iterator[str]:
-    """Say what each method saves at several lengths, and why IA3 saves so little."""
+    """Yield what each method saves at several lengths, and why IA3 saves so little."""
     lengths = (32, 64, 128, 256, 512)
     options: dict[str, Any] = {"batch_size": 32, "precision": "fp32"}
     found = {

@@ -56,7 +56,7 @@ _LABELS = 2
 
 @dataclass(frozen=True)
 class Cell:
-    """One real run: what it is and what it took, in bytes."""
+    """One real run with its memory, in bytes."""
 
     model: str
     method: str
@@ -73,7 +73,7 @@ class Cell:
 
     @property
     def error(self) -> float:
-        """Share that the prediction is above the allocator's record."""
+        """Share by which the prediction is above the allocator's record."""
         return self.predicted / self.allocator - 1
 
     @property
@@ -83,7 +83,7 @@ class Cell:
 
     @property
     def growth_error(self) -> float:
-        """The same for prediction and what this process held before it had a model."""
+        """The same for the prediction plus the process's memory before it had a model."""
         return (self.predicted + self.baseline) / self.resident - 1
 
 
@@ -104,8 +104,8 @@ def cells(folder: Path) -> Iterator[Cell]:
             yield _cell(folder / f"{model}-{method}-{turn}", folders, model, method, variant)
 
 
-def told(found: Iterator[Cell]) -> Iterator[Cell]:
-    """Say on the terminal what has been measured."""
+def printed(found: Iterator[Cell]) -> Iterator[Cell]:
+    """Print each measured cell to the terminal."""
     for cell in found:
         print(cell.model, cell.method, cell.variant, cell.more, f"{cell.error:+.2%}", flush=True)
         yield cell
@@ -124,7 +124,7 @@ def _cell(
     """Predict and run one cell; on request once more for the whole process's VmHWM."""
     spec = make_spec(place, folders[model], method, variant, more=more)
     predicted = predict_memory(spec, labels=_LABELS, device="cpu")
-    gc.collect()  # or what the last run left would be freed while this one is watched
+    gc.collect()  # else garbage of the last run would be freed while this one is measured
     memory = train(spec, lambda _: None, _workspace(place, "allocator")).memory
     process = _in_a_process(spec, place) if whole else {}
     return Cell(
@@ -141,7 +141,7 @@ def _cell(
 
 
 def _in_a_process(spec: RunSpec, place: Path) -> Mapping[str, int]:
-    """Return what a run in a process of its own measures, VmHWM in each phase."""
+    """Return the measurements of a run in a process of its own, VmHWM in each phase."""
     executor = read_executor({"threads": 2}).open()
     return executor.run(spec, lambda _: None, _workspace(place, "process")).memory
 
@@ -215,7 +215,7 @@ def make_spec(
 
 
 def write_rows(path: Path, rows: int, words: int) -> None:
-    """Write texts of at least so many tokens, a quarter of them of half as many."""
+    """Write texts of at least `words` tokens, a quarter of them of half as many."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label"])

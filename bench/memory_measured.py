@@ -1,4 +1,4 @@
-"""Write what was measured of memory beside what was predicted: the page's first section."""
+"""Write measured memory beside predicted memory: the page's first section."""
 
 from __future__ import annotations
 

@@ -90,12 +90,12 @@ def main() -> None:
 
 
 def outcome(kind: str, architecture: Any) -> str:
-    """Return "ok" with the adapter's size, or one line that says what went wrong."""
+    """Return "ok" with the adapter's size, or the error in one line."""
     try:
         return attempt(
             PeftAny(type=kind, config=SETTINGS.get(kind, {})), Tiny(architecture=architecture)
         )
-    except Exception as error:  # whatever a type throws is its row in the table
+    except Exception as error:  # any exception of a type is its row in the table
         text = str(error).strip().partition("\n")[0].partition(". ")[0]
         text = text.partition("cannot wrap ")[2].partition(": ")[2] or text
         text = text.partition("method: ")[2] or text
@@ -104,7 +104,7 @@ def outcome(kind: str, architecture: Any) -> str:
 
 
 def traced(kind: str) -> str:
-    """Say whether a run's memory can be predicted."""
+    """Return whether a run's memory can be predicted, in words."""
     method = {"kind": "peft_any", "type": kind, "config": SETTINGS.get(kind, {})}
     seeds = {"init": 0, "order": 0}
     tree = {"task": "toy", "model": "tiny-bert", "method": method, "seeds": seeds}

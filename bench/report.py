@@ -28,12 +28,12 @@ _PLAIN = "plain"
 
 @dataclass(frozen=True)
 class Measured:
-    """What a process took."""
+    """Time and memory of a process."""
 
     title: str
     seconds: float
     busy: float
-    """Seconds on a processor, which a busy machine lengthens less than those on the wall."""
+    """CPU seconds, which depend less on a busy machine than wall seconds."""
     mebibytes: float
     """Peak resident memory."""
 
@@ -65,7 +65,7 @@ def read_all(store: Path) -> None:
 
 
 def read_plainly(store: Path, *, phases: Sequence[str]) -> None:
-    """Read every run, and the curves of some, as MLflow's documentation has it."""
+    """Read every run, and the curves of some, as in MLflow's documentation."""
     import mlflow
 
     mlflow.set_tracking_uri(locate_store(store).tracking_uri)

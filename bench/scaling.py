@@ -1,4 +1,4 @@
-"""Measure what a study costs besides training, and what more workers and nodes bring.
+"""Measure the cost of a study besides training, and the gain by more workers and nodes.
 
 Run it from the repository root on an idle machine, with the extras `ray` and `postgres`:
 `python -m bench.scaling --output docs/results/scaling.md`. It takes about half an hour.
@@ -34,24 +34,24 @@ _EPOCHS, _ROWS = 30, 1_000
 
 @dataclass(frozen=True)
 class Way:
-    """How the study was run."""
+    """A way of running the study, with its times."""
 
     title: str
     seconds: float
-    """On the wall, from the first run's beginning to the last one's end."""
+    """Wall seconds from the first run's beginning to the last one's end."""
     training: float
-    """Seconds of all runs, as they say themselves."""
+    """Seconds of all runs, by their own measurement."""
     worked: float
     """Seconds of all workers, each from its first run's beginning to its last one's end."""
 
     @property
     def elsewhere(self) -> float:
-        """Share of the workers' time that was no training."""
+        """Share of the workers' time without training."""
         return 1 - self.training / self.worked
 
 
 def study(runs: int, **executor: Any) -> StudyConfig:
-    """Return a study of so many runs of one configuration, each on one thread."""
+    """Return a study of a number of runs of one configuration, each on one thread."""
     return parse_study(
         {
             "name": "scaling",
