@@ -169,7 +169,7 @@ def text(results: Sequence[Result], command: str) -> Iterator[str]:
 def _every_kill(results: Sequence[Result]) -> Iterator[str]:
     yield "## Every kill\n"
     yield "The second of the study; how many runs launchers had reported as finished by then; the"
-    yield "run that was going on and was begun anew, where MLflow had heard of it.\n"
+    yield "run that was running and was begun anew, if it was in MLflow already.\n"
     yield "| seed | second | killed | runs finished | begun anew | study equal |"
     yield "| ---: | ---: | --- | ---: | --- | --- |"
     for result in results:

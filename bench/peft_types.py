@@ -110,7 +110,7 @@ def traced(kind: str) -> str:
     tree = {"task": "toy", "model": "tiny-bert", "method": method, "seeds": seeds}
     try:
         predict_memory(RunSpec.model_validate(tree), labels=2)
-    except (TunerError, ValueError):  # the others say why they cannot be had at all
+    except (TunerError, ValueError):  # the other columns have the reason
         return ""
     return "yes"
 

@@ -49,6 +49,13 @@ PACKAGES: dict[type[Plugin], str] = {
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION, PARAMETERS = 350, 40, 5
 HIDDEN_FILES = {"pareto", "variance_components"}
 """Files of tuner/report/stats that have the name of their function. No new one comes in."""
+UNPLAIN = re.compile(
+    r'"""(Say|Tell) (whether|why|that|which|what|where|how)\b|cannot be meant|stands? twice'
+    r"|\bforetell|\bforesee|\bwhoever\b|\b(is|are) told\b|\bto mend\b|\bbearable\b|\bgoes on\b"
+    r"|\bgoing on\b|\bnobody else\b|\bat work\b|\blooked at\b|speaks against|makes nothing of",
+    re.IGNORECASE,
+)
+"""Phrases that a reader has to read twice; docs/decisions and docs/log.md may have them."""
 PRIVATE_IN_TESTS = {
     "tests/trainers/models/test_hub.py: model.config._attn_implementation": "transformers' own",
     "tests/trainers/models/test_tiny.py: model.config._attn_implementation": "transformers' own",
@@ -327,3 +334,18 @@ def _names(requirements: Iterable[str]) -> set[str]:
     """Return the distributions that requirements name, in the package index's spelling."""
     names = (re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0] for line in requirements)
     return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+
+
+def test_words_are_plain() -> None:
+    """Phrases that were replaced by the field's terms do not come back, in code or documents."""
+    folders = [ROOT / "trainers", ROOT / "bench", *(ROOT / "tuner").iterdir()]
+    code = (path for folder in folders if folder.name != "report" for path in folder.rglob("*.py"))
+    pages = (path for path in (ROOT / "docs").rglob("*.md") if path.name != "log.md")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match[0]}"
+        for path in (*code, *pages, ROOT / "README.md", ROOT / "CONTRIBUTING.md")
+        if not path.is_relative_to(ROOT / "docs" / "decisions")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if (match := UNPLAIN.search(line))
+    ]
+    assert not found, "\n".join(found)

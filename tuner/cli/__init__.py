@@ -51,7 +51,7 @@ def run_command() -> int:
     from tuner.store import full_disk_named
 
     bypass_own_addresses(os.environ)
-    # MLflow reports its use home unless told not to; a study is nobody else's business.
+    # By default MLflow reports its use to its makers; a study is private.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -1,4 +1,4 @@
-"""What a study says: the YAML file, its fields, its cells. The door of the room.
+"""A study's YAML file, its fields and its cells. The door of the room.
 
 Each file is loaded when one of its names is first used: a command that needs only a password
 hidden does not wait for pydantic.

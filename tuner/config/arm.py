@@ -49,10 +49,10 @@ _UNSET = object()
 
 
 class Arm(Written):
-    """One way of training: a method, fixed settings, and what is searched."""
+    """One way of training: a method, fixed settings, and a search space."""
 
     method: AnyMethod
-    """What is trained."""
+    """Method: the way of training."""
     train: Mapping[str, Any] = {}
     """Settings that differ from the study's `train`."""
     space: Mapping[str, AnyDimension] = {}

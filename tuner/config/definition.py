@@ -1,4 +1,4 @@
-"""What a study is at one time: its settings and its data, as text that a store keeps."""
+"""A study's definition: its settings and data at one time, as text in a store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tuner.config.load import dump_study
 from tuner.config.study import StudyConfig
 
 _MARK = "# read by tuner report: "
-"""Begins the last line of the text, a comment of the YAML."""
+"""Prefix of the text's last line, a comment of the YAML."""
 
 
 @dataclass(frozen=True)
@@ -23,27 +23,27 @@ class Definition:
 
     config: StudyConfig
     data: Mapping[str, Digests] = field(default_factory=dict)
-    """By task."""
+    """Digests by task."""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
-    """Of cells, by label, as a launcher wrote them down; another version may compute others."""
+    """Fingerprints of cells, by label, as written by a launcher; versions may compute others."""
     faults: Mapping[str, str] = field(default_factory=dict)
     """Why a launcher did not begin cells, or gave them up, by label."""
     ended: str = ""
-    """Why the last call ended before all was done, in a few words; empty where it did not."""
+    """Why the last call ended before all was done, in a few words; "" where all was done."""
     tried: Mapping[str, int] = field(default_factory=dict)
-    """Trials of a search that had ended as the last call did, by the cell's label."""
+    """Ended trials of a search at the end of the last call, by the cell's label."""
 
     def cells(self) -> tuple[Cell, ...]:
-        """List the cells."""
+        """Return the cells."""
         return plan(self.config, self.data)
 
     def fingerprint(self, cell: Cell) -> str:
-        """Return the fingerprint that the runs of a cell carry."""
+        """Return the fingerprint in the records of a cell's runs."""
         return self.fingerprints.get(cell.label) or cell.fingerprint()
 
 
 def define(cells: Sequence[Cell]) -> Definition:
-    """Return the definition that has these cells: all of one study."""
+    """Return the definition of these cells, which are of one study."""
     return Definition(cells[0].study, {cell.task: cell.data for cell in cells})
 
 
@@ -73,10 +73,10 @@ def dump_definition(
 
 
 def read_definition(text: str) -> Definition | None:
-    """Read what `dump_definition` wrote; without digests where an earlier version wrote it.
+    """Read a text of `dump_definition`; those of earlier versions have no digests.
 
     Returns:
-        None where this version does not know some setting of it.
+        The definition; None where this version does not know one of its settings.
     """
     *_, last = text.splitlines() or [""]
     known = json.loads(last.removeprefix(_MARK)) if last.startswith(_MARK) else {}

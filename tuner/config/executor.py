@@ -1,4 +1,4 @@
-"""Where a study's runs are done: the base of all executors' settings, and how they are read."""
+"""The base of all executors' settings, and the reader of a study's `executor`."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _UNLESS_NAMED = "process"
 
 
 class ExecutorSettings(Plugin):
-    """Settings of an executor. A subclass is alone in the file, or folder, named like its kind."""
+    """Settings of an executor. A subclass has a file or folder of its own, named like its kind."""
 
     EXTRA: ClassVar[str] = ""
-    """Extra of this package that it needs; it installs a module of the same name."""
+    """Required extra of this package, which installs a module of the same name."""
 
     workers: int = Field(default=1, ge=1)
     """Runs at once."""
     threads: int | None = Field(default=None, ge=1)
-    """CPU threads of a run; by default as many as the CPUs that it has to itself."""
+    """CPU threads of a run; by default the number of its own CPUs."""
     heartbeat_seconds: float = Field(default=60.0, gt=0)
-    """Time between a launcher's signs of life; after two missed ones others take over its runs."""
+    """Seconds between a launcher's heartbeats; after two missed ones others take over its runs."""
 
     @property
     def elsewhere(self) -> bool:
@@ -64,16 +64,16 @@ class ExecutorSettings(Plugin):
         return ()
 
     def missing_devices(self, *, ranks: int, devices: int) -> str:
-        """Return which field asks for more devices than there are, and its value; "" if none does.
+        """Return the field that needs more devices than there are, with its value, or "".
 
         Args:
-            ranks: Of a run.
+            ranks: Ranks of a run.
             devices: CUDA devices of this machine.
         """
         return ""
 
     def cpus(self, machine: int) -> int:
-        """Return the CPUs that a run has to itself, given the number of this machine's."""
+        """Return the number of a run's own CPUs, given that of this machine's."""
         return max(1, machine // self.workers)
 
     def threads_of_a_run(self, machine: int) -> int:
@@ -108,7 +108,7 @@ def _without_others_fields(said: Mapping[str, object]) -> Mapping[str, object]:
         return said
     others = {name: kind for kind, names in fields.items() for name in names - own}
     faults = [
-        f"{name}: only the executor {others[name]} has it, got kind {said['kind']}"
+        f"{name}: got kind {said['kind']}; only the executor {others[name]} has this field"
         for name, given in said.items()
         if name in others and given is not None
     ]

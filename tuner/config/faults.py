@@ -1,4 +1,4 @@
-"""Put pydantic's errors into the project's words: a line for each, its dotted key first."""
+"""Reword pydantic's errors: a line for each, its dotted key first."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def fault_lines(error: ValidationError, prefix: str = "") -> list[str]:
     """Return a line for each fault of a validation: dotted key, value got, values allowed.
 
     Args:
-        error: Of any model.
-        prefix: Dotted key of what was validated.
+        error: Error of any model.
+        prefix: Dotted key of the validated value.
     """
     found = _of_one_member(error.errors(include_url=False))
     faults = [fault for fault in found if not _only_follows(fault, found)]
@@ -120,7 +120,7 @@ def join_key(place: str, message: str) -> str:
 
 
 def _hint(fault: str, value: object) -> str:
-    """Return a hint how to write a value; "" where the message says it already."""
+    """Return a hint how to write a value, or ""."""
     if value is None:
         quotes = "; put a text in quotes" if fault == "string_type" else ""
         return f", which an empty value is too{quotes}" if fault != "missing" else ""

@@ -20,7 +20,7 @@ from tuner.config.study import StudyConfig
 from tuner.config.yaml_text import key_lines, read_yaml, write_yaml
 
 DATA_DIR = Path.home() / ".cache" / "tuner" / "data"
-"""Where task files are kept unless the user says otherwise."""
+"""Default folder of the task files."""
 _PARTS = ("arms", "tasks", "models")
 """Fields whose items do not depend on each other: the others can be checked without one."""
 _ALONE = ("name", "description", "metric", "save", "measure", "timeout_seconds", "max_failures")
@@ -33,8 +33,8 @@ def load_study(study: str | Path, *, data_dir: str | Path = DATA_DIR) -> StudyCo
     Both ends of every range are tried in a real RunSpec, in every cell.
 
     Args:
-        study: Name or path. Its own relative paths are looked for beside its file first.
-        data_dir: Where they are looked for next.
+        study: Name or path. Its relative paths are looked for beside its file first.
+        data_dir: Folder to look in next.
 
     Raises:
         ConfigError: A line for each fault: file, dotted key, what was got, what is allowed.
@@ -61,8 +61,8 @@ def parse_study(
     Args:
         tree: The study.
         where: Name of the study in messages.
-        folder: Where its relative paths are looked for; by default in the working folder.
-        data_dir: Where they are looked for next.
+        folder: Folder of its relative paths; by default the working folder.
+        data_dir: Folder to look in next.
 
     Raises:
         ConfigError: As `load_study`.
@@ -147,7 +147,7 @@ def _conflicts_of_the_rest(
             return []
     try:
         said = _conflicts(_read({"name": "rest", **rest}, folders))
-    except ValidationError as more:  # two have one name
+    except ValidationError as more:  # two parts have the same name
         return fault_lines(more)
     # The faulty arm might decide how many epochs the pruner sees.
     return [line for line in said if not (bad.get("arms") and line.startswith("search.pruner"))]
@@ -160,7 +160,7 @@ def _without(parts: Any, bad: Collection[object]) -> Any:
 
 
 def _faults_of_deepspeed(config: StudyConfig) -> list[str]:
-    """Have DeepSpeed check the configs that the study spells out, which presets need not."""
+    """Have DeepSpeed check the configs that are no presets."""
     said = {f"arms.{name}.": arm.deepspeed for name, arm in config.arms.items()}
     said[""] = config.deepspeed
     own = {place: content for place, content in said.items() if content}

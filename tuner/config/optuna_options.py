@@ -82,7 +82,7 @@ def check_options(kind: str, made: Callable[..., object], options: Mapping[str, 
     Args:
         kind: The study's name for the sampler or pruner.
         made: Optuna's class.
-        options: The other keys that the study gives it.
+        options: The study's other keys of it.
 
     Raises:
         SeveralFaults: This kind has no options.

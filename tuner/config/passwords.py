@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-# Up to the last @ of the word: a password that is not quoted may hold any character.
+# Up to the last @ of the word: a password that is not quoted may have any character.
 _IN_FRONT_OF_HOST = re.compile(r"(://[^:/?#\s]*):\S*@")
 # Scheme, user and host; a password between the last two is hidden already.
 _WELL_FORMED = re.compile(r"[\w+.-]+://[^:@/?#\s]*(:\*\*\*)?@[^@\s]*")

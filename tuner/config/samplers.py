@@ -111,7 +111,7 @@ def _failure(made: type[Algorithm], kind: str, *options: tuple[str, Value]) -> s
     try:
         with warnings.catch_warnings(action="ignore"):
             made.model_construct(kind=kind, options=dict(options))._try()
-    except Exception as error:  # whatever its classes raise, an AssertionError too
+    except Exception as error:  # of any class, an AssertionError too
         return one_line(error)
     return ""
 
@@ -192,15 +192,15 @@ class Pruner(Algorithm):
         return self._class()(**options)
 
     def check(self, *, seeds: int, trials: int, epochs: int) -> None:
-        """Refuse options with which it can stop no trial, whatever the scores.
+        """Refuse options with which it can never stop a trial.
 
         Args:
-            seeds: Of a trial.
-            trials: Of a search.
-            epochs: Of the longest training.
+            seeds: Number of seeds of a trial.
+            trials: Number of trials of a search.
+            epochs: Epochs of the longest training.
 
         Raises:
-            ConfigError: The message names a value that would do.
+            ConfigError: The message names an allowed value.
         """
         if self.kind == "wilcoxon":
             self._check_pairs(seeds)

@@ -1,4 +1,4 @@
-"""The budget of a study and its aims: search, confirm, seeds, objectives."""
+"""The budget and the objectives of a study: search, confirm, seeds."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ SeedSet = Annotated[Seeds, BeforeValidator(_seeds)]
 
 
 class Objective(Written):
-    """A number that the search makes large or small."""
+    """A number that the search maximises or minimises."""
 
     metric: str
     """A validation metric such as macro_f1, or a cost such as memory/train/peak_bytes."""
     direction: Literal["maximize", "minimize"] | None = None
-    """Which way is better; by default that of the metric."""
+    """The better direction; by default that of the metric."""
 
     @model_validator(mode="before")
     @classmethod
@@ -55,7 +55,7 @@ class Objective(Written):
         return check_score(metric)
 
     def way(self) -> Literal["maximize", "minimize"]:
-        """Return the direction: as given, or small for losses and costs, large for the rest."""
+        """Return the direction; by default minimize for losses and costs, else maximize."""
         cost = self.metric == "loss" or _COST.fullmatch(self.metric) is not None
         return self.direction or ("minimize" if cost else "maximize")
 
@@ -83,13 +83,13 @@ class SearchSettings(Written):
     seeds: tuple[SeedSet, ...] = (Seeds(init=7, order=7),)
     """Seeds of each trial; with several, its value is their mean."""
     sampler: Sampler = Sampler(kind="tpe")
-    """How points are chosen."""
+    """Sampler of the points."""
     sampler_seed: int = Field(default=0, ge=0)
     """Seed of the sampler's own randomness."""
     pruner: Pruner = Pruner(kind="hyperband")
-    """When a bad trial is stopped; wilcoxon needs several seeds."""
+    """Pruner of bad trials; wilcoxon needs several seeds."""
     objectives: tuple[Objective, ...] = ()
-    """Several aims at once; by default the study's metric alone."""
+    """Several objectives at once; by default the study's metric alone."""
 
     @field_validator("seeds")
     @classmethod
@@ -113,7 +113,7 @@ def check_score(metric: str) -> str:
     """Return the name of a score that runs log.
 
     Raises:
-        ConfigError: They log no such score.
+        ConfigError: Runs log no such score.
     """
     if not _SCORE.fullmatch(metric):
         allowed = "accuracy, macro_f1, micro_f1, loss, f1/<label>"

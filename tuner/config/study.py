@@ -34,7 +34,7 @@ class StudyConfig(Written):
     metric: str = "macro_f1"
     """Validation metric that picks epochs and configurations."""
     train: TrainSettings = TrainSettings()
-    """How every arm is trained, unless the arm says otherwise."""
+    """Settings of every arm's training, unless the arm has its own."""
     search: SearchSettings = SearchSettings()
     """Budget of the search."""
     confirm: ConfirmSettings = ConfirmSettings()
@@ -104,13 +104,13 @@ class StudyConfig(Written):
         return found
 
     def placed(self, folders: Sequence[Path]) -> StudyConfig:
-        """Return it with the folders in which its relative paths are looked for, in turn."""
+        """Return a copy that looks for its relative paths in these folders, in turn."""
         tasks = tuple(task.placed(folders) for task in self.tasks)
         models = tuple(model.placed(folders) for model in self.models)
         return self.model_copy(update={"tasks": tasks, "models": models})
 
     def with_data_dir(self, data_dir: str | Path) -> StudyConfig:
-        """Return it with another data folder to look in, after the study's own."""
+        """Return a copy with another data folder, which is searched after the study's own."""
         return self.placed(self.models[0].folders(Path(data_dir).absolute()))
 
     def objectives(self) -> tuple[Objective, ...]:

@@ -85,7 +85,7 @@ def write_yaml(tree: object) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's reader with the scalars of version 1.2, and merge keys (`<<`) besides."""
+    """PyYAML's reader with the scalars of version 1.2, and with merge keys (`<<`)."""
 
     def compose_scalar_node(self, anchor: Any) -> Any:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it out

@@ -18,7 +18,7 @@ __all__ = ["MOST_KILLS", "Executor", "RunLost"]
 T = TypeVar("T")
 
 MOST_KILLS = 3
-"""What is killed so many times has failed: it may be what uses up the memory."""
+"""A run that is killed this many times has failed: it may use up the memory itself."""
 
 
 class RunLost(Exception):  # a state, not an error
@@ -29,7 +29,7 @@ class Executor(ABC):
     """Runs specs. `run` may be called from several threads at once."""
 
     computes_aside: ClassVar[bool] = False
-    """Whether `compute` has a process of its own, and so may go on beside a run."""
+    """Whether `compute` has a process of its own, and so may run beside a run."""
 
     @abstractmethod
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
@@ -42,21 +42,21 @@ class Executor(ABC):
 
         Raises:
             StopRun: `emit` raised it; the run has ended.
-            OutOfMemory: A RunFailed; with fewer rows at once it may go through.
-            RunKilled: A RunFailed; nothing speaks against doing the run again.
+            OutOfMemory: A RunFailed; with fewer rows at once the run may succeed.
+            RunKilled: A RunFailed; the run may be done again.
             RunFailed: The run ended without a result.
             RunInterrupted: `close` was called; the run has ended.
-            RunLost: Its machine is gone, and the run with it.
+            RunLost: The run's machine is gone.
         """
 
     def warm_up(self) -> None:  # noqa: B027  # most have nothing to prepare
-        """Prepare in the background for the first run, which would wait for it otherwise."""
+        """Prepare for the first run in the background."""
 
     def compute(self, function: Callable[..., T], *args: Any) -> T:
         """Return the result of a function of `trainers` that needs torch; here, in the launcher.
 
         Raises:
-            RunFailed: It raised.
+            RunFailed: The function raised an exception.
             RunInterrupted: `close` was called.
         """
         try:
@@ -68,4 +68,4 @@ class Executor(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End every run that is going on; `run` raises RunInterrupted in their threads."""
+        """End every running run; `run` raises RunInterrupted in their threads."""

@@ -26,7 +26,9 @@ class InprocessSettings(ExecutorSettings):
     @model_validator(mode="after")
     def _one_at_a_time(self) -> InprocessSettings:
         if self.workers > 1:
-            raise ConfigError(f"workers: inprocess does one run at a time, got {self.workers}")
+            raise ConfigError(
+                f"workers: got {self.workers}; allowed: 1 with the executor inprocess"
+            )
         return self
 
     def conflicts(self, study: StudyConfig) -> Iterator[str]:
@@ -48,7 +50,7 @@ class _InprocessExecutor(Executor):
     """Calls `train_rank`. A crash of the interpreter is a crash of the study."""
 
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
-        """Do one run, here and now."""
+        """Do one run in this thread."""
         from trainers.train import train_rank
 
         try:
@@ -59,4 +61,4 @@ class _InprocessExecutor(Executor):
             raise failure_message(error).failure() from error
 
     def close(self) -> None:
-        """Do nothing: Ctrl-C reaches the run as it is."""
+        """Do nothing: Ctrl-C reaches the run anyway."""

@@ -141,7 +141,11 @@ BAD = [
         {"kind": "slurm"},
         r"executor: no such kind 'slurm'; known executors: inprocess, process, ray$",
     ),
-    ("executor", {"address": "auto"}, r"executor\.address: only the executor ray has it"),
+    (
+        "executor",
+        {"address": "auto"},
+        r"executor\.address: got kind process; only the executor ray has",
+    ),
     ("executor", "rayy", r"executor: no such name 'rayy'; .*; did you mean ray\?"),
     (
         "executor",

@@ -82,8 +82,14 @@ def test_a_study_runs_on_it(tmp_path: Path) -> None:
     ("executor", "says"),
     [
         ({"kind": "noted"}, r"executor\.notes: field required"),
-        ({"kind": "noted", "address": "auto"}, r"executor\.address: only the executor ray has it"),
-        ({"kind": "process", "notes": "x"}, r"executor\.notes: only the executor noted has it"),
+        (
+            {"kind": "noted", "address": "auto"},
+            r"executor\.address: got kind noted; only the executor ray has",
+        ),
+        (
+            {"kind": "process", "notes": "x"},
+            r"executor\.notes: got kind process; only the executor noted has",
+        ),
         (
             {"kind": "notted"},
             r"no such kind 'notted'; known executors: .*; did you mean noted",

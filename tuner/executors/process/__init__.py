@@ -9,7 +9,7 @@ from tuner.executors import Executor
 
 
 class ProcessSettings(ExecutorSettings):
-    """Each run in a process of its own; of several ranks, in one a rank."""
+    """Each run in a process of its own; with several ranks, one process a rank."""
 
     kind: Literal["process"] = "process"
     """Folder name of the plug-in."""

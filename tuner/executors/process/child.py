@@ -1,4 +1,4 @@
-"""A run's processes, from both ends of their pipes: what each does, and how the launcher follows.
+"""A run's processes, at both ends of their pipes: the work of each, and the launcher's part.
 
 A process sends `Message`s: rank 0 sends events, each rank ends with its result or its failure.
 """
@@ -43,32 +43,32 @@ _STDERR_LINES = 20
 _SECONDS_TO_LEAVE = 0.2
 _SECONDS_TO_END = 10.0
 _SECONDS_FOR_THE_CAUSE = 2.0
-"""How long to wait for the first cause once a rank has said that it lost another."""
+"""Seconds to wait for the first cause after a rank has reported that it lost another."""
 
 
 @dataclass(frozen=True)
 class ChildTask:
-    """What the process of one rank is to do. Crosses to it by pickle, models as JSON."""
+    """The task of one rank's process, sent by pickle, with models as JSON."""
 
     spec: str
     workspace: str
     rank: str
     log: str
-    """File that its output goes to."""
+    """File of its output."""
     slots: Sequence[int]
-    """Numbers of the run's ranks among all that the launcher has going on: they choose devices."""
+    """Numbers of the run's ranks among all running ones of the launcher: they choose devices."""
 
 
 def run_child(
     task: ChildTask, sender: Connection, lifeline: Connection, listener: socket.socket | None
 ) -> None:
-    """Train one rank in this process, send what happens, end the process.
+    """Train one rank in this process, send its messages, end the process.
 
     Args:
         task: The run, and which rank of it.
-        sender: Where events and the end go.
-        lifeline: Closes when the launcher dies or gives the run up; the process ends then.
-        listener: Rank 0's: the socket on which the ranks meet.
+        sender: Pipe for events and the end.
+        lifeline: Closes when the launcher dies or gives up the run; then the process ends.
+        listener: On rank 0, the socket on which the ranks meet.
     """
     os.setsid()
     _take_interrupts()
@@ -107,7 +107,7 @@ def compute_in_child(
 ) -> None:
     """Call a function in this process, send an error or else its result, end the process.
 
-    What it prints is lost, and the terminal's Ctrl-C does not reach it.
+    Its output is lost, and the terminal's Ctrl-C does not reach it.
     """
     os.setsid()
     _redirect_output(os.devnull)
@@ -134,7 +134,7 @@ def _take_interrupts() -> None:
 
 
 def _end_with_launcher(lifeline: Connection) -> None:
-    """Wait until the launcher's end of the pipe is gone, then go too."""
+    """Wait until the launcher's end of the pipe is closed, then end this process."""
     with contextlib.suppress(EOFError, OSError):
         lifeline.recv_bytes()
     os._exit(1)
@@ -210,7 +210,7 @@ def end(processes: Sequence[BaseProcess], *, at_once: bool) -> None:
 
 
 def kill(process: BaseProcess) -> None:
-    """Kill the process's group, or the process alone where it has not made its group yet."""
+    """Kill the process's group, or the process alone if it has no group of its own yet."""
     pid = process.pid
     if pid is None:
         return
@@ -261,7 +261,7 @@ def _death(process: BaseProcess, log: Path, rank: int | None, phase: str) -> Run
         return RunFailed(f"{who} ended with exit code {code} and no result", lines)
     name = signal.Signals(-code).name
     if name == "SIGABRT" and rank is not None:
-        # NCCL's watchdog aborts a rank that waits in vain for another.
+        # NCCL's watchdog aborts a rank that waits too long for another.
         return LostRank(f"{who} was ended by {name}", lines)
     if name == "SIGKILL":
         return RunKilled(f"{who} was ended by {name}, often the kernel out of memory", lines)

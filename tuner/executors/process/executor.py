@@ -33,10 +33,10 @@ _LOCALHOST = "127.0.0.1"
 
 
 class ProcessExecutor(Executor):
-    """Nothing leaks from run to run, a crash kills one run, peak memory is the run's own.
+    """Runs do not affect each other: a crash ends one run, and peak memory is the run's own.
 
     Each child leads a process group of its own: Ctrl-C at the terminal does not reach it, and
-    ending a run ends whatever it has started. It ends itself when the launcher dies.
+    ending a run ends all its children. A run ends itself when the launcher dies.
     """
 
     computes_aside = True
@@ -49,7 +49,7 @@ class ProcessExecutor(Executor):
         self._lock = threading.Lock()
 
     def warm_up(self) -> None:
-        """Start the server that loads torch while the launcher does other things."""
+        """Start the server, which loads torch while the launcher does other work."""
         start_server()
 
     def compute(self, function: Callable[..., T], *args: Any) -> T:
@@ -82,7 +82,7 @@ class ProcessExecutor(Executor):
         return answer
 
     def run(self, spec: RunSpec, emit: Emit, workspace: Workspace) -> RunResult:
-        """Start the run's processes, pass their events on, return the result."""
+        """Start the run's processes, pass on their events, return the result."""
         workspace.run_dir.mkdir(parents=True, exist_ok=True)
         processes: dict[Connection, ForkServerProcess] = {}
         done = False
@@ -132,7 +132,7 @@ class ProcessExecutor(Executor):
 
     @contextlib.contextmanager
     def _own_slots(self, ranks: int) -> Iterator[list[int]]:
-        """Number a run's ranks with the lowest numbers that no other run has."""
+        """Give a run's ranks the lowest numbers that no other run uses."""
         with self._lock:
             free = (slot for slot in itertools.count() if slot not in self._slots)
             own = list(itertools.islice(free, ranks))
@@ -172,7 +172,7 @@ def _meets(spec: RunSpec) -> bool:
 
 
 def _listen() -> socket.socket:
-    """Open a port that the system chooses: no other study can have it, now or later."""
+    """Open a port that the system chooses, so that no other study can get it."""
     listener = socket.socket()
     listener.bind((_LOCALHOST, 0))
     listener.listen()

@@ -1,4 +1,4 @@
-"""The server that the processes of runs are forked from: what it loads, how it starts and ends."""
+"""The server from which the processes of runs are forked: its modules, its start and its end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def server_context() -> ForkServerContext:
 def start_server() -> None:
     """Start the fork server, unless it runs; Ctrl-C at the terminal does not reach it.
 
-    It loads torch for seconds, in which Python would take the signal to be its own and print a
+    Loading torch takes seconds, in which Python would handle the signal itself and print a
     traceback.
     """
     resource_tracker.ensure_running()  # which unblocks the signal when it starts
@@ -51,6 +51,6 @@ def start_server() -> None:
 
 if any("multiprocessing.forkserver" in word for word in sys.orig_argv):
     # This is the server, which loads this file too. Once its launcher is gone it ends at once:
-    # Python's own ending looks through all that torch and transformers made, for seconds under
+    # Python's own shutdown visits all objects of torch and transformers, for seconds under
     # load. The processes that it forks never come here: multiprocessing ends them itself.
     atexit.register(os._exit, 0)

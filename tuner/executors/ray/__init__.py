@@ -31,11 +31,11 @@ class RaySettings(ExecutorSettings):
     """Ray cluster: HOST:PORT, ray://HOST:PORT from outside, `auto` on one of its machines; none:
     a Ray of its own on this machine. An existing connection is used."""
     gpus_per_run: float | None = Field(default=None, ge=0)
-    """Devices that Ray keeps for a run (for each rank), or a share of one below 1; by default 1
+    """Devices that Ray reserves for a run (for each rank), or a share of one below 1; by default 1
     where the cluster has any, else 0."""
     cpus_per_run: int | None = Field(default=None, ge=1)
-    """CPUs that Ray keeps for a run (for each rank); by default 4 on a cluster, and this
-    machine's shared out among the workers without one."""
+    """CPUs that Ray reserves for a run (for each rank); by default 4 on a cluster, and this
+    machine's, divided among the workers, without one."""
 
     @field_validator("address")
     @classmethod
@@ -81,7 +81,7 @@ class RaySettings(ExecutorSettings):
         return f"gpus_per_run: got {gpus:g}{each}"
 
     def cpus(self, machine: int) -> int:
-        """Return the CPUs that Ray keeps for a rank, given the number of this machine's."""
+        """Return the CPUs that Ray reserves for a rank, given the number of this machine's."""
         if self.cpus_per_run is not None:
             return self.cpus_per_run
         return _CPUS_ON_A_CLUSTER if self.address else super().cpus(machine)

@@ -36,12 +36,12 @@ _LOGS = "stderr*.log"
 class RunActor:
     """Does one run after another, each as `process` does it, in a process of its own.
 
-    Every method may be called again where its answer was lost. The data of runs are kept in the
+    Every method may be called again if its answer was lost. The data of runs are kept in the
     node's temporary folder, so that they are sent to a node once.
 
     Args:
-        folder: The launcher's working folder; relative paths mean the same where it exists.
-        devices: Whether runs may use the node's devices; Ray has chosen which.
+        folder: The launcher's working folder, used if it exists, for relative paths.
+        devices: Whether runs may use the node's devices, which Ray chooses.
     """
 
     def __init__(self, folder: str, *, devices: bool) -> None:
@@ -60,7 +60,7 @@ class RunActor:
         _remove_old(self._root)
 
     def ready(self) -> None:
-        """Answer, once the actor has been made."""
+        """Return when the actor is ready."""
 
     def has(self, parcel: str) -> bool:
         """Return whether a parcel has been unpacked on this node."""
@@ -79,7 +79,7 @@ class RunActor:
         """Begin a run.
 
         Args:
-            run: A name of its own.
+            run: A unique name.
             spec: JSON of the RunSpec.
             workspace: JSON of the Workspace; its folders are the launcher's.
             parcel: Name of the unpacked data.
@@ -141,9 +141,9 @@ class RunActor:
 
 
 class MessageBuffer:
-    """Keeps messages in order, each until the launcher says that it has seen it.
+    """Keeps messages in order, each until the launcher confirms it.
 
-    So none is lost where an answer got lost, and none is read twice.
+    So no message is lost with an answer, and none is read twice.
     """
 
     def __init__(self) -> None:
@@ -153,7 +153,7 @@ class MessageBuffer:
         self._changed = threading.Condition()
 
     def put(self, message: Message) -> None:
-        """Add a message; a file's bytes wait until there is room for them."""
+        """Add a message; a file's bytes wait until there is space for them."""
         with self._changed:
             if message.kind == "file":
                 self._changed.wait_for(lambda: self._closed or len(self._waiting) < _MOST_CHUNKS)
@@ -171,7 +171,7 @@ class MessageBuffer:
             return list(self._waiting)
 
     def close(self) -> None:
-        """Let nobody wait any longer: the messages are not wanted."""
+        """End all waits: the messages are not needed."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -187,7 +187,7 @@ def _send(path: Path, name: str, buffer: MessageBuffer) -> None:
 
 
 def _remove_old(root: Path) -> None:
-    """Remove what no run has used for long, such as the folder of a run that was killed."""
+    """Remove folders that no run has used for long, such as those of killed runs."""
     for folder in (*root.glob("data/*"), *root.glob("runs/*")):
         with contextlib.suppress(FileNotFoundError):  # another actor may do the same
             if time.time() - folder.stat().st_mtime > _DAYS_TO_KEEP * 24 * 3600:

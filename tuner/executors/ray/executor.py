@@ -29,11 +29,11 @@ _MOST_LOSSES = 3
 
 
 class RayExecutor(Executor):
-    """Spreads runs over a cluster; each is done there as the executor `process` does it.
+    """Distributes runs over a cluster; each is done there as by the executor `process`.
 
     An actor with a run's CPUs and devices does one run after another, so that only its first
-    waits for torch to load. Rows and tokens are packed here and sent to each node once; the files
-    that a run leaves in its folder come back. Ray ends the actors when the launcher is gone.
+    waits until torch is loaded. Rows and tokens are packed here and sent to each node once; the
+    files in a run's folder are sent back. Ray ends the actors when the launcher is gone.
     """
 
     computes_aside = True
@@ -48,10 +48,10 @@ class RayExecutor(Executor):
         self._revision = revision()
 
     def warm_up(self) -> None:
-        """Connect to the cluster while the launcher does other things."""
+        """Connect to the cluster while the launcher does other work."""
 
         def connect() -> None:
-            # The first run will meet a fault again.
+            # The first run will raise the error again.
             with contextlib.suppress(ConfigError, RunInterrupted):
                 self._pool.connect()
 
@@ -79,16 +79,16 @@ class RayExecutor(Executor):
         return result.model_copy(update={"facts": self._revision | result.facts})
 
     def compute(self, function: Callable[..., T], *args: Any) -> T:
-        """Compute beside the launcher: the answer is the same on every node."""
+        """Compute on this machine: the result is the same on every node."""
         return self._here.compute(function, *args)
 
     def close(self) -> None:
-        """End every run that is going on."""
+        """End every running run."""
         self._here.close()
         self._pool.close()
 
     def _do(self, actor: PooledActor, spec: RunSpec, emit: Emit, workspace: Workspace) -> Message:
-        """Send the run and its data to an actor, pass its events on, return its end."""
+        """Send the run and its data to an actor, pass on its events, return its end."""
         ask, remote = self._pool.ask, actor.handle
         try:
             parcel = self._parcel(spec, workspace)
@@ -117,7 +117,7 @@ class RayExecutor(Executor):
                     return message
 
     def _stop(self, actor: PooledActor) -> None:
-        """End the run of an actor, and keep the actor where that works."""
+        """End the run of an actor, and keep the actor if that works."""
         try:
             ended = self._pool.ask(actor.handle.stop.remote)
         except (RunLost, RunFailed):
@@ -128,13 +128,13 @@ class RayExecutor(Executor):
             self._pool.discard(actor)
 
     def _count(self, digest: str, lost: RunLost) -> None:
-        """Give up a run that is lost again and again: it may bring the nodes down itself."""
+        """Give up a run that is lost repeatedly: it may crash the nodes itself."""
         self._lost[digest] += 1
         if self._lost[digest] == _MOST_LOSSES:
             raise RunFailed(f"lost with its node {_MOST_LOSSES} times: {lost}") from lost
 
     def _parcel(self, spec: RunSpec, workspace: Workspace) -> _Sent:
-        """Pack a run's data and hand them to Ray, once for all runs that need the same."""
+        """Pack a run's data and pass them to Ray, once for all runs with the same data."""
         parts = (spec.task, spec.model)
         key = " ".join(part.model_dump_json() for part in parts)
         key += f" {spec.seeds.data} {spec.train.max_length}"
@@ -154,7 +154,7 @@ class RayExecutor(Executor):
 
 @dataclass(frozen=True)
 class _Sent:
-    """A parcel that Ray holds."""
+    """A parcel in Ray's object store."""
 
     name: str
     content: Any

@@ -1,4 +1,4 @@
-"""Connect to a Ray cluster; make the actors that do runs there, hand them out and end them."""
+"""Connect to a Ray cluster; make the actors that do runs there, lend them and end them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PooledActor:
     """Ray's handle of a `RunActor`."""
     ranks: int
     group: PlacementGroup | None
-    """Keeps the resources of several ranks on one node."""
+    """Reserves the resources of several ranks on one node."""
 
 
 class ActorPool:
@@ -102,7 +102,7 @@ class ActorPool:
             return actor
 
     def wait(self, actor: PooledActor) -> None:
-        """Wait until an actor is ready; those that are idle make room for it."""
+        """Wait until an actor is ready; end idle ones to free their resources."""
         ready = actor.handle.ready.remote()
         while not ray.wait([ready], timeout=_SECONDS_TO_ASK_AGAIN)[0]:
             with self._lock:
@@ -122,7 +122,7 @@ class ActorPool:
             try:
                 return ray.get(method(*arguments))
             except ActorUnavailableError:
-                time.sleep(_SECONDS_TO_ASK_AGAIN)  # it comes back or is found dead
+                time.sleep(_SECONDS_TO_ASK_AGAIN)  # the node comes back or is declared dead
             except RayTaskError as error:
                 raise RunFailed(one_line(error.cause), str(error)) from error
             except RayError as error:
@@ -182,8 +182,8 @@ class ActorPool:
             return
         most = {name: max((n.get(name, 0.0) for n in nodes), default=0.0) for name in needs}
         text = (
-            f"executor: a run needs {_text(needs)}, no node of the Ray cluster has so much; "
-            f"the most of each: {_text(most)}"
+            f"executor: a run needs {_text(needs)}; no node of the Ray cluster has that; "
+            f"largest: {_text(most)}"
         )
         if self._settings.address is None:
             raise ConfigError(text)
@@ -209,7 +209,7 @@ def _connect(settings: RaySettings, ranks: int) -> None:
     options: dict[str, Any] = {"address": settings.address or "local"}
     if settings.address is None:
         machine = os.cpu_count() or 1
-        # As many runs and ranks at once as the study wants, also on a machine with fewer CPUs.
+        # Allow the study's number of runs and ranks at once, even on a machine with fewer CPUs.
         cpus = max(machine, settings.workers * ranks * settings.cpus(machine))
         options |= {"num_cpus": cpus, "include_dashboard": False}
         if not any(name in os.environ for name in _AUTHENTICATION):
@@ -219,12 +219,12 @@ def _connect(settings: RaySettings, ranks: int) -> None:
         _knock(options["address"])
         ray.init(
             **options,
-            # The nodes run this code, whatever they have installed.
+            # The nodes run this code, not an installed version.
             runtime_env={"py_modules": [*tuner.__path__, *trainers.__path__]},
             log_to_driver=False,
             configure_logging=False,
         )
-        # It prints at length when a node dies; our own line about the lost run says enough.
+        # Ray prints at length when a node dies; our line about the lost run is enough.
         ray._private.worker._worker_logs_enabled = False
     except (OSError, RuntimeError, ValueError, RayError) as error:
         where = settings.address or "a Ray of its own"
@@ -234,7 +234,7 @@ def _connect(settings: RaySettings, ranks: int) -> None:
 
 
 def _knock(address: str) -> None:
-    """Raise OSError where nothing answers at HOST:PORT, for which Ray would try for minutes."""
+    """Raise OSError if nothing answers at HOST:PORT; Ray would retry for minutes."""
     url = urlsplit(address if "://" in address else f"//{address}")
     if url.hostname and url.port:
         socket.create_connection((url.hostname, url.port), timeout=_SECONDS_TO_KNOCK).close()

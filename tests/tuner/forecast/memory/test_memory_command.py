@@ -211,7 +211,7 @@ def test_a_config_that_no_classifier_is_built_from_is_one_line(
 def test_a_size_below_one_is_refused(config: Path, name: str, size: int) -> None:
     """Of -1 layers a model would be built without any."""
     config.write_text(json.dumps(json.loads(config.read_text()) | {name: size}))
-    with pytest.raises(TunerError, match=f"{name}: got {size}, allowed: at least 1"):
+    with pytest.raises(TunerError, match=f"{name}: got {size}; allowed: at least 1"):
         need_of(RunOptions(str(config), batch_size=1, length=16))
 
 
