@@ -156,7 +156,11 @@ BAD = [
     ("executor", {"kind": "ray", "address": "ray://ada:pw@host:1"}, r"got 'ray://ada:\*\*\*@host"),
     ("ranks", True, r"ranks: .*valid integer, got true"),
     ("executor", {"kind": "ray", "gpus_per_run": 1.5}, r"executor\.gpus_per_run: got 1\.5"),
-    ("executor", {"kind": "inprocess", "workers": 2}, r"executor\.workers: inprocess"),
+    (
+        "executor",
+        {"kind": "inprocess", "workers": 2},
+        r"executor\.workers: got 2; allowed: 1 with the",
+    ),
     ("arms", {}, r"arms: .*at least 1 item"),
     ("arms/head/method", "haed", r"arms\.head\.method: no such name 'haed'; known methods: "),
     (
