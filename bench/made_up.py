@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainers.contract import ParameterCounts, RunEvent, RunResult
-from tuner.store import Phase
+from tuner.config import Phase
 
 STUDY = "scale"
 CURVES = ("train/loss", "validation/loss", "validation/macro_f1")

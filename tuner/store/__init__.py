@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tuner.store.records import Group as Group
     from tuner.store.records import KeptDefinition as KeptDefinition
     from tuner.store.records import LoggedTrial as LoggedTrial
-    from tuner.store.records import Phase as Phase
     from tuner.store.records import Reader as Reader
     from tuner.store.records import RunRecord as RunRecord
     from tuner.store.records import RunState as RunState
@@ -47,7 +46,6 @@ _NAMES = {
         "Group",
         "KeptDefinition",
         "LoggedTrial",
-        "Phase",
         "Reader",
         "RunRecord",
         "RunState",

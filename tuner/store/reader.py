@@ -11,6 +11,7 @@ from sqlalchemy import Engine, NullPool, create_engine, inspect
 
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
+from tuner.config import Phase
 from tuner.store.database import (
     RetryPolicy,
     engine_options,
@@ -27,7 +28,6 @@ from tuner.store.records import (
     Curve,
     KeptDefinition,
     LoggedTrial,
-    Phase,
     Reader,
     RunRecord,
 )

@@ -14,9 +14,9 @@ from pydantic import Field
 from trainers.contract import RunSpec, Seeds
 from trainers.errors import ConfigError, known
 from trainers.plugins import Frozen
+from tuner.config import Phase
 
 RunState = Literal["running", "finished", "pruned", "diverged", "failed", "killed"]
-Phase = Literal["search", "confirm"]
 
 LAUNCHER_DIED = "launcher died"
 """Reason of a run that was still running when its launcher was found dead."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from trainers.contract import RunEvent
 from tuner.config import Cell, Phase
+from tuner.store import RunState
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class RunNotice:
     seed: int | None = None
     """The run's init seed; None: the notice is about a trial."""
     epochs: int = 0
-    state: Literal["running", "finished", "pruned", "diverged", "failed"] = "running"
+    state: RunState = "running"
     event: RunEvent | None = None
     seconds: float = 0.0
     """Wall seconds of a finished run itself, whenever it was done and without waiting; else those

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trainers.contract import Emit, RunEvent, RunSpec
-from tuner.config import Cell, Objective
-from tuner.store import Group, Phase, RunInterrupted, RunState
+from tuner.config import Cell, Objective, Phase
+from tuner.store import Group, RunInterrupted, RunState
 from tuner.store.database import Outage
 from tuner.store.outcome import Outcome, RunRequest
 from tuner.store.runs import GroupEnd

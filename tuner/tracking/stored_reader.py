@@ -9,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from tuner.store import Curve, KeptDefinition, Phase, Reader, RunRecord, UnknownStudy
+from tuner.config import Phase
+from tuner.store import Curve, KeptDefinition, Reader, RunRecord, UnknownStudy
 from tuner.tracking.curves import true_curves
 from tuner.tracking.files import local_folder
 from tuner.tracking.names import is_cut
