@@ -227,7 +227,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
 
 
 def lives(process: psutil.Process) -> bool:
-    """Say whether a process still does anything.
+    """Return whether a process still does anything.
 
     One that has ended stays in the system's table until its parent asks for its exit code. An
     orphan's parent is the system's first process, and some of those ask every two seconds.

@@ -44,7 +44,7 @@ class Wire:
             do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = pass_on
 
             def log_message(self, *_: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._proxy.daemon_threads = True

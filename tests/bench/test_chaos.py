@@ -75,7 +75,7 @@ def test_what_is_masked_in_json_goes_by_its_key() -> None:
 
 
 def test_a_run_that_is_missing_doubled_or_other_is_a_difference() -> None:
-    """Each is said with the run's name."""
+    """Each is reported with the run's name."""
     line = '{"name": "full", "parent": null, "points": {"loss": [[1, "0.5"]]}}'
     calm = Remains({"report.md": "a"}, Counter({line: 1}), [])
     assert differences(calm, calm) == []

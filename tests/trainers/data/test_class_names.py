@@ -161,7 +161,7 @@ def test_whole_numbers_with_wide_gaps_look_measured() -> None:
 
 
 def test_a_name_is_shown_with_what_cannot_be_seen_and_not_at_full_length() -> None:
-    """Spaces, invisible characters and a separate accent are told apart; long texts are cut."""
+    """Spaces, invisible characters and a separate accent are distinguished; long texts are cut."""
     assert quoted("pos ") == "'pos '"
     assert quoted("\u00a0pos\u200b") == r"'\xa0pos\u200b'"
     assert (quoted("caf\u00e9"), quoted("cafe\u0301")) == ("'café'", r"'cafe\u0301'")

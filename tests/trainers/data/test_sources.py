@@ -155,7 +155,7 @@ def test_a_bad_answer_keeps_the_file_that_was_there(server: Server, tmp_path: Pa
 
 
 def test_no_answer_is_one_line(server: Server, tmp_path: Path) -> None:
-    """A closed port, like a missing network, is the user's to mend."""
+    """A closed port, like a missing network, is an error that the user can correct."""
     server.server_close()
     server.shutdown()
     with pytest.raises(DataError, match=r"^http://127.*: URLError: .*refused"):

@@ -80,7 +80,7 @@ def test_rows_without_a_text_are_counted_in_each_split() -> None:
 
 
 def test_rows_in_two_splits_are_counted_for_every_pair_of_splits() -> None:
-    """Rows with another class there are told apart; the first is named by its number."""
+    """Rows with another class there are distinguished; the first is named by its number."""
     task = data(
         validation=[("a", "x"), ("b", "x")],
         test=[("new", "x"), ("a", "x"), ("b", "y"), ("c", "y")],

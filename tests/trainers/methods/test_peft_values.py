@@ -1,4 +1,4 @@
-"""Values of peft's options: what cannot be meant is refused in a line, before a model is wrapped.
+"""Values of peft's options: an invalid one is refused in a line, before a model is wrapped.
 
 The contract takes every option of every type from peft's registry, as that of the options does.
 """

@@ -198,7 +198,7 @@ def test_a_missing_file_is_one_line(name: str, tmp_path: Path) -> None:
 def test_a_missing_file_is_said_with_the_likely_reason(
     name: str, hint: str, tmp_path: Path
 ) -> None:
-    """A misspelt name, a pattern, an address and a link without its file are told apart."""
+    """A misspelt name, a pattern, an address and a link without its file are distinguished."""
     (tmp_path / "data").mkdir()
     for path in ("train.csv", "data/train.csv", "other.md"):
         (tmp_path / path).write_text("text,label\na,x\n")
@@ -363,7 +363,7 @@ def test_files_that_are_written_differently_are_told_apart(
 
 
 def test_unset_fields_leave_the_identity_of_earlier_runs_alone() -> None:
-    """A study that says nothing of format, delimiter, encoding or quoting goes on."""
+    """A study without format, delimiter, encoding and quoting continues with its runs."""
     fields = {"format", "delimiter", "encoding", "quoting"}
     assert not fields & set(TextFile(train="t", test="t").model_dump(mode="json"))
     told = TextFile(train="t", test="t", encoding={"test": "cp1252"}, quoting="none")

@@ -282,7 +282,7 @@ def test_the_ui_serves_the_store(tmp_path: Path) -> None:
 
 
 def answers(page: str) -> bool:
-    """Say whether a page can be had."""
+    """Return whether a page is served."""
     try:
         with urllib.request.urlopen(page, timeout=5) as response:
             return bool(response.status == 200)

@@ -71,7 +71,7 @@ def test_a_signal_that_is_kept_from_a_command_stays_away() -> None:
 
 
 def test_pressing_again_at_the_end_ends_at_once() -> None:
-    """Not even what is registered for the end goes on."""
+    """Not even functions that are registered for the exit are called."""
     done = _command(
         """
         atexit.register(print, "tidied up")

@@ -1,4 +1,4 @@
-"""Loading a study: what stands in it, and one line for everything that cannot be meant."""
+"""Loading a study: its fields, and one line for each invalid value."""
 
 from __future__ import annotations
 

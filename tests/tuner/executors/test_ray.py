@@ -210,7 +210,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class _Killer:
-    """Kills the place of the one run that is going on, when its model stands."""
+    """Kills the node of the only running run, when its model is built."""
 
     def __init__(self, cluster: RayCluster) -> None:
         self._cluster = cluster

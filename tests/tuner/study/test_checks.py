@@ -37,7 +37,7 @@ def long_rows(folder: Path, tokens: int = 609) -> dict[str, Any]:
 
 
 def test_a_sound_study_has_no_fault(tmp_path: Path) -> None:
-    """Nothing is found, and there is nothing that was not looked at."""
+    """Nothing is found, and there is nothing that was not checked."""
     assert findings(tmp_path) == Findings()
 
 
@@ -285,7 +285,7 @@ def test_all_that_is_wrong_with_the_inputs_is_said_at_once(tmp_path: Path) -> No
 def test_a_cell_that_cannot_run_ends_alone_and_is_not_begun(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The study goes on with the others; its line says why, once, before the first run too."""
+    """The study continues with the others; its line says why, once, before the first run too."""
     config = toy_study(arms={"lora": {"method": TARGETS}, "head": {"method": "head"}})
     outcome = run_study(config, store=tmp_path, tracking="none", data_dir=tmp_path)
     (line,) = outcome.failures
@@ -346,7 +346,7 @@ def test_a_damaged_tokenizer_is_told_before(tmp_path: Path) -> None:
 
 
 def test_a_good_answer_is_kept_until_something_changes(tmp_path: Path) -> None:
-    """A study that goes on is not tried again; one with another model, arm or executor is."""
+    """A study that continues is not tried again; one with another model, arm or executor is."""
     cells = plan(toy_study())
     assert not is_known_good(cells, tmp_path)
     remember_good(cells, tmp_path)

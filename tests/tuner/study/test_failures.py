@@ -184,7 +184,7 @@ def test_two_runs_that_fail_alike_are_a_fault_of_their_cell(place: Place) -> Non
 
 
 def test_too_many_failures_stop_the_study_with_the_last_reason(place: Place) -> None:
-    """`max_failures: 1` bears one."""
+    """`max_failures: 1` tolerates one."""
 
     def fail(notice: RunNotice) -> None:
         if notice.event is not None:

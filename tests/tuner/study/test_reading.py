@@ -47,7 +47,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_rows_are_said_once_where_several_data_seeds_draw_them() -> None:
-    """What is found under a later seed alone is said with it."""
+    """What is found under a later seed alone is reported with it."""
     records: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
@@ -62,7 +62,7 @@ def test_rows_are_said_once_where_several_data_seeds_draw_them() -> None:
 
 
 def test_lengths_are_measured_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A study that goes on says the same without a tokenizer; a damaged file is made again."""
+    """A study that continues says the same without a tokenizer; a damaged file is made again."""
     caplog.set_level(logging.INFO)
     cells, computer = planned(tmp_path), Computer()
     measured = read_lengths(cells, computer, tmp_path, tmp_path / "cache")

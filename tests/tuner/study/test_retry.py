@@ -129,7 +129,7 @@ def test_no_event_of_an_aborted_try_stays_beside_those_of_the_next(place: Place)
 
 
 def test_a_run_that_no_batch_helps_is_failed_at_one_row(place: Place) -> None:
-    """It says what was asked for last, and the study goes on."""
+    """It says what was asked for last, and the study continues."""
     with memory_for(0):
         outcome = place.run()
     (failure,) = outcome.failures

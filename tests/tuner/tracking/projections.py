@@ -102,7 +102,7 @@ class Desk:
         return Projection(self.journal, Store(self.store), target, self.projected)
 
     def project(self, projection: Projection | None = None) -> None:
-        """Project all that there is, by a new process or one that goes on, and settle."""
+        """Project all that there is, by a new process or one that continues, and settle."""
         projection = projection or self.projection()
         while projection.step()[1]:
             pass
@@ -151,7 +151,7 @@ class Desk:
     def close(
         self, group: Group | None = None, state: RunState = "finished", reason: str = ""
     ) -> None:
-        """Say how a configuration has ended."""
+        """End a configuration."""
         self.runs.close(group or make_group(), GroupEnd(state=state, reason=reason))
 
     def do(self, spec: RunSpec | None = None, group: Group | None = None) -> Attempt:

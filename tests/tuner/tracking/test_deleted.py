@@ -1,4 +1,4 @@
-"""What is deleted or renamed in MLflow while a study goes on costs nothing in the end."""
+"""What is deleted or renamed in MLflow while a study continues costs nothing in the end."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _check_whole(table: Desk) -> None:
 def test_what_is_deleted_while_it_goes_on_is_there_in_the_end(
     what: str, table: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A run, its parent, both, the whole experiment: the study goes on, and a line says it."""
+    """A run, its parent, both, the whole experiment: the study continues, and a line says it."""
     attempt, projection = _begin(table)
     client, found = table.client, table.found()
     if what in ("run", "both"):

@@ -138,7 +138,7 @@ def test_files_that_only_the_place_named_has_are_read_there(store: Path, tmp_pat
 def test_a_store_on_a_disk_that_cannot_be_written_to_is_read(
     store: Path, run_id: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its files are found beside its database, which goes on to name the first place."""
+    """Its files are found beside its database, which still has the first place."""
     with small_disk(tmp_path / "disk", "20m") as disk:
         moved = Path(shutil.copytree(store, disk / "store"))
         shutil.rmtree(store)

@@ -264,7 +264,7 @@ def test_a_server_that_hangs_is_as_good_as_away(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The study goes on, and all has its effect once."""
+    """The study continues, and all has its effect once."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with desk(tmp_path / "store", server.address) as table, _projector(table) as projector:
         table.open_study()

@@ -215,7 +215,7 @@ def test_a_parent_sums_up_its_finished_runs_and_runs_again_with_a_new_one(table:
 
 
 def test_a_pruned_configuration_is_pruned_once_in_its_name(table: Desk) -> None:
-    """While a run of it goes on it is running under its plain name."""
+    """While one of its runs is running, it is running under its plain name."""
     table.open_study()
     table.end(table.begin(make_spec(1)), "pruned", "hopeless")
     table.close(state="pruned", reason="hopeless")
@@ -249,7 +249,7 @@ def test_a_run_that_is_tried_again_with_fewer_rows_is_two_runs(table: Desk) -> N
 
 
 def test_mlflow_that_has_lost_its_database_is_filled_again(table: Desk) -> None:
-    """The report goes on to know each run by MLflow's new name for it."""
+    """The report finds each run by MLflow's new identifier."""
     table.do()
     _project_aside(table)
     (before,) = open_reader(table.store).runs(STUDY)
@@ -284,7 +284,7 @@ def test_an_mlflow_whose_studies_were_deleted_has_not_lost_them(
 
 
 def test_names_say_task_and_model_in_a_study_with_several(table: Desk) -> None:
-    """One task and model are not repeated in every name; two are told apart."""
+    """One task and model are not repeated in every name; two are distinguished."""
     table.open_study(text="tasks: [toy, bbc]\nmodels: [tiny-bert]\n")
     table.begin(group=make_group("löra <b>🦙", trial=3))
     table.project()

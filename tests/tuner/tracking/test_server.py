@@ -143,7 +143,7 @@ def test_a_host_name_that_the_server_refuses_is_no_wrong_password(answer: str, l
         do_POST = do_GET
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as refusing:
         threading.Thread(target=refusing.serve_forever, daemon=True).start()

@@ -169,7 +169,7 @@ _CONFIG = "CONFIG"
     ids=str,
 )
 def test_bad_input_is_one_line(config: Path, words: tuple[str, ...], said: str) -> None:
-    """What cannot be meant is said with its option and what is allowed."""
+    """An invalid value is refused, with its option and the allowed values."""
     given = ["memory", *(str(config) if word == _CONFIG else word for word in words)]
     done = CliRunner().invoke(app, given)
     assert isinstance(done.exception, TunerError)

@@ -11,7 +11,7 @@ from tuner.forecast.time import EstimateOptions, estimate_study
 from tuner.forecast.time.forecasts import DiskForecast
 
 
-def foretell(store: Path, **changes: object) -> DiskForecast:
+def estimate_disk(store: Path, **changes: object) -> DiskForecast:
     """Estimate the toy study without a probe."""
     options = EstimateOptions(probe=False)
     data_dir = store.parent / "data"
@@ -28,7 +28,7 @@ def test_the_bytes_of_a_store_are_foretold_within_a_factor_of_two(
     tmp_path: Path, finished_store: Path
 ) -> None:
     """Before the study, from its rows and steps alone; against what it then left."""
-    found = foretell(tmp_path / "store")
+    found = estimate_disk(tmp_path / "store")
     assert not found.measured
     for foretold, pattern in (
         (found.run_folders_bytes, "runs/*/*"),
@@ -42,7 +42,7 @@ def test_the_bytes_of_a_store_are_foretold_within_a_factor_of_two(
 
 def test_files_of_earlier_runs_are_measured(finished_store: Path) -> None:
     """Two more confirm runs take what the four that are there take; the tokens are there."""
-    found = foretell(finished_store, confirm={"seeds": [1, 2, 3]})
+    found = estimate_disk(finished_store, confirm={"seeds": [1, 2, 3]})
     folders = [path.parent for path in finished_store.glob("runs/*/predictions.parquet")]
     assert len(folders) == 4
     assert found.measured
@@ -56,11 +56,11 @@ def test_kept_models_count_with_their_trained_parameters(
     tmp_path: Path, finished_store: Path
 ) -> None:
     """In float32, once; unknown before a run has told their size."""
-    assert foretell(tmp_path / "store", save="best").models_bytes is None
-    assert foretell(tmp_path / "store", save="none").models_bytes == 0
+    assert estimate_disk(tmp_path / "store", save="best").models_bytes is None
+    assert estimate_disk(tmp_path / "store", save="none").models_bytes == 0
     arms = {"head": {"method": "head"}}
-    best = foretell(finished_store, save="best", arms=arms).models_bytes
-    every = foretell(finished_store, save="confirm", arms=arms).models_bytes
+    best = estimate_disk(finished_store, save="best", arms=arms).models_bytes
+    every = estimate_disk(finished_store, save="confirm", arms=arms).models_bytes
     assert best is not None
     assert best > 0
     assert every == 2 * best

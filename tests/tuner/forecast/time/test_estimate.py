@@ -207,7 +207,7 @@ def test_without_runs_and_without_a_probe_the_seconds_are_unknown(tmp_path: Path
     assert found.disk.total_bytes > 0
 
 
-def test_a_probe_foretells_the_seconds_of_a_run(tmp_path: Path, finished_store: Path) -> None:
+def test_a_probe_estimates_the_seconds_of_a_run(tmp_path: Path, finished_store: Path) -> None:
     """Within a factor of three of what such runs took; the machine may be busy with others."""
     found = estimate(toy_study(), tmp_path / "store", probe=None, probe_seconds=1.0)
     assert found.time.sources == ("probe",)
