@@ -1,7 +1,7 @@
 """Reports compare studies' ways of training over seeds. The room's door.
 
 Each file is loaded when one of its names is first used. `from tuner.report import stats` gives the
-statistics over seeds, for whoever wants them without a report.
+statistics over seeds, without a report.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ beyond the budget."""
 _ENDED = ("finished", "pruned", "diverged", "failed")
 _UNDONE: dict[str, str] = {
     "killed": "the study was stopped",
-    "running": "the study is going on, or its process died",
+    "running": "the study is running, or its process died",
 }
 
 

@@ -198,7 +198,7 @@ def test_what_this_machine_cannot_do_is_said(ray_cluster: RayCluster, tmp_path: 
     """Without a cluster that might grow, nothing waits for ever."""
     settings = ray_cluster.settings(address=None, gpus_per_run=1)
     executor = settings.open()
-    with pytest.raises(ConfigError, match=r"a run needs 1 CPU, 1 GPU, no node .* 2 CPU, 0 GPU"):
+    with pytest.raises(ConfigError, match=r"a run needs 1 CPU, 1 GPU; no node .* 2 CPU, 0 GPU"):
         executor.run(toy_spec(), lambda event: None, workspace(tmp_path))
 
 
