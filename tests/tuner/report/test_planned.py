@@ -69,7 +69,7 @@ def test_unconfirmed_arms_and_missing_runs_stand_in_the_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "said"), [("killed", "stopped"), ("running", "going on, or its process died")]
+    ("state", "said"), [("killed", "stopped"), ("running", "is running, or its process died")]
 )
 def test_runs_that_a_stopped_study_lacks_are_said_with_the_reason(state: str, said: str) -> None:
     """One arm has none, one some of its seeds; equal reasons are one line."""
