@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from tuner.executors import MOST_KILLS
+
 TUNER = [sys.executable, "-m", "tuner"]
 """The command line, the only part of the program that is used here."""
 KINDS = {
@@ -23,6 +25,9 @@ KINDS = {
     "writer": "process that writes to MLflow",
 }
 """Kinds of kills. A living launcher does a run again if its process was killed."""
+_RUNS_KILLED = MOST_KILLS - 1
+"""Kills of runs alone under one launcher, which fails a run at the next one. A further kill ends
+the launcher too."""
 NAME = "chaos"
 RUNS = 21
 _SPACE = "{train.learning_rate: {float: [1.0e-4, 1.0e-2], log: true}}"
@@ -86,6 +91,8 @@ class Launcher:
     """File of its standard error."""
     hit: bool = False
     """A process of it was killed: it may end with an error, in one line."""
+    runs_killed: int = 0
+    """Kills of one of its runs alone."""
 
     def lives(self) -> bool:
         """Return whether it is running."""
@@ -136,6 +143,9 @@ class Study:
         self._wait(draw.pause)
         launcher, process = self._victim(draw)
         kind = draw.kind if process else "launcher"
+        if kind == "run" and launcher.runs_killed == _RUNS_KILLED:
+            kind = "both"
+        launcher.runs_killed += kind == "run"
         now = time.time()
         self.kills.append(Kill(kind, now, now - self._begun, self._done()))
         launcher.hit = True
