@@ -37,29 +37,43 @@ from tuner.report.stats.rank_tests import (
     nemenyi_p,
     not_separable_groups,
 )
+from tuner.report.stats.row_error import difference_row_error
 from tuner.report.stats.sign_flip import least_sign_flip_p, sign_flip_p
 from tuner.report.stats.validation_curve import Swap, expected_best, expected_seconds, swaps
 from tuner.report.stats.variance_components import variance_components
+from tuner.report.stats.verdict import (
+    SeedsNeeded,
+    Verdict,
+    collapse_limit,
+    difference_interval,
+    judge,
+)
 
 __all__ = [
     "Interval",
     "Intervals",
     "Noise",
     "PairedComparison",
+    "SeedsNeeded",
     "Summary",
     "Swap",
+    "Verdict",
     "bca_interval",
     "binomial_interval",
     "binomial_std",
     "bootstrap_noise",
+    "collapse_limit",
     "compare_pairs",
     "confusion_counts",
     "critical_difference",
+    "difference_interval",
+    "difference_row_error",
     "expected_best",
     "expected_seconds",
     "friedman_p",
     "holm",
     "independent_groups",
+    "judge",
     "least_sign_flip_p",
     "logit_t_interval",
     "mean_interval",
