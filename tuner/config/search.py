@@ -109,6 +109,16 @@ class ConfirmSettings(Written):
         return _distinct(seeds)
 
 
+class ReportSettings(Written):
+    """What the report is asked, fixed before there are results."""
+
+    baseline: str | None = None
+    """Arm that every other is compared with; by default the arm `full`, else all pairs."""
+    margin: float = Field(default=0.01, ge=0, lt=1)
+    """Difference of scores, as a fraction, up to which arms count as equally good: .01 is one
+    point. 0: none is too small to matter."""
+
+
 def check_score(metric: str) -> str:
     """Return the name of a score that runs log.
 

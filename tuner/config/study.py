@@ -15,7 +15,13 @@ from trainers.errors import ConfigError, SeveralFaults, known, shown
 from trainers.plugins import Written
 from tuner.config.arm import Arm, DeepSpeed, put
 from tuner.config.executor import AnyExecutor, read_executor
-from tuner.config.search import ConfirmSettings, Objective, SearchSettings, check_score
+from tuner.config.search import (
+    ConfirmSettings,
+    Objective,
+    ReportSettings,
+    SearchSettings,
+    check_score,
+)
 from tuner.config.sizes import parse_cap
 from tuner.config.spaces import Point, count_points
 
@@ -39,6 +45,8 @@ class StudyConfig(Written):
     """Budget of the search."""
     confirm: ConfirmSettings = ConfirmSettings()
     """Runs that are compared."""
+    report: ReportSettings = ReportSettings()
+    """What the report is asked: the arm to compare with, and what is too small to matter."""
     executor: AnyExecutor = Field(default_factory=lambda: read_executor({}))
     """Where runs are done: an executor's name, or a mapping with `kind`."""
     ranks: int = Field(default=1, ge=1, strict=True)
@@ -98,6 +106,9 @@ class StudyConfig(Written):
             f"arms.{name}.{line}" for name, arm in self.arms.items() for line in arm.set_twice()
         ]
         found += _idle_patience(self)
+        if self.report.baseline is not None and self.report.baseline not in self.arms:
+            got = shown(self.report.baseline)
+            found.append(f"report.baseline: no such arm, got {got}; known: {known(self.arms)}")
         found += self.executor.conflicts(self)
         if any(arm.space for arm in self.arms.values()):
             found += _conflicts_of_search(self)
@@ -116,6 +127,11 @@ class StudyConfig(Written):
     def objectives(self) -> tuple[Objective, ...]:
         """Return the objectives of the search; the study's metric unless `search` has its own."""
         return self.search.objectives or (Objective(metric=self.metric),)
+
+    @property
+    def baseline(self) -> str | None:
+        """Arm that every other is compared with; None: all pairs are."""
+        return self.report.baseline or ("full" if "full" in self.arms else None)
 
     def few_points(self) -> dict[str, int]:
         """Return the arms with fewer points than the search has trials, each with its number."""

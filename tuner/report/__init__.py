@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from tuner.report.contracts import all_tables as all_tables
     from tuner.report.contracts import form_class as form_class
     from tuner.report.contracts import form_names as form_names
+    from tuner.report.evidence import Asked as Asked
+    from tuner.report.evidence import Evidence as Evidence
+    from tuner.report.evidence import OtherDefinition as OtherDefinition
+    from tuner.report.evidence import gather as gather
     from tuner.report.finding import find_study as find_study
     from tuner.report.forms.csv import columns_page as columns_page
     from tuner.report.from_store import build_report as build_report
@@ -37,10 +41,6 @@ if TYPE_CHECKING:
     from tuner.report.question import Published as Published
     from tuner.report.question import Question as Question
     from tuner.report.question import read_references as read_references
-    from tuner.report.selection import Asked as Asked
-    from tuner.report.selection import Evidence as Evidence
-    from tuner.report.selection import OtherDefinition as OtherDefinition
-    from tuner.report.selection import gather as gather
     from tuner.report.stats import seeds_to_detect as seeds_to_detect
     from tuner.report.wording import counted as counted
 
@@ -57,7 +57,7 @@ _NAMES = {
     "from_store": ["build_report", "keep_report", "report_of_run"],
     "planned": ["PlannedCell", "SearchProgress", "plan_cell", "planned_cells", "read_search"],
     "question": ["Published", "Question", "read_references"],
-    "selection": ["Asked", "Evidence", "OtherDefinition", "gather"],
+    "evidence": ["Asked", "Evidence", "OtherDefinition", "gather"],
     "stats": ["seeds_to_detect"],
     "wording": ["counted"],
 }

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trainers.errors import ConfigError, known
 from tuner.report.comparison import Comparison, Note
 from tuner.report.contracts import Basis, Report, all_tables
+from tuner.report.evidence import Evidence
 from tuner.report.guards import refuse_early_test, unfair
-from tuner.report.notes import block_notes, data_warnings, left_out_note, presence_notes
+from tuner.report.notes import (
+    block_notes,
+    data_warnings,
+    findings,
+    left_out_note,
+    presence_notes,
+)
 from tuner.report.question import Question
-from tuner.report.selection import Block, Evidence, Selection
+from tuner.report.selection import Block, Selection
 from tuner.report.tables.arm_ranks import rank_notes
 from tuner.report.tables.budget import budget_notes
 
 if TYPE_CHECKING:
     import pandas
 
+_ASKED_AFTERWARDS = (
+    "The comparison with {baseline} was asked for after the results were there; the study asks "
+    "for {own}."
+)
 _NO_REFERENCE = "No published number is of these tasks, models, methods and metrics."
 
 
@@ -45,24 +57,40 @@ def compare(evidence: Evidence, question: Question) -> Comparison:
     refuse_early_test(evidence.records)
     selection = evidence.select()
     blocks = selection.blocks
-    _check(blocks, evidence.metric, question.baseline)
+    asked_baseline, baseline = evidence.baseline, _baseline(blocks, evidence, question)
+    _check(blocks, evidence.metric, baseline)
+    question = replace(question, baseline=baseline)
+    evidence = replace(evidence, baseline=baseline)
     frames: dict[str, pandas.DataFrame] = {}
     for table in all_tables():
         frame = table.frame(Basis(blocks, evidence, question, frames))
         if frame is not None:
             frames[table.name] = frame
     notes = list(_notes(evidence, selection, frames))
+    if question.baseline not in (None, asked_baseline):
+        own = asked_baseline or "all pairs"
+        notes.insert(0, Note(_ASKED_AFTERWARDS.format(baseline=baseline, own=own)))
     if question.published and not len(frames["references"]):
         notes.append(Note(_NO_REFERENCE))
     return Comparison(
         studies=evidence.studies,
         metric=evidence.metric,
-        baseline=question.baseline,
+        baseline=baseline,
         frames=frames,
         flags=tuple(_flags(blocks)),
         notes=tuple(notes),
+        description=evidence.description,
+        findings=tuple(findings(blocks, evidence.confusions)),
         warnings=(*evidence.doubts, *data_warnings(blocks)),
     )
+
+
+def _baseline(blocks: Sequence[Block], evidence: Evidence, question: Question) -> str | None:
+    """Return the arm to compare with: the one asked for, or the studies' own if it is there."""
+    if question.baseline is not None:
+        return question.baseline
+    arms = {cell.arm for block in blocks for cell in block.cells}
+    return evidence.baseline if evidence.baseline in arms else None
 
 
 def _notes(
@@ -72,7 +100,7 @@ def _notes(
     yield from (Note(text) for text in evidence.remarks)
     yield from presence_notes(selection.blocks)
     for block in selection.blocks:
-        for text in block_notes(block, frames["cells"], frames["pairs"], metric=metric):
+        for text in block_notes(block, frames["cells"], metric=metric):
             yield Note(text, block.task, block.model)
     yield from left_out_note(selection.left_out, evidence.others)
     yield from budget_notes(frames["budget"], metric=metric)

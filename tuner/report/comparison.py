@@ -15,6 +15,7 @@ NOTHING = "No confirm run has finished or failed yet."
 NOT_RUN = "not run"
 UNFAIR = "Not a fair comparison"
 DOUBTFUL = "Doubtful data"
+READ_FIRST = "Read this first"
 CAPTION = (
     "Scores are on the test split, in points (a loss in nats), mean ± standard deviation of the "
     "sample over n seeds, with the 95% interval of the mean (Student t). Peak memory is the "
@@ -48,6 +49,10 @@ class Comparison:
     """Reasons why the comparison is unfair; shown before everything else."""
     notes: tuple[Note, ...]
     """Sentences that help to read the tables."""
+    description: str = ""
+    """What the studies ask."""
+    findings: tuple[str, ...] = ()
+    """What must be known before any number: runs that collapsed, classes never predicted."""
     warnings: tuple[str, ...] = ()
     """Faults in the data that make numbers doubtful; shown first, with the flags."""
 

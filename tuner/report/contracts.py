@@ -6,6 +6,7 @@ one is to write one file.
 
 from __future__ import annotations
 
+import html
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from trainers.plugins import Plugin, kinds, plugin_class
-from tuner.report.comparison import CAPTION, DOUBTFUL, NOTHING, UNFAIR, Comparison, Row
+from tuner.report.answer import Answer, answer
+from tuner.report.comparison import (
+    CAPTION,
+    DOUBTFUL,
+    NOTHING,
+    READ_FIRST,
+    UNFAIR,
+    Comparison,
+    Row,
+)
+from tuner.report.evidence import Evidence
 from tuner.report.question import Question
-from tuner.report.selection import Block, Evidence
+from tuner.report.selection import Block
 from tuner.report.view import Medium, TableView
 
 if TYPE_CHECKING:
@@ -28,6 +39,7 @@ PictureFormat = Literal["svg", "png"]
 FORMS = "tuner.report.forms"
 """The package of the forms."""
 _TABLES = "tuner.report.tables"
+_FRAME = 'style="width: 100%; height: 48rem; border: 0"'
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,17 @@ class Basis:
     def metric(self) -> str:
         """Metric that arms are compared by."""
         return self.evidence.metric
+
+    @property
+    def baseline(self) -> str | None:
+        """Arm that every other is compared with; None: all pairs are asked about."""
+        return self.question.baseline or self.evidence.baseline
+
+    @property
+    def margin(self) -> float:
+        """Difference of scores up to which arms count as equally good."""
+        own = self.question.margin
+        return self.evidence.margin if own is None else own
 
 
 class ReportTable(Plugin):
@@ -171,6 +194,15 @@ class Report:
         return self.comparison.frames["trials"]
 
     @cached_property
+    def answer(self) -> Answer:
+        """Return what the verdicts come to, in sentences."""
+        return answer(self.comparison)
+
+    def _repr_html_(self) -> str:
+        """Return the page, as a notebook shows it."""
+        return f'<iframe srcdoc="{html.escape(self.text("html"))}" {_FRAME}></iframe>'
+
+    @cached_property
     def pictures(self) -> Mapping[str, Picture]:
         """Return the pictures that have something to show, by file name without suffix."""
         from tuner.report.plots import draw
@@ -191,7 +223,9 @@ class Report:
     def doubts(self) -> list[str]:
         """Return why the rows are unfair or doubtful, to be read before them."""
         flags = [f"{UNFAIR}: {flag}." for flag in self.comparison.flags]
-        return [*flags, *(f"{DOUBTFUL}: {warning}." for warning in self.comparison.warnings)]
+        doubts = [f"{DOUBTFUL}: {warning}." for warning in self.comparison.warnings]
+        findings = [f"{READ_FIRST}: {finding}" for finding in self.comparison.findings]
+        return [*flags, *doubts, *findings]
 
     def notes(self) -> list[str]:
         """Return the notes that help to read the rows."""

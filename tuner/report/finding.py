@@ -20,8 +20,8 @@ from tuner.config import (
     read_definition,
     study_names,
 )
+from tuner.report.evidence import Asked, OtherDefinition
 from tuner.report.planned import PlannedCell, planned_cells
-from tuner.report.selection import Asked, OtherDefinition
 from tuner.store import KeptDefinition, Reader, RunRecord, Store
 
 _UNKNOWN = (
@@ -72,7 +72,33 @@ def find_study(
         return with_others(_as_last_run(name, reader), reader)
     data, doubts = _read_data(config, data_dir, reader)
     cells = planned_cells(Definition(config, data))
-    return with_others(Asked(name, cells, config.metric, doubts=doubts), reader)
+    return with_others(asked_of(config, cells, doubts=doubts), reader)
+
+
+def asked_of(
+    config: StudyConfig,
+    cells: tuple[PlannedCell, ...],
+    remarks: tuple[str, ...] = (),
+    doubts: tuple[str, ...] = (),
+) -> Asked:
+    """Return a study whose definition is known as one that is asked about.
+
+    Args:
+        config: The study.
+        cells: Its cells.
+        remarks: Sentences on where its definition was found.
+        doubts: What makes its numbers doubtful.
+    """
+    return Asked(
+        config.name,
+        cells,
+        config.metric,
+        description=config.description,
+        baseline=config.baseline,
+        margin=config.report.margin,
+        remarks=remarks,
+        doubts=doubts,
+    )
 
 
 def with_others(asked: Asked, reader: Reader) -> Asked:
@@ -162,7 +188,7 @@ def _as_last_run(name: str, reader: Reader) -> Asked:
         if {cell.fingerprint for cell in cells} & {run.group.cell for run in records}:
             last = max(run.start for run in records)
             remark = f"study {name}: as it was last run, {_when(last)}."
-            return Asked(name, cells, made.config.metric, (remark,))
+            return asked_of(made.config, cells, (remark,))
     return Asked(name, remarks=(f"study {name}: {_UNKNOWN}",))
 
 
@@ -180,7 +206,7 @@ def _of_kept(name: str, kept: KeptDefinition, words: str) -> Asked:
     if definition is None:
         return Asked(name, remarks=(f"study {name}: {_UNKNOWN}",))
     remark = f"study {name}: {words} {_when(kept.time)}."
-    return Asked(name, planned_cells(definition), definition.config.metric, (remark,))
+    return asked_of(definition.config, planned_cells(definition), (remark,))
 
 
 def _when(seconds: float) -> str:

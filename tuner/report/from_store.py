@@ -11,10 +11,10 @@ from trainers.errors import ConfigError
 from tuner.config import Cell, find_reference
 from tuner.report.compare import report_on
 from tuner.report.contracts import Report
-from tuner.report.finding import find_study, with_others
+from tuner.report.evidence import Asked, gather
+from tuner.report.finding import asked_of, find_study, with_others
 from tuner.report.planned import plan_cell
 from tuner.report.question import Question, read_references
-from tuner.report.selection import Asked, gather
 from tuner.store import STORE, Reader, Store
 from tuner.tracking import keep_report as keep_in_mlflow
 from tuner.tracking import open_reader
@@ -35,7 +35,7 @@ def build_report(
             result of `find_study`.
         store: Folder that the studies were run in, the address of an MLflow server, or a reader.
         metric: Test metric to compare by; by default the study's own.
-        baseline: Arm to pair every other with; by default all pairs are compared.
+        baseline: Arm to compare every other with; by default the study's own.
         reference: Published numbers: a shipped name or a CSV file.
 
     Returns:
@@ -69,7 +69,7 @@ def report_of_run(
     """
     study, reader = cells[0].study, open_reader(store)
     planned = tuple(replace(plan_cell(c), fault=faults.get(c.label, "")) for c in cells)
-    asked = Asked(study.name, planned, study.metric)
+    asked = asked_of(study, planned)
     asked = _with_log(with_others(asked, reader), reader)
     return report_on(gather(reader, [asked]))
 

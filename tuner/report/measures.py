@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 
+from tuner.report.confusion import Confusion
 from tuner.report.planned import Trial
 from tuner.store import RunRecord
 
@@ -11,12 +13,28 @@ TEST = "test/"
 """Begins the names of metrics on the test split."""
 _TOLERANCE = 1e-9
 """Of accuracies, which are fractions of counts: float rounding and no more."""
+_ONE_CLASS = 0.99
+"""A larger share of predictions of one class is a collapse, whatever the accuracy."""
 
 
-def collapsed(run: RunRecord) -> bool:
-    """Return whether a run is no more accurate than always naming the most frequent class."""
+def collapsed(run: RunRecord, confusion: Confusion | None = None) -> bool:
+    """Return whether a run has learnt nothing that can be told from always naming one class.
+
+    Its accuracy is at most that of the most frequent class plus two of its standard errors, or
+    more than 99% of its predictions are of one class.
+
+    Args:
+        run: A finished confirm run.
+        confusion: Its predictions, where they are at hand.
+    """
+    if confusion is not None and confusion.largest_share > _ONE_CLASS:
+        return True
     accuracy, floor = (run.metrics.get(f"{TEST}{n}") for n in ("accuracy", "majority_accuracy"))
-    return accuracy is not None and floor is not None and accuracy <= floor + _TOLERANCE
+    if accuracy is None or floor is None:
+        return False
+    rows = int(run.facts.get("rows.test", 0))
+    error = math.sqrt(floor * (1 - floor) / rows) if rows else 0.0
+    return accuracy <= floor + 2 * error + _TOLERANCE
 
 
 def train_peak(run: RunRecord) -> float | None:

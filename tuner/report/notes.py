@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainers.data import READ_PREFIX, WARNING_PREFIX
-from tuner.report.comparison import LEVEL, Note
+from tuner.report.comparison import Note
+from tuner.report.confusion import Confusion
+from tuner.report.evidence import OtherDefinition
+from tuner.report.measures import collapsed
 from tuner.report.planned import SeedKey, seed_text, seeds_of
-from tuner.report.selection import Block, ComparedCell, LeftOut, OtherDefinition, Why
-from tuner.report.wording import counted, is_loss, missing, p_text, title, value_text
+from tuner.report.selection import Block, ComparedCell, LeftOut, Why
+from tuner.report.wording import counted, listed, missing, value_text
 
 if TYPE_CHECKING:
     import pandas
 
 Rows = Sequence[Mapping[Any, Any]]
+_COLLAPSED = "they learnt no more than to name one class"
 _NAMED = 6
 """Longer lists are counted, not named."""
 _WHY: dict[Why, str] = {
@@ -35,19 +39,14 @@ _OF_MODEL = ("cut", "unknown")
 """Findings that depend on the model's tokenizer too."""
 
 
-def block_notes(
-    block: Block, cells: pandas.DataFrame, pairs: pandas.DataFrame, *, metric: str
-) -> Iterator[str]:
+def block_notes(block: Block, cells: pandas.DataFrame, *, metric: str) -> Iterator[str]:
     """Yield the notes on one task and model."""
-    own_cells, own_pairs = _rows(cells, block, metric), _rows(pairs, block, metric)
-    yield from _verdicts(own_pairs, metric)
+    own_cells = _rows(cells, block, metric)
     yield from _shared_seeds(block)
-    yield from _least_p(own_pairs)
     yield from _unpaired(block, metric)
     yield from _failed_trials(block)
     yield from _repeated_points(block)
     yield from _runs(block)
-    yield from _collapsed(own_cells)
     yield from _noise(own_cells, metric)
     yield from _seen_rows(block)
     yield from _read_rows(block)
@@ -59,54 +58,31 @@ def _rows(frame: pandas.DataFrame, block: Block, metric: str) -> Rows:
     return found
 
 
-def _verdicts(pairs: Rows, metric: str) -> Iterator[str]:
-    for row in pairs:
-        if row["verdict"] not in ("a better", "b better"):
-            continue
-        better, worse = row["arm_a"], row["arm_b"]
-        if row["verdict"] == "b better":
-            better, worse = worse, better
-        size = value_text(abs(row["mean_difference"]), metric)
-        unit = "nats" if is_loss(metric) else "points"
-        yield (
-            f"{better} is better than {worse} by {size} {unit} of {title(metric)} "
-            f"(p = {p_text(row['p_holm'])} after Holm's correction over "
-            f"{counted(row['family_size'], 'pair')})."
-        )
+def findings(blocks: Sequence[Block], confusions: Mapping[str, Confusion]) -> Iterator[str]:
+    """Yield what changes how every number is read: collapsed runs, classes never predicted.
 
-
-def _least_p(pairs: Rows) -> Iterator[str]:
-    """Yield a note where there are too few pairs of seeds to reach the level."""
-    open_pairs = [row for row in pairs if row["verdict"] == "too few seeds"]
-    by_count: defaultdict[int, list[Mapping[Any, Any]]] = defaultdict(list)
-    for row in open_pairs:
-        by_count[row["n"]].append(row)
-    for shared, rows in sorted(by_count.items()):
-        which = ""
-        if len(rows) < len(pairs):
-            names = "; ".join(f"{row['arm_a']} and {row['arm_b']}" for row in rows)
-            which = f" ({names if len(rows) <= _NAMED else counted(len(rows), 'pair')})"
-        if shared == 0:
-            yield f"No seed is shared{which}, so there is nothing to pair."
-        else:
-            yield _floor(rows[0], which)
-
-
-def _floor(row: Mapping[Any, Any], which: str) -> str:
-    shared, least, family = row["n"], row["least_p"], row["family_size"]
-    corrected = ""
-    if least <= LEVEL:
-        times = counted(family, "pair")
-        corrected = f", {min(1, least * family):.4g} after Holm's correction over {times}"
-    enough = shared
-    while 2 / 2**enough * family > LEVEL:
-        enough += 1
-    return (
-        f"With {counted(shared, 'shared seed')} the exact two-sided paired sign-flip test cannot "
-        f"go below p = 2/2^{shared} = {least:.4g}{corrected}: at the {LEVEL:.0%} level the "
-        f"differences{which} are not separable with {counted(shared, 'seed')}. "
-        f"{enough} seeds are the fewest that could decide between all arms of this report."
-    )
+    Args:
+        blocks: What is compared.
+        confusions: The predictions of the runs, by run id.
+    """
+    for block in blocks:
+        where = f"{block.task} · {block.model}: " if len(blocks) > 1 else ""
+        never: defaultdict[str, list[str]] = defaultdict(list)
+        fallen = []
+        for cell in block.cells:
+            tables = {run.run_id: confusions.get(run.run_id) for run in cell.finished}
+            number = sum(collapsed(run, tables[run.run_id]) for run in cell.finished)
+            if number:
+                fallen.append(f"{number} of {counted(len(cell.finished), 'run')} of {cell.arm}")
+            for label in sorted(
+                {n for found in tables.values() if found for n in found.never_predicted}
+            ):
+                without = sum(label in found.never_predicted for found in tables.values() if found)
+                never[label].append(f"{cell.arm} in {without} of {counted(len(tables), 'run')}")
+        for label, arms in never.items():
+            yield f"{where}{label!r} is never predicted by {listed(arms)}."
+        if fallen:
+            yield f"{where}{listed(fallen)} collapsed: {_COLLAPSED}."
 
 
 def _shared_seeds(block: Block) -> Iterator[str]:
@@ -179,15 +155,6 @@ def _runs(block: Block) -> Iterator[str]:
         for state in ("failed", "diverged"):
             if number := states.count(state):
                 yield f"{cell.arm}: {counted(number, 'run')} {state}."
-
-
-def _collapsed(cells: Rows) -> Iterator[str]:
-    for row in cells:
-        if row["collapsed_runs"]:
-            yield (
-                f"{row['arm']}: {row['collapsed_runs']} of {counted(row['n'], 'run')} collapsed: "
-                "no more accurate than always naming the most frequent class."
-            )
 
 
 def _noise(cells: Rows, metric: str) -> Iterator[str]:

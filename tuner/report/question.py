@@ -46,7 +46,10 @@ class Question:
     """The options of a comparison."""
 
     baseline: str | None = None
-    """Pair every arm with this one alone; by default all pairs."""
+    """Arm to compare every other with; None: the study's own, or all pairs where it has none."""
+    margin: float | None = None
+    """Difference of scores, as a fraction, up to which arms count as equally good; None: the
+    study's own."""
     published: tuple[Published, ...] = ()
     """Numbers to set beside ours."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 NONE = "-"
@@ -85,15 +85,36 @@ def number_text(value: Any, digits: int = 2) -> str:
     return NONE if missing(value) else f"{value:.{digits}f}"
 
 
+def short_number(text: str) -> str:
+    """Return a param's number to two significant digits; any other text as it is."""
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return text if value.is_integer() else f"{value:.2g}"
+
+
 def count_text(count: Any) -> str:
     """Return a count."""
     return NONE if missing(count) else str(int(count))
 
 
-def further_text(row: Mapping[Any, Any]) -> str:
-    """Return the seeds to add of a row of `pairs`; `-` without an effect size."""
-    many = missing(row["further_seeds"]) and not missing(row["cohens_d"])
-    return MANY if many else count_text(row["further_seeds"])
+def seeds_text(row: Mapping[Any, Any]) -> str:
+    """Return the range of seeds of a row of `pairs` that its nearest verdict needs."""
+    if missing(row["seeds_low"]):
+        return NONE
+    high = row["seeds_high"]
+    return f"{row['seeds_low']} to {MANY if missing(high) else high}"
+
+
+def verdict_text(row: Mapping[Any, Any]) -> str:
+    """Return the verdict of a row of `pairs` with the margin as a number; where open, the ends."""
+    verdict = str(row["verdict"])
+    if verdict != "open":
+        points = f"{100 * row['margin']:.3g} point{'s' * (row['margin'] != 0.01)}"
+        return verdict.replace("the margin", points)
+    ends = (value_text(row[end], row["metric"], signed=True) for end in ("ci_low", "ci_high"))
+    return "open" if missing(row["ci_low"]) else f"open: between {' and '.join(ends)}"
 
 
 def percent_text(share: Any) -> str:
@@ -119,6 +140,16 @@ def bytes_text(count: Any) -> str:
 def seconds_text(seconds: Any) -> str:
     """Return seconds to a tenth."""
     return NONE if missing(seconds) else f"{seconds:.1f}"
+
+
+def unit_of(metric: str) -> str:
+    """Return the unit that a metric is shown in."""
+    return "nats" if is_loss(metric) else "points"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names in a row, such as `lora, ia3 and bitfit`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def counted(number: int, noun: str) -> str:

@@ -134,7 +134,12 @@ def _cell(task: str, arm: str, *, metric: str, values: np.ndarray) -> dict[str, 
         "test_noise_std": 0.011,
         **{"failed_runs": int(arm == "lora"), "collapsed_runs": 2 * (place == 0)},
         **{"planned_runs": count, "reason": ""},
-        **{"left_out_runs": 0, "trials": 0 if place == 1 else 8, "seconds": 30.0 + 7 * place},
+        **{
+            "left_out_runs": 0,
+            "chosen": f"{RATE} 0.0003",
+            "trials": 0 if place == 1 else 8,
+            "seconds": 30.0 + 7 * place,
+        },
         "peak_memory_bytes": None if place == 1 else int(peak),
         **{"peak_memory_mean_bytes": peak, "peak_with_eval_bytes": peak * 1.1},
         **{"trained_parameters": 300_000 + 10**place, "adapter_parameters": 10**place},
@@ -157,22 +162,31 @@ def _pair(place: Sequence[str], arms: Sequence[str], gap: np.ndarray) -> dict[st
     task, metric = place
     mean, std = gap.mean(), gap.std(ddof=1) if len(gap) > 1 else None
     if len(gap) < 2:
-        verdict = "too few seeds"
+        verdict = "open"
     elif abs(mean) < 0.02:
-        verdict = "not separable"
+        verdict = "equivalent within the margin"
     else:
-        verdict = "a better" if mean > 0 else "b better"
+        verdict = "better" if mean > 0 else "worse"
     spread = {} if std is None else {"ci_low": mean - 2 * std, "ci_high": mean + 2 * std}
     return {
         **{"task": task, "model": MODEL, "metric": metric},
         **{"arm_a": arms[0], "arm_b": arms[1], "n": len(gap)},
         **{"mean_difference": mean, "std_difference": std, **spread},
-        **{"p": 0.0625, "p_holm": 0.4, "family_size": 20, "least_p": 2 / 2 ** len(gap)},
-        "verdict": verdict,
+        **{
+            "asked": True,
+            "all_collapsed": False,
+            "row_error": 0.004,
+            "level": 0.0025,
+            "family_size": 20,
+            "margin": 0.01,
+        },
+        **{"verdict": verdict, "p": None, "nearest": "", "seeds_low": None, "seeds_high": None},
+        **{"ahead": (gap > 0).sum(), "behind": (gap < 0).sum()},
+        **{"collapsed_a": 0, "collapsed_b": 0},
         "probability_a_better": (gap > 0).mean(),
         **{"probability_low": 0.1, "probability_high": 0.95},
         "cohens_d": None if std is None else mean / std,
-        **{"further_seeds": None if std is None else 3, "unpaired_a": "", "unpaired_b": ""},
+        **{"unpaired_a": "", "unpaired_b": ""},
         "run_ids_a": " ".join(_ids(task, arms[0], len(gap))),
         "run_ids_b": " ".join(_ids(task, arms[1], len(gap))),
     }

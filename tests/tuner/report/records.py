@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from trainers.contract import Seeds
-from tuner.report import Evidence, Question, Report, report_on
+from tuner.report import Confusion, Evidence, Question, Report, report_on
 from tuner.store import Group, RunRecord
 
 FACTS = {
@@ -89,6 +91,14 @@ def make_runs(scores: dict[str, Sequence[float]], **fields: Any) -> list[RunReco
         for arm, values in scores.items()
         for seed, score in enumerate(values)
     ]
+
+
+def confusion_of(counts: np.ndarray) -> Confusion:
+    """Return the predictions of a run that has these counts, of shape (2, 2), no row seen."""
+    axes = np.indices(counts.shape).reshape(2, -1)
+    truth, guess = (axis.repeat(counts.ravel()) for axis in axes)
+    seen = np.zeros(len(truth), dtype=bool)
+    return Confusion(("no", "yes"), counts, counts, truth, guess, seen)
 
 
 def arm_rows(report: Report) -> list[list[str]]:

@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from tests.tuner.report.records import make_metrics, make_record, make_runs, report_of
-from tuner.report import Confusion, Evidence, report_on
+from tests.tuner.report.records import (
+    confusion_of,
+    make_metrics,
+    make_record,
+    make_runs,
+    make_trial,
+    report_of,
+)
+from tuner.report import Evidence, report_on
 
 SCORES = {"full": [0.81, 0.84, 0.83, 0.7], "lora": [0.79, 0.8, 0.86, 0.81]}
 
@@ -35,11 +42,43 @@ def test_summaries_equal_numpys_and_scipys() -> None:
         assert (row["adapter_parameters"], row["head_parameters"]) == (299_000, 1_000)
 
 
-def test_runs_at_or_under_the_majority_class_are_counted_as_collapsed() -> None:
-    """At .4 and below; what is a hair above has not collapsed."""
-    made = report_of(make_runs({"full": [0.4, 0.35, 0.401]}))
-    assert set(made.cells["collapsed_runs"]) == {2}
-    assert any("full: 2 of 3 runs collapsed" in note for note in made.notes())
+def test_runs_within_two_errors_of_the_majority_class_are_counted_as_collapsed() -> None:
+    """The floor is .4 of 200 rows, its standard error .0346: .469 has collapsed, .47 has not."""
+    made = report_of(make_runs({"full": [0.4, 0.35, 0.469, 0.47]}))
+    assert set(made.cells["collapsed_runs"]) == {3}
+    (finding,) = made.comparison.findings
+    assert finding.startswith("3 of 4 runs of full collapsed: ")
+    assert f"Read this first: {finding}" in made.doubts()
+
+
+def test_predictions_of_one_class_are_a_collapse_and_a_class_never_named_is_said() -> None:
+    """Whatever the accuracy: 199 of 200 rows are called `no`."""
+    records = make_runs({"full": [0.8, 0.81], "lora": [0.8, 0.8]})
+    tables = [np.array([[80, 20], [20, 80]])] * 3 + [np.array([[100, 0], [99, 1]])]
+    tables[1] = np.array([[100, 0], [100, 0]])
+    found = {run.run_id: confusion_of(t) for run, t in zip(records, tables, strict=True)}
+    made = report_on(Evidence(("s",), tuple(records), "accuracy", confusions=found))
+    assert made.comparison.findings == (
+        "'yes' is never predicted by full in 1 of 2 runs.",
+        "1 of 2 runs of full and 1 of 2 runs of lora collapsed: they learnt no more than to name "
+        "one class.",
+    )
+    row = made.pairs[made.pairs["metric"] == "accuracy"].iloc[0]
+    assert (row["n"], row["collapsed_a"], row["collapsed_b"]) == (1, 1, 1)
+    assert "collapsed runs are left out of these differences" in made.answer.sentences[0]
+
+
+def test_the_values_that_the_search_chose_stand_with_their_arm() -> None:
+    """Searched fields alone, to two significant digits."""
+    params = {"metric": "macro_f1", "method.kind": "lora", "read_test": "False"}
+    rates = [0.00012345, 0.5]
+    trials = [
+        make_trial("lora", n, 0.5 + n, params=params | {"train.learning_rate": str(rate)})
+        for n, rate in enumerate(rates)
+    ]
+    confirm = params | {"read_test": "True", "train.learning_rate": str(rates[0])}
+    made = report_of([*trials, make_record("lora", 1, params=confirm)])
+    assert set(made.cells["chosen"]) == {"train.learning_rate 0.00012"}
 
 
 def test_only_the_latest_definition_of_a_cell_is_compared() -> None:
@@ -81,7 +120,7 @@ def test_the_noise_of_the_test_rows_is_set_against_the_spread_over_seeds() -> No
     """Binomial for accuracy where there are no predictions; else resampled from the confusions."""
     records = make_runs({"full": [0.8, 0.8, 0.81]})
     counts = np.array([[80, 20], [20, 80]])
-    table = Confusion(("no", "yes"), counts, counts)
+    table = confusion_of(counts)
     evidence = Evidence(
         studies=("s",),
         records=tuple(records),

@@ -176,7 +176,7 @@ def test_a_new_form_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(tuner.report.forms, "__path__", folders)
     made = report_of(make_runs({"full": [0.5], "lora": [0.6]}))
     assert "lines" in form_names()
-    assert made.text("lines").startswith("full\t1\t25.00\t")
+    assert made.text("lines").startswith("lora\t1\t30.00\t")
     written = {path.name for path in made.write(tmp_path / "all", pictures=())}
     assert {"report.lines", "report.md", "cells.csv"} <= written
     assert "report.txt" not in written

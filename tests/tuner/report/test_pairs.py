@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,47 +14,82 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.tuner.report.records import make_metrics, make_record, make_runs, report_of
-from tuner.report import Basis, Evidence, Question, all_tables
+from tests.tuner.report.records import (
+    confusion_of,
+    make_metrics,
+    make_record,
+    make_runs,
+    report_of,
+)
+from tuner.report import Basis, Evidence, Question, all_tables, report_on
 from tuner.store import RunRecord
 
 SCORES = st.lists(st.integers(0, 1000).map(lambda n: n / 1000), min_size=6, max_size=6)
 
 
-def test_the_smallest_p_is_that_of_all_sign_flips() -> None:
-    """2/2^n, against a full enumeration of the test at its most extreme data."""
-    for count in (2, 5, 6):
+def test_the_exact_p_is_that_of_all_sign_flips_and_stands_from_six_pairs_on() -> None:
+    """Against a full enumeration of the test at its most extreme data."""
+    for count in (5, 6):
         differences = np.arange(1.0, count + 1)
         flips = np.array(list(itertools.product((-1, 1), repeat=count)))
         sums = np.abs(flips @ differences)
         p = float((sums >= abs(differences.sum())).mean())
-        both = {"a": [n / 100 for n in range(count)], "b": [2 * n / 100 for n in range(count)]}
-        made = report_of(make_runs(both))
-        assert made.pairs["least_p"][0] == pytest.approx(p)
-        floors = [note for note in made.notes() if "cannot go below" in note]
-        assert bool(floors) == (p > 0.05)
+        both = {"a": [0.5 + n / 100 for n in range(count)]}
+        both["b"] = [0.5 + 2 * n / 100 for n in range(count)]
+        found = report_of(make_runs(both)).pairs["p"][0]
+        assert pd.isna(found) if count < 6 else found == pytest.approx(2 * p)
 
 
-def test_five_seeds_are_never_called_a_win() -> None:
-    """However far apart the arms are."""
-    both = {"a": [0.9, 0.91, 0.92, 0.93, 0.94], "b": [0.1, 0.11, 0.12, 0.13, 0.14]}
+def test_a_verdict_says_what_its_interval_says_and_few_seeds_are_no_excuse() -> None:
+    """Five seeds far apart decide; the answer gives difference, interval and scope."""
+    both = {"a": [0.9, 0.91, 0.92, 0.93, 0.94], "b": [0.61, 0.60, 0.63, 0.62, 0.65]}
     made = report_of(make_runs(both))
-    assert set(made.pairs["verdict"]) == {"too few seeds"}
-    assert made.pairs["p"][0] == 0.0625
-    assert any("p = 2/2^5 = 0.0625" in note for note in made.notes())
+    row = made.pairs[made.pairs["metric"] == "macro_f1"].iloc[0]
+    assert row["verdict"] == "better by more than the margin"
+    assert row["ci_low"] > row["margin"] == 0.01
+    (sentence,) = made.answer.sentences
+    shown = "-14.90 points [-15.58, -14.22]"
+    assert sentence == f"b is worse than a by more than 1 point ({shown})."
+    assert "of these configurations, on this test split" in made.answer.certainty
+    assert made.answer.settle == ""
 
 
-def test_six_seeds_can_decide_one_pair_and_not_three() -> None:
-    """2/2^6 is .031; Holm's correction over three pairs makes .094 of it."""
-    apart = {"a": [0.9 + n / 100 for n in range(6)], "b": [0.1 + n / 90 for n in range(6)]}
-    one = report_of(make_runs(apart))
-    assert set(one.pairs["verdict"]) == {"a better"}
-    assert any(note.startswith("a is better than b by") for note in one.notes())
-    three = report_of(make_runs(apart | {"c": [0.5 + n / 80 for n in range(6)]}))
-    assert set(three.pairs["verdict"]) == {"too few seeds"}
-    against = report_of(make_runs(apart | {"c": [0.5] * 6}), baseline="b")
-    assert len(against.pairs[against.pairs["metric"] == "macro_f1"]) == 2
-    assert set(against.pairs["arm_b"]) == {"b"}
+def test_arms_that_agree_within_the_margin_are_equivalent_and_the_margin_is_the_studys() -> None:
+    """A tenth of a point apart on ten seeds: equivalent within 1 point, open within a tenth."""
+    both = {
+        "a": [0.8 + n / 100 for n in range(10)],
+        "b": [0.801 + n / 100 + (-1) ** n / 200 for n in range(10)],
+    }
+    made = report_of(make_runs(both), metric="accuracy")
+    assert made.pairs["verdict"][0] == "equivalent within the margin"
+    assert made.answer.sentences[0].startswith("a is equivalent to b within 1 point (")
+    strict = report_of(make_runs(both), metric="accuracy", margin=0.001)
+    assert strict.pairs["verdict"][0] == "open"
+
+
+def test_a_level_is_shared_by_the_pairs_that_are_asked_and_the_rest_share_one_with_all() -> None:
+    """Three pairs of three arms; with a baseline two are asked."""
+    levels = {"a": 0.9, "b": 0.6, "c": 0.5}
+    three = {arm: [level + n / 100 for n in range(6)] for arm, level in levels.items()}
+    every = report_of(make_runs(three)).pairs
+    assert set(every["level"]) == {0.05 / 3}
+    assert every["asked"].all()
+    against = report_of(make_runs(three), baseline="b").pairs
+    of_metric = against[against["metric"] == "macro_f1"]
+    assert list(of_metric["asked"]) == [True, True, False]
+    assert list(of_metric["arm_b"]) == ["b", "b", "c"]
+    assert list(of_metric["level"]) == [0.05 / 2, 0.05 / 2, 0.05 / 3]
+
+
+def test_a_baseline_that_is_asked_for_afterwards_is_said_to_be() -> None:
+    """The study's own is not remarked upon."""
+    records = make_runs({"full": [0.8, 0.81], "lora": [0.7, 0.72]})
+    evidence = Evidence(("s",), tuple(records), "macro_f1", baseline="full")
+    assert report_on(evidence).comparison.baseline == "full"
+    assert not any("asked for after" in note for note in report_on(evidence).notes())
+    afterwards = report_on(evidence, Question(baseline="lora"))
+    assert afterwards.comparison.baseline == "lora"
+    assert any("lora was asked for after the results" in note for note in afterwards.notes())
 
 
 def test_pairs_are_formed_from_common_seeds_and_the_rest_is_named() -> None:
@@ -63,26 +100,43 @@ def test_pairs_are_formed_from_common_seeds_and_the_rest_is_named() -> None:
     pairs = made.pairs[made.pairs["metric"] == "macro_f1"].set_index(["arm_a", "arm_b"])
     assert list(pairs["n"]) == [3, 2, 2]
     assert pairs.loc[("a", "c"), "unpaired_a"] == "2/2/2022"
-    notes = made.notes()
-    assert any("With 2 shared seeds" in n and "(a and c; b and c)" in n for n in notes)
-    assert any("With 3 shared seeds" in n and "(a and b)" in n for n in notes)
     lacks = "c lacks 1 seed that other arms have (2/2/2022; init/order/data): "
-    assert f"{lacks}pairs are formed from common seeds." in notes
+    assert f"{lacks}pairs are formed from common seeds." in made.notes()
 
 
-def test_a_pair_that_was_decided_is_not_called_undecidable() -> None:
-    """Ten seeds against six: Holm's later steps correct less than the first."""
-    scores = {
-        "full": [0.8 + n / 200 for n in range(10)],
-        "bad": [0.3 + n / 190 for n in range(10)],
-        "bad2": [0.2 + n / 180 for n in range(6)],
-    }
-    made = report_of(make_runs(scores), baseline="full")
-    row = made.pairs[(made.pairs["arm_a"] == "bad2") & (made.pairs["metric"] == "macro_f1")].iloc[
-        0
-    ]
-    assert (row["verdict"], row["further_seeds"]) == ("b better", 0)
-    assert not any("not separable" in note for note in made.notes())
+def test_seeds_to_settle_are_a_range_and_it_is_said_how_to_add_them() -> None:
+    """From five seeds on; below, the fewest that can tell are asked for."""
+    values = [0.80, 0.83, 0.78, 0.82, 0.79, 0.84]
+    both = {"full": values, "lora": [v - 0.004 + (-1) ** n * 0.03 for n, v in enumerate(values)]}
+    made = report_of(make_runs(both), baseline="full")
+    row = made.pairs[made.pairs["metric"] == "macro_f1"].iloc[0]
+    assert row["verdict"] == "open"
+    assert row["seeds_low"] > 6
+    assert made.answer.settle.startswith(f"{row['seeds_low']} to ")
+    assert f"add {row['seeds_low'] - 6} or more to confirm.seeds" in made.answer.settle
+    few = report_of(make_runs({arm: scores[:3] for arm, scores in both.items()}))
+    assert "5 are the fewest that can: add 2 or more to confirm.seeds" in few.answer.settle
+
+
+def test_the_error_over_test_rows_widens_the_interval() -> None:
+    """It is computed where both arms' predictions are of the same rows."""
+    records = make_runs({"full": [0.8, 0.81, 0.82], "lora": [0.7, 0.72, 0.71]})
+    right = confusion_of(np.array([[80, 20], [20, 80]]))
+    wrong = confusion_of(np.array([[70, 30], [30, 70]]))
+    tables = {run.run_id: right if run.group.arm == "full" else wrong for run in records}
+    without = Evidence(("s",), tuple(records), "accuracy")
+    plain = report_on(without)
+    made = report_on(replace(without, confusions=tables))
+    first, second = plain.pairs.iloc[0], made.pairs.iloc[0]
+    assert pd.isna(first["row_error"])
+    # 20 of 200 rows are right in one arm alone: a share of .1 has the variance .1 - .1^2.
+    assert second["row_error"] == pytest.approx(math.sqrt((0.1 - 0.01) / 200))
+    assert second["ci_low"] < first["ci_low"]
+    assert "over seeds and test rows" in made.answer.certainty
+    assert "over seeds alone, as predictions of test rows lack" in plain.answer.certainty
+    other = replace(wrong, truth=wrong.truth[::-1])
+    mixed = {**tables, records[-1].run_id: other}
+    assert report_on(replace(without, confusions=mixed)).pairs["row_error"].isna().all()
 
 
 @pytest.mark.parametrize("second", [{"state": "failed", "metrics": {}}, {}])
@@ -95,9 +149,9 @@ def test_every_form_is_made_where_no_seed_is_shared(second: dict[str, object]) -
 def test_arms_without_a_shared_seed_are_said_to_have_nothing_to_pair() -> None:
     """No p is made up for them."""
     made = report_of([make_record("a", 1), make_record("b", 2)])
-    assert "No seed is shared, so there is nothing to pair." in made.notes()
+    assert made.answer.sentences == ("a and b share no seed.",)
     assert made.pairs["p"].isna().all()
-    assert set(made.pairs["verdict"]) == {"too few seeds"}
+    assert set(made.pairs["verdict"]) == {"open"}
 
 
 @settings(max_examples=30, deadline=None)
@@ -105,17 +159,24 @@ def test_arms_without_a_shared_seed_are_said_to_have_nothing_to_pair() -> None:
 def test_swapping_arms_mirrors_and_order_and_shift_change_nothing(
     a: list[float], b: list[float], seed: int
 ) -> None:
-    """The difference turns round, p and d's size stay."""
-    records = make_runs({"x": a, "y": b})
+    """The difference turns round, p stays."""
+    records = made_runs(a, b)
     first = pair(records)
-    second = pair(make_runs({"x": b, "y": a}))
-    shifted = pair(make_runs({"x": [v + 0.1 for v in a], "y": [v + 0.1 for v in b]}))
+    second = pair(made_runs(b, a))
+    shifted = pair(made_runs([v + 0.1 for v in a], [v + 0.1 for v in b]))
     assert first.equals(pair(random.Random(seed).sample(records, len(records))))
     assert first["mean_difference"] == pytest.approx(-second["mean_difference"])
     assert first["ci_low"] == pytest.approx(-second["ci_high"], nan_ok=True)
     assert first["p"] == second["p"] == shifted["p"]
-    assert first["p_holm"] == shifted["p_holm"]
     assert first["probability_a_better"] == pytest.approx(1 - second["probability_a_better"])
+
+
+def made_runs(a: Sequence[float], b: Sequence[float]) -> list[RunRecord]:
+    """Return runs of arms x and y, none of which is taken to have collapsed."""
+    runs = make_runs({"x": a, "y": b})
+    for run in runs:
+        del run.metrics["test/majority_accuracy"]
+    return runs
 
 
 def pair(records: Sequence[RunRecord]) -> pd.Series:
@@ -129,14 +190,15 @@ def pair(records: Sequence[RunRecord]) -> pd.Series:
 def test_of_a_loss_the_lower_one_is_better() -> None:
     """In the verdict and in the probability; the difference keeps its sign."""
     records = [
-        make_record(arm, seed, metrics=make_metrics(0.5) | {"test/loss": loss + seed / 100})
+        make_record(arm, seed, metrics=make_metrics(0.7) | {"test/loss": loss + seed / 100})
         for arm, loss in (("high", 0.9), ("low", 0.2))
         for seed in range(6)
     ]
     row = report_of(records, metric="loss").pairs.iloc[0]
     assert row["metric"] == "loss"
     assert row["mean_difference"] == pytest.approx(0.7)
-    assert row["verdict"] == "b better"
+    assert row["verdict"] == "worse"
+    assert row["margin"] == 0
     assert row["probability_a_better"] == 0
 
 
@@ -144,23 +206,23 @@ def test_runs_that_share_a_seed_are_one_pair() -> None:
     """Eight runs of two init, two order and two data seeds, crossed, decide nothing."""
     records = [
         make_record(arm, init, order=order, data=data, metrics=make_metrics(score + init / 100))
-        for arm, score in (("a", 0.9), ("b", 0.1))
+        for arm, score in (("a", 0.9), ("b", 0.5))
         for init, order, data in itertools.product((1, 2), repeat=3)
     ]
     crossed = report_of(records)
     (row,) = crossed.pairs[crossed.pairs["metric"] == "macro_f1"].to_dict("records")
-    assert (row["n"], row["p"], row["verdict"]) == (1, 1.0, "too few seeds")
-    assert row["mean_difference"] == pytest.approx(0.4)
+    assert (row["n"], row["verdict"]) == (1, "open")
+    assert row["mean_difference"] == pytest.approx(0.2)
     assert len(row["run_ids_a"].split()) == 8
-    assert pd.isna(row["further_seeds"])
+    assert pd.isna(row["seeds_low"])
     (note,) = [note for note in crossed.notes() if "not independent" in note]
     assert note.startswith("a, b: the 8 runs share init, order or data seeds")
-    assert "| 1 | +40.00 | - | 1 | 1 | 1.00 | [.03, 1.00] | - | - | too few" in crossed.text("md")
+    assert "b and a share one seed, which shows no spread" in crossed.answer.sentences[0]
 
 
 def test_runs_of_an_init_seed_are_averaged_before_they_are_paired() -> None:
     """Six init seeds with two orders each are six pairs of means."""
-    scores = {"a": [0.5, 0.7, 0.6, 0.8], "b": [0.4, 0.1, 0.3, 0.3]}
+    scores = {"a": [0.8, 0.7, 0.6, 0.8], "b": [0.5, 0.6, 0.5, 0.5]}
     records = [
         make_record(arm, init, order=10 * init + run, metrics=make_metrics(v + init / 50))
         for arm, values in scores.items()
@@ -169,7 +231,7 @@ def test_runs_of_an_init_seed_are_averaged_before_they_are_paired() -> None:
     ]
     made = report_of(records)
     row = made.pairs[made.pairs["metric"] == "accuracy"].iloc[0]
-    means = np.array([(0.5 + 0.7 - 0.4 - 0.1) / 2, (0.6 + 0.8 - 0.3 - 0.3) / 2] * 3)
+    means = np.array([(0.8 + 0.7 - 0.5 - 0.6) / 2, (0.6 + 0.8 - 0.5 - 0.5) / 2] * 3)
     assert (row["n"], row["p"]) == (6, 0.03125)
     assert row["mean_difference"] == pytest.approx(means.mean())
     assert row["std_difference"] == pytest.approx(means.std(ddof=1))

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Literal
 
-from tuner.report.comparison import CAPTION, DOUBTFUL, NOTHING, UNFAIR
+from tuner.report.comparison import CAPTION, DOUBTFUL, NOTHING, READ_FIRST, UNFAIR
 from tuner.report.contracts import Report, ReportForm
 from tuner.report.wording import title
 
@@ -33,6 +33,8 @@ class Html(ReportForm):
             nothing=NOTHING,
             unfair=UNFAIR,
             doubtful=DOUBTFUL,
+            read_first=READ_FIRST,
+            answer=report.answer,
             script=script,
             # Of the page's own script, so that the browser runs no other, whatever a name holds.
             script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

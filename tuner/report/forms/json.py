@@ -15,7 +15,7 @@ from tuner.report.wording import missing
 if TYPE_CHECKING:
     import pandas
 
-SCHEMA = 1
+SCHEMA = 2
 """Rises when a name in `report.json` changes its meaning or goes."""
 
 
@@ -36,6 +36,9 @@ class Json(ReportForm):
             "studies": list(comparison.studies),
             "metric": comparison.metric,
             "baseline": comparison.baseline,
+            "answer": {**dataclasses.asdict(report.answer), "lines": report.answer.lines()},
+            "findings": list(comparison.findings),
+            "verdicts": [row for row in _records(report.pairs) if row["asked"]],
             "flags": list(comparison.flags),
             "warnings": list(comparison.warnings),
             "notes": [dataclasses.asdict(note) for note in comparison.notes],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from tuner.report.comparison import CAPTION, DOUBTFUL, NOTHING, UNFAIR
+from tuner.report.comparison import CAPTION, DOUBTFUL, NOTHING, READ_FIRST, UNFAIR
 from tuner.report.contracts import Report, ReportForm
 from tuner.report.view import TableView
 
@@ -26,11 +26,17 @@ def _lines(report: Report) -> Iterator[str]:
     if not places:
         yield NOTHING
         return
+    said = report.answer
+    if said.question:
+        yield from (f"*{_escape(said.question)}*", "")
     first = [(UNFAIR, flag) for flag in comparison.flags]
     first += [(DOUBTFUL, warning) for warning in comparison.warnings]
+    first += [(READ_FIRST, finding.rstrip(".")) for finding in comparison.findings]
     # A quotation's lines would flow into one paragraph.
     quoted = "\n>\n".join(f"> **{name}:** {_escape(text)}." for name, text in first)
     yield from (*quoted.splitlines(), "") if first else ()
+    for place, line in enumerate(said.lines()):
+        yield from (f"**{_escape(line)}**" if place < len(said.sentences) else _escape(line), "")
     views = report.views("text")
     for task, model in places:
         here = [view for view in views if (view.task, view.model) == (task, model)]
@@ -85,7 +91,7 @@ def _table(view: TableView) -> Iterator[str]:
         yield _line([marks.get(cell.mark, "{}").format(text) for text, cell in cells])
     yield ""
     if view.has_best:
-        yield "Bold: the best mean. Underlined: compared with it and not shown to differ."
+        yield "Bold: the best mean. Underlined: equivalent to it."
         yield ""
     for text in view.below:
         yield from (_escape(text), "")

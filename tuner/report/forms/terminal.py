@@ -44,8 +44,9 @@ class Terminal(ReportForm):
             force_terminal=self.colours is not None,
             color_system=self.colours,
         )
-        for doubt in report.doubts():
-            console.print(doubt, markup=False, highlight=False)
+        said = report.answer
+        for line in (*filter(None, [said.question]), *report.doubts()):
+            console.print(line, markup=False, highlight=False)
         views = report.views("narrow")
         if arms := [view for view in views if view.section == "arms"]:
             _print_fitting(console, _merged(arms))
@@ -53,6 +54,10 @@ class Terminal(ReportForm):
             if view.section != "arms":
                 console.print(_title(view), style="bold", markup=False, highlight=False)
                 _print_fitting(console, view)
+        if report.comparison.places():
+            for line in said.lines():
+                console.print(line, style="bold", markup=False, highlight=False)
+            console.print()
         for note in report.notes():
             console.print(note, markup=False, highlight=False)
         return {"report.txt": stream.getvalue()}

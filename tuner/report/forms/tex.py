@@ -45,6 +45,8 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"% {NOTHING}"
         return
     yield _HEAD
+    for line in (*report.answer.lines(), *comparison.findings):
+        yield f"{_escape(line)}\n"
     yield from (f"% {UNFAIR}: {' '.join(flag.split())}." for flag in comparison.flags)
     yield from (f"% {DOUBTFUL}: {' '.join(text.split())}." for text in comparison.warnings)
     for view in report.views("narrow"):
@@ -81,15 +83,12 @@ def _escaped_caption(view: TableView, comparison: Comparison) -> str:
     place = "" if view.task is None else f"{view.task} · {view.model}: "
     if view.section != "arms":
         return _escape(f"{place}{view.title}.")
-    legend = "Best mean in bold; underlined those compared with it and not shown to differ."
+    legend = "Best mean in bold; underlined those equivalent to it."
     parts = [f"{UNFAIR}: {flag}." for flag in comparison.flags]
     parts.append(f"{place}mean and standard deviation over n seeds. {legend}")
     if any(head.short == _UNSEEN for head in view.headings):
         metric = title(comparison.metric)
         parts.append(f"Unseen rows: {metric} without the test rows that train has.")
-    # A paper must say that the seeds separate no arms; the other notes are comments.
-    notes = comparison.notes_on(view.task, view.model)
-    parts += [note for note in notes if "not separable" in note][:1]
     return " ".join(map(_escape, parts))
 
 

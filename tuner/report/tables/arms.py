@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from tuner.report.comparison import NOT_RUN, Comparison, Row, has_run
 from tuner.report.contracts import ReportTable
@@ -54,6 +54,7 @@ class _Arm:
     mark: Mark
     to_baseline: Row | None
     """Its row of the frame `pairs` with the baseline."""
+    is_baseline: bool
 
 
 class ArmsTable(ReportTable):
@@ -88,14 +89,21 @@ def _arms(comparison: Comparison, task: str, model: str) -> list[_Arm]:
     to_baseline = {row["arm_a"]: row for row in pairs if row["arm_b"] == baseline}
     firsts = {arm: rows.get(metric) or next(iter(rows.values())) for arm, rows in scores.items()}
     marks = _marks(firsts, pairs, metric)
-    return [
-        _Arm(firsts[arm], rows, marks.get(arm, ""), to_baseline.get(arm))
+    arms = [
+        _Arm(firsts[arm], rows, marks.get(arm, ""), to_baseline.get(arm), arm == baseline)
         for arm, rows in scores.items()
     ]
+    sign = -1 if higher_is_better(metric) else 1
+    return sorted(arms, key=lambda arm: _place(arm.first["mean"], sign))
+
+
+def _place(mean: Any, sign: int) -> tuple[bool, float]:
+    """Put the best mean first, and what has none last."""
+    return missing(mean), 0.0 if missing(mean) else sign * mean
 
 
 def _marks(firsts: Mapping[str, Row], pairs: Sequence[Row], metric: str) -> dict[str, Mark]:
-    """Mark the arms with the best mean, and those compared with it and not shown to differ."""
+    """Mark the arms with the best mean, and those that are equivalent to it."""
     known = {arm: row["mean"] for arm, row in firsts.items() if not missing(row["mean"])}
     if len(known) < 2:
         return {}
@@ -105,7 +113,7 @@ def _marks(firsts: Mapping[str, Row], pairs: Sequence[Row], metric: str) -> dict
         other
         for row in pairs
         for arm, other in ((row["arm_a"], row["arm_b"]), (row["arm_b"], row["arm_a"]))
-        if arm in best and row["verdict"] not in ("a better", "b better")
+        if arm in best and str(row["verdict"]).startswith("equivalent")
     }
     return {**dict.fromkeys(near, "near"), **dict.fromkeys(best, "best")}
 
@@ -122,13 +130,16 @@ def _fields(comparison: Comparison, arms: Sequence[_Arm]) -> list[Field]:
             (Heading("test noise", about, shown_in=PAGE), partial(_noise, comparison.metric))
         )
     if comparison.baseline is not None:
-        about = f"mean difference to {comparison.baseline} in {title(comparison.metric)}"
-        heading = Heading(
-            f"− {comparison.baseline}",  # noqa: RUF001  # a minus sign
-            f"{about}, with its 95% interval",
-            shown_in=PAGE,
-        )
-        fields.append((heading, partial(_to_baseline, comparison.metric)))
+        metric, other = comparison.metric, comparison.baseline
+        about = f"mean difference to {other} in {title(metric)}, with the interval of the verdict"
+        fields += [
+            (Heading(f"against {other}", about), partial(_to_baseline, metric)),
+            (Heading("behind", f"seeds on which {other} is better"), _behind),
+        ]
+    if any(arm.first["chosen"] for arm in arms):
+        about = "the values that the search chose"
+        heading = Heading("chosen", about, numeric=False, shown_in=WIDE)
+        fields.append((heading, lambda arm: word(arm.first["chosen"])))
     return [*fields, *_COSTS, *_trouble(arms)]
 
 
@@ -172,8 +183,15 @@ def _noise(metric: str, arm: _Arm) -> TableCell:
 def _to_baseline(metric: str, arm: _Arm) -> TableCell:
     row = arm.to_baseline
     if row is None:
-        return TableCell(NONE)
+        return TableCell("baseline" if arm.is_baseline else NONE)
     return difference(row["mean_difference"], metric, (row["ci_low"], row["ci_high"]))
+
+
+def _behind(arm: _Arm) -> TableCell:
+    row = arm.to_baseline
+    if row is None or missing(row["behind"]):
+        return TableCell(NONE)
+    return number(f"{row['behind']}/{row['n']}", row["behind"])
 
 
 def _runs(arm: _Arm) -> TableCell:
@@ -231,7 +249,7 @@ def _trouble(arms: Sequence[_Arm]) -> Iterator[Field]:
     """Yield the columns of failures, where there were any: the table must fit a page."""
     for name, about in (
         ("failed", "confirm runs that failed or diverged and never finished"),
-        ("collapsed", "finished runs no more accurate than the majority class"),
+        ("collapsed", "finished runs that learnt no more than to name one class"),
     ):
         if any(arm.first[f"{name}_runs"] for arm in arms):
             yield Heading(name, about, shown_in=PAGE), partial(_trouble_count, name)

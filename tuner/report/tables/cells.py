@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from tuner.report.comparison import Comparison, Row
 from tuner.report.confusion import Confusion
 from tuner.report.contracts import Basis, Column, ReportTable, typed
+from tuner.report.evidence import Evidence
 from tuner.report.measures import TEST, collapsed, seconds_of, train_peak
-from tuner.report.selection import ComparedCell, Evidence
+from tuner.report.selection import ComparedCell
 from tuner.report.tables._columns import ARM, MODEL, TASK
 from tuner.report.view import PAGE, Heading, TableRow, TableView, count, run_ids, score, word
-from tuner.report.wording import UNSEEN, main_scores, title
+from tuner.report.wording import UNSEEN, is_loss, main_scores, short_number, title
 from tuner.store import RunRecord
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _COLUMNS = (
     Column("n", "Int64", "finished confirm runs, one a seed, that have the metric"),
     Column("mean", "float64", "mean over the seeds, as a fraction (loss: nats)"),
     Column("std", "float64", "standard deviation of the sample (n - 1)"),
-    Column("ci_low", "float64", "lower end of the 95% interval of the mean"),
+    Column("ci_low", "float64", "lower end of the 95% interval of the mean, in the score's range"),
     Column("ci_high", "float64", "upper end of the 95% interval of the mean"),
     Column("median", "float64", "median over the seeds"),
     Column("min", "float64", "smallest value"),
@@ -43,12 +44,13 @@ _COLUMNS = (
         "standard error of one run, its test rows a sample; main scores",
     ),
     Column("failed_runs", "Int64", "confirm runs that failed or diverged and never finished"),
-    Column("collapsed_runs", "Int64", "finished runs no more accurate than the majority class"),
+    Column("collapsed_runs", "Int64", "finished runs that learnt no more than to name one class"),
     Column("planned_runs", "Int64", "confirm runs that the study wants"),
     Column("reason", "string", "why confirm runs are missing, where that is known"),
     Column(
         "left_out_runs", "Int64", "confirm runs of the cell that its study does not define now"
     ),
+    Column("chosen", "string", "searched fields with the values that were chosen"),
     Column("trials", "Int64", "configurations that the search tried; 0: not searched"),
     Column("points", "Int64", "different ones among them: one that came again cost nothing"),
     Column("seconds", "float64", "wall seconds of a run, all phases, mean"),
@@ -105,7 +107,7 @@ def _metric_row(row: Row) -> TableRow:
 def _cell_rows(cell: ComparedCell, evidence: Evidence) -> Iterator[dict[str, object]]:
     from tuner.report.stats import summarise
 
-    shared = _about(cell)
+    shared = _about(cell, evidence)
     for metric in _metrics(cell, evidence.metric):
         summary = summarise(cell.values(TEST + metric))
         yield shared | {
@@ -113,8 +115,8 @@ def _cell_rows(cell: ComparedCell, evidence: Evidence) -> Iterator[dict[str, obj
             "n": summary.n,
             "mean": summary.mean,
             "std": summary.std,
-            "ci_low": summary.ci_low,
-            "ci_high": summary.ci_high,
+            "ci_low": summary.ci_low if is_loss(metric) else max(summary.ci_low, 0.0),
+            "ci_high": summary.ci_high if is_loss(metric) else min(summary.ci_high, 1.0),
             "median": summary.median,
             "min": summary.minimum,
             "max": summary.maximum,
@@ -122,7 +124,7 @@ def _cell_rows(cell: ComparedCell, evidence: Evidence) -> Iterator[dict[str, obj
         }
 
 
-def _about(cell: ComparedCell) -> dict[str, object]:
+def _about(cell: ComparedCell, evidence: Evidence) -> dict[str, object]:
     """Return the columns that are the same for all metrics of a cell."""
     finished = cell.finished
     peaks = [peak for run in finished if (peak := train_peak(run)) is not None]
@@ -138,10 +140,13 @@ def _about(cell: ComparedCell) -> dict[str, object]:
         "arm": cell.arm,
         "method": cell.method,
         "failed_runs": len(cell.failed),
-        "collapsed_runs": sum(map(collapsed, finished)),
+        "collapsed_runs": sum(
+            collapsed(run, evidence.confusions.get(run.run_id)) for run in finished
+        ),
         "planned_runs": len(cell.planned.seeds),
         "reason": cell.reason,
         "left_out_runs": cell.left_out,
+        "chosen": _chosen(cell),
         "trials": cell.search.counted,
         "points": cell.search.points,
         "seconds": _mean([seconds_of(run) for run in finished]),
@@ -154,6 +159,13 @@ def _about(cell: ComparedCell) -> dict[str, object]:
         "parent_run_id": cell.parent_id,
         "run_ids": " ".join(run.run_id for run in finished),
     }
+
+
+def _chosen(cell: ComparedCell) -> str:
+    """Return the searched fields with the values of the confirm runs."""
+    params = cell.runs[-1].params if cell.runs else {}
+    names = sorted(name for name in cell.searched_fields if name in params)
+    return ", ".join(f"{name} {short_number(params[name])}" for name in names)
 
 
 def _metrics(cell: ComparedCell, metric: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Compare arms in pairs, seed by seed, with Holm's correction."""
+"""Judge arms in pairs, seed by seed: one interval, and the verdict that it allows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tuner.report.comparison import LEVEL, Comparison, Row
+from tuner.report.confusion import row_error
 from tuner.report.contracts import Basis, Column, ReportTable, typed
+from tuner.report.evidence import Evidence
+from tuner.report.measures import collapsed
 from tuner.report.planned import SeedKey, seed_text, seeds_of
 from tuner.report.selection import Block, ComparedCell
 from tuner.report.tables._columns import MODEL, TASK
@@ -18,27 +21,26 @@ from tuner.report.view import (
     TEXT,
     WIDE,
     Heading,
-    TableCell,
     TableRow,
     TableView,
     count,
     difference,
     number,
-    raw,
     run_ids,
+    score,
     word,
 )
 from tuner.report.wording import (
-    MANY,
     UNSEEN,
-    further_text,
     higher_is_better,
+    is_loss,
     main_scores,
     missing,
-    number_text,
     p_text,
+    seeds_text,
     share_text,
     title,
+    verdict_text,
 )
 from tuner.store import RunRecord
 
@@ -51,21 +53,34 @@ _COLUMNS = (
     Column("metric", "string", "metric on the test split"),
     Column("arm_a", "string", "first arm"),
     Column("arm_b", "string", "second arm, or the baseline"),
-    Column("n", "Int64", "independent seeds that both have; runs with a common seed count once"),
+    Column(
+        "asked",
+        "boolean",
+        "whether the study asks about it: all pairs, or those with the baseline",
+    ),
+    Column("n", "Int64", "independent seeds that both have, without those of collapsed runs"),
+    Column("all_collapsed", "boolean", "on no seed both trained: n has the collapsed runs too"),
     Column("mean_difference", "float64", "mean of a - b over these seeds"),
     Column("std_difference", "float64", "standard deviation of the differences (n - 1)"),
-    Column("ci_low", "float64", "lower end of the 95% interval of the mean difference"),
+    Column("row_error", "float64", "standard error of the mean difference over test rows"),
+    Column("ci_low", "float64", "lower end of the interval over seeds and test rows"),
     Column("ci_high", "float64", "upper end of it"),
-    Column("p", "float64", "exact two-sided sign-flip p"),
-    Column("p_holm", "float64", "p after Holm's correction over the family"),
-    Column("family_size", "Int64", "pairs that were corrected together: all of this metric"),
-    Column("least_p", "float64", "smallest p that n pairs can give, before correction: 2/2^n"),
-    Column("verdict", "string", "a better, b better, not separable, or too few seeds"),
+    Column("level", "float64", "its two-sided level: 5%, divided by the pairs judged together"),
+    Column("family_size", "Int64", "pairs judged together: all of this metric that are asked"),
+    Column("margin", "float64", "differences up to it do not matter; 0: no margin"),
+    Column("verdict", "string", "of a against b, read off the interval"),
+    Column("ahead", "Int64", "seeds on which a is better"),
+    Column("behind", "Int64", "seeds on which b is better"),
+    Column("p", "float64", "exact two-sided sign-flip p, not corrected; from six seeds on"),
     Column("probability_a_better", "float64", "share of seeds on which a is better, ties half"),
     Column("probability_low", "float64", "lower end of its exact 95% interval"),
     Column("probability_high", "float64", "upper end of it"),
     Column("cohens_d", "float64", "mean difference in standard deviations of the differences"),
-    Column("further_seeds", "Int64", "seeds to add for 80% power, if the differences go on so"),
+    Column("nearest", "string", "where open: the verdict that needs the fewest seeds"),
+    Column("seeds_low", "Int64", "seeds in all that it needs with 80% power: from"),
+    Column("seeds_high", "Int64", "to; missing beside seeds_low: more than 1,000"),
+    Column("collapsed_a", "Int64", "runs of a that collapsed"),
+    Column("collapsed_b", "Int64", "runs of b that collapsed"),
     Column("unpaired_a", "string", "seeds (init/order/data) that only a has, a space between"),
     Column("unpaired_b", "string", "seeds that only b has"),
     Column("run_ids_a", "string", "MLflow runs of a, pair by pair"),
@@ -83,40 +98,46 @@ class PairsTable(ReportTable):
     """File name of the table."""
 
     def frame(self, basis: Basis) -> pandas.DataFrame:
-        """Compare the arms of every block in pairs, on every main score.
+        """Judge the arms of every block in pairs, on every main score.
 
-        The family of a metric's tests is all its pairs of the report. With a baseline, every
-        other arm is paired with it alone.
+        What the study asks about shares a level: all pairs, or with a baseline every other arm
+        against it. The other pairs share one with all.
         """
         scores = _scores(basis.blocks, basis.metric)
-        baseline = basis.question.baseline
         rows = [
             row
             for score in scores
-            for row in _family([p for b in basis.blocks for p in _pairs(b, score, baseline)])
+            for row in _judged([p for b in basis.blocks for p in _pairs(b, score, basis)], basis)
         ]
         order = {score: index for index, score in enumerate(scores)}
         rows.sort(
-            key=lambda r: (r["task"], r["model"], order[r["metric"]], r["arm_a"], r["arm_b"])
+            key=lambda r: (
+                *(r["task"], r["model"], order[r["metric"]]),
+                *(not r["asked"], r["arm_a"], r["arm_b"]),
+            )
         )
         return typed(rows, _COLUMNS)
 
     def views(self, comparison: Comparison) -> Iterator[TableView]:
-        """Show the pairs of each task and model: by the metric, and folded by other scores."""
+        """Show what is asked of each task and model by the metric; the rest is folded."""
         metric = comparison.metric
         for task, model in comparison.places():
             rows = comparison.rows("pairs", task, model)
             others = sorted({row["metric"] for row in rows} - {metric})
-            for name in (metric, *others):
-                of_metric = [row for row in rows if row["metric"] == name]
+            for name, asked in itertools.product((metric, *others), (True, False)):
+                shown = [row for row in rows if row["metric"] == name and row["asked"] == asked]
+                if not shown:
+                    continue
+                first = name == metric and asked
+                more = "" if asked else ", those that were not asked about"
                 yield TableView(
-                    f"Pairs of arms by {title(name)}, seed by seed",
-                    _view_columns(of_metric, name),
-                    tuple(_view_row(row, name) for row in of_metric),
-                    section="pairs" if name == metric else "folded",
+                    f"Pairs of arms by {title(name)}, seed by seed{more}",
+                    _view_columns(shown, name),
+                    tuple(_view_row(row, name) for row in shown),
+                    section="pairs" if first else "folded",
                     task=task,
                     model=model,
-                    shown_in=WIDE if name == metric else PAGE,
+                    shown_in=WIDE if first else PAGE,
                 )
 
 
@@ -127,8 +148,13 @@ class _Pair:
     a: ComparedCell
     b: ComparedCell
     metric: str
-    runs_a: tuple[RunRecord, ...]
-    runs_b: tuple[RunRecord, ...]
+    asked: bool
+    runs: tuple[tuple[RunRecord, RunRecord], ...]
+    """Of the seeds on which both trained; of all common seeds where there is none."""
+    all_collapsed: bool
+    """There is none, and so the runs that collapsed are compared too."""
+    collapsed: tuple[int, int]
+    """Runs of each arm that did not."""
     only_a: tuple[SeedKey, ...]
     only_b: tuple[SeedKey, ...]
 
@@ -137,12 +163,19 @@ class _Pair:
         from tuner.report.stats import independent_groups
 
         name = f"test/{self.metric}"
-        groups = independent_groups([seeds_of(run) for run in self.runs_a])
+        groups = independent_groups([seeds_of(a) for a, _ in self.runs])
         a, b = (
-            [math.fsum(runs[i].metrics[name] for i in group) / len(group) for group in groups]
-            for runs in (self.runs_a, self.runs_b)
+            [
+                math.fsum(self.runs[i][side].metrics[name] for i in group) / len(group)
+                for group in groups
+            ]
+            for side in (0, 1)
         )
         return a, b
+
+    def ids(self, side: int) -> str:
+        """Return the runs of one arm, for the frame."""
+        return " ".join(both[side].run_id for both in self.runs)
 
 
 def _scores(blocks: Sequence[Block], metric: str) -> list[str]:
@@ -153,114 +186,121 @@ def _scores(blocks: Sequence[Block], metric: str) -> list[str]:
     return [*scores, *(s for s in unseen if any(f"test/{s}" in run.metrics for run in runs))]
 
 
-def _pairs(block: Block, metric: str, baseline: str | None) -> Iterator[_Pair]:
+def _pairs(block: Block, metric: str, basis: Basis) -> Iterator[_Pair]:
+    baseline = basis.baseline
     for first, second in itertools.combinations(block.begun, 2):
-        if baseline is None or second.arm == baseline:
-            yield _pair(first, second, metric)
-        elif first.arm == baseline:
-            yield _pair(second, first, metric)
+        a, b = (second, first) if first.arm == baseline else (first, second)
+        asked = baseline is None or b.arm == baseline
+        yield _pair(a, b, metric, asked=asked, evidence=basis.evidence)
 
 
-def _pair(a: ComparedCell, b: ComparedCell, metric: str) -> _Pair:
+def _pair(
+    a: ComparedCell, b: ComparedCell, metric: str, *, asked: bool, evidence: Evidence
+) -> _Pair:
     name = f"test/{metric}"
     of_a = {seeds: run for seeds, run in a.by_seeds().items() if name in run.metrics}
     of_b = {seeds: run for seeds, run in b.by_seeds().items() if name in run.metrics}
+    fallen_a, fallen_b = (
+        {s for s, run in found.items() if collapsed(run, evidence.confusions.get(run.run_id))}
+        for found in (of_a, of_b)
+    )
     common = sorted(of_a.keys() & of_b.keys())
+    trained = [seeds for seeds in common if seeds not in fallen_a | fallen_b]
     return _Pair(
         a,
         b,
         metric,
-        runs_a=tuple(of_a[seeds] for seeds in common),
-        runs_b=tuple(of_b[seeds] for seeds in common),
+        asked,
+        runs=tuple((of_a[seeds], of_b[seeds]) for seeds in trained or common),
+        all_collapsed=bool(common) and not trained,
+        collapsed=(len(fallen_a), len(fallen_b)),
         only_a=tuple(sorted(of_a.keys() - of_b.keys())),
         only_b=tuple(sorted(of_b.keys() - of_a.keys())),
     )
 
 
-def _family(pairs: Sequence[_Pair]) -> list[dict[str, Any]]:
-    """Compare the pairs of one metric, corrected together; those without a seed stay out of it."""
-    from tuner.report.stats import holm
-
-    tested = [pair for pair in pairs if pair.runs_a]
-    rows = [_row(pair, family=len(tested)) for pair in pairs]
-    corrected = iter(holm([row["p"] for row in rows if "p" in row]))
-    for row in rows:
-        if "p" in row:
-            row["p_holm"] = float(next(corrected))
-            if row["p_holm"] <= LEVEL:
-                row["further_seeds"] = 0
-        row["verdict"] = _verdict(row)
-    return rows
+def _judged(pairs: Sequence[_Pair], basis: Basis) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one metric; those without a seed stay out of the families."""
+    with_seeds = [pair for pair in pairs if pair.runs]
+    asked = sum(pair.asked for pair in with_seeds)
+    for pair in pairs:
+        yield _row(pair, basis, family=asked if pair.asked else len(with_seeds))
 
 
-def _row(pair: _Pair, *, family: int) -> dict[str, Any]:
-    from tuner.report.stats import compare_pairs
-
+def _row(pair: _Pair, basis: Basis, *, family: int) -> dict[str, Any]:
+    """Return the row of a pair; without a common seed it has no numbers."""
+    margin = 0.0 if is_loss(pair.metric) else basis.margin
     about = {
         "task": pair.a.task,
         "model": pair.a.model,
         "metric": pair.metric,
         "arm_a": pair.a.arm,
         "arm_b": pair.b.arm,
+        "asked": pair.asked,
+        "all_collapsed": pair.all_collapsed,
         "n": 0,
+        "margin": margin,
+        "verdict": "open",
+        "collapsed_a": pair.collapsed[0],
+        "collapsed_b": pair.collapsed[1],
         "unpaired_a": " ".join(map(seed_text, pair.only_a)),
         "unpaired_b": " ".join(map(seed_text, pair.only_b)),
-        "run_ids_a": " ".join(run.run_id for run in pair.runs_a),
-        "run_ids_b": " ".join(run.run_id for run in pair.runs_b),
+        "run_ids_a": pair.ids(0),
+        "run_ids_b": pair.ids(1),
     }
-    if not pair.runs_a:
+    if not pair.runs:
         return about
-    found = compare_pairs(
-        *pair.scores(),
-        higher_is_better=higher_is_better(pair.metric),
-        level=LEVEL,
-        comparisons=family,
+    return about | {"family_size": family} | _numbers(pair, basis, margin, LEVEL / family)
+
+
+def _numbers(pair: _Pair, basis: Basis, margin: float, level: float) -> dict[str, Any]:
+    """Return a pair's differences and the verdict on them."""
+    from tuner.report.stats import compare_pairs, judge
+
+    a, b = pair.scores()
+    higher = higher_is_better(pair.metric)
+    found = compare_pairs(a, b, higher_is_better=higher)
+    tables = [[basis.evidence.confusions.get(run.run_id) for run in both] for both in pair.runs]
+    verdict = judge(
+        [one - other if higher else other - one for one, other in zip(a, b, strict=True)],
+        margin=margin,
+        row_error=row_error(tables, pair.metric),
+        level=level,
+        collapsed=any(pair.collapsed),
     )
-    names: tuple[str, ...] = (
-        "n",
-        "mean_difference",
-        "std_difference",
-        "ci_low",
-        "ci_high",
-        "p",
-        "least_p",
-    )
+    low, high = (verdict.low, verdict.high) if higher else (-verdict.high, -verdict.low)
+    names: tuple[str, ...] = ("n", "mean_difference", "std_difference", "cohens_d")
     names += ("probability_a_better", "probability_low", "probability_high")
-    names += ("cohens_d", "further_seeds")
-    return about | {name: getattr(found, name) for name in names} | {"family_size": family}
-
-
-def _verdict(row: dict[str, Any]) -> str:
-    """Return the verdict of the corrected test; no winner where n pairs cannot reach the level."""
-    if "p" not in row or row["least_p"] > LEVEL:
-        return "too few seeds"
-    if row["p_holm"] > LEVEL:
-        # The first step of Holm's method compares the smallest p, times the size of the family.
-        reachable = row["least_p"] * row["family_size"] <= LEVEL
-        return "not separable" if reachable else "too few seeds"
-    higher = row["mean_difference"] > 0
-    return "a better" if higher == higher_is_better(row["metric"]) else "b better"
+    numbers = {name: getattr(found, name) for name in names}
+    numbers |= {name: getattr(verdict, name) for name in ("row_error", "level", "ahead", "behind")}
+    numbers |= {"p": verdict.p, "verdict": verdict.kind, "ci_low": low, "ci_high": high}
+    if (needed := verdict.needed) is not None:
+        numbers |= {"nearest": needed.verdict, "seeds_low": needed.low, "seeds_high": needed.high}
+    return numbers
 
 
 def _view_columns(rows: Sequence[Row], metric: str) -> tuple[Heading, ...]:
-    families = sorted({int(row["family_size"]) for row in rows if not missing(row["family_size"])})
-    pairs = " or ".join(f"{size} pair{'s' * (size != 1)}" for size in families)
+    levels = sorted({float(row["level"]) for row in rows if not missing(row["level"])})
+    sure = f"{100 * (1 - levels[0]):.4g}% interval" if levels else "interval"
     return (
         Heading("pair", "first arm − second arm", numeric=False),  # noqa: RUF001  # a minus sign
-        Heading("n", "seeds that both arms have finished, independent of each other"),
+        Heading("n", "seeds on which both arms trained, independent of each other"),
         Heading(
             "difference",
-            "mean of first − second, with its 95% interval",  # noqa: RUF001
+            f"mean of first − second, with its {sure} over seeds and test rows",  # noqa: RUF001
             spelled=f"difference in {title(metric)}",
         ),
-        Heading("95% interval", shown_in=TEXT),
-        Heading("p", "exact two-sided sign-flip p; below, the least that n seeds can give"),
-        Heading("p (Holm)", f"corrected for the {pairs or 'pairs'} of the report"),
-        Heading("P(first better)", "share of seeds, ties half, with its exact 95% interval"),
-        Heading("95% interval", shown_in=TEXT),
-        Heading("d", "mean difference in standard deviations of the differences"),
-        Heading("further seeds", "to add for 80% power, if the differences go on so"),
-        Heading("verdict", "at the 5% level, after Holm's correction", numeric=False),
+        Heading(sure, shown_in=TEXT),
+        Heading("verdict", "read off the interval", numeric=False),
+        Heading("behind", "seeds on which the first arm is worse, of n"),
+        Heading("row error", "standard error of the difference over test rows"),
+        Heading("p", "exact two-sided sign-flip p, not corrected; from six seeds on"),
+        Heading(
+            "P(first better)",
+            "share of seeds, ties half, with its exact 95% interval",
+            shown_in=PAGE,
+        ),
+        Heading("seeds needed", "in all, with 80% power, for the nearest verdict; a middle half"),
     )
 
 
@@ -269,27 +309,18 @@ def _view_row(row: Row, metric: str) -> TableRow:
     gap = difference(row["mean_difference"], metric, (row["ci_low"], row["ci_high"]))
     low, high = row["probability_low"], row["probability_high"]
     shares = "" if missing(low) else f"[{share_text(low)}, {share_text(high)}]"
-    least = "" if missing(row["least_p"]) else f"≥ {p_text(row['least_p'])}"
-    further = further_text(row)
+    behind = "-" if missing(row["behind"]) else f"{row['behind']}/{row['n']}"
     cells = (
         word(f"{first} − {second}"),  # noqa: RUF001  # a minus sign
         count(row["n"]),
         gap,
         word(gap.detail),
-        number(p_text(row["p"]), row["p"], least),
-        number(p_text(row["p_holm"]), row["p_holm"]),
+        word(verdict_text(row)),
+        number(behind, row["behind"]),
+        score(row["row_error"], metric),
+        number(p_text(row["p"]), row["p"]),
         number(share_text(row["probability_a_better"]), row["probability_a_better"], shares),
-        word(shares),
-        number(number_text(row["cohens_d"]), row["cohens_d"]),
-        TableCell(further, "Infinity" if further == MANY else raw(row["further_seeds"])),
-        word(_named_verdict(row)),
+        number(seeds_text(row), row["seeds_low"]),
     )
     runs = run_ids(str(first), row["run_ids_a"]) + run_ids(str(second), row["run_ids_b"])
     return TableRow(cells, runs)
-
-
-def _named_verdict(row: Row) -> str:
-    """Return the verdict with the arms by their names."""
-    winners = {"a better": row["arm_a"], "b better": row["arm_b"]}
-    verdict = str(row["verdict"])
-    return f"{winners[verdict]} better" if verdict in winners else verdict

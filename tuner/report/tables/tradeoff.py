@@ -72,7 +72,7 @@ class TradeoffTable(ReportTable):
             here = [c for c in block.cells if any(_costs(run, metric) for run in c.finished)]
             if here:
                 found = {cell.arm: table[cell.task, cell.model, cell.arm] for cell in here}
-                rows += _block_rows(here, found, metric, basis.question.baseline)
+                rows += _block_rows(here, found, metric, basis.baseline)
         return plain(rows, _COLUMNS)
 
     def views(self, comparison: Comparison) -> Iterator[TableView]:
