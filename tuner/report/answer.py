@@ -26,6 +26,7 @@ from tuner.report.wording import (
 
 _LEAST_SEEDS = 5
 """Below, the number of seeds that would settle a comparison cannot be told."""
+_ALIKE = ("equivalent", "not worse", "not better")
 _ADDED = "confirm.seeds and run the study again, which does the new runs alone."
 _SCOPE = (
     "of these configurations, on this test split and this draw of rows; each arm was searched "
@@ -236,7 +237,22 @@ def _certainty(rows: Sequence[Row]) -> str:
     verb = "hold" if len(rows) > 1 else "holds"
     what = "These verdicts" if len(rows) > 1 else "This verdict"
     loss = " (a margin is for scores, not for a loss)" if is_loss(rows[0]["metric"]) else ""
-    return f"{what} {verb} at the {1 - LEVEL:.0%} level for {all_of}, {rows_too}, {_SCOPE}{loss}."
+    sure = f"{what} {verb} at the {1 - LEVEL:.0%} level for {all_of}, {rows_too}, {_SCOPE}{loss}."
+    return f"{sure}{_unseen_collapses(rows)}"
+
+
+def _unseen_collapses(rows: Sequence[Row]) -> str:
+    """Return how often runs may collapse though none did, where arms are said to be alike."""
+    from tuner.report.stats import collapse_limit
+
+    alike = [int(row["n"]) for row in rows if str(row["verdict"]).startswith(_ALIKE)]
+    if not alike:
+        return ""
+    seeds = min(alike)
+    return (
+        f" No run of the arms that are called alike collapsed, but with {counted(seeds, 'seed')} "
+        f"collapses in up to {collapse_limit(0, seeds):.0%} of runs could go unseen."
+    )
 
 
 def _settle(rows: Sequence[Row]) -> str:

@@ -63,8 +63,10 @@ def test_arms_that_agree_within_the_margin_are_equivalent_and_the_margin_is_the_
     made = report_of(make_runs(both), metric="accuracy")
     assert made.pairs["verdict"][0] == "equivalent within the margin"
     assert made.answer.sentences[0].startswith("a is equivalent to b within 1 point (")
+    assert "with 10 seeds collapses in up to 26% of runs could go unseen." in made.answer.certainty
     strict = report_of(make_runs(both), metric="accuracy", margin=0.001)
     assert strict.pairs["verdict"][0] == "open"
+    assert "unseen" not in strict.answer.certainty
 
 
 def test_a_level_is_shared_by_the_pairs_that_are_asked_and_the_rest_share_one_with_all() -> None:
