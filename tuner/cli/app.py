@@ -14,7 +14,7 @@ parameters are the options and whose docstring is the help, and an `EXAMPLE`."""
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Compare full fine-tuning with adapters: equal search budgets, fresh seeds, MLflow.",
 )

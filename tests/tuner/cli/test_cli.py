@@ -228,11 +228,13 @@ def test_the_version_is_the_installed_one(tmp_path: Path) -> None:
 
 
 def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
-    """And `--help` itself names all of them."""
+    """And `--help` itself names all of them; `-h` is the same, and completion can be installed."""
     overview = tuner("--help", cwd=tmp_path).stdout
+    assert tuner("-h", cwd=tmp_path).stdout == overview
+    assert "--install-completion" in overview
     for command in (file.replace("_", "-") for file in COMMANDS):
         assert command in overview
-        page = tuner(command, "--help", cwd=tmp_path)
+        page = tuner(command, "-h", cwd=tmp_path)
         assert page.returncode == 0
         assert f"Example: tuner {command}" in page.stdout
 
