@@ -107,4 +107,11 @@ def keep_report(report: Report, *, store: Store, tracking: str | None = None) ->
         folder = Path(scratch) / "report"
         report.write(folder, pictures=("svg",))
         for study in report.comparison.studies:
-            keep_in_mlflow(store, tracking, study, folder)
+            keep_in_mlflow(store, tracking, study, folder, note=_note(report))
+
+
+def _note(report: Report) -> str:
+    """Return the question and the answer, as MLflow shows them."""
+    said = report.answer
+    question = (f"*{said.question}*",) if said.question else ()
+    return "\n\n".join((*question, *said.lines(), *report.comparison.findings))

@@ -84,8 +84,17 @@ def open_server_reader(address: str) -> Reader:
     return open_client_reader(address)
 
 
-def keep_report(store: Store, tracking: str | None, study: str, folder: Path) -> str:
+def keep_report(
+    store: Store, tracking: str | None, study: str, folder: Path, *, note: str = ""
+) -> str:
     """Keep the files of a report in MLflow, in the study's only run of the phase `report`.
+
+    Args:
+        store: The store of the study.
+        tracking: MLflow's address; None: it is in the store.
+        study: The study's name.
+        folder: The files.
+        note: Markdown that MLflow shows above the experiment and the report's run.
 
     Returns:
         MLflow's identifier of that run.
@@ -95,4 +104,4 @@ def keep_report(store: Store, tracking: str | None, study: str, folder: Path) ->
     """
     from tuner.tracking.kept_report import keep
 
-    return keep(tracking or store.root, study, folder)
+    return keep(tracking or store.root, study, folder, note)

@@ -18,9 +18,13 @@ from tuner.tracking.tags import PHASE
 
 REPORT = "report"
 """Phase and name of the only run of a study's report."""
+_NOTE = "mlflow.note.content"
+"""Tag that MLflow's pages show as the description."""
+_LONGEST_NOTE = 5_000
+"""Characters that MLflow keeps in a tag of an experiment."""
 
 
-def keep(target: str | Path, study: str, folder: Path) -> str:
+def keep(target: str | Path, study: str, folder: Path, note: str = "") -> str:
     """Keep a folder's files as the study's report; return MLflow's id of its run.
 
     Launchers that share a folder end at the same time: one at a time keeps the report.
@@ -29,6 +33,7 @@ def keep(target: str | Path, study: str, folder: Path) -> str:
         target: MLflow: a folder, or the address of a server.
         study: The study's name.
         folder: The files.
+        note: Markdown that MLflow shows above the experiment and the report's run.
     """
     address = locate_store(target)
     local = address.artifact_uri is not None
@@ -36,6 +41,8 @@ def keep(target: str | Path, study: str, folder: Path) -> str:
         store = MlflowStore(target)
         with store.explained():
             run_id = _report_run(store, study)
+            if note:
+                _describe(store, run_id, note)
             uri = store.client.get_run(run_id).info.artifact_uri
             place = local_folder(uri)
             if place is not None:
@@ -63,6 +70,16 @@ def _report_run(store: MlflowStore, study: str) -> str:
     if first != run_id:
         store.client.delete_run(run_id)
     return first
+
+
+def _describe(store: MlflowStore, run_id: str, note: str) -> None:
+    """Describe the report's run, and its experiment unless somebody else has described that."""
+    run = store.client.get_run(run_id)
+    experiment = store.client.get_experiment(run.info.experiment_id)
+    text = note if len(note) <= _LONGEST_NOTE else f"{note[: _LONGEST_NOTE - 4]} ..."
+    if experiment.tags.get(_NOTE) in (None, run.data.tags.get(_NOTE)):
+        store.client.set_experiment_tag(experiment.experiment_id, _NOTE, text)
+    store.client.set_tag(run_id, _NOTE, text)
 
 
 def _replace_remote(repository: ArtifactRepository, folder: Path) -> None:

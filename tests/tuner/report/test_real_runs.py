@@ -204,6 +204,14 @@ def test_the_report_is_kept_in_the_experiment(report: Report, store: Path) -> No
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id], "tags.`tuner.phase` = 'report'")
     assert run.info.run_name == "report"
+    note = run.data.tags["mlflow.note.content"]
+    assert report.answer.sentences[0] in note
+    assert experiment.tags["mlflow.note.content"] == note
+    client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "the user's own")
+    keep_report(report, store=find_store(store))
+    described = client.get_experiment_by_name("real")
+    assert described is not None
+    assert described.tags["mlflow.note.content"] == "the user's own"
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"report.md", "report.html", "report.tex", "report.json", "cells.csv"} <= names
     folder = Path(run.info.artifact_uri.removeprefix("file://"))
