@@ -69,6 +69,14 @@ def test_arms_that_agree_within_the_margin_are_equivalent_and_the_margin_is_the_
     assert "unseen" not in strict.answer.certainty
 
 
+def test_rounding_is_no_difference_and_gives_no_verdict() -> None:
+    """Scores that are equal but for the last bit tie on every seed."""
+    made = report_of(make_runs({"a": [0.1 + 0.7, 0.1 + 0.7], "b": [0.8, 0.8]}), metric="accuracy")
+    row = made.pairs.iloc[0]
+    assert (row["ahead"], row["behind"], row["mean_difference"]) == (0, 0, 0)
+    assert row["verdict"] == "equivalent within the margin"
+
+
 def test_a_level_is_shared_by_the_pairs_that_are_asked_and_the_rest_share_one_with_all() -> None:
     """Three pairs of three arms; with a baseline two are asked."""
     levels = {"a": 0.9, "b": 0.6, "c": 0.5}

@@ -21,7 +21,7 @@ from tuner.report.stats.noise import (
     bootstrap_noise,
     confusion_counts,
 )
-from tuner.report.stats.paired import PairedComparison, compare_pairs, holm
+from tuner.report.stats.paired import PairedComparison, compare_pairs, paired_differences
 from tuner.report.stats.pareto import pareto, pareto_probability
 from tuner.report.stats.power import (
     noether_pairs,
@@ -38,7 +38,7 @@ from tuner.report.stats.rank_tests import (
     not_separable_groups,
 )
 from tuner.report.stats.row_error import difference_row_error
-from tuner.report.stats.sign_flip import least_sign_flip_p, sign_flip_p
+from tuner.report.stats.sign_flip import sign_flip_p
 from tuner.report.stats.validation_curve import Swap, expected_best, expected_seconds, swaps
 from tuner.report.stats.variance_components import variance_components
 from tuner.report.stats.verdict import (
@@ -71,16 +71,15 @@ __all__ = [
     "expected_best",
     "expected_seconds",
     "friedman_p",
-    "holm",
     "independent_groups",
     "judge",
-    "least_sign_flip_p",
     "logit_t_interval",
     "mean_interval",
     "mean_ranks",
     "nemenyi_p",
     "noether_pairs",
     "not_separable_groups",
+    "paired_differences",
     "paired_power",
     "pareto",
     "pareto_probability",

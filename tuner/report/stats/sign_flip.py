@@ -36,11 +36,6 @@ def sign_flip_p(differences: Values) -> float:
     return _exact_p(sizes, least) if len(sizes) <= _MOST_EXACT else _estimated_p(sizes, least)
 
 
-def least_sign_flip_p(n: int) -> float:
-    """Return the smallest p that n differences can give: all of one sign, and its mirror."""
-    return min(1.0, 2.0 ** (1 - n))
-
-
 def _exact_p(sizes: Floats, least: float) -> float:
     """Count the flips in two halves that meet: each sum is one of the left and one of the right.
 

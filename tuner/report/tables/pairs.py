@@ -255,14 +255,14 @@ def _row(pair: _Pair, basis: Basis, *, family: int) -> dict[str, Any]:
 
 def _numbers(pair: _Pair, basis: Basis, margin: float, level: float) -> dict[str, Any]:
     """Return a pair's differences and the verdict on them."""
-    from tuner.report.stats import compare_pairs, judge
+    from tuner.report.stats import compare_pairs, judge, paired_differences
 
     a, b = pair.scores()
     higher = higher_is_better(pair.metric)
     found = compare_pairs(a, b, higher_is_better=higher)
     tables = [[basis.evidence.confusions.get(run.run_id) for run in both] for both in pair.runs]
     verdict = judge(
-        [one - other if higher else other - one for one, other in zip(a, b, strict=True)],
+        paired_differences(a, b) if higher else paired_differences(b, a),
         margin=margin,
         row_error=row_error(tables, pair.metric),
         level=level,
