@@ -130,7 +130,7 @@ POWER = """
 ## Power at p <= .05
 
 The first arm is better by d standard deviations of the differences; scores are normal. Below, the
-power by which `tuner plan` reckons the seeds needed: exact where at most two flips of a side reject,
+power by which `tuner plan` reckons the seeds: exact where at most two flips of a side reject,
 else the t test's at the level that so many flips reach.
 """
 
