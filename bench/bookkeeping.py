@@ -153,7 +153,13 @@ def _study(trials: int, sampler: str) -> StudyConfig:
         "name": "bookkeeping",
         "tasks": ["toy"],
         "models": ["tiny-bert"],
-        "search": {"trials": trials, "seeds": [7], "sampler": sampler, "pruner": "none"},
+        "search": {
+            "trials": trials,
+            "seeds": [7],
+            "sampler": sampler,
+            "pruner": "none",
+            "finalists": "none",
+        },
         "confirm": {"seeds": [1]},
         "arms": {"full": {"method": "full", "space": space}},
     }

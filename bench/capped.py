@@ -156,6 +156,7 @@ class Bench:
             "train.max_length": {"int": list(self.setup.length)},
         }
         search = {"trials": self.trials, "seeds": [7], "pruner": "none", "sampler": "random"}
+        search["finalists"] = "none"
         return {
             "name": STUDY,
             "tasks": [self.setup.task],

@@ -36,7 +36,7 @@ name: {NAME}
 tasks: [{{kind: toy, rows: 64}}]
 models: [tiny-bert]
 train: {{epochs: 2, batch_size: 32, precision: fp32}}
-search: {{trials: 4, seeds: [7], sampler: random, pruner: none}}
+search: {{trials: 4, seeds: [7], sampler: random, pruner: none, finalists: none}}
 confirm: {{seeds: [1, 2, 3]}}
 executor: {{kind: process, threads: 1}}
 arms:

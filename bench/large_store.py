@@ -66,7 +66,7 @@ def _study(runs: int) -> StudyConfig:
         "name": STUDY,
         "tasks": _TASKS,
         "models": ["tiny-bert"],
-        "search": {"trials": trials, "seeds": [7], "pruner": "median"},
+        "search": {"trials": trials, "seeds": [7], "pruner": "median", "finalists": "none"},
         "confirm": {"seeds": list(range(1, seeds + 1))},
         "arms": {
             name: {"method": name, "space": {"train.learning_rate": _RATE}} for name in _ARMS

@@ -34,14 +34,19 @@ def workspace(folder: Path, threads: int = 1) -> Workspace:
 
 
 def toy_tree(**changes: Any) -> dict[str, Any]:
-    """Return a study as YAML would give it: two arms, one with a search."""
+    """Return a study as YAML would give it: two arms, one with a search.
+
+    It has no finalists, unless a changed `search` names them: most tests are about other runs.
+    """
+    if isinstance(changes.get("search"), dict):
+        changes["search"] = {"finalists": "none"} | changes["search"]
     rate = {"float": [1e-4, 1e-2], "log": True}
     return {
         "name": "toy-study",
         "tasks": ["toy"],
         "models": ["tiny-bert"],
         "train": QUICK,
-        "search": {"trials": 2, "seeds": [7], "pruner": "none"},
+        "search": {"trials": 2, "seeds": [7], "pruner": "none", "finalists": "none"},
         "confirm": {"seeds": [1, 2]},
         "executor": {"kind": "inprocess", "threads": 1},
         "arms": {

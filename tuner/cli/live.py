@@ -60,8 +60,11 @@ class LiveView:
 
     def _count(self, notice: RunNotice) -> None:
         label = notice.cell.label
+        # The phases before it have ended, maybe in an earlier call.
+        if notice.phase != "search":
+            self._left[label, "search"] = 0
         if notice.phase == "confirm":
-            self._left[label, "search"] = 0  # which has ended, maybe in an earlier call
+            self._left[label, "finalists"] = 0
         self._left[label, notice.phase] = max(0, self._left[label, notice.phase] - notice.runs)
 
     def _note(self, row: dict[str, str], notice: RunNotice) -> None:
@@ -123,11 +126,13 @@ class LiveView:
 def _planned_runs(cell: Cell) -> dict[Phase, int]:
     search = cell.study.search
     searching = search.trials * len(search.seeds) if cell.searched else 0
-    return {"search": searching, "confirm": len(cell.study.confirm.seeds)}
+    deciding = cell.study.finalist_runs() if cell.searched else 0
+    confirming = len(cell.study.confirm.seeds)
+    return {"search": searching, "finalists": deciding, "confirm": confirming}
 
 
 def _run_name(phase: str, trial: int | None, seed: int | None) -> str:
-    name = f"trial {trial}" if phase == "search" else "confirm"
+    name = {"search": f"trial {trial}", "finalists": f"finalist {trial}"}.get(phase, phase)
     return name if seed is None else f"{name}, seed {seed}"
 
 

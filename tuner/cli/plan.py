@@ -137,6 +137,10 @@ def _table(estimate: Estimate) -> Iterator[str]:
     search = f"{trials} in each {cells}{'' if layout.points else ': an equal budget'}"
     confirm = f"{_number(layout.confirm_seeds, 'seed')} in each cell"
     yield _row("search runs", estimate.runs.search, search if searched else "no arm has a space")
+    if estimate.runs.finalists.planned:
+        most = f"at most {_number(layout.finalists, 'trial')} x "
+        finalists = f"{most}{_number(layout.finalist_seeds, 'seed')} in each {cells}"
+        yield _row("finalists", estimate.runs.finalists, finalists)
     yield _row("confirm runs", estimate.runs.confirm, confirm)
     yield _row("all runs", estimate.runs.total, "")
 

@@ -51,10 +51,12 @@ def _size(config: StudyConfig) -> str:
     few, most = config.few_points(), config.search.trials
     trials = sum(few.get(c.arm, most) * len(config.search.seeds) for c in cells if c.searched)
     runs = len(cells) * len(config.confirm.seeds)
+    finalists = sum(config.finalist_runs() for cell in cells if cell.searched)
+    deciding = f", {counted(finalists, 'finalist run')}" if finalists else ""
     return (
         f"{counted(len(config.tasks), 'task')} x {counted(len(config.models), 'model')} x "
         f"{counted(len(config.arms), 'arm')} = {counted(len(cells), 'cell')}; at most "
-        f"{counted(trials, 'search run')} and {counted(runs, 'confirm run')}"
+        f"{counted(trials, 'search run')}{deciding} and {counted(runs, 'confirm run')}"
     )
 
 

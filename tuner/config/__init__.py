@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tuner.config.samplers import STATEFUL as STATEFUL
     from tuner.config.samplers import Sampler as Sampler
     from tuner.config.search import Objective as Objective
+    from tuner.config.search import rank_trials as rank_trials
     from tuner.config.shipped import find_reference as find_reference
     from tuner.config.shipped import is_study_file as is_study_file
     from tuner.config.shipped import shipped_folder as shipped_folder
@@ -61,7 +62,7 @@ _NAMES = {
     "load": ["DATA_DIR", "dump_study", "load_study", "parse_study"],
     "passwords": ["Login", "hide_password", "hide_passwords", "split_login"],
     "samplers": ["STATEFUL", "Sampler"],
-    "search": ["Objective"],
+    "search": ["Objective", "rank_trials"],
     "shipped": ["find_reference", "is_study_file", "shipped_folder", "study_names"],
     "sizes": ["parse_bytes", "show_bytes"],
     "spaces": [

@@ -12,7 +12,8 @@ from trainers.contract import RunSpec, Seeds
 from tuner.config.spaces import Point
 from tuner.config.study import StudyConfig
 
-Phase = Literal["search", "confirm"]
+Phase = Literal["search", "finalists", "confirm"]
+"""search: trials; finalists: the best of them on fresh seeds; confirm: the chosen one, on test."""
 Digests = Mapping[int, Mapping[str, str]]
 """SHA-256 of each split's rows, by data seed."""
 
@@ -52,7 +53,8 @@ class Cell:
         """Return 12 hex digits that change with anything that would change the search.
 
         A cell whose definition, data or memory_cap (which refuses trials) has changed starts a new
-        search. A cell that is only given more trials or more confirm seeds continues its search.
+        search. A cell that is only given more trials, other finalists or more confirm seeds
+        continues its search.
         """
         arm = self.study.arms[self.arm]
         definition = {
@@ -65,7 +67,7 @@ class Cell:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def _search_definition(self) -> dict[str, Any]:
-        definition = self.study.search.model_dump(mode="json", exclude={"trials"})
+        definition = self.study.search.model_dump(mode="json", exclude={"trials", "finalists"})
         if self.study.memory_cap is not None:
             definition["memory_cap"] = self.study.memory_cap
         return definition

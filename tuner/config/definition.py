@@ -33,6 +33,9 @@ class Definition:
     tried: Mapping[str, int] = field(default_factory=dict)
     """Ended trials of a search at the end of the last call, by the cell's label."""
 
+    chosen: Mapping[str, int] = field(default_factory=dict)
+    """Number of the trial that each search chose, by the cell's label."""
+
     def cells(self) -> tuple[Cell, ...]:
         """Return the cells."""
         return plan(self.config, self.data)
@@ -53,6 +56,7 @@ def dump_definition(
     *,
     ended: str = "",
     tried: Mapping[str, int] | None = None,
+    chosen: Mapping[str, int] | None = None,
 ) -> str:
     """Write a study out as YAML, with the digests of its data in a comment at the end.
 
@@ -61,13 +65,15 @@ def dump_definition(
         faults: Why cells are not begun, by label.
         ended: Why a call ended before all was done.
         tried: Trials of each search that have ended, by label.
+        chosen: Number of the trial that each search chose, by label.
     """
     made = define(cells)
     known: dict[str, object] = {
         "data": made.data,
         "cells": {cell.label: cell.fingerprint() for cell in cells},
     }
-    more = {"faults": dict(faults or {}), "ended": ended, "tried": dict(tried or {})}
+    more: dict[str, object] = {"faults": dict(faults or {}), "ended": ended}
+    more |= {"tried": dict(tried or {}), "chosen": dict(chosen or {})}
     known |= {name: value for name, value in more.items() if value}
     return f"{dump_study(made.config)}{_MARK}{json.dumps(known, sort_keys=True)}\n"
 
@@ -95,4 +101,5 @@ def read_definition(text: str) -> Definition | None:
         faults=known.get("faults", {}),
         ended=known.get("ended", ""),
         tried=known.get("tried", {}),
+        chosen=known.get("chosen", {}),
     )

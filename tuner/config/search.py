@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -75,6 +76,37 @@ class Objective(Written):
         return metrics[self.logged]
 
 
+class Finalists(Written):
+    """The best finished trials of a search, which fresh seeds decide between."""
+
+    count: int = Field(default=3, ge=0)
+    """Most finalists of a cell; 0, or `none` for the whole: the best trial is confirmed."""
+    seeds: tuple[SeedSet, ...] | None = None
+    """Seeds of their runs; by default the first three from 8 on that nothing else uses."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none(cls, value: object) -> object:
+        if value == "none":
+            return {"count": 0}
+        if value is None or not isinstance(value, Mapping | Finalists):
+            allowed = "none, or a mapping such as {count: 3, seeds: [8, 9, 10]}"
+            raise ConfigError(f"expected {allowed}, got {shown(value)}")
+        return value
+
+    @field_validator("count")
+    @classmethod
+    def _a_choice(cls, count: int) -> int:
+        if count == 1:
+            raise ConfigError("got 1; allowed: 2 and more to choose from, or 0 for none")
+        return count
+
+    @field_validator("seeds")
+    @classmethod
+    def _differ(cls, seeds: tuple[Seeds, ...] | None) -> tuple[Seeds, ...] | None:
+        return seeds if seeds is None else _distinct(seeds)
+
+
 class SearchSettings(Written):
     """The budget of every arm that has a space, the same for all."""
 
@@ -88,6 +120,8 @@ class SearchSettings(Written):
     """Seed of the sampler's own randomness."""
     pruner: Pruner = Pruner(kind="hyperband")
     """Pruner of bad trials; wilcoxon needs several seeds."""
+    finalists: Finalists = Finalists()
+    """Fresh seeds for the best trials, so that luck on one seed is not what is chosen."""
     objectives: tuple[Objective, ...] = ()
     """Several objectives at once; by default the study's metric alone."""
 
@@ -117,6 +151,45 @@ class ReportSettings(Written):
     margin: float = Field(default=0.01, ge=0, lt=1)
     """Difference of scores, as a fraction, up to which arms count as equally good: .01 is one
     point. 0: none is too small to matter."""
+
+
+def rank_trials(
+    values: Mapping[int, Sequence[float]],
+    objectives: Sequence[Objective],
+    fresh: Mapping[int, Sequence[Mapping[str, float]]] | None = None,
+    *,
+    seeds: tuple[int, int] = (1, 0),
+) -> list[int]:
+    """Return the numbers of finished trials, best first.
+
+    The mean over all seeds decides, objective by objective; then the number of runs that name one
+    class alone; then the number of the trial. A trial that lacks a fresh run, which failed or
+    diverged, comes after those that lack none.
+
+    Args:
+        values: A trial's value of each objective: the mean over the search's seeds.
+        objectives: The objectives of the search.
+        fresh: Metrics of the finished runs of finalists on fresh seeds.
+        seeds: Number of the search's seeds, and of the fresh ones.
+    """
+    signs = [-1.0 if objective.way() == "maximize" else 1.0 for objective in objectives]
+    known, expected = fresh or {}, seeds[1]
+
+    def rank(number: int) -> tuple[bool, tuple[float, ...], int, int]:
+        runs = known.get(number, ())
+        costs = []
+        for sign, value, objective in zip(signs, values[number], objectives, strict=True):
+            found = [objective.of(run) for run in runs]
+            costs.append(sign * math.fsum([value * seeds[0], *found]) / (seeds[0] + len(found)))
+        return len(runs) < expected, tuple(costs), sum(map(_one_class, runs)), number
+
+    return sorted(values, key=rank)
+
+
+def _one_class(metrics: Mapping[str, float]) -> bool:
+    """Return whether a run names one class alone, right or wrong."""
+    scores = [value for name, value in metrics.items() if name.startswith("validation/f1/")]
+    return len(scores) > 1 and sum(value > 0 for value in scores) <= 1
 
 
 def check_score(metric: str) -> str:

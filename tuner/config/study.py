@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -128,6 +129,32 @@ class StudyConfig(Written):
         """Return the objectives of the search; the study's metric unless `search` has its own."""
         return self.search.objectives or (Objective(metric=self.metric),)
 
+    def every_seed(self) -> tuple[Seeds, ...]:
+        """Return the seeds of all runs."""
+        return (*self.search.seeds, *self.finalist_seeds(), *self.confirm.seeds)
+
+    def finalist_runs(self) -> int:
+        """Return the most runs on fresh seeds of a cell's finalists."""
+        return min(self.search.finalists.count, self.search.trials) * len(self.finalist_seeds())
+
+    def finalist_seeds(self) -> tuple[Seeds, ...]:
+        """Return the seeds of finalists; by default three from 8 on that nothing else uses.
+
+        None where there are no finalists.
+        """
+        if min(self.search.finalists.count, self.search.trials) < 2 or not any(
+            arm.space for arm in self.arms.values()
+        ):
+            return ()
+        if self.search.finalists.seeds is not None:
+            return self.search.finalists.seeds
+        used = {seeds.init for seeds in (*self.search.seeds, *self.confirm.seeds)}
+        fresh = (number for number in itertools.count(8) if number not in used)
+        (*_, last) = self.search.seeds
+        return tuple(
+            last.model_copy(update={"init": n, "order": n}) for n in itertools.islice(fresh, 3)
+        )
+
     @property
     def baseline(self) -> str | None:
         """Arm that every other is compared with; None: all pairs are."""
@@ -203,8 +230,12 @@ def _conflicts_of_search(config: StudyConfig) -> Iterator[str]:
     search = config.search
     used = set(search.seeds) & set(config.confirm.seeds)
     if used:
-        seeds = sorted(s.init for s in used)
-        yield f"confirm.seeds: search has used {seeds}; confirm needs fresh ones"
+        both = sorted(s.init for s in used)
+        yield f"confirm.seeds: search has used {both}; confirm needs fresh ones"
+    for name, others in (("search", search.seeds), ("confirm", config.confirm.seeds)):
+        taken = sorted(s.init for s in set(others) & set(search.finalists.seeds or ()))
+        if taken and search.finalists.count:
+            yield f"search.finalists.seeds: {name} uses {taken} too; finalists need fresh ones"
     if len(search.objectives) > 1 and search.pruner.kind != "none":
         yield f"search.pruner: with several objectives it must be none, got {search.pruner.kind}"
     elif len(search.seeds) > 1 and search.pruner.kind not in ("wilcoxon", "none"):
@@ -216,9 +247,10 @@ def _conflicts_of_search(config: StudyConfig) -> Iterator[str]:
         except ConfigError as error:
             yield str(error)
     if len(search.objectives) > 1 and search.sampler.kind == "cmaes":
-        others = known(search.sampler.CLASSES.keys() - {"cmaes"})
+        several = known(search.sampler.CLASSES.keys() - {"cmaes"})
         yield (
-            "search.sampler: got cmaes, which takes one objective; allowed with several: " + others
+            "search.sampler: got cmaes, which takes one objective; allowed with several: "
+            + several
         )
     if search.sampler.kind == "grid":
         yield from _unfit_for_grid(config)

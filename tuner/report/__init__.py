@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from tuner.report.from_store import keep_report as keep_report
     from tuner.report.from_store import report_of_run as report_of_run
     from tuner.report.planned import PlannedCell as PlannedCell
-    from tuner.report.planned import SearchProgress as SearchProgress
     from tuner.report.planned import plan_cell as plan_cell
     from tuner.report.planned import planned_cells as planned_cells
-    from tuner.report.planned import read_search as read_search
     from tuner.report.question import Published as Published
     from tuner.report.question import Question as Question
     from tuner.report.question import read_references as read_references
+    from tuner.report.searches import SearchProgress as SearchProgress
+    from tuner.report.searches import read_search as read_search
     from tuner.report.stats import seeds_to_detect as seeds_to_detect
     from tuner.report.wording import counted as counted
 
@@ -55,7 +55,8 @@ _NAMES = {
     "finding": ["find_study"],
     "forms.csv": ["columns_page"],
     "from_store": ["build_report", "keep_report", "report_of_run"],
-    "planned": ["PlannedCell", "SearchProgress", "plan_cell", "planned_cells", "read_search"],
+    "planned": ["PlannedCell", "plan_cell", "planned_cells"],
+    "searches": ["SearchProgress", "read_search"],
     "question": ["Published", "Question", "read_references"],
     "evidence": ["Asked", "Evidence", "OtherDefinition", "gather"],
     "stats": ["seeds_to_detect"],

@@ -221,7 +221,7 @@ def _read_data(
     Return too a doubt for each task whose data cannot be read: its runs may have used other rows.
     """
     config = config.with_data_dir(data_dir)
-    seeds = sorted({s.data for s in (*config.search.seeds, *config.confirm.seeds)})
+    seeds = sorted({s.data for s in config.every_seed()})
     data: dict[str, Digests] = {}
     doubts = []
     for task in config.tasks:

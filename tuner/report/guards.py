@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from trainers.errors import TunerError
-from tuner.report.planned import SearchProgress
+from tuner.report.searches import SearchProgress
 from tuner.report.selection import Block
 from tuner.report.wording import counted
 from tuner.store import RunRecord
@@ -31,7 +31,7 @@ class TestReadEarly(TunerError):
 
 
 def refuse_early_test(records: Sequence[RunRecord]) -> None:
-    """Check that no search run has read the test split.
+    """Check that no run but confirm runs has read the test split.
 
     Raises:
         TestReadEarly: One has; the message names the runs.
@@ -39,7 +39,7 @@ def refuse_early_test(records: Sequence[RunRecord]) -> None:
     early = sorted(
         record.run_id
         for record in records
-        if record.group.phase == "search"
+        if record.group.phase != "confirm"
         and (
             record.params.get("read_test") == "True"
             or any(name.startswith("test/") for name in record.metrics)

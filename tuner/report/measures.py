@@ -6,7 +6,7 @@ import math
 import statistics
 
 from tuner.report.confusion import Confusion
-from tuner.report.planned import Trial
+from tuner.report.searches import Trial
 from tuner.store import RunRecord
 
 TEST = "test/"

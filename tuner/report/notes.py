@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainers.data import READ_PREFIX, WARNING_PREFIX
+from tuner.config import Phase
 from tuner.report.comparison import Note
 from tuner.report.confusion import Confusion
 from tuner.report.evidence import OtherDefinition
@@ -29,12 +30,17 @@ _WHY: dict[Why, str] = {
     "seeds": "of seeds that the study does not have",
     "cell": "of tasks, models or arms that the study does not have",
     "trials": "beyond search.trials",
+    "finalists": "of trials that are no finalists any more",
 }
 _UNKNOWN = "no run of this definition is in the store"
 """The study has not reached the cell yet, or its runs were deleted; nothing more is known."""
 _FEW = 3
 """More definitions are counted."""
-_PHASES = {"confirm": "confirm run", "search": "search trial"}
+_PHASES: dict[Phase, str] = {
+    "confirm": "confirm run",
+    "finalists": "finalist's run",
+    "search": "search trial",
+}
 _OF_MODEL = ("cut", "unknown")
 """Findings that depend on the model's tokenizer too."""
 

@@ -8,22 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from tuner.report.planned import (
-    Name,
-    PlannedCell,
-    SearchProgress,
-    SeedKey,
-    Trial,
-    read_search,
-    seeds_of,
-)
+from tuner.report.planned import ENDED, Name, PlannedCell, SeedKey, seeds_of
+from tuner.report.searches import SearchProgress, Trial, read_search
 from tuner.store import RunRecord
 
-Why = Literal["definition", "choice", "open", "seeds", "cell", "trials"]
+Why = Literal["definition", "choice", "open", "seeds", "cell", "trials", "finalists"]
 """Why a run is not shown: it is of another definition of its cell, of a configuration that is not
-the best, of an unfinished search, of a seed or a cell that the study no longer has, or of a trial
-beyond the budget."""
-_ENDED = ("finished", "pruned", "diverged", "failed")
+the best, of an unfinished search, of a seed or a cell that the study no longer has, of a trial
+beyond the budget, or of one that is no finalist any more."""
 _UNDONE: dict[str, str] = {
     "killed": "the study was stopped",
     "running": "the study is running, or its process died",
@@ -146,7 +138,7 @@ def select(records: Sequence[RunRecord], planned: Sequence[PlannedCell]) -> Sele
     known = {cell.study for cell in planned if cell.latest is None}
     for name, found in sorted(of_cell.items()):
         if name[0] in known:
-            left_out += [LeftOut(run, "cell") for run in found if run.state in _ENDED]
+            left_out += [LeftOut(run, "cell") for run in found if run.state in ENDED]
     tables = [
         Block(task, model, tuple(sorted(cells, key=lambda cell: cell.arm)))
         for (task, model), cells in sorted(blocks.items())
@@ -164,7 +156,7 @@ def _compared(
     finished: dict[SeedKey, RunRecord] = {}
     failed: dict[SeedKey, RunRecord] = {}
     for run in records:
-        confirms = run.group.phase == "confirm" and run.state in _ENDED
+        confirms = run.group.phase == "confirm" and run.state in ENDED
         if confirms and _why_not(cell, search, run) is None:
             # A resumed study may have two runs of a seed: the later one counts.
             (finished if run.state == "finished" else failed)[seeds_of(run)] = run
@@ -210,7 +202,7 @@ def _left_out(
 ) -> Iterator[LeftOut]:
     for run in records:
         why = _why_not(cell, search, run)
-        if why is not None and run.state in _ENDED:
+        if why is not None and run.state in ENDED:
             yield LeftOut(run, why)
 
 
@@ -221,11 +213,13 @@ def _why_not(cell: PlannedCell, search: SearchProgress, run: RunRecord) -> Why |
         return "definition"
     if group.phase == "search":
         return "trials" if group.trial in search.beyond else None
+    if group.phase == "finalists":
+        return None if run in search.finalist_runs else "finalists"
     if cell.save is not None and run.params.get("save", cell.save) != cell.save:
         return "definition"  # its model was kept otherwise: the study runs it again
     if seeds_of(run) not in cell.seeds:
         return "seeds"
-    if not search.spent:
+    if not search.decided:
         return "open"
     if group.trial != search.chosen:
         return "choice"

@@ -117,7 +117,7 @@ class Recorder:
             lease = self.runs.journal.writer
             if self.runs.journal.policy.persist(lambda: lease.is_alive(attempt.launcher)):
                 return Recorded(outcome, attempt, reused=True, elsewhere=True)
-        is_trials = request.searched and not request.spec.read_test
+        is_trials = request.group.phase == "search"
         if is_trials and request.of_another_search(run.begun.group):
             predicted = self._predict_memory(request.spec, attempt)
             if predicted.refusal:
@@ -288,10 +288,10 @@ def _refuse(
 ) -> _AttemptEnd:
     """Return the end of a run that is predicted over the cap.
 
-    A trial is pruned. A confirm run whose trial was within the cap can be over it only by the
+    A trial is pruned. Another run of a trial that was within the cap can be over it only by the
     order of its rows, which its seed draws: it is done with fewer rows at once.
     """
-    if not spec.read_test:
+    if request.group.phase == "search":
         return _AttemptEnd(Outcome(state="pruned", reason=reason, **ended))
     fewer = smaller(spec, "train") if request.searched else None
     return _with_fewer_rows(fewer, reason, ended)

@@ -263,7 +263,7 @@ class _Rows:
         key = (cell.task, cell.model)
         if key not in self._known:
             study = cell.study
-            every = (*study.search.seeds, *study.confirm.seeds)
+            every = study.every_seed()
             seeds = sorted({seeds.data for seeds in every})
             try:
                 measure = partial(self.compute, measure_lengths, spec.task, spec.model)

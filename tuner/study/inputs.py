@@ -81,7 +81,7 @@ def read_inputs(config: StudyConfig, data_dir: Path | None) -> Inputs:
             found.unusable_models.add(model.name)
     if data_dir is None:
         return found
-    seeds = sorted({s.data for s in (*config.search.seeds, *config.confirm.seeds)})
+    seeds = sorted({s.data for s in config.every_seed()})
     for task in config.tasks:
         try:
             digests, surveys = {}, {}

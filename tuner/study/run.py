@@ -22,6 +22,7 @@ from tuner.study.attempt import Recorder
 from tuner.study.checks import Findings, Inspection, inspect_cells
 from tuner.study.confirm import confirm
 from tuner.study.failures import Failures, TooManyFailures
+from tuner.study.finalists import choose
 from tuner.study.inputs import Inputs, read_inputs
 from tuner.study.known_good import remember_good
 from tuner.study.left_behind import log_left_behind
@@ -174,7 +175,9 @@ def _note_end(
     """
     faults = session.failures.faults
     if ended or faults != known or session.tried:
-        text = dump_definition(cells, faults, ended=ended, tried=session.tried)
+        text = dump_definition(
+            cells, faults, ended=ended, tried=session.tried, chosen=session.chosen
+        )
         open_study(session.recorder.runs.journal, cells[0].study.name, text)
 
 
@@ -313,7 +316,8 @@ def _run_cell(cell: Cell, session: Session, *, parallel: int) -> bool:
         return False
     if not cell.searched:
         return confirm(cell, session, {}, trial=None, parallel=parallel)
-    best = search(cell, session, parallel=parallel)
+    best = choose(cell, session, search(cell, session, parallel=parallel), parallel=parallel)
     if best is None:
         return False
+    session.chosen[cell.label] = best.trial
     return confirm(cell, session, best.point, trial=best.trial, parallel=parallel)

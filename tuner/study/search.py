@@ -53,8 +53,8 @@ class _Evaluation:
         return max(known, default=None)
 
 
-def search(cell: Cell, session: Session, *, parallel: int) -> Best | None:
-    """Spend the rest of a cell's budget and return its best configuration.
+def search(cell: Cell, session: Session, *, parallel: int) -> Sequence[Best]:
+    """Spend the rest of a cell's budget and return its finished trials, best first.
 
     Args:
         cell: The cell; its arm has a space.
@@ -62,8 +62,9 @@ def search(cell: Cell, session: Session, *, parallel: int) -> Best | None:
         parallel: Trials at once.
 
     Returns:
-        The best completed trial: on several objectives, the Pareto-optimal one that is best in
-        the first. None if the time is up before the budget is spent, or the cell was given up.
+        The finished trials, of each point the first: on several objectives, the Pareto-optimal one
+        that is best in the first leads. None of them if the time is up before the budget is
+        spent, or the cell was given up.
     """
     search = open_search(cell, session.recorder.runs.journal)
     lock = threading.Lock()
@@ -83,14 +84,14 @@ def search(cell: Cell, session: Session, *, parallel: int) -> Best | None:
     map_threads(work, range(parallel), parallel, on_error=session.shutdown.begin)
     session.tried[cell.label] = search.ended
     if session.failures.fault_of(cell):
-        return None
+        return ()
     if not search.is_spent:
         session.late.add(cell.label)
-        return None
-    best = search.best()
-    if best is None:
+        return ()
+    ranked = search.ranked()
+    if not ranked:
         session.failures.give_up(cell, _all_over_cap(search) or _none_finished(search))
-    return best
+    return ranked
 
 
 def _none_finished(search: CellSearch) -> str:

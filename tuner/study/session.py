@@ -28,7 +28,7 @@ class Configuration:
     cell: Cell
     phase: Phase
     trial: int | None
-    """Number of the trial; in the confirm phase, of the trial that was chosen."""
+    """Number of the trial; in the confirm phase, of the one that was chosen; None: no search."""
 
     @property
     def group(self) -> Group:
@@ -59,6 +59,8 @@ class Session:
     clock: Callable[[], float] = time.monotonic
     tried: dict[str, int] = field(default_factory=dict)
     """Trials of each search that have ended, by the cell's label."""
+    chosen: dict[str, int] = field(default_factory=dict)
+    """Number of the trial that each search chose, by the cell's label."""
     late: set[str] = field(default_factory=set)
     """Labels of cells in which work was not begun because the time was up."""
 
@@ -180,7 +182,7 @@ def _is_point(made: Configuration) -> bool:
 def _needs(made: Configuration) -> frozenset[str]:
     """Return the names of the metrics that a configuration's runs must have."""
     study = made.cell.study
-    judged = study.objectives() if made.phase == "search" else (Objective(metric=study.metric),)
+    judged = (Objective(metric=study.metric),) if made.phase == "confirm" else study.objectives()
     return frozenset(objective.logged for objective in judged)
 
 

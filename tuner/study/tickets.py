@@ -11,7 +11,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tuner.config import STATEFUL, Cell, Value, suggest
+from tuner.config import STATEFUL, Cell, Value, rank_trials, suggest
 from tuner.store import search_name
 from tuner.store.attempts import Attempt, Attempts
 from tuner.store.journal import Journal
@@ -28,10 +28,12 @@ REASON = "reason"
 
 @dataclass(frozen=True)
 class Best:
-    """The configuration that a search chose."""
+    """A configuration that a search found."""
 
     trial: int
     point: Mapping[str, Value]
+    values: Sequence[float]
+    """Of each objective; the mean over the search's seeds."""
 
 
 @dataclass(frozen=True)
@@ -142,20 +144,19 @@ class CellSearch:
         """Return the steps that a trial has reported, also before it was continued."""
         return set(self.trials()[ticket.trial.number].intermediate_values)
 
-    def best(self) -> Best | None:
-        """Return the best completed trial: on several objectives, the first of the Pareto set."""
-        done = [trial for trial in self.trials() if trial.state is TrialState.COMPLETE]
-        if not done:
-            return None
-        ways = [objective.way() for objective in self.cell.study.objectives()]
-        signs = [-1.0 if way == "maximize" else 1.0 for way in ways]
+    def ranked(self) -> list[Best]:
+        """Return the completed trials, best first, of each point the first.
 
-        def costs(trial: FrozenTrial) -> tuple[float, ...]:
-            return tuple(sign * value for sign, value in zip(signs, trial.values, strict=True))
-
-        # The smallest cost, with ties broken by the next objective, cannot be dominated.
-        best = min(done, key=lambda trial: (costs(trial), trial.number))
-        return Best(best.number, best.params)
+        On several objectives the first is Pareto-optimal: its value of the first objective is the
+        best, with ties broken by the next.
+        """
+        done = {t.number: t for t in self.trials() if t.state is TrialState.COMPLETE}
+        values = {number: trial.values for number, trial in done.items()}
+        found: dict[str, Best] = {}
+        for number in rank_trials(values, self.cell.study.objectives()):
+            point = done[number].params
+            found.setdefault(repr(sorted(point.items())), Best(number, point, values[number]))
+        return list(found.values())
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """Make the sampler of one trial, seeded by cell and trial.

@@ -101,8 +101,9 @@ def run_name(group: Group, seeds: Seeds | None, *, with_cell: bool) -> str:
         with_cell: Put task and model first, for a study with several of them.
     """
     parts = [group.task, group.model] if with_cell else []
-    searched = group.phase == "search" and group.trial is not None
-    parts += [group.arm, f"trial {group.trial}" if searched else group.phase]
+    noun = {"search": "trial", "finalists": "finalist"}.get(group.phase)
+    tried = noun is not None and group.trial is not None
+    parts += [group.arm, f"{noun} {group.trial}" if tried else group.phase]
     parts += [f"seed {seed_text(seeds)}"] if seeds else []
     return " · ".join(parts)
 

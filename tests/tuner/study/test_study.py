@@ -14,7 +14,7 @@ from tests.journals import cell_trials, records
 from tests.specs import QUICK, toy_study, toy_tree
 from trainers.errors import DataError, RunFailed, TunerError
 from tuner.config import StudyConfig, parse_study, plan
-from tuner.report.planned import trials_of
+from tuner.report.searches import trials_of
 from tuner.store.location import Store
 from tuner.study.progress import RunNotice
 from tuner.study.run import StudyOutcome, check_inputs, run_study

@@ -54,6 +54,7 @@ class CellCost:
     """The cost of the runs of a cell."""
 
     search: Sample
+    finalists: Sample
     confirm: Sample
     source: Source
     based_on: int
@@ -77,7 +78,11 @@ class Work:
     def seconds(self) -> float:
         """Seconds of all its runs, one after the other."""
         left, cost = self.progress, self.cost
-        return left.search.left * cost.search.mean + left.confirm.left * cost.confirm.mean
+        return (
+            left.search.left * cost.search.mean
+            + left.finalists.left * cost.finalists.mean
+            + left.confirm.left * cost.confirm.mean
+        )
 
 
 def cost_of_earlier(cell: Cell, history: History) -> CellCost | None:
@@ -120,7 +125,14 @@ def cost_of_probe(cell: Cell, measured: ProbeResult, size: TaskSize) -> CellCost
 
     allowance = WHOLE_PROBE if measured.whole else PART_PROBE
     return CellCost(
-        sample("search"), sample("confirm"), "probe", 1, allowance, upper=_prunes(cell), degrees=0
+        sample("search"),
+        sample("finalists"),
+        sample("confirm"),
+        "probe",
+        1,
+        allowance,
+        upper=_prunes(cell),
+        degrees=0,
     )
 
 
@@ -137,6 +149,7 @@ def _cost(
         return None
     confirm = [run_seconds(run, "confirm", epochs) for run in finished]
     search = [run_seconds(run, "search", epochs) for run in finished]
+    finalists = _sample(search)
     searched = [run for run in finished if run.group.phase == "search"]
     whole = fmean(search)
     pruned = [
@@ -149,6 +162,7 @@ def _cost(
         search = [run_seconds(run, "search", epochs) for run in searched] + pruned
     return CellCost(
         _sample(search),
+        finalists,
         _sample(confirm),
         source,
         len(finished) + (len(pruned) if source == "earlier runs" else 0),
@@ -212,18 +226,22 @@ def _wall_seconds(work: Sequence[Work], *, at_once: int, workers: int) -> float:
     for cell in work:
         left, cost = cell.progress, cell.cost
         taken = math.ceil(left.search.left / within) * cost.search.mean
+        taken += math.ceil(left.finalists.left / within) * cost.finalists.mean
         taken += math.ceil(left.confirm.left / within) * cost.confirm.mean
         heapq.heappush(free, heapq.heappop(free) + taken)
     return max(free)
 
 
 def _variance(cell: Work) -> float:
-    search, confirm = cell.cost.search, cell.cost.confirm
-    searches, confirms = cell.progress.search.left, cell.progress.confirm.left
-    # The means of both phases come from the same runs: their errors go together.
-    of_means = searches * search.mean * search.error + confirms * confirm.mean * confirm.error
-    of_runs = searches * (search.mean * search.spread) ** 2
-    of_runs += confirms * (confirm.mean * confirm.spread) ** 2
+    cost, left = cell.cost, cell.progress
+    phases = (
+        (left.search.left, cost.search),
+        (left.finalists.left, cost.finalists),
+        (left.confirm.left, cost.confirm),
+    )
+    # The means of all phases come from the same runs: their errors go together.
+    of_means = sum(count * sample.mean * sample.error for count, sample in phases)
+    of_runs = sum(count * (sample.mean * sample.spread) ** 2 for count, sample in phases)
     return of_means**2 + of_runs
 
 

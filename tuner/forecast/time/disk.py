@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from tuner.config import Cell, dump_study
+from tuner.config import Cell, Phase, dump_study
 from tuner.forecast.time.forecasts import DiskForecast
 from tuner.forecast.time.history import CellProgress, History
 from tuner.forecast.time.run_size import TaskSize, mean_epochs
@@ -22,6 +22,7 @@ _PARQUET, _ROW = 4_000, 20
 _CHARACTERS_OF_A_TOKEN, _BYTES_OF_A_TOKEN, _SPECIAL_TOKENS = 4, 12, 3
 _PROBABILITY = _WEIGHT = 8
 _FLOAT32 = 4
+_PHASES: tuple[Phase, ...] = ("search", "finalists", "confirm")
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,13 @@ def disk_of(cells: Sequence[CellFiles], history: History) -> DiskForecast:
         cells: Every cell of the study.
         history: The store's runs, whose files are measured, by phase.
     """
-    measured = {phase: _mean_folder(history, phase) for phase in ("search", "confirm")}
+    measured = {phase: _mean_folder(history, phase) for phase in _PHASES}
     folders = artifacts = databases = 0.0
     used = False
     for files in cells:
         left = files.progress
-        for phase, count in (("search", left.search.left), ("confirm", left.confirm.left)):
+        counts = (left.search.left, left.finalists.left, left.confirm.left)
+        for phase, count in zip(_PHASES, counts, strict=True):
             found = measured[phase]
             used = used or (count > 0 and found is not None)
             folders += count * (_folder(files, phase) if found is None else found)
@@ -123,17 +125,15 @@ def _artifacts(files: CellFiles, phase: str) -> float:
 def _groups(files: CellFiles) -> float:
     """Return the bytes of new configurations, each with a copy of the study."""
     seeds = len(files.cell.study.search.seeds)
-    return files.progress.search.left / seeds + (files.progress.confirm.left > 0)
+    fresh = max(1, len(files.cell.study.finalist_seeds()))
+    left = files.progress
+    return left.search.left / seeds + left.finalists.left / fresh + (left.confirm.left > 0)
 
 
 def _cache(cells: Sequence[CellFiles], history: History) -> float:
     """Return the bytes of tokenised data: a token for every four characters, in 12 bytes."""
     there = {(run.group.task, run.group.model) for run in history.runs if run.metrics}
-    new = {
-        (files.cell.task, files.cell.model): files
-        for files in cells
-        if files.progress.search.left + files.progress.confirm.left
-    }
+    new = {(files.cell.task, files.cell.model): files for files in cells if files.progress.left}
     total = 0.0
     for key, files in new.items():
         if key in there and history.store.cache_dir.is_dir():

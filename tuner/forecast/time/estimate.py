@@ -98,7 +98,7 @@ def estimate_study(
     seed = config.confirm.seeds[0].data
     sizes = {task.name: measure_task(task, data_dir, seed) for task in config.tasks}
     done = {cell.label: progress(cell, history) for cell in cells}
-    left = [cell for cell in cells if _left(done[cell.label])]
+    left = [cell for cell in cells if done[cell.label].left]
     costs = _costs_of(left, history, sizes, data_dir=data_dir, options=options)
     counted = trained_parameters(cells, history) | {
         label: found.trained for label, found in costs.measured.items() if found.trained
@@ -125,7 +125,7 @@ def _look(cells: Sequence[Cell], history: History, data_dir: Path) -> Findings:
     Raises:
         ConfigError: No cell can run.
     """
-    if not any(_left(progress(cell, history)) for cell in cells):
+    if not any(progress(cell, history).left for cell in cells):
         return Findings()
     study = cells[0].study
     executor = study.executor.open(ranks=study.most_ranks())
@@ -164,10 +164,6 @@ def _costs_of(
     return _Costs(known, measured, start)
 
 
-def _left(done: CellProgress) -> int:
-    return done.search.left + done.confirm.left
-
-
 def _layout(config: StudyConfig) -> Layout:
     return Layout(
         tasks=len(config.tasks),
@@ -176,6 +172,10 @@ def _layout(config: StudyConfig) -> Layout:
         trials=config.search.trials,
         points=config.few_points(),
         search_seeds=len(config.search.seeds),
+        finalists=min(config.search.finalists.count, config.search.trials)
+        if config.finalist_seeds()
+        else 0,
+        finalist_seeds=len(config.finalist_seeds()),
         confirm_seeds=len(config.confirm.seeds),
         workers=config.executor.workers,
     )
@@ -191,8 +191,10 @@ def _few_points(config: StudyConfig) -> list[str]:
 
 def _runs(done: Sequence[CellProgress]) -> RunCounts:
     search = _sum([cell.search for cell in done])
+    finalists = _sum([cell.finalists for cell in done])
     confirm = _sum([cell.confirm for cell in done])
-    return RunCounts(search=search, confirm=confirm, total=_sum([search, confirm]))
+    total = _sum([search, finalists, confirm])
+    return RunCounts(search=search, finalists=finalists, confirm=confirm, total=total)
 
 
 def _sum(counts: Sequence[Count]) -> Count:
@@ -204,7 +206,7 @@ def _sum(counts: Sequence[Count]) -> Count:
 
 
 def _time(cells: Sequence[Cell], done: Mapping[str, CellProgress], costs: _Costs) -> TimeForecast:
-    left = [cell.label for cell in cells if _left(done[cell.label])]
+    left = [cell.label for cell in cells if done[cell.label].left]
     work = [Work(done[label], costs.cells[label]) for label in left if label in costs.cells]
     workers = cells[0].study.executor.workers
     seconds = total_seconds(work, cells=len(cells), workers=workers, start=costs.start)
@@ -223,6 +225,7 @@ def _cell(cell: Cell, done: CellProgress, costs: Mapping[str, CellCost]) -> Cell
         model=cell.model,
         arm=cell.arm,
         search=done.search,
+        finalists=done.finalists,
         confirm=done.confirm,
         search_run_seconds=cost.search.mean if cost and cell.searched else None,
         confirm_run_seconds=cost.confirm.mean if cost else None,

@@ -44,6 +44,8 @@ class CellForecast(Frozen):
     """Name of the arm."""
     search: Count
     """Search runs; none for an arm without a space."""
+    finalists: Count
+    """Runs of the finalists; at most so many until the search has ended."""
     confirm: Count
     """Confirm runs."""
     search_run_seconds: float | None
@@ -147,6 +149,10 @@ class Layout(Frozen):
     """Different points of each arm whose space has fewer than `trials`."""
     search_seeds: int
     """Runs of each trial."""
+    finalists: int
+    """Most finalists of each cell whose arm has a space."""
+    finalist_seeds: int
+    """Runs of each finalist."""
     confirm_seeds: int
     """Confirm runs of each cell."""
     workers: int
@@ -158,10 +164,12 @@ class RunCounts(Frozen):
 
     search: Count
     """Search runs."""
+    finalists: Count
+    """Runs of the finalists on fresh seeds."""
     confirm: Count
     """Confirm runs."""
     total: Count
-    """Both together."""
+    """All together."""
 
 
 class TimeForecast(Frozen):

@@ -36,7 +36,13 @@ class CellProgress:
     """A cell's finished and remaining runs."""
 
     search: Count
+    finalists: Count
     confirm: Count
+
+    @property
+    def left(self) -> int:
+        """Remaining runs."""
+        return self.search.left + self.finalists.left + self.confirm.left
 
 
 def read_history(config: StudyConfig, store: Store, *, tracking: str | None = None) -> History:
@@ -74,15 +80,27 @@ def progress(cell: Cell, history: History) -> CellProgress:
     seeds = len(cell.study.confirm.seeds)
     if not cell.searched:
         fixed = cell.spec(cell.study.confirm.seeds[0], confirm=True)
-        return CellProgress(_count(0, 0), _count(seeds, _confirmed(cell, fixed, history)))
+        confirm = _count(seeds, _confirmed(cell, fixed, history))
+        return CellProgress(_count(0, 0), _count(0, 0), confirm)
     search = read_search(plan_cell(cell), sorted(history.of_cell(cell), key=lambda run: run.start))
     done = 0
-    if search.spent and search.chosen is not None:
+    if search.decided and search.chosen is not None:
         tracked = _tracked(cell, search.chosen, history)
         chosen = [trial.runs[0] for trial in search.trials if trial.number == search.chosen]
         spec = history.spec_of(chosen[0].run_id) if chosen else None
         done = len(set(tracked.values())) if spec is None else _confirmed(cell, spec, history)
-    return CellProgress(_search(search, cell), _count(seeds, done))
+    return CellProgress(_search(search, cell), _finalists(search, cell), _count(seeds, done))
+
+
+def _finalists(search: SearchProgress, cell: Cell) -> Count:
+    """Count the runs of finalists; a search that is not spent may choose others."""
+    planned = cell.study.finalist_runs()
+    if not search.spent:
+        return _count(planned, 0)
+    if search.finalists:
+        planned = len(search.finalists) * len(cell.study.finalist_seeds())
+        return _count(planned, planned - search.awaited)
+    return _count(0, 0)  # fewer than two trials finished
 
 
 def _search(search: SearchProgress, cell: Cell) -> Count:

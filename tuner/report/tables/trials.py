@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from tuner.report.comparison import Comparison, Row
 from tuner.report.contracts import Basis, Column, ReportTable, typed
 from tuner.report.measures import seconds_spent, train_peak, trial_score
-from tuner.report.planned import Trial
+from tuner.report.searches import Trial
 from tuner.report.selection import ComparedCell
 from tuner.report.tables._columns import ARM, MODEL, PLACE, TASK, state_cell
 from tuner.report.view import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -38,8 +39,8 @@ def left(count: int) -> Count:
 def work(seconds: float, confirm: int, *, search: int = 0, allowance: float = 0.0) -> Work:
     """Return a cell whose runs all take the same, known for sure."""
     sample = Sample(seconds, 0.0, 0.0)
-    cost = CellCost(sample, sample, "earlier runs", 5, allowance, upper=False, degrees=4)
-    return Work(CellProgress(left(search), left(confirm)), cost)
+    cost = CellCost(sample, sample, sample, "earlier runs", 5, allowance, upper=False, degrees=4)
+    return Work(CellProgress(left(search), NONE, left(confirm)), cost)
 
 
 def test_a_run_is_converted_between_phases_by_the_rows_it_evaluates() -> None:
@@ -169,7 +170,7 @@ def test_the_interval_holds_the_true_total_in_95_of_100_studies(
             ]
         history = History(STORE, tuple(past))
         costs = [cost_of_earlier(cell, history) for cell in cells]
-        todo = [Work(CellProgress(NONE, left(10)), _bare(cost)) for cost in costs if cost]
+        todo = [Work(CellProgress(NONE, NONE, left(10)), _bare(cost)) for cost in costs if cost]
         span = total_seconds(todo, cells=2, workers=1, start=0.0)
         held += span.low <= future <= span.high
     # Two standard errors of the simulation under 95%, where runs spread as usual or are many;
@@ -180,12 +181,4 @@ def test_the_interval_holds_the_true_total_in_95_of_100_studies(
 
 
 def _bare(cost: CellCost) -> CellCost:
-    return CellCost(
-        cost.search,
-        cost.confirm,
-        cost.source,
-        cost.based_on,
-        0.0,
-        upper=False,
-        degrees=cost.degrees,
-    )
+    return replace(cost, allowance=0.0, upper=False)
