@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _GOOD, _USER_ERROR = 0, 2
 _INTERRUPTED = "tuner: interrupted; the same command continues where it stopped"
+_ADDED = "tuner: interrupted; the same command without --seeds continues where it stopped"
 
 
 def main() -> None:
@@ -33,7 +34,8 @@ def main() -> None:
     interrupts.expect_end()
     if code == interrupts.INTERRUPTED:
         with contextlib.suppress(OSError, ValueError):  # its reader may have ended as well
-            print(_INTERRUPTED, file=sys.stderr)
+            added = any(word.startswith("--seeds") for word in sys.argv)
+            print(_ADDED if added else _INTERRUPTED, file=sys.stderr)
         interrupts.end(code)
     sys.exit(code)
 

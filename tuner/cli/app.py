@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-COMMANDS = ("run_study", "report", "list", "validate", "plan", "memory", "fetch_data", "ui")
+COMMANDS = (
+    *("run_study", "status", "report", "ui", "list", "validate", "plan", "memory", "fetch_data"),
+)
 """Files of the commands, in the order of `tuner --help`. Each has a function `command`, whose
 parameters are the options and whose docstring is the help, and an `EXAMPLE`."""
 

@@ -56,7 +56,8 @@ def show_outcome(
             console.print(f"not finished: {cell}", style="yellow", markup=False)
     if outcome.out_of_time:
         said = f"The time was up for {len(outcome.late)} of the cells"
-        console.print(f"{said}; the same command continues with what is left.", markup=False)
+        command = f"`tuner run-study {study}` continues with what is left"
+        console.print(f"{said}; {command}.", markup=False, soft_wrap=True)
     page = place.login.address if place.server else f"tuner ui{place.options()}"
     console.print("\nLook further:", highlight=False)
     console.print(f"  {page}", highlight=False)

@@ -55,13 +55,14 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
 ) -> None:
     """Estimate what a study takes before it runs: runs, time, disk, seeds. Writes nothing."""
-    from tuner.config import DATA_DIR, load_study
+    from tuner.config import DATA_DIR
     from tuner.forecast.time import EstimateOptions, estimate_study
     from tuner.store import find_store
+    from tuner.study import recall_study
 
     options = EstimateOptions(detect, spread, probe, probe_seconds)
     folder, place = data_dir or DATA_DIR, find_store(store, files)
-    config = load_study(study, data_dir=folder)
+    config = recall_study(study, place, data_dir=folder)
     estimate = estimate_study(
         config, store=place, tracking=tracking, data_dir=folder, options=options
     )

@@ -72,7 +72,7 @@ def command(
     if reference is not None:
         find_reference(reference)
     options = {"metric": metric, "baseline": baseline, "reference": reference}
-    reader, shown = _open(store, files, tracking)
+    reader, shown = open_store(store, files, tracking)
     if definition is not None and len(studies) > 1:
         raise ConfigError(
             f"--definition: goes with one study, got {len(studies)}: {', '.join(studies)}"
@@ -108,7 +108,7 @@ def _chosen_formats(text: str | None, output: Path | None) -> tuple[str, ...] | 
     return formats
 
 
-def _open(store: str, files: Path | None, tracking: str | None) -> tuple[Reader, str | Store]:
+def open_store(store: str, files: Path | None, tracking: str | None) -> tuple[Reader, str | Store]:
     """Open a store's journal, or an MLflow server; return its name for messages too.
 
     Args:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
-from typing import Annotated
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trainers.errors import ConfigError
 from tuner.cli.interrupts import listen_to_termination
 from tuner.cli.options import (
     DEFAULT_STORE,
@@ -17,11 +20,16 @@ from tuner.cli.options import (
     Tracking,
 )
 
+if TYPE_CHECKING:
+    from tuner.config import StudyConfig
+    from tuner.store import Store
+
 EXAMPLE = (
     "tuner run-study quickstart. Exit codes: 0 all is done; 1 some runs failed or diverged, or a "
     "cell was given up; 2 an error to correct first; 3 the time was up with work left, whatever "
     "failed: the same command continues; 130 Ctrl-C."
 )
+_MORE = re.compile(r"\+([1-9][0-9]{0,2})", re.ASCII)
 
 
 def command(
@@ -38,6 +46,14 @@ def command(
             "where all was done before.",
         ),
     ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="+N",
+            help="Add N confirm seeds to a study that has ended. They are kept in the store: "
+            "without the option the study has them too.",
+        ),
+    ] = None,
 ) -> None:
     """Run a study, or continue it where it stopped, and print the comparison."""
     from rich.console import Console
@@ -45,17 +61,21 @@ def command(
     from tuner.cli.live import LiveView
     from tuner.cli.log_lines import show_reading
     from tuner.cli.outcome_text import Destination, show_outcome
-    from tuner.config import DATA_DIR, load_study, plan
+    from tuner.config import DATA_DIR, add_seeds, plan
     from tuner.store import find_store, full_disk_named
-    from tuner.study import run_study
+    from tuner.study import recall_study, run_study
 
     listen_to_termination()
     folder, kept = data_dir or DATA_DIR, find_store(store, files)
-    config = load_study(study, data_dir=folder)
+    more = _more_seeds(seeds)
+    config = recall_study(study, kept, data_dir=folder, as_run=bool(more))
+    if more:
+        _refuse_unended(config, kept, study=study, data_dir=folder, seeds=more)
+        config = add_seeds(config, more)
     if timeout is not None:
         config = config.model_copy(update={"timeout_seconds": timeout})
     console = Console()
-    for remark in config.remarks():
+    for remark in (*config.remarks(), *_added(config)):
         console.print(remark, style="yellow", markup=False, highlight=False)
     show_reading()
     gc.freeze()  # modules and their like, half a million objects, never go
@@ -70,3 +90,56 @@ def command(
         )
     show_outcome(console, outcome, study=study, place=Destination(kept, tracking))
     raise typer.Exit(outcome.exit_code)
+
+
+def _more_seeds(text: str | None) -> int:
+    """Read `--seeds`; return 0 where it is left out.
+
+    Raises:
+        ConfigError: It is no plus with a number.
+    """
+    found = _MORE.fullmatch(text or "")
+    if text is not None and found is None:
+        raise ConfigError(
+            f"--seeds: got {text!r}; allowed: a plus and a whole number from 1 to 999, such as +4"
+        )
+    return int(found.group(1)) if found else 0
+
+
+def _refuse_unended(
+    config: StudyConfig, store: Store, *, study: str, data_dir: Path, seeds: int
+) -> None:
+    """Refuse to add seeds to a study that was never run, or that has runs left to do.
+
+    Raises:
+        ConfigError: In one line.
+    """
+    from tuner.report import find_study, standing_of
+    from tuner.store import NoStudies, open_journal_reader
+
+    asked = f"--seeds +{seeds}: study {config.name!r}"
+    allowed = f"allowed: a study that has ended; `tuner run-study {study}` runs it"
+    try:
+        reader = open_journal_reader(store)
+    except NoStudies:
+        raise ConfigError(f"{asked} was never run in {store.shown}; {allowed}") from None
+    if config.name not in reader.studies():
+        raise ConfigError(f"{asked} was never run in {store.shown}; {allowed}")
+    now = standing_of(find_study(study, reader, store=store, data_dir=data_dir), reader)
+    if not now.ended:
+        raise ConfigError(
+            f"{asked} has not ended: {now.done} of {now.planned} runs are done; {allowed} to its "
+            "end"
+        )
+
+
+def _added(config: StudyConfig) -> tuple[str, ...]:
+    """Return a line on the seeds that were added to a study, where some were."""
+    confirm = config.confirm
+    if not confirm.added:
+        return ()
+    seeds = ", ".join(str(one.init) for one in confirm.seeds[-confirm.added :])
+    return (
+        f"confirm.seeds: {len(confirm.first)} as written, and {confirm.added} that --seeds "
+        f"added: {seeds}",
+    )

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from tuner.config.deepspeed import describe_ds_config as describe_ds_config
     from tuner.config.deepspeed import ds_configs as ds_configs
     from tuner.config.definition import Definition as Definition
+    from tuner.config.definition import add_seeds as add_seeds
     from tuner.config.definition import dump_definition as dump_definition
     from tuner.config.definition import read_definition as read_definition
+    from tuner.config.definition import with_added_seeds as with_added_seeds
     from tuner.config.executor import EXECUTORS as EXECUTORS
     from tuner.config.executor import ExecutorSettings as ExecutorSettings
     from tuner.config.executor import read_executor as read_executor
@@ -56,7 +58,9 @@ if TYPE_CHECKING:
 _NAMES = {
     "cells": ["Cell", "Digests", "Phase", "cell_label", "plan"],
     "deepspeed": ["describe_ds_config", "ds_configs"],
-    "definition": ["Definition", "dump_definition", "read_definition"],
+    "definition": [
+        *("Definition", "add_seeds", "dump_definition", "read_definition", "with_added_seeds"),
+    ],
     "executor": ["EXECUTORS", "ExecutorSettings", "read_executor"],
     "faults": ["fault_lines"],
     "load": ["DATA_DIR", "dump_study", "load_study", "parse_study"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -136,11 +136,25 @@ class ConfirmSettings(Written):
 
     seeds: tuple[SeedSet, ...] = tuple(Seeds(init=n, order=n) for n in (1, 2, 3, 4, 5))
     """Fresh seeds, none of them used in search."""
+    added: int = Field(default=0, ge=0)
+    """How many of these seeds, the last ones, were added after the study had ended."""
 
     @field_validator("seeds")
     @classmethod
     def _differ(cls, seeds: tuple[Seeds, ...]) -> tuple[Seeds, ...]:
         return _distinct(seeds)
+
+    @model_validator(mode="after")
+    def _not_all_added(self) -> Self:
+        if self.added >= len(self.seeds):
+            allowed = f"fewer than the {len(self.seeds)} seeds"
+            raise ConfigError(f"added: got {self.added}; allowed: {allowed}")
+        return self
+
+    @property
+    def first(self) -> tuple[Seeds, ...]:
+        """The seeds that the study began with."""
+        return self.seeds[: len(self.seeds) - self.added]
 
 
 class ReportSettings(Written):

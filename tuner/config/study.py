@@ -140,6 +140,7 @@ class StudyConfig(Written):
     def finalist_seeds(self) -> tuple[Seeds, ...]:
         """Return the seeds of finalists; by default three from 8 on that nothing else uses.
 
+        Confirm seeds that were added later avoid these, so that the choice stays as it was.
         None where there are no finalists.
         """
         if min(self.search.finalists.count, self.search.trials) < 2 or not any(
@@ -148,7 +149,7 @@ class StudyConfig(Written):
             return ()
         if self.search.finalists.seeds is not None:
             return self.search.finalists.seeds
-        used = {seeds.init for seeds in (*self.search.seeds, *self.confirm.seeds)}
+        used = {seeds.init for seeds in (*self.search.seeds, *self.confirm.first)}
         fresh = (number for number in itertools.count(8) if number not in used)
         (*_, last) = self.search.seeds
         return tuple(

@@ -41,8 +41,12 @@ if TYPE_CHECKING:
     from tuner.report.question import read_references as read_references
     from tuner.report.searches import SearchProgress as SearchProgress
     from tuner.report.searches import read_search as read_search
+    from tuner.report.standing import Standing as Standing
+    from tuner.report.standing import standing_of as standing_of
     from tuner.report.stats import seeds_to_detect as seeds_to_detect
     from tuner.report.wording import counted as counted
+    from tuner.report.wording import title as title
+    from tuner.report.wording import value_text as value_text
 
 _NAMES = {
     "compare": ["report_on"],
@@ -59,8 +63,9 @@ _NAMES = {
     "searches": ["SearchProgress", "read_search"],
     "question": ["Published", "Question", "read_references"],
     "evidence": ["Asked", "Evidence", "OtherDefinition", "gather"],
+    "standing": ["Standing", "standing_of"],
     "stats": ["seeds_to_detect"],
-    "wording": ["counted"],
+    "wording": ["counted", "title", "value_text"],
 }
 __all__ = sorted(name for names in _NAMES.values() for name in names)
 __getattr__ = load_on_use(__name__, _NAMES)

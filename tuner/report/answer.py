@@ -27,7 +27,6 @@ from tuner.report.wording import (
 _LEAST_SEEDS = 5
 """Below, the number of seeds that would settle a comparison cannot be told."""
 _ALIKE = ("equivalent", "not worse", "not better")
-_ADDED = "confirm.seeds and run the study again, which does the new runs alone."
 _SCOPE = (
     "of these configurations, on this test split and this draw of rows; each arm was searched "
     "once, so nothing is said of the methods as such"
@@ -67,7 +66,7 @@ def answer(comparison: Comparison) -> Answer:
         question=comparison.description,
         sentences=tuple(sentences),
         certainty=_certainty(judged),
-        settle=_settle(every),
+        settle=_settle(every, comparison.studies),
     )
 
 
@@ -255,8 +254,8 @@ def _unseen_collapses(rows: Sequence[Row]) -> str:
     )
 
 
-def _settle(rows: Sequence[Row]) -> str:
-    """Return how many seeds could settle what is open, and how to add them."""
+def _settle(rows: Sequence[Row], studies: Sequence[str]) -> str:
+    """Return how many seeds could settle what is open, and the command that adds them."""
     undecided = [row for row in rows if row["verdict"] == "open" and row["n"]]
     if not undecided:
         return ""
@@ -265,8 +264,7 @@ def _settle(rows: Sequence[Row]) -> str:
     if had < _LEAST_SEEDS:
         return (
             f"With {counted(had, 'seed')} it cannot be told how many would settle it; "
-            f"{_LEAST_SEEDS} are the fewest that can: add {_LEAST_SEEDS - had} or more to "
-            f"{_ADDED}"
+            f"{_LEAST_SEEDS} are the fewest that can: {_added(studies, _LEAST_SEEDS - had)}"
         )
     if not told:
         return "No number of seeds up to 1,000 is likely to settle what is open."
@@ -276,9 +274,14 @@ def _settle(rows: Sequence[Row]) -> str:
     more = max(1, int(nearest["seeds_low"]) - int(nearest["n"]))
     return (
         f"{nearest['seeds_low']} to {high} seeds in all are likely to show whether "
-        f"{nearest['arm_a']} is {_than(verdict_text(wanted), nearest['arm_b'])}: add {more} or "
-        f"more to {_ADDED}"
+        f"{nearest['arm_a']} is {_than(verdict_text(wanted), nearest['arm_b'])}: "
+        f"{_added(studies, more)}"
     )
+
+
+def _added(studies: Sequence[str], seeds: int) -> str:
+    commands = [f"tuner run-study {study} --seeds +{seeds}" for study in studies]
+    return f"add {seeds} or more, with {listed(commands)}."
 
 
 def _than(verdict: str, other: str) -> str:

@@ -19,6 +19,7 @@ from tuner.config import (
     load_study,
     read_definition,
     study_names,
+    with_added_seeds,
 )
 from tuner.report.evidence import Asked, OtherDefinition
 from tuner.report.planned import PlannedCell, planned_cells
@@ -70,6 +71,7 @@ def find_study(
         return with_others(_as_kept(name, reader, definition), reader)
     if config is None:
         return with_others(_as_last_run(name, reader), reader)
+    config = with_added_seeds(config, (kept.text for kept in reader.definitions(name)))
     data, doubts = _read_data(config, data_dir, reader)
     cells = planned_cells(Definition(config, data))
     return with_others(asked_of(config, cells, doubts=doubts), reader)
@@ -89,6 +91,13 @@ def asked_of(
         remarks: Sentences on where its definition was found.
         doubts: What makes its numbers doubtful.
     """
+    added = config.confirm.added
+    if added:
+        seeds = ", ".join(str(seeds.init) for seeds in config.confirm.seeds[-added:])
+        remarks += (
+            f"study {config.name}: of its {len(config.confirm.seeds)} confirm seeds {added} were "
+            f"added after its results were there ({seeds}).",
+        )
     return Asked(
         config.name,
         cells,
@@ -129,6 +138,15 @@ def with_others(asked: Asked, reader: Reader) -> Asked:
         earlier = [cell for _, cells in definitions for cell in cells]
         asked = replace(asked, cells=_taken_up(own, earlier, reader))
     return replace(asked, others=tuple(others))
+
+
+def with_log(asked: Asked, reader: Reader) -> Asked:
+    """Add the journal's log of the searches."""
+    log = reader.search_log(asked.study)
+    if asked.cells is None or not log:
+        return asked
+    cells = (replace(cell, log=tuple(log.get(cell.search_name, ()))) for cell in asked.cells)
+    return replace(asked, cells=tuple(cells))
 
 
 def _taken_up(

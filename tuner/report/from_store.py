@@ -12,7 +12,7 @@ from tuner.config import Cell, find_reference
 from tuner.report.compare import report_on
 from tuner.report.contracts import Report
 from tuner.report.evidence import Asked, gather
-from tuner.report.finding import asked_of, find_study, with_others
+from tuner.report.finding import asked_of, find_study, with_log, with_others
 from tuner.report.planned import plan_cell
 from tuner.report.question import Question, read_references
 from tuner.store import STORE, Reader, Store
@@ -52,7 +52,7 @@ def build_report(
     found = [
         one if isinstance(one, Asked) else find_study(one, reader, store=shown) for one in wanted
     ]
-    logged = [_with_log(asked, reader) for asked in _each_once(found)]
+    logged = [with_log(asked, reader) for asked in _each_once(found)]
     evidence = gather(reader, logged, metric=metric)
     return report_on(evidence, Question(baseline=baseline, published=published))
 
@@ -70,17 +70,8 @@ def report_of_run(
     study, reader = cells[0].study, open_reader(store)
     planned = tuple(replace(plan_cell(c), fault=faults.get(c.label, "")) for c in cells)
     asked = asked_of(study, planned)
-    asked = _with_log(with_others(asked, reader), reader)
+    asked = with_log(with_others(asked, reader), reader)
     return report_on(gather(reader, [asked]))
-
-
-def _with_log(asked: Asked, reader: Reader) -> Asked:
-    """Add the journal's log of the searches."""
-    log = reader.search_log(asked.study)
-    if asked.cells is None or not log:
-        return asked
-    cells = (replace(cell, log=tuple(log.get(cell.search_name, ()))) for cell in asked.cells)
-    return replace(asked, cells=tuple(cells))
 
 
 def _each_once(studies: Sequence[Asked]) -> list[Asked]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tuner.store.records import Group as Group
     from tuner.store.records import KeptDefinition as KeptDefinition
     from tuner.store.records import LoggedTrial as LoggedTrial
+    from tuner.store.records import NoStudies as NoStudies
     from tuner.store.records import Reader as Reader
     from tuner.store.records import RunRecord as RunRecord
     from tuner.store.records import RunState as RunState
@@ -46,6 +47,7 @@ _NAMES = {
         "Group",
         "KeptDefinition",
         "LoggedTrial",
+        "NoStudies",
         "Reader",
         "RunRecord",
         "RunState",

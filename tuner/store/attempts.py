@@ -15,6 +15,11 @@ from tuner.store.leases import LauncherReplaced
 Kind = Literal["begun", "ended", "reused", "kept", "closed"]
 
 
+def cells_topic(study: str) -> str:
+    """Return the topic of the attempts at a study's cells."""
+    return f"cells {study}"
+
+
 class AttemptLine(Frozen):
     """A line of the journal on an attempt."""
 

@@ -212,6 +212,15 @@ class Lease:
         return done.rowcount == 1
 
 
+def holds(engine: Engine, launcher: str) -> bool:
+    """Return whether a launcher's lease holds, without marking the launcher as dead."""
+    lasts = LEASES.c.expires > _database_clock(engine)
+    query = select(LEASES.c.launcher).where(LEASES.c.launcher == launcher, lasts)
+    with engine.connect() as connection:
+        found = connection.execute(query).one_or_none()
+    return found is not None and not Launcher.named(launcher).is_gone()
+
+
 def _database_clock(engine: Engine) -> ColumnElement[float]:
     """Return the database's time, in seconds since 1970: launchers' clocks may differ."""
     return literal_column(_CLOCKS[engine.dialect.name], Double)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, NullPool, create_engine, inspect
 from trainers.contract import RunSpec
 from trainers.errors import ConfigError
 from tuner.config import Phase
+from tuner.store.attempts import Attempts, cells_topic
 from tuner.store.database import (
     RetryPolicy,
     engine_options,
@@ -22,12 +23,14 @@ from tuner.store.database import (
 from tuner.store.definitions import last_text, read_studies
 from tuner.store.full_disk import is_full
 from tuner.store.journal import JOURNAL, Journal
+from tuner.store.leases import holds
 from tuner.store.location import Store, check_folder
 from tuner.store.projected import LOCAL, Projected
 from tuner.store.records import (
     Curve,
     KeptDefinition,
     LoggedTrial,
+    NoStudies,
     Reader,
     RunRecord,
 )
@@ -113,6 +116,12 @@ class JournalReader(Reader):
         """Return the begun trials of a study's searches, by the search's name."""
         return read_search_log(self._journal, study)
 
+    def is_running(self, study: str) -> bool:
+        """Return whether the lease of a launcher holds that has begun work on the study."""
+        cells = Attempts(self._journal, cells_topic(study)).all().values()
+        names = {tried[-1].launcher for tried in cells if tried[-1].ended is None}
+        return any(holds(self._journal.engine, name) for name in names)
+
     def studies(self) -> list[str]:
         """Return the names of the studies in the store, sorted."""
         return sorted(read_studies(self._journal))
@@ -132,18 +141,20 @@ def open_journal_reader(
         elsewhere: See `JournalReader`.
 
     Raises:
-        ConfigError: There is no such store, another version wrote it, or it cannot be read.
+        NoStudies: There is no such store, or nothing was run in it.
+        ConfigError: Another version wrote it, or it cannot be read.
     """
     url = store.database_url
     if store.shared is None:
         check_folder(store.root)
     check_version(store)
+    absent = NoStudies(f"--store {store.shown}: no studies here yet; {_next(store.root)}")
     if not store.exists():
-        raise ConfigError(f"--store {store.shown}: no studies here yet; {_next(store.root)}")
+        raise absent
     with explained(url):
         engine = _open_to_read(store)
         if not inspect(engine).has_table(JOURNAL.name):
-            raise ConfigError(f"--store {store.shown}: no studies here yet; {_next(store.root)}")
+            raise absent
     policy = RetryPolicy(name_database(url), limit=_SECONDS_TO_WAIT)
     return JournalReader(Journal(engine, policy), store, tracker=tracker, elsewhere=elsewhere)
 

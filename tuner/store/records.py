@@ -47,6 +47,10 @@ class UnknownStudy(ConfigError):
         )
 
 
+class NoStudies(ConfigError):
+    """A store in which no study was run yet."""
+
+
 class Group(Frozen):
     """One configuration of a study: a trial, or a cell's confirm runs. Its children are runs."""
 
@@ -190,6 +194,10 @@ class Reader(ABC):
     def search_log(self, study: str) -> Mapping[str, Sequence[LoggedTrial]]:  # most have none
         """Return the begun trials of a study's searches, by the search's name."""
         return {}
+
+    def is_running(self, study: str) -> bool:
+        """Return whether a launcher is running the study, as far as the records tell."""
+        return any(run.state == "running" for run in self.runs(study))
 
     def why_absent(self, study: str) -> str:  # in most stores nothing can be deleted or renamed
         """Return why a study that was run is not among `studies`; "" where unknown."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tuner.study.memory_cap import check_weights as check_weights
     from tuner.study.progress import RunNotice as RunNotice
     from tuner.study.reading import read_lengths as read_lengths
+    from tuner.study.recalled import recall_seeds as recall_seeds
+    from tuner.study.recalled import recall_study as recall_study
     from tuner.study.run import NO_TRACKING as NO_TRACKING
     from tuner.study.run import StudyOutcome as StudyOutcome
     from tuner.study.run import check_inputs as check_inputs
@@ -32,6 +34,7 @@ _NAMES = {
     "memory_cap": ["check_weights"],
     "progress": ["RunNotice"],
     "reading": ["read_lengths"],
+    "recalled": ["recall_seeds", "recall_study"],
     "run": ["NO_TRACKING", "StudyOutcome", "check_inputs", "run_study"],
     "threads": ["map_threads"],
 }

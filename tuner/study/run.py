@@ -28,6 +28,7 @@ from tuner.study.known_good import remember_good
 from tuner.study.left_behind import log_left_behind
 from tuner.study.memory_cap import MemoryForecast
 from tuner.study.progress import Watch, unwatched
+from tuner.study.recalled import recall_seeds
 from tuner.study.search import search
 from tuner.study.session import Session
 from tuner.study.sharing import share_cells
@@ -83,6 +84,8 @@ def run_study(
 ) -> StudyOutcome:
     """Run a study, or continue it: finished runs are not done again.
 
+    Confirm seeds that were added to the study in the store are run too; see `add_seeds`.
+
     Args:
         config: The study.
         store: Folder of everything, or the URL of a PostgreSQL database for the
@@ -101,6 +104,7 @@ def run_study(
     """
     config, data_dir, place = config.with_data_dir(data_dir), Path(data_dir), find_store(store)
     _reach(place, tracking)
+    config = recall_seeds(config, place)
     inputs = _usable_inputs(config, data_dir)
     cells = plan(config, inputs.digests)
     executor = config.executor.open(ranks=config.most_ranks())

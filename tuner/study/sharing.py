@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from tuner.config import Cell
 from tuner.store import RunInterrupted
-from tuner.store.attempts import Attempts
+from tuner.store.attempts import Attempts, cells_topic
 from tuner.store.database import Outage
 from tuner.store.journal import Journal
 from tuner.store.leases import LauncherReplaced
@@ -38,7 +38,7 @@ def share_cells(
         at_once: Cells at once.
         on_error: Called at the first exception, to end the other threads.
     """
-    shared = _Shared(Attempts(journal, f"cells {cells[0].study.name}"))
+    shared = _Shared(Attempts(journal, cells_topic(cells[0].study.name)))
     untouched, others, lock = deque(cells), deque[Cell](), threading.Lock()
     complete: dict[str, bool] = {}
 

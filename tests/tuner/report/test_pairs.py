@@ -123,9 +123,10 @@ def test_seeds_to_settle_are_a_range_and_it_is_said_how_to_add_them() -> None:
     assert row["verdict"] == "open"
     assert row["seeds_low"] > 6
     assert made.answer.settle.startswith(f"{row['seeds_low']} to ")
-    assert f"add {row['seeds_low'] - 6} or more to confirm.seeds" in made.answer.settle
+    more, line = row["seeds_low"] - 6, "tuner run-study s --seeds +"
+    assert made.answer.settle.endswith(f"add {more} or more, with {line}{more}.")
     few = report_of(make_runs({arm: scores[:3] for arm, scores in both.items()}))
-    assert "5 are the fewest that can: add 2 or more to confirm.seeds" in few.answer.settle
+    assert few.answer.settle.endswith(f"5 are the fewest that can: add 2 or more, with {line}2.")
 
 
 def test_the_error_over_test_rows_widens_the_interval() -> None:
