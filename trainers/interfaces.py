@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field
 
@@ -67,6 +67,10 @@ class SourceFile:
 
 class Method(Plugin):
     """A way of training. Its settings are in its own file and nowhere else."""
+
+    SPACE: ClassVar[Mapping[str, Any]] = {}
+    """Fields that a search varies by default, as a study would write them; empty: a study has to
+    write its own. Each range has its source beside it."""
 
     @property
     def checkpointing(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from trainers.errors import ConfigError
 from trainers.interfaces import Method
@@ -22,6 +22,11 @@ class BitFit(Method):
     A body without biases, as Llama's, is refused: training something else, such as norm weights,
     would not be BitFit.
     """
+
+    SPACE: ClassVar = {
+        # Ben Zaken et al. 2022 take 1e-4 to 1e-3 on BERT; narrow models more.
+        "train.learning_rate": {"float": [1e-4, 2e-2], "log": True},
+    }
 
     kind: Literal["bitfit"] = "bitfit"
     """File name of the plug-in."""

@@ -39,6 +39,13 @@ class Bottleneck(Method):
         variant: {"variant": variant} for variant in ("houlsby", "pfeiffer", "parallel")
     }
 
+    SPACE: ClassVar = {
+        # Houlsby et al. 2019 try 3e-5, 3e-4, 3e-3; Pfeiffer et al. 2021 take 1e-4.
+        "train.learning_rate": {"float": [1e-4, 1e-2], "log": True},
+        # Pfeiffer et al. 2021 try 2, 16, 64; Houlsby et al. 2019 widths of 8 to 256 in 1,024.
+        "method.reduction_factor": {"choice": [2, 16, 64]},
+    }
+
     kind: Literal["bottleneck"] = "bottleneck"
     """File name of the plug-in."""
     variant: Literal["houlsby", "pfeiffer", "parallel"] = "pfeiffer"

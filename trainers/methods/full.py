@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from trainers.interfaces import Method
 from trainers.methods._parameters import classifier_in, load_tensors, save_tensors
@@ -18,6 +18,12 @@ _FILE = "model.safetensors"
 
 class Full(Method):
     """Train every weight of body and head."""
+
+    SPACE: ClassVar = {
+        # Devlin et al. 2019 try 2e-5 to 5e-5 on BERT, Liu et al. 2019 1e-5 to 3e-5 on RoBERTa;
+        # narrow models take up to 3e-4 (Turc et al. 2019).
+        "train.learning_rate": {"float": [1e-5, 5e-4], "log": True},
+    }
 
     kind: Literal["full"] = "full"
     """File name of the plug-in."""

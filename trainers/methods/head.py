@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from trainers.interfaces import Method
 from trainers.methods._parameters import freeze_body, load_tensors, save_tensors
@@ -21,6 +21,12 @@ class Head(Method):
     The head is the architecture's own: one linear layer on BERT and Llama,
     two with a tanh between them on RoBERTa.
     """
+
+    SPACE: ClassVar = {
+        # A linear probe has no weight that a high rate could spoil: Kumar et al. 2022 search it
+        # widely.
+        "train.learning_rate": {"float": [1e-3, 1e-1], "log": True},
+    }
 
     kind: Literal["head"] = "head"
     """File name of the plug-in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -20,6 +20,11 @@ class IA3(PeftMethod):
     On BERT and RoBERTa peft's default also rescales the input of the attention's output layer,
     because its name ends like the feed-forward's.
     """
+
+    SPACE: ClassVar = {
+        # Liu et al. 2022 take 3e-3.
+        "train.learning_rate": {"float": [5e-4, 5e-2], "log": True},
+    }
 
     kind: Literal["ia3"] = "ia3"
     """File name of the plug-in."""

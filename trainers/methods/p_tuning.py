@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,12 @@ class PTuning(PeftMethod):
 
     Only the finished prompt is saved; its network is not needed to predict.
     """
+
+    SPACE: ClassVar = {
+        # Liu et al. 2021 train prompts through an encoder at 1e-4 and above.
+        "train.learning_rate": {"float": [1e-4, 1e-2], "log": True},
+        "method.virtual_tokens": {"choice": [5, 20, 50]},
+    }
 
     kind: Literal["p_tuning"] = "p_tuning"
     """File name of the plug-in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 class Prefix(PeftMethod):
     """Prepend trained keys and values in every attention layer (Li and Liang 2021)."""
+
+    SPACE: ClassVar = {
+        # Liu et al. 2022 (P-tuning v2), whose prefixes in each layer these are, take 5e-3 to 2e-2.
+        "train.learning_rate": {"float": [1e-3, 5e-2], "log": True},
+        # Short ones do for easy classification, they find: fewer than 20.
+        "method.virtual_tokens": {"choice": [5, 10, 20]},
+    }
 
     kind: Literal["prefix"] = "prefix"
     """File name of the plug-in."""

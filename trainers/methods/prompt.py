@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,13 @@ class Prompt(PeftMethod):
 
     An encoder that pools its first position pools the first virtual token, as in peft.
     """
+
+    SPACE: ClassVar = {
+        # Lester et al. 2021 take 0.3, with Adafactor; Adam's steps are larger.
+        "train.learning_rate": {"float": [1e-3, 3e-1], "log": True},
+        # Lester et al. 2021 try 1 to 150: more than 20 gain little.
+        "method.virtual_tokens": {"choice": [5, 20, 50]},
+    }
 
     kind: Literal["prompt"] = "prompt"
     """File name of the plug-in."""

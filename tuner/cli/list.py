@@ -69,8 +69,11 @@ def _plugin_lines(noun: str) -> list[tuple[str, str]]:
 
 def _about(base: type[Plugin], package: str, kind: str) -> str:
     from trainers.plugins import plugin_class
+    from tuner.config import describe_space
 
     plugin = plugin_class(base, package, kind)
     fields = [name for name in plugin.model_fields if name not in ("kind", "name")]
     first = (plugin.__doc__ or "").strip().splitlines()[0]
-    return f"{first} ({', '.join(fields)})" if fields else first
+    space = getattr(plugin, "SPACE", {})
+    searched = f"\nspace: default searches {describe_space(space)}" if space else ""
+    return (f"{first} ({', '.join(fields)})" if fields else first) + searched

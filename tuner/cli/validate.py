@@ -29,7 +29,7 @@ def command(
 ) -> None:
     """Check a study without running it: rows, models, both ends of every range."""
     from tuner.cli.log_lines import show_reading
-    from tuner.config import DATA_DIR, load_study
+    from tuner.config import DATA_DIR, describe_space, load_study
 
     show_reading()
     config = load_study(study, data_dir=data_dir or DATA_DIR)
@@ -38,6 +38,9 @@ def command(
     except SeveralFaults as faults:
         raise SeveralFaults(f"{study}: {line}" for line in str(faults).splitlines()) from None
     typer.echo(f"{study}: good. {_size(config)}")
+    for name, arm in config.arms.items():
+        if arm.space:
+            typer.echo(f"{study}: {name} searches {describe_space(arm.space)}")
     for note in (*notes, *config.remarks()):
         typer.echo(f"{study}: {note}", err=True)
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from tuner.config.spaces import Point as Point
     from tuner.config.spaces import Value as Value
     from tuner.config.spaces import count_points as count_points
+    from tuner.config.spaces import describe_space as describe_space
     from tuner.config.spaces import points_to_try as points_to_try
     from tuner.config.spaces import suggest as suggest
     from tuner.config.spaces import varied as varied
@@ -71,7 +72,7 @@ _NAMES = {
     "sizes": ["parse_bytes", "show_bytes"],
     "spaces": [
         *("Choice", "Dimension", "Point", "Value"),
-        *("count_points", "points_to_try", "suggest", "varied"),
+        *("count_points", "describe_space", "points_to_try", "suggest", "varied"),
     ],
     "study": ["StudyConfig"],
 }

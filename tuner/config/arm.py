@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import (
@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from trainers.contract import AnyMethod, TrainSettings
-from trainers.errors import SeveralFaults, shown
+from trainers.errors import ConfigError, SeveralFaults, shown
 from trainers.plugins import Written
 from tuner.config.deepspeed import resolve_ds_config
 from tuner.config.faults import fault_lines
@@ -45,6 +45,8 @@ DeepSpeed = Annotated[
 ]
 """Content of a DeepSpeed config; an empty mapping: train without DeepSpeed."""
 _SEARCHABLE = ("train", "method")
+_DEFAULT = "default"
+"""The word for a method's own space."""
 _UNSET = object()
 
 
@@ -56,7 +58,8 @@ class Arm(Written):
     train: Mapping[str, Any] = {}
     """Settings that differ from the study's `train`."""
     space: Mapping[str, AnyDimension] = {}
-    """Fields that the search varies; without any, the arm is not searched."""
+    """Fields that the search varies, or `default` for the method's own; without any, the arm is
+    not searched."""
     ranks: int | None = Field(default=None, ge=1, strict=True)
     """Processes of a run, where they differ from the study's."""
     deepspeed: DeepSpeed | None = None
@@ -72,6 +75,8 @@ class Arm(Written):
     @classmethod
     def _ends(cls, said: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Space:
         """Check both ends of every range that can be read; report those that cannot."""
+        if isinstance(said, str):
+            said = _default_space(said, info.data)
         if not isinstance(said, Mapping):
             return read(said)  # type: ignore[no-any-return]  # which raises
         space: dict[str, AnyDimension] = {}
@@ -106,6 +111,47 @@ class Arm(Written):
             for name, value in found.items()
             if value is not _UNSET
         ]
+
+
+def _default_space(word: str, arm: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a method's own space, without the fields that the arm sets itself.
+
+    Raises:
+        ConfigError: Another word, or the method has no space of its own.
+    """
+    if word != _DEFAULT:
+        raise ConfigError(f"expected a mapping of fields to ranges, or default, got {shown(word)}")
+    method: AnyMethod | None = arm.get("method")
+    if method is None:  # which is reported itself
+        return {}
+    if not method.SPACE:
+        raise ConfigError(f"default: {method.kind} has no space of its own; write one")
+    fixed = {"train": arm.get("train", {}), "method": method.model_dump(exclude_unset=True)}
+    return {name: given for name, given in method.SPACE.items() if _at(fixed, name) is _UNSET}
+
+
+def spread_arms(said: object) -> object:
+    """Return arms that are given as a list of methods as a mapping, each with its own space.
+
+    Raises:
+        SeveralFaults: One is no name, or stands there twice.
+    """
+    if not isinstance(said, list | tuple):
+        return said
+    faults = [
+        f"arms: expected names of methods, got {shown(one)}; write a mapping to say more of one"
+        for one in said
+        if not isinstance(one, str)
+    ]
+    faults += [f"arms: duplicate name {one!r}" for one in sorted(_repeated(said))]
+    if faults:
+        raise SeveralFaults(faults)
+    return {name: {"method": name, "space": _DEFAULT} for name in said}
+
+
+def _repeated(said: Sequence[object]) -> set[str]:
+    names = [one for one in said if isinstance(one, str)]
+    return {name for name in names if names.count(name) > 1}
 
 
 def _at(tree: Any, dotted: str) -> Any:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from trainers.contract import Seeds
 from trainers.errors import SeveralFaults
+from tuner.config.arm import spread_arms
 from tuner.config.deepspeed import ask_deepspeed
 from tuner.config.faults import fault_lines
 from tuner.config.shipped import study_path
@@ -84,6 +85,8 @@ def dump_study(config: StudyConfig) -> str:
 def _parse(tree: object, folders: Sequence[Path]) -> StudyConfig:
     if not isinstance(tree, dict):
         raise SeveralFaults(["expected a mapping with name, tasks, models, arms"])
+    if "arms" in tree:
+        tree = {**tree, "arms": spread_arms(tree["arms"])}
     try:
         config = _read(tree, folders)
         faults = _conflicts(config)

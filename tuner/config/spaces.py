@@ -138,6 +138,20 @@ Point: TypeAlias = Mapping[str, Value]
 _KINDS: dict[str, type[Dimension]] = {"float": FloatRange, "int": IntRange, "choice": Choice}
 
 
+def describe_space(space: Mapping[str, object]) -> str:
+    """Return the fields of a space with their ranges, as people read them."""
+    return "; ".join(f"{name} {_range(parse_dimension(said))}" for name, said in space.items())
+
+
+def _range(dimension: Dimension) -> str:
+    if isinstance(dimension, Choice):
+        return ", ".join(map(shown, dimension.choice))
+    low, high = dimension.ends()
+    log = " (log)" if dimension.log else ""
+    step = f" by {dimension.step:g}" if dimension.step not in (None, 1) else ""
+    return f"{low:g} to {high:g}{step}{log}"
+
+
 def parse_dimension(value: object) -> Dimension:
     """Read `{float: [a, b]}`, `{int: [a, b]}` or `{choice: [...]}`.
 
