@@ -17,6 +17,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.specs import toy_study
+from tuner.report import build_report
 from tuner.study.run import run_study
 
 if TYPE_CHECKING:
@@ -85,6 +86,27 @@ def test_configurations_sort_by_their_means(
         _open_runs(browser, server, f"orderByKey={key}&orderByAsc={ascending}")
         ordered = sorted(parents, key=lambda name: sign * parents[name][MEAN])
         assert _names(browser, 6)[:2] == ordered
+
+
+def test_a_link_of_the_report_opens_the_page_of_its_run(
+    browser: Chrome, server: str, tmp_path: Path
+) -> None:
+    """Of an arm, and of a dot: MLflow's page names the run."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    page = tmp_path / "report.html"
+    page.write_text(build_report(STUDY, store=server.rstrip("/")).text("html"), encoding="utf-8")
+    find = "return document.querySelector(arguments[0]).getAttribute(arguments[1])"
+    for place, name, run in (
+        ("table a", "href", "full · confirm"),
+        ("svg a", "xlink:href", "full · confirm · seed 1"),
+    ):
+        browser.get(page.as_uri())
+        address = browser.execute_script(find, place, name)
+        assert address.startswith(f"{server}#/experiments/{_experiment(server)}/runs/")
+        browser.get(address)
+        wait = WebDriverWait(browser, _SECONDS)
+        wait.until(lambda seen, run=run: run in seen.find_element("tag name", "body").text)
 
 
 def _experiment(server: str) -> str:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.tuner.report.comparisons import ARMS, MODEL, TASKS, make_comparison, ranks_of
+from tests.tuner.report.comparisons import (
+    ARMS,
+    MODEL,
+    SEEDS,
+    TASKS,
+    make_comparison,
+    ranks_of,
+    with_frames,
+)
 from tuner.report import Comparison, Report
 from tuner.report.wording import value_text
 
@@ -18,7 +26,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-_TABLE = "document.querySelectorAll('table')[arguments[0]]"
+_OPEN = "document.querySelectorAll('details').forEach(fold => fold.open = true)"
+_TABLE = (
+    "Array.from(document.querySelectorAll('.box table'))"
+    ".filter(table => table.caption.textContent.startsWith('Arms'))[arguments[0]]"
+)
 _COLUMN = f"return Array.from({_TABLE}.tBodies[0].rows, row => row.cells[arguments[1]]"
 _RANKS = dict(zip(ARMS, (1.5, 2.2, 2.9, 3.6, 4.8), strict=True))
 
@@ -46,7 +58,7 @@ def page(browser: Chrome, address: str) -> Chrome:
 
 def test_the_console_is_empty_and_nothing_else_is_requested(page: Chrome, address: str) -> None:
     """Neither an error nor a warning; the only request is the one for the file."""
-    page.execute_script("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    page.execute_script(_OPEN)
     assert page.get_log("browser") == []
     assert _requests(page) == {address}
 
@@ -80,6 +92,7 @@ def test_a_click_sorts_and_a_second_one_turns_the_order_round(page: Chrome) -> N
 
 def test_the_keyboard_sorts_too_and_what_has_no_number_stays_last(page: Chrome) -> None:
     """Enter on the head of peak memory, which one arm lacks."""
+    page.execute_script(_OPEN)
     heads = page.execute_script(f"return Array.from({_TABLE}.rows[0].cells, c => c.innerText)", 0)
     place = next(i for i, text in enumerate(heads) if text.startswith("peak"))
     for order in (1, -1):
@@ -91,7 +104,8 @@ def test_the_keyboard_sorts_too_and_what_has_no_number_stays_last(page: Chrome) 
 
 def test_every_cell_of_the_comparison_is_shown(page: Chrome, comparison: Comparison) -> None:
     """Each task's arms, with the text of mean and deviation, visible without a click."""
-    tables = page.find_elements("tag name", "table")
+    page.execute_script(_OPEN)
+    tables = page.find_elements("css selector", ".box table")
     captions = [table.find_element("tag name", "caption").text for table in tables]
     arms = [table for table in tables if "Arms" in table.text.split("\n")[0]]
     assert len(arms) == len(TASKS)
@@ -122,6 +136,29 @@ def test_a_name_that_is_a_script_stays_text(page: Chrome) -> None:
     )
     assert ARMS[0] in labels
     assert ARMS[1] in labels
+
+
+def test_the_first_screen_has_the_answer_and_every_arm(
+    browser: Chrome, tmp_path: Path, comparison: Comparison
+) -> None:
+    """At 1280 by 900 pixels, of one task; every seed is a dot, best mean first."""
+    frames = {
+        name: frame[frame["task"] == TASKS[0]] if "task" in frame else frame
+        for name, frame in comparison.frames.items()
+    }
+    report = Report(with_frames(comparison, **frames))
+    path = tmp_path / "one.html"
+    path.write_text(report.text("html"), encoding="utf-8")
+    browser.get(path.as_uri())
+    assert report.answer.sentences[0] in browser.find_element("tag name", "header").text
+    rows = browser.find_elements("css selector", ".leaderboard tbody tr")
+    assert len(rows) == len(ARMS)
+    assert all(row.rect["y"] + row.rect["height"] < 900 for row in rows)
+    dots = [len(row.find_elements("css selector", ".dot")) for row in rows]
+    assert dots == [len(SEEDS)] * len(ARMS)
+    means = [float(row.find_element("css selector", ".score b").text) for row in rows]
+    assert means == sorted(means, reverse=True)
+    assert "▲" in browser.find_element("css selector", ".leaderboard").text
 
 
 def test_no_script_but_the_pages_own_can_run(page: Chrome) -> None:
@@ -161,7 +198,7 @@ def test_text_can_be_read_in_light_and_dark(browser: Chrome, address: str) -> No
         browser.get(address)
         paper = _colour(browser, "body", "backgroundColor")
         papers.add(paper)
-        for place in ("body", ".soft", ".detail", "nav a", ".runs summary", "figcaption"):
+        for place in ("body", ".soft", ".detail", ".verdict", ".runs summary", "figcaption"):
             assert _contrast(_colour(browser, place, "color"), paper) >= 4.5
         assert _colour(browser, "svg text", "fill") == _colour(browser, "body", "color")
     assert len(papers) == 2
@@ -191,6 +228,7 @@ def _requests(browser: Chrome) -> set[str]:
 
 
 def _button(page: Chrome, table: int, column: int) -> Any:
+    page.execute_script(_OPEN)
     return page.execute_script(
         f"return {_TABLE}.rows[0].cells[arguments[1]].firstChild", table, column
     )

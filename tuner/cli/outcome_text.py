@@ -45,7 +45,7 @@ def show_outcome(
     console: Console, outcome: StudyOutcome, *, study: str, place: Destination
 ) -> None:
     """Print the comparison, the failures, and how to look further."""
-    report = report_of_run(outcome.cells, outcome.faults, store=place.store)
+    report = report_of_run(outcome.cells, outcome.faults, store=place.store, tracking=place.server)
     if place.tracking != NO_TRACKING:
         _keep(report, place.store, place.tracking)
     show(report, "terminal", console)

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tuner.config.spaces import count_points as count_points
     from tuner.config.spaces import describe_space as describe_space
     from tuner.config.spaces import points_to_try as points_to_try
+    from tuner.config.spaces import position as position
     from tuner.config.spaces import suggest as suggest
     from tuner.config.spaces import varied as varied
     from tuner.config.study import StudyConfig as StudyConfig
@@ -72,7 +73,7 @@ _NAMES = {
     "sizes": ["parse_bytes", "show_bytes"],
     "spaces": [
         *("Choice", "Dimension", "Point", "Value"),
-        *("count_points", "describe_space", "points_to_try", "suggest", "varied"),
+        *("count_points", "describe_space", "points_to_try", "position", "suggest", "varied"),
     ],
     "study": ["StudyConfig"],
 }

@@ -181,6 +181,20 @@ def count_points(space: Space) -> int | None:
     return math.prod(known) if len(known) == len(counts) else None
 
 
+def position(dimension: Dimension, value: float) -> float | None:
+    """Return where a value lies in a range, from 0 at its lower end to 1; None for a choice.
+
+    A range whose logarithm is sampled is measured on that scale.
+    """
+    if isinstance(dimension, Choice):
+        return None
+    low, high = dimension.ends()
+    places = [float(place or 0) for place in (low, value, high)]
+    if dimension.log:
+        places = list(map(math.log, places))
+    return (places[1] - places[0]) / (places[2] - places[0])
+
+
 def points_to_try(space: Space) -> Iterator[Point]:
     """Yield the point of all first ends, and those that differ from it in one other end."""
     start = {name: dimension.ends()[0] for name, dimension in space.items()}

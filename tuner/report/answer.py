@@ -54,7 +54,7 @@ class Answer:
 def answer(comparison: Comparison) -> Answer:
     """Return the answer that the verdicts of a comparison add up to."""
     places = comparison.places()
-    asked = {place: _asked(comparison, *place) for place in places}
+    asked = {place: asked_pairs(comparison, *place) for place in places}
     sentences = []
     for (task, model), rows in asked.items():
         where = f"{task} · {model}: " if len(places) > 1 else ""
@@ -70,8 +70,11 @@ def answer(comparison: Comparison) -> Answer:
     )
 
 
-def _asked(comparison: Comparison, task: str, model: str) -> list[Row]:
-    """Return the pairs that the answer is made of: with the baseline, or with the best arm."""
+def asked_pairs(comparison: Comparison, task: str, model: str) -> list[Row]:
+    """Return the pairs that the answer is made of: with the baseline, or with the best arm.
+
+    The other arm is the first of each pair, and the baseline or the best arm the second.
+    """
     rows = [
         row
         for row in comparison.rows("pairs", task, model)

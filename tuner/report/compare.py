@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trainers.errors import ConfigError, known
-from tuner.report.comparison import Comparison, Note
+from tuner.report.comparison import Comparison, Note, say_once
 from tuner.report.contracts import Basis, Report, all_tables
 from tuner.report.evidence import Evidence
 from tuner.report.guards import refuse_early_test, unfair
 from tuner.report.notes import (
     block_notes,
     data_warnings,
-    findings,
     left_out_note,
     presence_notes,
 )
 from tuner.report.question import Question
+from tuner.report.read_first import findings
 from tuner.report.selection import Block, Selection
 from tuner.report.tables.arm_ranks import rank_notes
 from tuner.report.tables.budget import budget_notes
@@ -80,8 +80,9 @@ def compare(evidence: Evidence, question: Question) -> Comparison:
         flags=tuple(_flags(blocks)),
         notes=tuple(notes),
         description=evidence.description,
-        findings=tuple(findings(blocks, evidence.confusions)),
+        findings=tuple(findings(blocks, evidence.confusions, frames["searched"])),
         warnings=(*evidence.doubts, *data_warnings(blocks)),
+        pages=evidence.run_pages(),
     )
 
 
@@ -99,9 +100,13 @@ def _notes(
     metric = evidence.metric
     yield from (Note(text) for text in evidence.remarks)
     yield from presence_notes(selection.blocks)
-    for block in selection.blocks:
-        for text in block_notes(block, frames["cells"], metric=metric):
-            yield Note(text, block.task, block.model)
+    said = [
+        ((block.task, block.model), text)
+        for block in selection.blocks
+        for text in block_notes(block, frames["cells"], metric=metric)
+    ]
+    for where, text, place in say_once(said, len(selection.blocks)):
+        yield Note(f"{where}: {text}") if place is None else Note(text, *place)
     yield from left_out_note(selection.left_out, evidence.others)
     yield from budget_notes(frames["budget"], metric=metric)
     yield from (Note(text) for text in rank_notes(frames["ranks"], metric=metric))
@@ -119,7 +124,6 @@ def _check(blocks: Sequence[Block], metric: str, baseline: str | None) -> None:
 
 
 def _flags(blocks: Sequence[Block]) -> Iterator[str]:
-    for block in blocks:
-        for sentence in unfair(block):
-            where = f"{block.task} · {block.model}: " if len(blocks) > 1 else ""
-            yield f"{where}{sentence}"
+    said = [((block.task, block.model), text) for block in blocks for text in unfair(block)]
+    for where, sentence, _ in say_once(said, len(blocks)):
+        yield f"{where}: {sentence}" if where else sentence

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,6 +34,29 @@ class Note:
     model: str | None = None
 
 
+def say_once(
+    sentences: Iterable[tuple[tuple[str, str], str]], places: int
+) -> Iterator[tuple[str, str, tuple[str, str] | None]]:
+    """Join what is said alike of several tasks and models.
+
+    Args:
+        sentences: Task and model, and what is said of them.
+        places: How many tasks and models there are in all.
+
+    Yields:
+        Where it holds, in words, and the sentence; and task and model, if they are the only ones.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for place, text in sentences:
+        found.setdefault(text, []).append(place)
+    for text, here in found.items():
+        where = ", ".join(" · ".join(place) for place in here)
+        if len(here) == 1:
+            yield (where if places > 1 else ""), text, here[0]
+        else:
+            yield ("everywhere" if len(here) == places else where), text, None
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Studies compared. Rows are sorted by task, model, arm; fractions and bytes are raw."""
@@ -55,6 +78,8 @@ class Comparison:
     """What must be known before any number: runs that collapsed, classes never predicted."""
     warnings: tuple[str, ...] = ()
     """Faults in the data that make numbers doubtful; shown first, with the flags."""
+    pages: Mapping[str, str] = field(default_factory=dict)
+    """Addresses of MLflow's pages of runs, by run id; where MLflow has none, they are missing."""
 
     def places(self) -> list[tuple[str, str]]:
         """List the tasks with their models, in the order of a report."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tuner.report.confusion import Confusion, read_confusion
 from tuner.report.planned import PlannedCell, latest_cells
 from tuner.report.selection import Selection, select
-from tuner.store import Curve, Reader, RunRecord
+from tuner.store import Curve, Reader, RunRecord, run_page
 
 _FILE = "predictions.parquet"
 _CURVES = ("train/loss", "validation/loss")
@@ -76,6 +76,17 @@ class Evidence:
     """Reasons to doubt the numbers, other than the warnings in the runs' facts."""
     others: Mapping[str, Sequence[OtherDefinition]] = field(default_factory=dict)
     """Other definitions that the store keeps, by study, the last one first."""
+    pages: Mapping[str, str] = field(default_factory=dict)
+    """Addresses of MLflow's pages of the studies, by study; those without one are missing."""
+
+    def run_pages(self) -> dict[str, str]:
+        """Return the addresses of MLflow's pages of runs and their parents, by identifier."""
+        return {
+            run_id: run_page(self.pages[record.group.study], run_id)
+            for record in self.records
+            if record.group.study in self.pages
+            for run_id in (record.parent_id, record.run_id)
+        }
 
     def select(self) -> Selection:
         """Choose the runs to compare."""
@@ -112,6 +123,7 @@ def gather(reader: Reader, studies: Sequence[Asked], *, metric: str | None = Non
         remarks=tuple(remark for asked in studies for remark in asked.remarks),
         doubts=tuple(doubt for asked in studies for doubt in asked.doubts),
         others={asked.study: asked.others for asked in studies},
+        pages={a.study: page for a in studies if (page := reader.page_of(a.study))},
     )
 
 

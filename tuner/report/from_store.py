@@ -58,7 +58,11 @@ def build_report(
 
 
 def report_of_run(
-    cells: Sequence[Cell], faults: Mapping[str, str], *, store: str | Path | Store
+    cells: Sequence[Cell],
+    faults: Mapping[str, str],
+    *,
+    store: str | Path | Store,
+    tracking: str | None = None,
 ) -> Report:
     """Return the report of a study as a call of `run_study` had it.
 
@@ -66,8 +70,9 @@ def report_of_run(
         cells: The study's cells.
         faults: Why cells were given up, by label.
         store: Where its journal is.
+        tracking: Address of the MLflow server that it was projected to; None: in the store.
     """
-    study, reader = cells[0].study, open_reader(store)
+    study, reader = cells[0].study, open_reader(store, tracking=tracking)
     planned = tuple(replace(plan_cell(c), fault=faults.get(c.label, "")) for c in cells)
     asked = asked_of(study, planned)
     asked = with_log(with_others(asked, reader), reader)

@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Any
 from trainers.data import READ_PREFIX, WARNING_PREFIX
 from tuner.config import Phase
 from tuner.report.comparison import Note
-from tuner.report.confusion import Confusion
 from tuner.report.evidence import OtherDefinition
-from tuner.report.measures import collapsed
 from tuner.report.planned import SeedKey, seed_text, seeds_of
 from tuner.report.selection import Block, ComparedCell, LeftOut, Why
-from tuner.report.wording import counted, listed, missing, value_text
+from tuner.report.wording import counted, missing, value_text
 
 if TYPE_CHECKING:
     import pandas
 
 Rows = Sequence[Mapping[Any, Any]]
-_COLLAPSED = "they learnt no more than to name one class"
 _NAMED = 6
 """Longer lists are counted, not named."""
 _WHY: dict[Why, str] = {
@@ -62,33 +59,6 @@ def _rows(frame: pandas.DataFrame, block: Block, metric: str) -> Rows:
     here = (frame["task"] == block.task) & (frame["model"] == block.model)
     found: Rows = frame[here & (frame["metric"] == metric)].to_dict("records")
     return found
-
-
-def findings(blocks: Sequence[Block], confusions: Mapping[str, Confusion]) -> Iterator[str]:
-    """Yield what changes how every number is read: collapsed runs, classes never predicted.
-
-    Args:
-        blocks: What is compared.
-        confusions: The predictions of the runs, by run id.
-    """
-    for block in blocks:
-        where = f"{block.task} · {block.model}: " if len(blocks) > 1 else ""
-        never: defaultdict[str, list[str]] = defaultdict(list)
-        fallen = []
-        for cell in block.cells:
-            tables = {run.run_id: confusions.get(run.run_id) for run in cell.finished}
-            number = sum(collapsed(run, tables[run.run_id]) for run in cell.finished)
-            if number:
-                fallen.append(f"{number} of {counted(len(cell.finished), 'run')} of {cell.arm}")
-            for label in sorted(
-                {n for found in tables.values() if found for n in found.never_predicted}
-            ):
-                without = sum(label in found.never_predicted for found in tables.values() if found)
-                never[label].append(f"{cell.arm} in {without} of {counted(len(tables), 'run')}")
-        for label, arms in never.items():
-            yield f"{where}{label!r} is never predicted by {listed(arms)}."
-        if fallen:
-            yield f"{where}{listed(fallen)} collapsed: {_COLLAPSED}."
 
 
 def _shared_seeds(block: Block) -> Iterator[str]:

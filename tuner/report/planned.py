@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tuner.config import Cell, Definition, Digests, Objective, cell_label
+from tuner.config import Cell, Definition, Digests, Dimension, Objective, cell_label
 from tuner.store import LoggedTrial, RunRecord, search_name
 
 SeedKey = tuple[int, int, int]
@@ -45,6 +45,8 @@ class PlannedCell:
     """The objectives of the search."""
     space: frozenset[str] = frozenset()
     """Names of the params that the search varies."""
+    ranges: Mapping[str, Dimension] = field(default_factory=dict, compare=False)
+    """What it varies them over."""
     fault: str = field(default="", compare=False)
     """Why the cell was given up, where that is known."""
     ended: str = field(default="", compare=False)
@@ -137,6 +139,7 @@ def _planned(cell: Cell, fingerprint: str) -> PlannedCell:
         search_seeds=len(study.search.seeds),
         objectives=study.objectives(),
         space=frozenset(arm.space),
+        ranges=arm.space,
         core=replace(cell, data={}).fingerprint(),
         data=cell.data,
     )

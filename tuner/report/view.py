@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from tuner.report.wording import (
     bytes_text,
     count_text,
     interval_text,
+    mean_detail,
     missing,
     number_text,
     p_text,
@@ -31,9 +32,10 @@ TEXT: frozenset[Medium] = frozenset({"text"})
 WIDE = PAGE | TEXT
 CONFIGURATION = "configuration"
 """Labels the run of a configuration, of which the runs of its seeds are children."""
-Section = Literal["arms", "pairs", "costs", "folded", "across", "lists"]
+Section = Literal["arms", "pairs", "costs", "folded", "first", "across", "lists"]
 """The part of a report that shows a view. Of one task and model: its arms, its pairs of arms,
-its costs, folded details. Of all together: across tasks, and long lists of trials and runs."""
+its costs, folded details. Of all together: what comes first, the rest across tasks, and long
+lists of trials and runs."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,17 @@ def score(value: Any, metric: str, *, spread: Any = None, ends: Ends = None) -> 
         text += f" ± {value_text(spread, metric)}"
     detail = interval_text(ends[0], ends[1], metric) if ends else NONE
     return number(text, value, "" if detail == NONE else detail)
+
+
+def mean_cell(row: Mapping[Any, Any], *, spread: bool = False) -> TableCell:
+    """Return the mean of a row of `cells`, below it its interval, or its scores if they are few.
+
+    Args:
+        row: The row.
+        spread: Whether the standard deviation stands beside it.
+    """
+    cell = score(row["mean"], row["metric"], spread=row["std"] if spread else None)
+    return replace(cell, detail=mean_detail(row))
 
 
 def difference(value: Any, metric: str, ends: Ends = None) -> TableCell:

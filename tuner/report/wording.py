@@ -12,6 +12,8 @@ MANY = "> 1,000"
 """Shown in place of more seeds than anybody trains."""
 UNSEEN = "unseen/"
 """Begins the name of a test metric over the rows that train does not have."""
+LEAST_FOR_INTERVAL = 4
+"""Seeds from which on a mean has an interval; below, its scores are shown instead."""
 _LOSS_DIGITS = 4
 _TITLES = {"macro_f1": "macro-F1", "micro_f1": "micro-F1"}
 
@@ -68,6 +70,16 @@ def interval_text(low: Any, high: Any, metric: str, *, signed: bool = False) -> 
     return f"[{', '.join(ends)}]"
 
 
+def mean_detail(row: Mapping[Any, Any]) -> str:
+    """Return the interval of the mean of a row of `cells`; below four seeds, its scores."""
+    ends = interval_text(row["ci_low"], row["ci_high"], row["metric"])
+    if ends != NONE or not 1 < row["n"] < LEAST_FOR_INTERVAL:
+        return "" if ends == NONE else ends
+    middle = () if row["n"] == 2 else ("median",)
+    scores = (value_text(row[name], row["metric"]) for name in ("min", *middle, "max"))
+    return ", ".join(scores)
+
+
 def p_text(p: Any) -> str:
     """Return p to three significant digits, such as `.0625`; a p below .001 as `< .001`."""
     if missing(p):
@@ -85,13 +97,18 @@ def number_text(value: Any, digits: int = 2) -> str:
     return NONE if missing(value) else f"{value:.{digits}f}"
 
 
+def as_number(text: Any) -> float | None:
+    """Return the number that a text writes; None where it is none."""
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
+
+
 def short_number(text: str) -> str:
     """Return a param's number to two significant digits; any other text as it is."""
-    try:
-        value = float(text)
-    except ValueError:
-        return text
-    return text if value.is_integer() else f"{value:.2g}"
+    value = as_number(text)
+    return text if value is None or value.is_integer() else f"{value:.2g}"
 
 
 def count_text(count: Any) -> str:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from tuner.store.records import RunState as RunState
     from tuner.store.records import UnknownStudy as UnknownStudy
     from tuner.store.records import definition_id as definition_id
+    from tuner.store.records import run_page as run_page
+    from tuner.store.records import study_page as study_page
     from tuner.store.search_log import search_name as search_name
 
 _NAMES = {
@@ -53,6 +55,8 @@ _NAMES = {
         "RunState",
         "UnknownStudy",
         "definition_id",
+        "run_page",
+        "study_page",
     ],
     "search_log": ["search_name"],
 }

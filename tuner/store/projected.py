@@ -13,12 +13,17 @@ PROJECTED = Table(
     "projected",
     TABLES,
     Column("tracker", Text, primary_key=True),  # see `tuner.tracking`
-    Column("key", Text, primary_key=True),  # of a run or a configuration; or `cursor`
+    Column("key", Text, primary_key=True),  # of a run, a configuration, a study; or `cursor`
     Column("value", Text, nullable=False),  # MLflow's identifier; or the id of a line
 )
 LOCAL = "mlflow.db"
 """The tracker in the store's own folder, wherever that is."""
 _CURSOR = "cursor"
+
+
+def experiment_key(study: str) -> str:
+    """Return the key under which MLflow's identifier of a study's experiment is kept."""
+    return f"experiment {study}"
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Projected:
         return int(found.value) if found else 0
 
     def ids(self) -> dict[str, str]:
-        """Return MLflow's identifiers of runs and configurations, by our own."""
+        """Return MLflow's identifiers of runs, configurations and experiments, by our own."""
         table = PROJECTED.c
         query = select(table.key, table.value).where(table.tracker == self.tracker)
         with self.engine.connect() as connection:

@@ -25,7 +25,7 @@ from tuner.store.full_disk import is_full
 from tuner.store.journal import JOURNAL, Journal
 from tuner.store.leases import holds
 from tuner.store.location import Store, check_folder
-from tuner.store.projected import LOCAL, Projected
+from tuner.store.projected import LOCAL, Projected, experiment_key
 from tuner.store.records import (
     Curve,
     KeptDefinition,
@@ -33,6 +33,7 @@ from tuner.store.records import (
     NoStudies,
     Reader,
     RunRecord,
+    study_page,
 )
 from tuner.store.runs import Run, Runs, event_topic, read_events, record_of
 from tuner.store.search_log import read_search_log
@@ -49,6 +50,7 @@ class JournalReader(Reader):
         store: The store, with the runs' files.
         tracker: Name of the tracker whose identifiers the records have.
         elsewhere: Returns a run's file by MLflow's identifier, if its folder is not here.
+        pages: Address at which MLflow shows its pages.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class JournalReader(Reader):
         *,
         tracker: str = LOCAL,
         elsewhere: Callable[[str, str], Path | None] = lambda run_id, name: None,
+        pages: str = "",
     ) -> None:
         self._journal = journal
         self._store = store
         self._runs = Runs(journal)
         self._projected = Projected(journal.engine, tracker)
         self._elsewhere = elsewhere
+        self._pages = pages
         self._by_id: dict[str, Run] = {}
 
     def runs(self, study: str, *, phase: Phase | None = None) -> list[RunRecord]:
@@ -122,6 +126,10 @@ class JournalReader(Reader):
         names = {tried[-1].launcher for tried in cells if tried[-1].ended is None}
         return any(holds(self._journal.engine, name) for name in names)
 
+    def page_of(self, study: str) -> str:
+        """Return the address of MLflow's page of a study, once that is projected."""
+        return study_page(self._pages, self._projected.ids().get(experiment_key(study)))
+
     def studies(self) -> list[str]:
         """Return the names of the studies in the store, sorted."""
         return sorted(read_studies(self._journal))
@@ -132,6 +140,7 @@ def open_journal_reader(
     *,
     tracker: str = LOCAL,
     elsewhere: Callable[[str, str], Path | None] = lambda run_id, name: None,
+    pages: str = "",
 ) -> JournalReader:
     """Open a store for reading.
 
@@ -139,6 +148,7 @@ def open_journal_reader(
         store: The store.
         tracker: See `JournalReader`.
         elsewhere: See `JournalReader`.
+        pages: See `JournalReader`.
 
     Raises:
         NoStudies: There is no such store, or nothing was run in it.
@@ -156,7 +166,8 @@ def open_journal_reader(
         if not inspect(engine).has_table(JOURNAL.name):
             raise absent
     policy = RetryPolicy(name_database(url), limit=_SECONDS_TO_WAIT)
-    return JournalReader(Journal(engine, policy), store, tracker=tracker, elsewhere=elsewhere)
+    journal = Journal(engine, policy)
+    return JournalReader(journal, store, tracker=tracker, elsewhere=elsewhere, pages=pages)
 
 
 def check_version(store: Store) -> None:

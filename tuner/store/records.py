@@ -199,9 +199,29 @@ class Reader(ABC):
         """Return whether a launcher is running the study, as far as the records tell."""
         return any(run.state == "running" for run in self.runs(study))
 
+    def page_of(self, study: str) -> str:  # a journal without MLflow has none
+        """Return the address of MLflow's page of a study; "" where there is none."""
+        return ""
+
     def why_absent(self, study: str) -> str:  # in most stores nothing can be deleted or renamed
         """Return why a study that was run is not among `studies`; "" where unknown."""
         return ""
+
+
+def study_page(pages: str, experiment_id: str | None) -> str:
+    """Return the address of MLflow's page of an experiment; "" where either is not known.
+
+    Args:
+        pages: Address at which MLflow shows its pages.
+        experiment_id: MLflow's identifier of the experiment.
+    """
+    known = pages and experiment_id is not None
+    return f"{pages.rstrip('/')}/#/experiments/{experiment_id}" if known else ""
+
+
+def run_page(study_page: str, run_id: str) -> str:
+    """Return the address of MLflow's page of a run of a study."""
+    return f"{study_page}/runs/{run_id}"
 
 
 def _digits(text: str) -> str:

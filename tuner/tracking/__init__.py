@@ -15,7 +15,7 @@ from tuner.tracking.projector import (
     TrackerRefused,
     tracker_name,
 )
-from tuner.tracking.ui import serve_ui
+from tuner.tracking.ui import PAGES, serve_ui
 
 __all__ = [
     "NoProjector",
@@ -69,7 +69,9 @@ def open_reader(store: str | Path | Store, *, tracking: str | None = None) -> Re
 
         return read_artifact(tracking or place.root, run_id, name)
 
-    return open_journal_reader(place, tracker=tracker_name(tracking), elsewhere=elsewhere)
+    name = tracker_name(tracking)
+    pages = PAGES if tracking is None else name
+    return open_journal_reader(place, tracker=name, elsewhere=elsewhere, pages=pages)
 
 
 def open_server_reader(address: str) -> Reader:

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
-from tuner.store import Curve
+from tuner.store import Curve, study_page
 from tuner.tracking.address import locate_store
 from tuner.tracking.curves import Point, make_curves
 from tuner.tracking.files import Downloads
@@ -54,6 +54,12 @@ class ClientReader(StoredReader):
     def _is_deleted(self, study: str) -> bool:
         found = self._client.get_experiment_by_name(study)
         return found is not None and found.lifecycle_stage == "deleted" and STUDY in found.tags
+
+    def page_of(self, study: str) -> str:
+        """Return the address of the study's page at the server."""
+        address = locate_store(self._client.tracking_uri)
+        found = self._client.get_experiment_by_name(study) if address.is_server else None
+        return study_page(address.tracking_uri, found.experiment_id if found else None)
 
     def stored_runs(
         self, study: str, *, phase: str | None = None, with_params: bool = True

@@ -120,7 +120,7 @@ class MlflowStore:
         """
         study = opened.study
         try:
-            experiment = self.client.get_experiment(self._experiment(study))
+            experiment = self.client.get_experiment(self.experiment_id(study))
         except MlflowException as error:
             if not is_gone(error):
                 raise
@@ -146,7 +146,8 @@ class MlflowStore:
             if known.get(run.data.tags.get(KEY, ""), run.info.run_id) != run.info.run_id:
                 self.client.delete_run(run.info.run_id)  # it was made again meanwhile
 
-    def _experiment(self, study: str) -> str:
+    def experiment_id(self, study: str) -> str:
+        """Return MLflow's identifier of a study's experiment."""
         if study not in self._experiments:
             experiment = self.client.get_experiment_by_name(study)
             if experiment is None:
@@ -160,7 +161,7 @@ class MlflowStore:
         self, study: str, key: str, tags: Mapping[str, str], name: str, milliseconds: int
     ) -> str:
         """Return the identifier of the run of a key; make a missing run."""
-        experiment = self._experiment(study)
+        experiment = self.experiment_id(study)
         if self._doubting or key in self._begun:
             for found in self._found(key, experiment):
                 self._places[found.run_id] = found.artifact_uri
@@ -261,7 +262,7 @@ class MlflowStore:
             folder: Folder that `trainers.train.save_trained` wrote.
             step: The run's last step.
         """
-        experiment_id = self._experiment(study)
+        experiment_id = self.experiment_id(study)
         outputs = self.client.get_run(run_id).outputs
         recorded = outputs is not None and bool(outputs.model_outputs)
         begun = self.client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")

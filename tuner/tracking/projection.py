@@ -12,7 +12,7 @@ from tuner.store import Group, Store
 from tuner.store.attempts import AttemptLine
 from tuner.store.definitions import STUDIES, StudyOpened
 from tuner.store.journal import Journal, TopicLine
-from tuner.store.projected import Projected
+from tuner.store.projected import Projected, experiment_key
 from tuner.store.runs import RUNS, GroupEnd, Run, Runs, final_metrics, parse_events
 from tuner.tracking.aggregate import aggregate
 from tuner.tracking.mlflow_store import MlflowStore
@@ -127,7 +127,9 @@ class Projection:
         if line.topic == STUDIES:
             opened = StudyOpened.model_validate_json(line.line)
             self._studies[opened.study] = opened
-            if self._target.open_study(opened, self._ids):
+            made = self._target.open_study(opened, self._ids)
+            self._know_experiment(opened.study)
+            if made:
                 self._fill(opened.study)
         elif line.topic == RUNS:
             self._project_run(AttemptLine.model_validate_json(line.line))
@@ -297,6 +299,7 @@ class Projection:
         """Restore a study's experiment; return whether it is a new one, which is then filled."""
         made = self._target.restore_study(self._opened(study), self._ids)
         if made:
+            self._know_experiment(study)
             self._fill(study)
         return made
 
@@ -329,6 +332,10 @@ class Projection:
         for ids in (self._ids, self._new):
             for key in [key for key, value in ids.items() if value == run_id]:
                 del ids[key]
+
+    def _know_experiment(self, study: str) -> None:
+        """Keep the identifier of a study's experiment: addresses of MLflow's pages need it."""
+        self._know(experiment_key(study), self._target.experiment_id(study))
 
     def _know(self, key: str, run_id: str) -> None:
         self._ids[key] = self._new[key] = run_id

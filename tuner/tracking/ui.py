@@ -16,6 +16,10 @@ from tuner.tracking.address import locate_store
 from tuner.tracking.moved import settle_or_warn
 
 _HOST = "127.0.0.1"
+PORT = 5000
+"""Of the UI, where no other is named."""
+PAGES = f"http://{_HOST}:{PORT}"
+"""Address of its pages on that port."""
 _SECONDS_TO_END = 3
 
 

@@ -26,6 +26,8 @@ _FRAMES = {
     "budget": "task model arm trials seconds expected",
     "tradeoff": "task model arm score score_low score_high peak_memory_bytes seconds pareto "
     "pareto_probability seeds saved_peak saved_largest_peak saved_with_eval",
+    "searched": "task model arm field chosen low high log position near",
+    "confusion": "task model arm label predicted rows share",
     "variance": "task model arm source variance share",
     "curves": "task model arm series step n mean low high",
     "references": "source task model method metric arm published_mean published_std published_n "
@@ -48,6 +50,8 @@ def make_comparison(**changes: Any) -> Comparison:
         "ranks": _plain("ranks", _ranks(scores)),
         "budget": _plain("budget", _budget()),
         "tradeoff": _plain("tradeoff", _tradeoff(scores)),
+        "searched": _plain("searched", _searched()),
+        "confusion": _plain("confusion", _confusion()),
         "variance": _plain("variance", _variance()),
         "curves": _plain("curves", _curves()),
         "references": _plain("references", _references(scores)),
@@ -126,7 +130,7 @@ def _cell(task: str, arm: str, *, metric: str, values: np.ndarray) -> dict[str, 
     peak = 9e8 - 1e8 * place
     return {
         "study": "s",
-        **{"task": task, "model": MODEL, "arm": arm, "method": "lora", "metric": metric},
+        **{"task": task, "model": MODEL, "arm": arm, "method": arm, "metric": metric},
         **{"n": count, "mean": values.mean(), "std": std},
         "ci_low": values.mean() - half if many else None,
         "ci_high": values.mean() + half if many else None,
@@ -220,6 +224,27 @@ def _trials() -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def _searched() -> list[dict[str, Any]]:
+    """Return the chosen learning rate of every searched arm; that of lora is near an end."""
+    return [
+        {"task": task, "model": MODEL, "arm": arm, "field": RATE, "chosen": f"{1e-4 * 2**4:g}"}
+        | {"low": 1e-4, "high": 2e-3 if arm == "lora" else 1.28e-2, "log": True}
+        | {"position": 0.926 if arm == "lora" else 0.57, "near": "upper" if arm == "lora" else ""}
+        for task, arm in itertools.product(TASKS, ARMS)
+        if arm != ARMS[1]
+    ]
+
+
+def _confusion() -> list[dict[str, Any]]:
+    """Return two classes, of which every fifth row is taken for the other."""
+    return [
+        {"task": task, "model": MODEL, "arm": arm, "label": label, "predicted": predicted}
+        | {"rows": 80 if label == predicted else 20, "share": 0.8 if label == predicted else 0.2}
+        for task, arm in itertools.product(TASKS, ARMS)
+        for label, predicted in itertools.product(("<i>no</i>", "yes"), repeat=2)
+    ]
 
 
 def _ranks(scores: Scores) -> list[dict[str, Any]]:

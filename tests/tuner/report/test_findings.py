@@ -24,7 +24,7 @@ def shown(report: Report) -> list[str]:
     for text in warnings:
         markdown, page = report.text("md"), report.text("html")
         assert markdown.index(text.split("'")[0]) < markdown.index("##")
-        assert page.index('id="warnings"') < page.index("<main>")
+        assert page.index('id="warning-1"') < page.index("<main>")
         assert f"% Doubtful data: {text}." in report.text("tex")
         assert text.split("'")[0] in report.text("json")
     return warnings
@@ -42,7 +42,7 @@ def test_of_clean_data_nothing_is_doubted() -> None:
     for facts in (ROWS, {}):
         made = report_of(runs("full", "lora", **facts))
         assert shown(made) == []
-        assert 'id="warnings"' not in made.text("html")
+        assert 'id="warning-1"' not in made.text("html")
 
 
 def test_a_doubt_about_some_arms_names_them() -> None:

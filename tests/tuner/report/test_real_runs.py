@@ -218,6 +218,23 @@ def test_the_report_is_kept_in_the_experiment(report: Report, store: Path) -> No
     assert json.loads((folder / "report.json").read_text()) == json.loads(report.text("json"))
 
 
+def test_every_run_has_its_page_in_mlflow(
+    report: Report, store: Path, runs: dict[str, list[Run]]
+) -> None:
+    """On the page, also its dots, and in Markdown: where `tuner ui` shows it."""
+    client = MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("real")
+    assert experiment is not None
+    base = f"http://127.0.0.1:5000/#/experiments/{experiment.experiment_id}/runs"
+    page, markdown = report.text("html"), report.text("md")
+    for run in itertools.chain.from_iterable(runs.values()):
+        parent = run.data.tags["mlflow.parentRunId"]
+        assert f'<a xlink:href="{base}/{run.info.run_id}"' in page
+        assert f'href="{base}/{parent}"' in page
+        assert f"]({base}/{run.info.run_id})" in markdown
+        assert f"[{run.data.tags['tuner.arm']}]({base}/{parent})" in markdown
+
+
 def test_the_same_store_gives_the_same_bytes(report: Report, store: Path, tmp_path: Path) -> None:
     """Every file, pictures too."""
     paths = report.write(tmp_path / "once")

@@ -6,8 +6,9 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Literal
 
-from tuner.report.comparison import CAPTION, DOUBTFUL, NOTHING, READ_FIRST, UNFAIR
+from tuner.report.comparison import DOUBTFUL, NOTHING, READ_FIRST, UNFAIR
 from tuner.report.contracts import Report, ReportForm
+from tuner.report.leaderboard import leaderboard
 from tuner.report.wording import title
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Html(ReportForm):
             metric=title(comparison.metric),
             views=report.views("page"),
             pictures=list(report.pictures.values()),
-            caption=CAPTION,
+            leaderboards={place: leaderboard(comparison, *place) for place in comparison.places()},
             nothing=NOTHING,
             unfair=UNFAIR,
             doubtful=DOUBTFUL,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from tuner.report.comparison import CAPTION, DOUBTFUL, NOTHING, READ_FIRST, UNFAIR
 from tuner.report.contracts import Report, ReportForm
-from tuner.report.view import TableView
+from tuner.report.view import TableRow, TableView
 
 
 class Markdown(ReportForm):
@@ -38,37 +38,49 @@ def _lines(report: Report) -> Iterator[str]:
     for place, line in enumerate(said.lines()):
         yield from (f"**{_escape(line)}**" if place < len(said.sentences) else _escape(line), "")
     views = report.views("text")
+    for view in views:
+        if view.section == "first":
+            yield from _titled(view, "##")
     for task, model in places:
         here = [view for view in views if (view.task, view.model) == (task, model)]
         yield from (f"## {_escape(f'{task} · {model}')}", "")
-        yield from _block(here, comparison.notes_on(task, model))
+        yield from _block(here, comparison.notes_on(task, model), comparison.pages)
     for view in views:
-        if view.task is None:
+        if view.task is None and view.section != "first":
             yield from _titled(view, "##")
     if notes := comparison.notes_on():
         yield from (*(f"- {_escape(text)}" for text in notes), "")
     yield CAPTION
 
 
-def _block(views: Sequence[TableView], notes: Sequence[str]) -> Iterator[str]:
+def _block(
+    views: Sequence[TableView], notes: Sequence[str], pages: Mapping[str, str]
+) -> Iterator[str]:
     """Yield the part on one task and model: its tables, its notes, its MLflow runs."""
     for view in views:
         if view.section in ("arms", "pairs"):  # the heading above says what they are about
             yield from _table(view)
     if notes:
         yield from (*(f"- {_escape(note)}" for note in notes), "")
-    runs = [
-        f"{_escape(row.cells[0].text)} `{ids}`"
-        for view in views
-        if view.section == "arms"
-        for row in view.rows
-        for ids in row.configuration
-    ]
+    arms = [row for view in views if view.section == "arms" for row in view.rows]
+    runs = [text for row in arms if (text := _runs(row, pages))]
     if runs:
         yield from (f"MLflow runs: {', '.join(runs)}.", "")
     for view in views:
         if view.section not in ("arms", "pairs"):
             yield from _titled(view, "###")
+
+
+def _runs(row: TableRow, pages: Mapping[str, str]) -> str:
+    """Return an arm's run in MLflow and those of its seeds, as links where there are pages."""
+    name = _escape(row.cells[0].text)
+    seeds = [run_id for runs in row.runs if runs.label == "seeds" for run_id in runs.ids]
+    links = [f"[{n}]({pages[one]})" for n, one in enumerate(seeds, start=1) if one in pages]
+    for run_id in row.configuration:
+        if run_id in pages:
+            return f"[{name}]({pages[run_id]}) ({' '.join(links)})"
+        return f"{name} `{run_id}`"
+    return ""
 
 
 def _titled(view: TableView, level: str) -> Iterator[str]:

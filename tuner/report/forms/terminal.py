@@ -48,10 +48,14 @@ class Terminal(ReportForm):
         for line in (*filter(None, [said.question]), *report.doubts()):
             console.print(line, markup=False, highlight=False)
         views = report.views("narrow")
+        for view in views:
+            if view.section == "first":
+                console.print(_title(view), style="bold", markup=False, highlight=False)
+                _print_fitting(console, view)
         if arms := [view for view in views if view.section == "arms"]:
             _print_fitting(console, _merged(arms))
         for view in views:
-            if view.section != "arms":
+            if view.section not in ("arms", "first"):
                 console.print(_title(view), style="bold", markup=False, highlight=False)
                 _print_fitting(console, view)
         if report.comparison.places():

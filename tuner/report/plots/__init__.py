@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tuner.report.plots.confusion_matrices import sketch_confusion
 from tuner.report.plots.expected_score import sketch_budget
+from tuner.report.plots.forest import sketch_forest
 from tuner.report.plots.learning_curves import sketch_curves
 from tuner.report.plots.picture import Picture, Sketch
 from tuner.report.plots.rank_diagram import sketch_ranks
 from tuner.report.plots.score_and_memory import sketch_tradeoff
 from tuner.report.plots.seeds import sketch_seeds
+from tuner.report.plots.slices import sketch_slices
 from tuner.report.plots.subject import Subject, arm_looks
 
 if TYPE_CHECKING:
@@ -40,7 +43,10 @@ def _sketches(comparison: Comparison) -> Iterator[tuple[str, Sketch]]:
     for task, model in comparison.places():
         subject = Subject(comparison, task, model, looks)
         for kind, sketch in (
+            ("differences", sketch_forest(subject)),
             ("seeds", sketch_seeds(subject)),
+            ("classes", sketch_confusion(subject)),
+            ("search", sketch_slices(subject)),
             ("tradeoff", sketch_tradeoff(subject)),
             ("curves", sketch_curves(subject)),
             ("budget", sketch_budget(subject)),

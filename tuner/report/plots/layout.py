@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuner.report.plots.subject import Look
+from tuner.report.plots.subject import Look, ink
 from tuner.report.plots.units import short
 
 if TYPE_CHECKING:
@@ -43,13 +43,6 @@ def add_axes(figure: Figure, box: Sequence[float]) -> Axes:
     axes.grid(axis="y", color=ink(), alpha=0.15, linewidth=0.6)
     axes.tick_params(length=3, width=0.6, labelsize=8)
     return axes
-
-
-def ink() -> str:
-    """Return the colour of text in the picture that is being painted."""
-    import matplotlib
-
-    return str(matplotlib.rcParams["text.color"])
 
 
 def legend_height(labels: Sequence[str]) -> float:

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tuner.report.comparison import Row
-from tuner.report.plots.layout import WIDTH, ink, make_figure, spread
+from tuner.report.plots.layout import WIDTH, make_figure, spread
 from tuner.report.plots.picture import Sketch
-from tuner.report.plots.subject import Look
+from tuner.report.plots.subject import Look, ink
 from tuner.report.plots.units import short
 from tuner.report.wording import missing
 

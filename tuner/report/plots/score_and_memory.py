@@ -15,12 +15,11 @@ from tuner.report.plots.layout import (
     WIDTH,
     add_axes,
     add_legend,
-    ink,
     legend_height,
     make_figure,
 )
 from tuner.report.plots.picture import Sketch
-from tuner.report.plots.subject import Look, Subject
+from tuner.report.plots.subject import Look, Subject, ink
 from tuner.report.plots.units import axis_title, scale, short
 from tuner.report.wording import higher_is_better, missing, seconds_text, title
 
@@ -50,11 +49,19 @@ def sketch_tradeoff(subject: Subject) -> Sketch | None:
         "good in score, memory and seconds and better in one. The stepped line joins the arms "
         "that none beats in score and memory alone."
     )
-    paint = partial(_paint, rows, subject.looks, metric=subject.metric)
+    parents = {row["arm"]: row["parent_run_id"] for row in subject.rows("cells")}
+    pages = {arm: subject.page(parent) for arm, parent in parents.items()}
+    paint = partial(_paint, rows, subject.looks, pages=pages, metric=subject.metric)
     return Sketch("Score, memory and time", caption, paint, subject.task, subject.model)
 
 
-def _paint(rows: Sequence[Row], looks: Mapping[str, Look], *, metric: str) -> Figure:
+def _paint(
+    rows: Sequence[Row],
+    looks: Mapping[str, Look],
+    *,
+    pages: Mapping[str, str | None],
+    metric: str,
+) -> Figure:
     factor = scale(metric)
     size, name = _unit([row["peak_memory_bytes"] for row in rows])
     shown = {_label(row): looks[row["arm"]] for row in rows}
@@ -72,7 +79,8 @@ def _paint(rows: Sequence[Row], looks: Mapping[str, Look], *, metric: str) -> Fi
         zorder=1,
     )
     for row in rows:
-        _point(axes, row, scales=(size, factor), look=looks[row["arm"]])
+        arm = row["arm"]
+        _point(axes, row, scales=(size, factor), look=looks[arm], page=pages[arm])
     axes.margins(x=0.08, y=0.08)
     axes.set_xlabel(f"peak memory of training ({name})")
     axes.set_ylabel(axis_title("test", metric))
@@ -98,7 +106,9 @@ def pareto_steps(rows: Sequence[Row], *, higher: bool) -> list[Row]:
     return front
 
 
-def _point(axes: Axes, row: Row, *, scales: tuple[float, float], look: Look) -> None:
+def _point(
+    axes: Axes, row: Row, *, scales: tuple[float, float], look: Look, page: str | None
+) -> None:
     size, factor = scales
     place, value = row["peak_memory_bytes"] / size, factor * row["score"]
     if not missing(row["score_low"]):
@@ -108,6 +118,7 @@ def _point(axes: Axes, row: Row, *, scales: tuple[float, float], look: Look) -> 
     axes.plot(
         [place],
         [value],
+        url=page,
         color=look.colour,
         marker=look.marker,
         markersize=7,

@@ -14,12 +14,11 @@ from tuner.report.plots.layout import (
     TOP,
     WIDTH,
     add_axes,
-    ink,
     make_figure,
     spread,
 )
 from tuner.report.plots.picture import Sketch
-from tuner.report.plots.subject import Look, Subject
+from tuner.report.plots.subject import Look, Subject, ink
 from tuner.report.plots.units import axis_title, scale, short
 from tuner.report.wording import missing, title
 
@@ -38,6 +37,8 @@ _FARTHEST = 0.42
 
 Scores = dict[str, dict[str, float]]
 """The scaled score of each run: by arm, then by seed."""
+Pages = Mapping[str, Mapping[str, str | None]]
+"""The address of MLflow's page of each run: by arm, then by seed."""
 
 
 def sketch_seeds(subject: Subject) -> Sketch | None:
@@ -49,6 +50,10 @@ def sketch_seeds(subject: Subject) -> Sketch | None:
     factor, with_data = scale(subject.metric), len({row["data_seed"] for row in rows}) > 1
     scores: Scores = {
         arm: {_seed(row, with_data): factor * row[column] for row in found}
+        for arm, found in subject.by_arm(rows).items()
+    }
+    pages = {
+        arm: {_seed(row, with_data): subject.page(row["run_id"]) for row in found}
         for arm, found in subject.by_arm(rows).items()
     }
     runs_of_seed: defaultdict[str, int] = defaultdict(int)
@@ -67,7 +72,7 @@ def sketch_seeds(subject: Subject) -> Sketch | None:
     if len(runs_of_seed) <= _MOST_LABELS:
         caption += f" The numbers at the right are the seeds ({kind})."
     axis = axis_title("test", subject.metric)
-    paint = partial(_paint, scores, subject.looks, axis=axis)
+    paint = partial(_paint, scores, subject.looks, pages=pages, axis=axis)
     return Sketch("Seeds as paired dots", caption, paint, subject.task, subject.model)
 
 
@@ -78,7 +83,7 @@ def _seed(row: Row, with_data: bool) -> str:
     return f"{init}" if init == order else f"{init}/{order}"
 
 
-def _paint(scores: Scores, looks: Mapping[str, Look], *, axis: str) -> Figure:
+def _paint(scores: Scores, looks: Mapping[str, Look], *, pages: Pages, axis: str) -> Figure:
     names = [short(arm, _LONGEST_TICK) for arm in scores]
     seeds = list(dict.fromkeys(seed for found in scores.values() for seed in found))
     labelled = len(seeds) <= _MOST_LABELS
@@ -94,7 +99,9 @@ def _paint(scores: Scores, looks: Mapping[str, Look], *, axis: str) -> Figure:
         values = [found[seed] for found in scores.values() if seed in found]
         axes.plot(places, values, color=ink(), alpha=0.35, linewidth=0.8, zorder=1)
     for place, (arm, found) in enumerate(scores.items()):
-        _dots(axes, list(dots[arm].values()), list(found.values()), look=looks[arm])
+        for seed, value in found.items():
+            corner = (dots[arm][seed], value)
+            _dot(axes, corner, look=looks[arm], page=pages[arm][seed])
         _mean(axes, place, list(found.values()), look=looks[arm])
     turned: dict[str, Any] = {"rotation": 38, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(names)), names, **(turned if slanted else {}))
@@ -132,10 +139,12 @@ def _swarm(found: Mapping[str, float], high: float, shifts: Sequence[float]) -> 
     return {seed: placed[seed] for seed in found}
 
 
-def _dots(axes: Axes, places: Sequence[float], values: Sequence[float], *, look: Look) -> None:
+def _dot(axes: Axes, corner: tuple[float, float], *, look: Look, page: str | None) -> None:
+    place, value = corner
     axes.plot(
-        places,
-        values,
+        [place],
+        [value],
+        url=page,
         color=look.colour,
         marker=look.marker,
         linestyle="none",

@@ -24,6 +24,7 @@ from tuner.report.view import (
     count,
     difference,
     headings_of,
+    mean_cell,
     memory,
     number,
     rows_of,
@@ -33,6 +34,7 @@ from tuner.report.view import (
     word,
 )
 from tuner.report.wording import (
+    LEAST_FOR_INTERVAL,
     NONE,
     UNSEEN,
     higher_is_better,
@@ -146,7 +148,10 @@ def _fields(comparison: Comparison, arms: Sequence[_Arm]) -> list[Field]:
 def _scores(comparison: Comparison, arms: Sequence[_Arm]) -> Iterator[Field]:
     """Yield the main scores, and the one compared by of unseen rows where some task has it."""
     metric, unseen = comparison.metric, UNSEEN + comparison.metric
-    about = "mean ± standard deviation over the seeds; below, the 95% interval of the mean"
+    about = (
+        "mean ± standard deviation over the seeds; below, the 95% interval of the mean, or below "
+        "four seeds the scores"
+    )
     has_unseen = (comparison.frames["cells"]["metric"] == unseen).any()
     for name in (*main_scores(metric), *([unseen] if has_unseen else [])):
         here = any(name in arm.scores for arm in arms)
@@ -159,7 +164,9 @@ def _scores(comparison: Comparison, arms: Sequence[_Arm]) -> Iterator[Field]:
         )
         yield heading, partial(_score, name, marked=name == metric)
         if name == metric:
-            yield Heading("95% interval", shown_in=TEXT), partial(_interval, metric)
+            few = all(arm.first["n"] < LEAST_FOR_INTERVAL for arm in arms)
+            heading = Heading("scores" if few else "95% interval", shown_in=TEXT)
+            yield heading, partial(_interval, metric)
 
 
 def _score(metric: str, arm: _Arm, *, marked: bool = False) -> TableCell:
@@ -168,7 +175,7 @@ def _score(metric: str, arm: _Arm, *, marked: bool = False) -> TableCell:
         return TableCell(NOT_RUN if marked else NONE)
     if row is None:
         return TableCell(NONE)
-    cell = score(row["mean"], metric, spread=row["std"], ends=(row["ci_low"], row["ci_high"]))
+    cell = mean_cell(row, spread=True)
     return replace(cell, mark=arm.mark) if marked else cell
 
 

@@ -13,12 +13,31 @@ from tuner.report.evidence import Evidence
 from tuner.report.measures import TEST, collapsed, seconds_of, train_peak
 from tuner.report.selection import ComparedCell
 from tuner.report.tables._columns import ARM, MODEL, TASK
-from tuner.report.view import PAGE, Heading, TableRow, TableView, count, run_ids, score, word
-from tuner.report.wording import UNSEEN, is_loss, main_scores, short_number, title
+from tuner.report.view import (
+    PAGE,
+    Heading,
+    TableRow,
+    TableView,
+    count,
+    mean_cell,
+    run_ids,
+    score,
+    word,
+)
+from tuner.report.wording import (
+    LEAST_FOR_INTERVAL,
+    UNSEEN,
+    is_loss,
+    main_scores,
+    short_number,
+    title,
+)
 from tuner.store import RunRecord
 
 if TYPE_CHECKING:
     import pandas
+
+    from tuner.report.stats import Summary
 
 _NOT_SCORES = ("majority_accuracy",)
 _SHARES = ("accuracy", "micro_f1")
@@ -33,8 +52,8 @@ _COLUMNS = (
     Column("n", "Int64", "finished confirm runs, one a seed, that have the metric"),
     Column("mean", "float64", "mean over the seeds, as a fraction (loss: nats)"),
     Column("std", "float64", "standard deviation of the sample (n - 1)"),
-    Column("ci_low", "float64", "lower end of the 95% interval of the mean, in the score's range"),
-    Column("ci_high", "float64", "upper end of the 95% interval of the mean"),
+    Column("ci_low", "float64", "lower end of the mean's 95% interval, from four seeds on"),
+    Column("ci_high", "float64", "upper end of it; both lie in the range of the score"),
     Column("median", "float64", "median over the seeds"),
     Column("min", "float64", "smallest value"),
     Column("max", "float64", "largest value"),
@@ -97,9 +116,9 @@ class CellsTable(ReportTable):
 
 
 def _metric_row(row: Row) -> TableRow:
-    name, ends = row["metric"], (row["ci_low"], row["ci_high"])
+    name = row["metric"]
     others = ("std", "median", "min", "max", "test_noise_std")
-    cells = (score(row["mean"], name, ends=ends), *(score(row[other], name) for other in others))
+    cells = (mean_cell(row), *(score(row[other], name) for other in others))
     about = (word(row["arm"]), word(title(name)), count(row["n"]))
     return TableRow((*about, *cells), run_ids("seeds", row["run_ids"]))
 
@@ -115,13 +134,21 @@ def _cell_rows(cell: ComparedCell, evidence: Evidence) -> Iterator[dict[str, obj
             "n": summary.n,
             "mean": summary.mean,
             "std": summary.std,
-            "ci_low": summary.ci_low if is_loss(metric) else max(summary.ci_low, 0.0),
-            "ci_high": summary.ci_high if is_loss(metric) else min(summary.ci_high, 1.0),
+            **_ends(summary, metric),
             "median": summary.median,
             "min": summary.minimum,
             "max": summary.maximum,
             "test_noise_std": _noise(cell, metric, evidence),
         }
+
+
+def _ends(summary: Summary, metric: str) -> dict[str, float | None]:
+    """Return the interval of a mean inside the range of its scores; none below four seeds."""
+    if summary.n < LEAST_FOR_INTERVAL:
+        return {"ci_low": None, "ci_high": None}
+    if is_loss(metric):
+        return {"ci_low": summary.ci_low, "ci_high": summary.ci_high}
+    return {"ci_low": max(summary.ci_low, 0.0), "ci_high": min(summary.ci_high, 1.0)}
 
 
 def _about(cell: ComparedCell, evidence: Evidence) -> dict[str, object]:

@@ -107,7 +107,6 @@ def test_ids_are_unique_and_every_link_has_its_place(page: str) -> None:
     ids = [found["id"] for _, found in Outline(page).tags if found.get("id")]
     assert len(ids) == len(set(ids))
     links = [link for link in Outline(page).values("a", "href") if link]
-    assert links
     assert {link.removeprefix("#") for link in links} <= set(ids)
 
 
@@ -119,7 +118,8 @@ def test_names_are_text(page: str) -> None:
     assert "s &amp; &lt;b&gt;t&lt;/b&gt;" in page
     assert "lora 8 &lt;b&gt;trials&lt;/b&gt;" in page
     assert "Course report &lt;2023&gt;" in page
-    assert "b" not in [tag for tag, _ in Outline(page.partition('class="legend"')[0]).tags]
+    assert "<b>trials</b>" not in page
+    assert "<b>t</b>" not in page
 
 
 def test_headings_are_in_order(page: str) -> None:
@@ -199,7 +199,11 @@ def test_a_baseline_gets_a_column_of_differences(comparison: Comparison) -> None
     pairs = comparison.frames["pairs"][comparison.frames["pairs"]["arm_b"] == "lora"]
     with_pairs = with_frames(comparison, pairs=pairs)
     page = Report(replace(with_pairs, baseline="lora")).text("html")
-    table = Outline(page).tables[0]
+    table = next(
+        found
+        for found in Outline(page).tables
+        if {"n", "against lora"} <= {text.strip() for text, _ in found[0]}
+    )
     place = next(i for i, (text, _) in enumerate(table[0]) if text.strip() == "against lora")
     found = {row[0][0]: row[place][1] for row in table[1:]}
     main = pairs[(pairs["task"] == TASKS[0]) & (pairs["metric"] == comparison.metric)]

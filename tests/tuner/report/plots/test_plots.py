@@ -27,9 +27,9 @@ from tests.tuner.report.comparisons import (
 from tuner.report.plots import Picture, draw
 from tuner.report.plots.rank_diagram import critical_groups
 from tuner.report.plots.score_and_memory import pareto_steps
-from tuner.report.plots.subject import arm_looks
+from tuner.report.plots.subject import INK, Look, arm_looks
 
-KINDS = ("seeds", "tradeoff", "curves", "budget")
+KINDS = ("differences", "seeds", "classes", "search", "tradeoff", "curves", "budget")
 ROOT = Path(__file__).parents[4]
 RANKS = dict(zip(ARMS, (1.5, 2.2, 2.9, 3.6, 4.8), strict=True))
 
@@ -48,7 +48,7 @@ def _texts(picture: Picture) -> list[str]:
 def test_every_task_and_model_has_its_pictures_and_the_ranks_one(
     pictures: dict[str, Picture],
 ) -> None:
-    """Four kinds a task, one for all tasks; names fit for files, in the order of a page."""
+    """Seven kinds a task, one for all tasks; names fit for files, in the order of a page."""
     places = [f"{kind}-{task}-tiny-bert" for task in ("restaurant-co", "toy") for kind in KINDS]
     assert list(pictures) == [*places, "ranks-tiny-bert"]
     assert [(p.task, p.model) for p in pictures.values()] == [
@@ -102,9 +102,12 @@ def test_odd_names_can_be_drawn() -> None:
     names = dict(zip(ARMS, odd, strict=True))
     tasks = {"toy": "restaurant CO"}
     frames = {
-        name: frame.replace({"arm": names, "task": tasks})
+        name: frame.replace(
+            {column: names for column in ("arm", "arm_a", "arm_b") if column in frame}
+            | {"task": tasks}
+        )
         for name, frame in whole.frames.items()
-        if "arm" in frame
+        if "task" in frame or "arm" in frame
     }
     pictures = draw(with_frames(whole, **frames))
     assert "seeds-restaurant-co-tiny-bert-2" in pictures
@@ -115,15 +118,24 @@ def test_odd_names_can_be_drawn() -> None:
     assert pictures["budget-restaurant-co-tiny-bert"].png
 
 
-def test_an_arm_has_one_colour_everywhere_and_its_own_marker(
+def test_a_colour_belongs_to_a_method_and_a_marker_to_an_arm(
     pictures: dict[str, Picture],
 ) -> None:
-    """`full` has the fourth colour in each of the pictures, whatever arms are missing there."""
-    fourth = "#cc79a7"
-    assert all(fourth in picture.svg for picture in pictures.values())
-    looks = arm_looks(make_comparison())
+    """`full` has the colour of text, lora its own, whatever arms there are; others a free one."""
+    blue, vermilion = "#0072b2", "#d55e00"
+    others = {name: one for name, one in pictures.items() if not name.startswith("differences")}
+    assert all(blue in picture.svg for picture in others.values())
+    whole = make_comparison()
+    looks = arm_looks(whole)
     assert len({(look.marker, look.dashes) for look in looks.values()}) == len(ARMS)
-    assert looks["full"].colour == fourth
+    shades = {arm: look.shade for arm, look in looks.items()}
+    assert shades["full"] == INK
+    assert (shades["lora"], shades["bottleneck"]) == (blue, vermilion)
+    assert len(set(shades.values())) == len(ARMS)
+    cells = whole.frames["cells"]
+    two = cells[cells["arm"] != "bottleneck"].replace({"method": {"full": "lora"}})
+    changed = arm_looks(with_frames(whole, cells=two))
+    assert changed["lora"].shade == changed["full"].shade == blue
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
@@ -133,7 +145,10 @@ def test_nothing_is_drawn_of_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "frame"),
-    [("curves", "curves"), ("budget", "budget"), ("tradeoff", "tradeoff"), ("seeds", "runs")],
+    [
+        *(("curves", "curves"), ("budget", "budget"), ("tradeoff", "tradeoff"), ("seeds", "runs")),
+        *(("differences", "pairs"), ("classes", "confusion"), ("search", "searched")),
+    ],
 )
 def test_a_picture_without_data_is_left_out_alone(kind: str, frame: str) -> None:
     """A frame that is empty takes its pictures away, and no other."""
@@ -152,6 +167,7 @@ def test_one_seed_one_trial_one_step_and_one_arm_are_no_picture() -> None:
         budget=frames["budget"][frames["budget"]["trials"] == 1],
         curves=frames["curves"][frames["curves"]["step"] == 20],
         tradeoff=frames["tradeoff"][frames["tradeoff"]["arm"] == "full"],
+        **{name: frames[name].iloc[:0] for name in ("pairs", "confusion", "searched")},
     )
     assert draw(few) == {}
 
@@ -166,10 +182,12 @@ def test_the_lines_of_seeds_join_the_runs_of_the_records(pictures: dict[str, Pic
     assert picture.svg.count("<use ") >= (runs["task"] == TASKS[0]).sum()
 
 
-def _places(picture: Picture, colour: str) -> set[tuple[float, float]]:
-    """Return where the markers of a colour stand in the SVG."""
+def _places(picture: Picture, look: Look) -> set[tuple[float, float]]:
+    """Return where the markers of an arm stand in the SVG."""
+    colour = "currentColor" if look.shade == INK else look.shade
     uses = re.findall(r'<use [^>]*?x="([\d.]+)" y="([\d.]+)" style="([^"]*)"', picture.svg)
-    return {(float(x), float(y)) for x, y, style in uses if f"fill: {colour}" in style}
+    dots = [(x, y) for x, y, style in uses if f"fill: {colour}" in style and "0.6" not in style]
+    return {(float(x), float(y)) for x, y in dots}  # the ticks of axes are 0.6 points wide
 
 
 @pytest.mark.parametrize("arms", [2, 5])
@@ -181,14 +199,12 @@ def test_dots_of_equal_scores_can_be_told_apart(arms: int) -> None:
     runs.loc[lora, "test/macro_f1"] = 0.65
     drawn = draw(with_frames(whole, runs=runs))["seeds-restaurant-co-tiny-bert"]
     looks = arm_looks(whole)
-    dots = _places(drawn, looks["lora"].colour)
+    dots = _places(drawn, looks["lora"])
     assert len(dots) == lora.sum() == 5
     assert len({y for _, y in dots}) == 1
     xs = sorted(x for x, _ in dots)
     assert min(np.diff(xs)) >= 5
-    others = {
-        x for arm in ARMS[-arms:] if arm != "lora" for x, _ in _places(drawn, looks[arm].colour)
-    }
+    others = {x for arm in ARMS[-arms:] if arm != "lora" for x, _ in _places(drawn, looks[arm])}
     assert min(abs(x - other) for x in xs for other in others) > 5
 
 
@@ -201,7 +217,7 @@ def test_arms_of_equal_rank_can_be_told_apart() -> None:
     starts = sorted(float(first) for first, second in lines if first == second)
     assert len(starts) == len(ARMS)
     assert min(np.diff(starts)) > 2
-    markers = [_places(picture, look.colour) for look in arm_looks(whole).values()]
+    markers = [_places(picture, look) for look in arm_looks(whole).values()]
     assert all(len(found) == 1 for found in markers)
     assert len(set.union(*markers)) == len(ARMS)
 
