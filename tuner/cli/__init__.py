@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def main() -> None:
     Exit codes: 0 good, 1 some run failed, 2 an error of the user's, 130 ended by Ctrl-C.
     """
     interrupts.listen()
+    gc.disable()  # loading makes next to no garbage; what lasts longer enables it again
     try:
         code = run_command()
     except BaseException:
@@ -37,6 +39,7 @@ def main() -> None:
             added = any(word.startswith("--seeds") for word in sys.argv)
             print(_ADDED if added else _INTERRUPTED, file=sys.stderr)
         interrupts.end(code)
+    gc.freeze()  # else Python visits every object twice while it ends
     sys.exit(code)
 
 

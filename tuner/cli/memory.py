@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -161,7 +160,6 @@ def _configuration(chosen: RunOptions, *, as_json: bool) -> None:
 
     predicted = need_of(chosen)
     typer.echo(need_json(predicted) if as_json else "\n".join(need_lines(predicted)))
-    gc.freeze()  # or Python would look through all modules once more as it ends
 
 
 def _fits(chosen: RunOptions, fits: str, methods: Sequence[str] | None, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,6 +61,7 @@ def command(
     from tuner.store import find_store
     from tuner.study import recall_study
 
+    gc.enable()  # a probe trains
     options = EstimateOptions(detect, spread, probe, probe_seconds)
     folder, place = data_dir or DATA_DIR, find_store(store, files)
     config = recall_study(study, place, data_dir=folder)

@@ -79,6 +79,7 @@ def command(
         console.print(remark, style="yellow", markup=False, highlight=False)
     show_reading()
     gc.freeze()  # modules and their like, half a million objects, never go
+    gc.enable()
     view = LiveView(console, plan(config), workers=config.executor.workers)
     with full_disk_named(kept.root, folder), view:
         outcome = run_study(

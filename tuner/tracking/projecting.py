@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -179,9 +180,12 @@ def main() -> None:
         signal.signal(one, signal.SIG_IGN)
     out, sys.stdout = sys.stdout, sys.stderr  # prints of libraries must not reach the launcher
     sender, stop = _StatusSender(out), threading.Event()
+    gc.disable()  # loading makes next to no garbage
     with contextlib.suppress(Exception):  # raised again when the store is opened
         # Loaded before the task arrives, while the launcher does other work.
         import tuner.tracking.mlflow_store  # noqa: F401 - for what it loads
+    gc.freeze()
+    gc.enable()
     logging.getLogger("tuner.store.database").setLevel(logging.ERROR)  # the launcher logs it
     line = sys.stdin.readline()
     if line:

@@ -72,7 +72,7 @@ def run_child(
     """
     os.setsid()
     _take_interrupts()
-    gc.freeze()  # the Trainer collects garbage; objects that the server loaded are skipped
+    _collect_own_garbage()
     threading.Thread(target=_end_with_launcher, args=(lifeline,), daemon=True).start()
 
     def emit(event: RunEvent) -> None:
@@ -110,6 +110,7 @@ def compute_in_child(
     Its output is lost, and the terminal's Ctrl-C does not reach it.
     """
     os.setsid()
+    _collect_own_garbage()
     _redirect_output(os.devnull)
     try:
         sender.send(("", function(*args)))
@@ -118,6 +119,12 @@ def compute_in_child(
     except BaseException as error:
         sender.send((one_line(error), None))
     os._exit(0)
+
+
+def _collect_own_garbage() -> None:
+    """Collect garbage, which the server does not; skip the objects that the server loaded."""
+    gc.freeze()
+    gc.enable()
 
 
 def _redirect_output(path: str) -> None:
