@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +21,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from tests.journals import opened, trials
 from tests.specs import QUICK, toy_tree
+from tests.starts import Started
 from tuner.store.attempts import Attempt
 from tuner.store.location import find_store
 from tuner.store.projected import Projected
@@ -31,6 +30,9 @@ from tuner.tracking.projector import tracker_name
 
 TRIALS, SEEDS = 4, 3
 HEARTBEAT = 2.0
+PROCESS = {"kind": "process", "threads": 1, "heartbeat_seconds": HEARTBEAT}
+INPROCESS = PROCESS | {"kind": "inprocess"}
+"""Without a fork server that loads torch: what launchers tell each other is the same."""
 _LINE = re.compile(r"(finished|pruned|failed)\s+(\(found\) )?(.+?)\s+[\d.]+ s\b.*")
 
 
@@ -43,7 +45,7 @@ class Launchers:
     """URL of the shared database; empty: the local store."""
     tracking: str = ""
     """Address of an MLflow server; empty: the local store."""
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    started: list[Started] = field(default_factory=list)
 
     def write_study(self, **changes: Any) -> None:
         """Write a study of ten runs: a search, and two cells to confirm."""
@@ -51,40 +53,39 @@ class Launchers:
             train=QUICK | {"epochs": 6},
             search={"trials": TRIALS, "seeds": [7], "pruner": "none"},
             confirm={"seeds": list(range(1, SEEDS + 1))},
-            executor={"kind": "process", "threads": 1, "heartbeat_seconds": HEARTBEAT},
+            executor=PROCESS,
         )
         self.folder.mkdir(exist_ok=True)
         tree |= changes
         (self.folder / f"{tree['name']}.yaml").write_text(yaml.safe_dump(tree))
 
-    def start(self, *words: str, study: str = "toy-study") -> subprocess.Popen[bytes]:
+    def start(self, *words: str, study: str = "toy-study") -> Started:
         """Start one more launcher."""
         store = ["--store", self.store, "--files", "mlruns"] if self.store else []
         tracking = ["--tracking", self.tracking] if self.tracking else []
-        command = [sys.executable, "-m", "tuner", "run-study", f"{study}.yaml"]
-        command += [*store, *tracking, *words]
+        command = ["run-study", f"{study}.yaml", *store, *tracking, *words]
         number = len(self.started)
         with (
             (self.folder / f"{number}.out").open("wb") as out,
             (self.folder / f"{number}.err").open("wb") as err,
         ):
             environment = os.environ | {"COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
-            process = subprocess.Popen(
-                command, cwd=self.folder, env=environment, stdout=out, stderr=err
+            process = Started(
+                command, cwd=self.folder, environment=environment, stdout=out, stderr=err
             )
         self.started.append(process)
         return process
 
-    def end(self, process: subprocess.Popen[bytes], code: int = 0) -> None:
+    def end(self, process: Started, code: int = 0) -> None:
         """Wait for a launcher's end."""
         found = process.wait(240)
         assert found == code, self.said(process)
 
-    def said(self, process: subprocess.Popen[bytes]) -> str:
+    def said(self, process: Started) -> str:
         """Return what a launcher wrote to its standard error."""
         return (self.folder / f"{self.started.index(process)}.err").read_text()
 
-    def output(self, process: subprocess.Popen[bytes]) -> str:
+    def output(self, process: Started) -> str:
         """Return what a launcher wrote to its standard output."""
         return (self.folder / f"{self.started.index(process)}.out").read_text()
 
@@ -185,15 +186,9 @@ class Launchers:
 
 
 @contextmanager
-def launched(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run the study in a folder by its command; it does not outlive the test."""
-    launcher = subprocess.Popen(
-        [sys.executable, "-m", "tuner", "run-study", "study.yaml"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def launched(folder: Path, *words: str) -> Iterator[Started]:
+    """Run the study in a folder by its command, or by other words; it ends before the test."""
+    launcher = Started(["run-study", *(words or ["study.yaml"])], cwd=folder)
     try:
         yield launcher
     finally:

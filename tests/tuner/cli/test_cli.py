@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import signal
 import socket
 import subprocess
@@ -22,20 +21,9 @@ from tests.commands import refused
 from tests.journals import begun
 from tests.launchers import launched, lives, wait_until
 from tests.specs import QUICK, toy_tree
+from tests.starts import start_anew, tuner
+from tests.tuner.tracking.projections import desk
 from tuner.cli.app import COMMANDS
-
-
-def tuner(*words: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "tuner", *map(str, words)],
-        cwd=cwd,
-        env=os.environ | {"COLUMNS": "200"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
 
 
 def write_study(folder: Path, **changes: Any) -> Path:
@@ -61,7 +49,7 @@ def children(runs: list[Any]) -> list[Any]:
 def test_a_study_from_yaml_to_table_and_again(tmp_path: Path) -> None:
     """Runs, prints the table and what to type next; a second call finds all and says the same."""
     write_study(tmp_path, save="best")
-    first = tuner("run-study", "study.yaml", cwd=tmp_path)
+    first = start_anew("run-study", "study.yaml", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     read, lengths = first.stderr.splitlines()  # of clean data a line, and of each max_length
     assert read.startswith("toy: 128 train, 64 validation, 64 test rows; 3 classes (")
@@ -74,7 +62,8 @@ def test_a_study_from_yaml_to_table_and_again(tmp_path: Path) -> None:
     table = first.stdout[first.stdout.index("trained") :]
     assert again.stdout[again.stdout.index("trained") :] == table
     assert "finished (found)" in again.stdout
-    narrow = tuner("run-study", "study.yaml", cwd=tmp_path, COLUMNS="40")
+    narrow = tuner("report", "study.yaml", cwd=tmp_path, COLUMNS="40")
+    assert narrow.returncode == 0
     assert "…" not in narrow.stdout  # a cell is folded, not cut
     runs = stored_runs(tmp_path)
     assert Counter(run.info.status for run in runs) == {"FINISHED": len(runs)}
@@ -222,7 +211,7 @@ def test_the_users_errors_have_exit_code_two_and_no_traceback(
 
 def test_the_version_is_the_installed_one(tmp_path: Path) -> None:
     """Whoever files an issue is asked for it."""
-    told = tuner("--version", cwd=tmp_path)
+    told = start_anew("--version", cwd=tmp_path)
     assert told.stdout == f"tuner {importlib.metadata.version('tuner-studies')}\n"
     assert told.returncode == 0
 
@@ -260,8 +249,9 @@ def test_lists_name_what_a_study_may_name(tmp_path: Path, noun: str) -> None:
 
 def test_the_ui_serves_the_store(tmp_path: Path) -> None:
     """MLflow's own page comes up at 127.0.0.1 and knows the experiment."""
-    write_study(tmp_path, arms={"head": {"method": "head"}}, confirm={"seeds": [1]})
-    assert tuner("run-study", "study.yaml", cwd=tmp_path).returncode == 0
+    with desk(tmp_path / "mlruns") as table:
+        table.open_study("toy-study")
+        table.project()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.tuner.cli.test_cli import children, stored_runs, tuner, write_study
+from tests.starts import tuner
+from tests.tuner.cli.test_cli import children, stored_runs, write_study
 
 NOISE = "the of food it and to in for with on as by at from this that"
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +11,14 @@ import yaml
 
 from tests.commands import refused
 from tests.specs import QUICK, toy_tree
+from tests.starts import tuner
 from tuner.cli.plan import duration, estimate_lines, size
 from tuner.forecast.time import Estimate
 
 
 def tuner_plan(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command to its end, away from any data."""
-    return subprocess.run(
-        [sys.executable, "-m", "tuner", "plan", *words],
-        cwd=cwd,
-        env=os.environ | {"COLUMNS": "100", "TUNER_DATA_DIR": str(cwd / "data")},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    return tuner("plan", *words, cwd=cwd, COLUMNS="100", TUNER_DATA_DIR=str(cwd / "data"))
 
 
 def write(folder: Path, name: str = "study.yaml", **changes: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.commands import refused
 from tests.servers import serve
 from tests.specs import toy_study
-from tests.tuner.cli.test_cli import tuner
+from tests.starts import tuner
 from tuner.study.run import run_study
 
 REFERENCE = (

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -15,10 +13,9 @@ import yaml
 
 from tests.disks import make_read_only, small_disk
 from tests.specs import toy_tree
+from tests.starts import tuner
 from trainers.errors import ConfigError, RunFailed
 from tuner.store.full_disk import DiskFull, full_disk_named, missing_space
-
-_ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
@@ -77,16 +74,6 @@ def _fill_database(path: Path) -> None:
         database.commit()
 
 
-def _tuner(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tuner", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(_ROOT)},
-    )
-
-
 def _said(done: subprocess.CompletedProcess[str]) -> str:
     """Return what went wrong; what was read is said on stderr too, task by task."""
     lines = done.stderr.splitlines(keepends=True)
@@ -105,19 +92,21 @@ def test_a_study_goes_on_when_there_is_room_and_its_report_is_printed_meanwhile(
     with small_disk(tmp_path / "small", "1550k") as disk:
         (disk / "m").mkdir()
         (disk / "m" / "mlflow.db").write_bytes((migrated_store / "mlflow.db").read_bytes())
-        full = _tuner(tmp_path, *run)
+        full = tuner(*run, cwd=tmp_path)
         assert (full.returncode, _said(full)) == (1, line)
-        report = _tuner(tmp_path, "report", "small", "--store", "small/m")
+        report = tuner("report", "small", "--store", "small/m", cwd=tmp_path)
         assert (report.returncode, _said(report)) == (0, "")
         assert report.stdout
         subprocess.run(["mount", "-o", "remount,size=60m", str(disk)], check=True)
-        done = _tuner(tmp_path, *run)
+        done = tuner(*run, cwd=tmp_path)
         assert (done.returncode, _said(done)) == (0, "")
         with closing(sqlite3.connect(disk / "m" / "mlflow.db")) as database:
             query = "SELECT count(*) FROM runs WHERE status = 'FINISHED'"
             (finished,) = database.execute(query).fetchone()
         assert finished >= 11
         make_read_only(disk)
-        report = _tuner(tmp_path, "report", "small", "--store", "small/m", "--metric", "accuracy")
+        report = tuner(
+            "report", "small", "--store", "small/m", "--metric", "accuracy", cwd=tmp_path
+        )
         assert (report.returncode, _said(report)) == (0, "")
         assert "full" in report.stdout

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.specs import toy_tree
-
-ROOT = Path(__file__).parents[3]
+from tests.starts import tuner
 
 
 @pytest.mark.parametrize("command", ["run-study", "report", "plan"])
@@ -23,15 +19,8 @@ def test_a_store_of_version_0_1_is_refused_in_one_line(command: str, tmp_path: P
     (store / "optuna.db").write_bytes(b"trials")
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(toy_tree()))
     study = "toy-study" if command == "report" else "study.yaml"
-    words = [sys.executable, "-m", "tuner", command, study, "--store", "store"]
-    done = subprocess.run(
-        words, cwd=tmp_path, env=_environment(), capture_output=True, text=True, check=False
-    )
+    done = tuner(command, study, "--store", "store", cwd=tmp_path)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "--store store: tuner 0.1 wrote this store, which this version does not read" in line
     assert [path.name for path in store.iterdir()] == ["optuna.db"]
-
-
-def _environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT)}

@@ -14,7 +14,16 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.launchers import HEARTBEAT, SEEDS, TRIALS, Launchers, lives, ranks_of, wait_until
+from tests.launchers import (
+    HEARTBEAT,
+    INPROCESS,
+    SEEDS,
+    TRIALS,
+    Launchers,
+    lives,
+    ranks_of,
+    wait_until,
+)
 from tests.postgres import PostgresServer, postgres
 from tests.ray_cluster import RayCluster
 from tests.servers import serve
@@ -46,8 +55,7 @@ def local(tmp_path: Path) -> Iterator[Launchers]:
 def shared(tmp_path: Path, server: PostgresServer) -> Iterator[Launchers]:
     """Give a study whose trials and claims are in PostgreSQL."""
     url = server.make_database(f"study-{time.time_ns()}")
-    # The server asks for no password and takes any.
-    launchers = Launchers(tmp_path, url.replace("@", f":{PASSWORD}@"))
+    launchers = Launchers(tmp_path, url)
     launchers.write_study()
     yield launchers
     launchers.kill_all()
@@ -55,6 +63,7 @@ def shared(tmp_path: Path, server: PostgresServer) -> Iterator[Launchers]:
 
 def test_two_launchers_of_a_local_store_share_the_work(local: Launchers) -> None:
     """Started at the same moment on a store that is not there yet; no run is done twice."""
+    local.write_study(executor=INPROCESS)
     first, second = local.start(), local.start()
     local.end(first)
     local.end(second)
@@ -65,7 +74,8 @@ def test_two_launchers_of_a_local_store_share_the_work(local: Launchers) -> None
 
 def test_two_studies_of_a_store_do_equal_runs_once(local: Launchers) -> None:
     """Each has all of them in MLflow; while one does a run, the other waits for it."""
-    local.write_study(name="other-study")
+    for name in ("toy-study", "other-study"):
+        local.write_study(name=name, executor=INPROCESS)
     first, second = local.start(), local.start(study="other-study")
     local.end(first)
     local.end(second)
@@ -86,6 +96,7 @@ def test_two_launchers_enter_what_another_study_has_done_once(local: Launchers) 
         "confirm": {"seeds": list(range(1, 9))},
         "train": QUICK | {"epochs": 1},
         "save": "none",
+        "executor": INPROCESS,
     }
     names = ("first", "second", "third")
     for name in names:
@@ -108,6 +119,8 @@ def test_a_killed_launchers_runs_are_taken_over(shared: Launchers, tmp_path: Pat
 
     The password stands in no process title and in no file that is left.
     """
+    # The server asks for no password and takes any.
+    shared.store = shared.store.replace("@", f":{PASSWORD}@")
     first, second = shared.start(), shared.start()
     shared.wait_for_runs(3)
     family = [psutil.Process(second.pid), *psutil.Process(second.pid).children(recursive=True)]
@@ -146,6 +159,7 @@ def test_a_study_waits_for_its_database_and_goes_on(
     shared: Launchers, server: PostgresServer, seconds: float
 ) -> None:
     """PostgreSQL goes away in the middle: two launchers wait, say so in a line, and finish."""
+    shared.write_study(executor=INPROCESS)
     first, second = shared.start(), shared.start()
     shared.wait_for_launchers(2)
     shared.wait_for_runs(2)

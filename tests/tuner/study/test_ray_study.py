@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ import pytest
 import yaml
 
 from tests.journals import begun, done, events, records
-from tests.launchers import lives
+from tests.launchers import launched, lives
 from tests.ray_cluster import RayCluster
 from tests.specs import QUICK, toy_study, toy_tree
+from tests.starts import Started
 from tuner.store.records import RunRecord
 from tuner.study.progress import RunNotice
 from tuner.study.run import StudyOutcome, run_study
@@ -174,15 +174,9 @@ def _write_study(folder: Path, executor: dict[str, Any], *, epochs: int) -> Path
     return path
 
 
-def _launch(study: Path, folder: Path) -> subprocess.Popen[str]:
+def _launch(study: Path, folder: Path) -> AbstractContextManager[Started]:
     """Start `tuner run-study` as a user does."""
-    command = [sys.executable, "-m", "tuner", "run-study", str(study)]
-    return subprocess.Popen(
-        [*command, "--store", str(folder / "store")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return launched(folder, str(study), "--store", str(folder / "store"))
 
 
 def _wait_for(condition: Any, seconds: float = 250) -> None:
