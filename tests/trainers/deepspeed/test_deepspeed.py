@@ -75,6 +75,7 @@ def _train_all(number: int, folder: Path, listener: socket.socket | None, port: 
 
     rank = Rank(rank=number, local_rank=number, world_size=2, master_port=port)
     with meet(rank, listener), deepspeed_for(_spec(*reversed(CASES[0]))):
+        gc.freeze()  # each training collects garbage, which is not among what has been loaded
         for preset, method in CASES:
             events: list[RunEvent] = []
             place = folder / f"{preset}-{method}"

@@ -116,6 +116,7 @@ def work(rank: int, cells: list[dict[str, Any]], port: int) -> None:
     torch.set_num_threads(1)
     deepspeed.ops.__compatible_ops__ = {}  # or an op is compiled, a minute long
     deepspeed.init_distributed("gloo")
+    gc.freeze()  # nothing is looked for among the million objects that have been loaded
     for cell in cells:
         found = measure(cell)
         if rank == 0:
