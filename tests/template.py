@@ -7,7 +7,6 @@ and passes its exit code on.
 
 from __future__ import annotations
 
-import atexit
 import gc
 import importlib
 import json
@@ -16,7 +15,6 @@ import runpy
 import signal
 import socket
 import sys
-import threading
 from typing import Any, Never
 
 _LONGEST_REQUEST = 2**20
@@ -70,7 +68,7 @@ def _watch_over(request: dict[str, Any], out: int, err: int, answers: int) -> Ne
 
 
 def _become(request: dict[str, Any], out: int, err: int) -> Never:
-    """Run the command in this process, as `python -m tuner` does, and end as Python does."""
+    """Run the command in this process, as `python -m tuner` does."""
     os.dup2(out, 1)
     os.dup2(err, 2)
     os.close(out)
@@ -83,20 +81,8 @@ def _become(request: dict[str, Any], out: int, err: int) -> Never:
     sys.path[0] = request["folder"]
     sys.argv = ["tuner", *request["words"]]
     sys.orig_argv = [sys.executable, "-m", "tuner", *request["words"]]
-    code = 1
-    try:
-        runpy.run_module("tuner", run_name="__main__", alter_sys=True)
-        code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]  # there is an exception
-    finally:
-        threading._shutdown()  # as multiprocessing ends what it has forked
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    runpy.run_module("tuner", run_name="__main__", alter_sys=True)
+    sys.exit(0)
 
 
 if __name__ == "__main__":

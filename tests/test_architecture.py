@@ -57,6 +57,7 @@ UNPLAIN = re.compile(
 )
 """Phrases that a reader has to read twice; docs/decisions and docs/log.md may have them."""
 PRIVATE_IN_TESTS = {
+    "tests/template.py: os._exit": "Python's own name, of how a forked process ends",
     "tests/trainers/models/test_hub.py: model.config._attn_implementation": "transformers' own",
     "tests/trainers/models/test_tiny.py: model.config._attn_implementation": "transformers' own",
     "tests/tuner/executors/test_child.py: ctypes.CDLL('libstdc++.so.6')._Znwm": "new, in C++",
