@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,27 +27,32 @@ pytestmark = pytest.mark.browser
 
 STUDY = "toy-study"
 ARMS = {"full": {"method": "full"}, "head": {"method": "head"}}
-MEAN, STD = "test/macro_f1_mean", "test/macro_f1_std"
+MEAN, STD = "test/macro_f1", "test/macro_f1_std"
 _SECONDS = 90
 
 
 @pytest.fixture(scope="module")
-def server(_chrome: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run two arms on two seeds, unless there is no browser; serve the store, return where."""
+def lines(_chrome: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """Run two arms on two seeds, unless there is no browser; serve them, return what is said."""
     store = tmp_path_factory.mktemp("ui") / "store"
     run_study(toy_study(arms=ARMS), store=store, data_dir=store / "data")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "tuner", "ui", "--store", str(store), "--port", str(port)]
-    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     process = subprocess.Popen(command, cwd=Path(__file__).parents[2], **quiet)
     try:
-        _await(f"http://127.0.0.1:{port}/")
-        yield f"http://127.0.0.1:{port}/"
+        yield list(itertools.takewhile(lambda line: "Ctrl-C" not in line, process.stdout))
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def server(lines: list[str]) -> str:
+    """Return the address of the server, which answers by the time that it is printed."""
+    return lines[-1].split()[-1].partition("#")[0]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +60,7 @@ def parents(server: str) -> dict[str, dict[str, float]]:
     """Return the metrics of the configurations' runs, by name."""
     client = MlflowClient(tracking_uri=server)
     runs = client.search_runs([_experiment(server)])
-    found = {run.info.run_name: run.data.metrics for run in runs if MEAN in run.data.metrics}
+    found = {run.info.run_name: run.data.metrics for run in runs if "n" in run.data.metrics}
     assert set(found) == {"full · confirm", "head · confirm"}
     return found
 
@@ -77,15 +82,28 @@ def test_the_study_is_a_tree_whose_parents_carry_mean_and_spread(
     assert sorted(names[1:3]) == [f"{first} · seed {seed}" for seed in (1, 2)]
 
 
-def test_configurations_sort_by_their_means(
-    browser: Chrome, server: str, parents: dict[str, dict[str, float]]
+def test_the_page_of_the_arms_has_the_parents_best_first(
+    browser: Chrome, lines: list[str], parents: dict[str, dict[str, float]]
 ) -> None:
-    """Sorted by a mean, MLflow shows no tree: the parents come first, the best on top."""
-    for ascending, sign in (("false", -1), ("true", 1)):
-        key = f"metrics.%60{MEAN.replace('/', '%2F')}%60"
-        _open_runs(browser, server, f"orderByKey={key}&orderByAsc={ascending}")
-        ordered = sorted(parents, key=lambda name: sign * parents[name][MEAN])
-        assert _names(browser, 6)[:2] == ordered
+    """With mean, deviation and number of seeds, by the address that `tuner ui` prints."""
+    (page,) = (line.split()[-1] for line in lines if line.startswith("arms:"))
+    browser.get(page)
+    ordered = sorted(parents, key=lambda name: -parents[name][MEAN])
+    assert _names(browser, 2) == ordered
+    for name in ordered:
+        for metric in (MEAN, STD, "n"):
+            assert _shown(browser, name, metric) == pytest.approx(parents[name][metric], abs=5e-4)
+
+
+def test_the_page_of_the_losses_has_a_line_an_arm(browser: Chrome, lines: list[str]) -> None:
+    """Each the mean over its seeds."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    (page,) = (line.split()[-1] for line in lines if line.startswith("losses:"))
+    browser.get(page)
+    wait = WebDriverWait(browser, _SECONDS)
+    for line in ("full (train/loss)", "head (train/loss)"):
+        wait.until(lambda seen, line=line: line in seen.find_element("tag name", "body").text)
 
 
 def test_a_link_of_the_report_opens_the_page_of_its_run(
@@ -113,17 +131,6 @@ def _experiment(server: str) -> str:
     found = MlflowClient(tracking_uri=server).get_experiment_by_name(STUDY)
     assert found is not None
     return str(found.experiment_id)
-
-
-def _await(address: str) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"no answer from {address} in {_SECONDS} s")
 
 
 def _open_runs(browser: Chrome, server: str, sort: str) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from trainers.contract import RunSpec, Seeds
-from trainers.errors import ConfigError, known
+from trainers.errors import ConfigError, known, nearest
 from trainers.plugins import Frozen
 from tuner.config import Phase
 
@@ -44,6 +44,7 @@ class UnknownStudy(ConfigError):
     def __init__(self, study: str, held: Iterable[str]) -> None:
         super().__init__(
             f"study {study!r}: not in the store; studies there: {known(held) or 'none'}"
+            f"{nearest(study, held)}"
         )
 
 

@@ -1,40 +1,54 @@
-"""Summarise the metrics of a configuration's runs: mean, standard deviation, n, interval."""
+"""Choose the numbers that MLflow shows of a run, and summarise those of a configuration's runs."""
 
 from __future__ import annotations
 
-import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 
-CONFIDENCE = 0.95
+COUNT = "n"
+"""Metric of a configuration alone: its finished runs."""
+_SCORES = {"test": ("accuracy", "macro_f1", "loss"), "validation": ("accuracy", "macro_f1")}
+"""No validation loss: in MLflow's charts the mean would be a point of the curves."""
+_COSTS = (
+    *("memory/train/peak_bytes", "seconds/load", "seconds/train", "seconds/eval"),
+    *("parameters/total", "parameters/trained", "parameters/adapter"),
+)
+_IN_THE_JOURNAL = re.compile(
+    r"memory/(rank\d+/.*|baseline_bytes|(predicted|measured)/(load|eval)_.*)"
+)
 
 
-def aggregate(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return each metric's summary over runs, for the parent run.
+def shown(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the final metrics of a run that MLflow shows; the journal has all.
+
+    The memory of each rank, and what is predicted of loading and evaluation, are left out.
+    """
+    return {name: value for name, value in metrics.items() if not _IN_THE_JOURNAL.fullmatch(name)}
+
+
+def aggregate(rows: Sequence[Mapping[str, float]], metric: str) -> dict[str, float]:
+    """Return the summary of a configuration's finished runs, for the parent run.
 
     Args:
-        rows: The metrics of each run. A run that lacks a metric does not count in its n.
+        rows: The final metrics of each run. One that lacks a metric does not count in its mean.
+        metric: The study's metric.
 
     Returns:
-        `<name>_mean` and `<name>_n`; with two values and more also `<name>_std` (of the sample,
-        n - 1) and the ends of the 95% Student t interval of the mean, `_ci_low` and `_ci_high`.
+        Means under the names that the runs have, of scores and costs; of scores also, with two
+        values and more, the standard deviation of the sample (n - 1), `<name>_std`; and `n`.
     """
-    summary: dict[str, float] = {}
-    for name in sorted({name for row in rows for name in row}):
+    found: dict[str, float] = {COUNT: float(len(rows))} if rows else {}
+    spread = [
+        f"{split}/{score}"
+        for split, scores in _SCORES.items()
+        for score in dict.fromkeys((metric, *scores))
+    ]
+    for name in (*spread, *_COSTS):
         # Sorted, so that the sums do not depend on the order in which runs ended.
         values = sorted(float(row[name]) for row in rows if name in row)
-        for suffix, value in _summarise(values).items():
-            summary[f"{name}_{suffix}"] = value
-    return summary
-
-
-def _summarise(values: Sequence[float]) -> dict[str, float]:
-    count, mean = len(values), statistics.fmean(values)
-    if count == 1:
-        return {"mean": mean, "n": 1.0}
-    from scipy.special import stdtrit
-
-    spread = statistics.stdev(values)
-    half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * spread / math.sqrt(count)
-    ends = {"ci_low": mean - half, "ci_high": mean + half}
-    return {"mean": mean, "std": spread, "n": float(count), **ends}
+        if values:
+            found[name] = statistics.fmean(values)
+        if len(values) > 1 and name in spread:
+            found[f"{name}_std"] = statistics.stdev(values)
+    return found

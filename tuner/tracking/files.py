@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,12 +66,14 @@ class Downloads:
 
     def __init__(self) -> None:
         self._root: Path | None = None
+        self._lock = threading.Lock()
 
     def folder(self, run_id: str) -> Path:
         """Return the folder of one run."""
-        if self._root is None:
-            self._root = Path(tempfile.mkdtemp(prefix="tuner-"))
-            weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)
+        with self._lock:
+            if self._root is None:
+                self._root = Path(tempfile.mkdtemp(prefix="tuner-"))
+                weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)
         folder = self._root / run_id
         folder.mkdir(exist_ok=True)
         return folder

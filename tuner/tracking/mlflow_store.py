@@ -32,6 +32,7 @@ from tuner.tracking.saved_model import (
 from tuner.tracking.server import explained, is_gone, prepare_client
 from tuner.tracking.stored_reader import STUDY
 from tuner.tracking.tags import KEY, PARENT, STATUS, definition_tags
+from tuner.tracking.views import view_tags
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_STUDY = 20_000
@@ -104,7 +105,9 @@ class MlflowStore:
                 self._restore(study, experiment_id, known)
         self._experiments[study] = experiment_id
         self.client.set_experiment_tag(experiment_id, STUDY, cut(text, _LONGEST_STUDY))
-        for key, value in definition_tags(text, int(opened.time * 1000)).items():
+        opened_at = int(opened.time * 1000)
+        tags = definition_tags(text, opened_at) | view_tags(text, opened_at)
+        for key, value in tags.items():
             self.client.set_experiment_tag(experiment_id, key, value)
         return experiment is None
 

@@ -7,10 +7,11 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 import yaml
 
-from trainers.contract import RunResult, Seeds
+from trainers.contract import Seeds
 from tuner.store import Group
 
 _NOT_ALLOWED = re.compile(r"[^\w.\- :]|_(?=x[0-9a-f]{2}|u[0-9a-f]*-)")
@@ -67,12 +68,6 @@ def is_cut(value: str) -> bool:
     return _CUT.search(value) is not None
 
 
-def final_metrics(result: RunResult) -> dict[str, float]:
-    """Return all numbers of a result under the store's names."""
-    values = result.metrics() | {"epoch": result.epoch}
-    return {entity_name(name): value for name, value in values.items()}
-
-
 def cut_names(names: Iterable[str]) -> dict[str, str]:
     """Return the names that `entity_name` cuts as facts, for `record_of` to restore them."""
     marks = {name: cut_mark(entity_name(name)) for name in names}
@@ -115,10 +110,21 @@ def seed_text(seeds: Seeds) -> str:
 
 def has_several_cells(resolved_yaml: str) -> bool:
     """Return whether a study has more than one task or model, to be named in its runs."""
-    study = yaml.safe_load(resolved_yaml)
-    if not isinstance(study, dict):
-        return False
+    study = study_tree(resolved_yaml)
     return any(len(study.get(key) or ()) > 1 for key in ("tasks", "models"))
+
+
+def searched_names(resolved_yaml: str, arm: str) -> frozenset[str]:
+    """Return the names of the params that a study searches in an arm."""
+    arms = study_tree(resolved_yaml).get("arms") or {}
+    return frozenset((arms.get(arm) or {}).get("space") or ())
+
+
+@lru_cache(maxsize=16)
+def study_tree(resolved_yaml: str) -> Mapping[str, Any]:
+    """Return the fields of a study; none where the text is no mapping."""
+    study = yaml.safe_load(resolved_yaml)
+    return study if isinstance(study, dict) else {}
 
 
 # A study's runs share their names.

@@ -17,7 +17,17 @@ from tuner.store.runs import RUNS, GroupEnd, Run, Runs, final_metrics, parse_eve
 from tuner.tracking.aggregate import aggregate
 from tuner.tracking.mlflow_store import MlflowStore
 from tuner.tracking.names import cut_names, entity_name, has_several_cells, run_name
-from tuner.tracking.run_parts import events_of, files_of, last_step
+from tuner.tracking.run_parts import (
+    SPEC,
+    events_of,
+    files_of,
+    final_points,
+    last_step,
+    params_of,
+    points_of,
+    shared_params,
+    spec_text,
+)
 from tuner.tracking.server import is_gone
 from tuner.tracking.tags import REASON, STATE, fact_tags, group_tags, run_tags
 
@@ -165,7 +175,7 @@ class Projection:
         start = int(run.attempt.start * 1000)
         study = run.group.study
         made = self._make(study, lambda: self._target.make_run(study, run.id, tags, name, start))
-        self._target.log_params(made, run.params())
+        self._target.log_params(made, params_of(run, self._opened(study).text))
         self._know(run.id, made)
         return made
 
@@ -184,13 +194,14 @@ class Projection:
 
     def _make_parent(self, run: Run) -> str:
         group, study = run.group, run.group.study
-        name = run_name(group, None, with_cell=has_several_cells(self._opened(study).text))
+        text = self._opened(study).text
+        name = run_name(group, None, with_cell=has_several_cells(text))
         start = int(run.attempt.start * 1000)
         tags = group_tags(group)
         made = self._make(study, lambda: self._target.make_run(study, group.id, tags, name, start))
-        params = {k: v for k, v in run.params().items() if not k.startswith(("seeds.", "retry."))}
-        self._target.log_params(made, params)
-        self._target.keep_text(made, "study.yaml", self._opened(study).text)
+        self._target.log_params(made, shared_params(run, text))
+        self._target.keep_text(made, "study.yaml", text)
+        self._target.keep_text(made, SPEC, spec_text(run))
         self._know(group.id, made)
         self._open.add(group)
         self._sent.pop(group, None)
@@ -201,27 +212,16 @@ class Projection:
 
     def _log(self, run: Run, events: Sequence[RunEvent]) -> None:
         run_id = self._enter(run)
-        points = [
-            Metric(entity_name(name), value, int(event.time * 1000), event.step)
-            for event in events
-            for name, value in event.metrics.items()
-        ]
         facts = {name: value for event in events for name, value in event.facts.items()}
         facts |= cut_names(name for event in events for name in event.metrics)
-        self._write(run, lambda: self._target.log(run_id, points, fact_tags(facts)))
+        self._write(run, lambda: self._target.log(run_id, points_of(events), fact_tags(facts)))
 
     def _end(self, run: Run) -> None:
         run_id, outcome = self._enter(run), run.outcome
         assert outcome is not None
         assert run.attempt.end is not None
         milliseconds = int(run.attempt.end * 1000)
-        # At the last step, so that the kept epoch's scores replace the last epoch's.
-        step = last_step(self._journal, run) if outcome.result else 0
-        points = [
-            Metric(entity_name(name), value, milliseconds, step)
-            for name, value in final_metrics(outcome).items()
-            if outcome.metrics.get(name) != value
-        ]
+        points = final_points(self._journal, run)
         facts = {**run.facts(), **cut_names(run.metrics())}
         tags = fact_tags(facts) | {STATE: outcome.state, REASON: outcome.reason}
         files = files_of(self._store, run, outcome)
@@ -237,8 +237,9 @@ class Projection:
         parent = self._ids.get(group.id)
         if parent is None:
             return  # none of its runs was ever begun
-        metrics = aggregate([final_metrics(outcome) for outcome in self._runs.finished(group)])
-        metrics = {entity_name(k): v for k, v in metrics.items() if not k.startswith("epoch_")}
+        metric = self._runs.in_group(group)[0].begun.spec["metric"]
+        rows = [final_metrics(outcome) for outcome in self._runs.finished(group)]
+        metrics = {entity_name(name): value for name, value in aggregate(rows, metric).items()}
         tags = {STATE: end.state, REASON: end.reason}
 
         def write(run_id: str) -> None:

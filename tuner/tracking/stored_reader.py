@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -14,16 +16,19 @@ from tuner.store import Curve, KeptDefinition, Reader, RunRecord, UnknownStudy
 from tuner.tracking.curves import true_curves
 from tuner.tracking.files import local_folder
 from tuner.tracking.names import is_cut
+from tuner.tracking.run_parts import SPEC, has_whole_spec, read_spec
 from tuner.tracking.tags import (
     PARENT,
     StoredRun,
     is_damaged,
     kept_definitions,
     record_of,
+    seed_params,
     state_of,
 )
 
 _LOG = logging.getLogger(__name__)
+_AT_ONCE = 8
 
 STUDY = "tuner.study"
 """Tag of an experiment that is a study: its resolved YAML."""
@@ -35,6 +40,7 @@ class StoredReader(Reader):
     def __init__(self) -> None:
         self._artifact_uris: dict[str, str] = {}
         self._said: set[str] = set()
+        self._specs: dict[str, dict[str, str]] = {}
 
     @abstractmethod
     def stored_runs(
@@ -47,7 +53,7 @@ class StoredReader(Reader):
         records = []
         stored = list(self.stored_runs(study, phase=phase))
         parents = {run.run_id: state_of(run) for run in stored if PARENT not in run.tags}
-        for run in stored:
+        for run in self._with_specs(stored):
             record = record_of(study, run, parents)
             if record is not None:
                 self._artifact_uris[run.run_id] = run.artifact_uri
@@ -59,6 +65,22 @@ class StoredReader(Reader):
                     *(study, run.run_id),
                 )
         return sorted(records, key=lambda record: (record.start, record.run_id))
+
+    def _with_specs(self, stored: Sequence[StoredRun]) -> Iterator[StoredRun]:
+        """Yield runs with all of their specs as params; MLflow has them in files of parents."""
+        self._artifact_uris |= {run.run_id: run.artifact_uri for run in stored}
+        lean = [r for r in stored if PARENT in r.tags and not has_whole_spec(r.params)]
+        wanted = {run.tags[PARENT]: run.run_id for run in lean}
+        new = {parent: child for parent, child in wanted.items() if parent not in self._specs}
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # of a server, each takes two requests
+            self._specs |= zip(new, pool.map(self._read_spec, new, new.values()), strict=True)
+        for run in stored:
+            spec = self._specs.get(run.tags.get(PARENT, ""))
+            yield replace(run, params=run.params | spec | seed_params(run.tags)) if spec else run
+
+    def _read_spec(self, parent: str, child: str) -> dict[str, str]:
+        """Read the spec of a configuration: its own, or that of one of its runs."""
+        return read_spec(self.artifact(parent, SPEC)) or read_spec(self.artifact(child, SPEC))
 
     @abstractmethod
     def stored_curves(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Curve]:

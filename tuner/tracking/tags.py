@@ -66,6 +66,12 @@ def run_tags(group: Group, digest: str, seeds: Seeds, parent_id: str) -> dict[st
     return group_tags(group) | {DIGEST: digest, PARENT: parent_id} | of_seeds
 
 
+def seed_params(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return a run's seeds, as its tags have them, under the names of its params."""
+    seeds = _seeds(tags[_SEEDS]).model_dump() if _are_seeds(tags) else {}
+    return {f"seeds.{name}": str(seed) for name, seed in seeds.items()}
+
+
 def fact_tags(facts: Mapping[str, str]) -> dict[str, str]:
     """Return facts as tags; the source revision also under the name in MLflow's table."""
     tags = {_FACT + entity_name(name): value for name, value in facts.items()}
@@ -148,7 +154,7 @@ def _seeds(text: str) -> Seeds:
 
 def _are_seeds(tags: Mapping[str, str]) -> bool:
     try:
-        _seeds(tags[_SEEDS])
+        _seeds(tags.get(_SEEDS, ""))
     except ValidationError:
         return False
     return True

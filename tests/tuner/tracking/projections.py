@@ -27,6 +27,13 @@ from tuner.tracking.projector import tracker_name
 
 STUDY = "toy study"
 YAML = "name: toy study\ntasks: [toy]\nmodels: [tiny-bert]\n"
+SHARED = {
+    **{"task.name": "toy", "model.name": "tiny-bert", "method.kind": "full"},
+    "train.learning_rate": "2e-05",
+}
+"""Params of a configuration of `make_spec` in MLflow: what is no default, and what tells runs."""
+SHOWN = SHARED | {"seeds.init": "7", "seeds.order": "7"}
+"""Params of a run of `make_spec` in MLflow."""
 LOADER = "tests.tuner.tracking.stand_in_loader"
 
 

@@ -66,7 +66,7 @@ def _check_whole(table: Desk) -> None:
     assert set(found) == {RUN, PARENT}
     run, parent = found[RUN], found[PARENT]
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert parent.data.metrics["test/macro_f1_mean"] == 0.4
+    assert parent.data.metrics["test/macro_f1"] == 0.4
     assert (parent.info.status, run.info.status) == ("FINISHED", "FINISHED")
     reader = open_client_reader(table.target)
     (record,) = reader.runs(STUDY)

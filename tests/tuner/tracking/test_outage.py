@@ -14,12 +14,12 @@ import pytest
 
 from tests.servers import MlflowServer
 from tests.tuner.tracking.projections import (
+    SHOWN,
     STUDY,
     Desk,
     desk,
     make_group,
     make_result,
-    make_spec,
 )
 from tests.wire import Wire
 from tuner.store.location import Store
@@ -66,8 +66,8 @@ def _check_all(table: Desk) -> None:
     parent, run = runs[PARENT], runs[RUN]
     assert (parent.info.status, run.info.status) == ("FINISHED", "FINISHED")
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert run.data.params == make_spec().flat() | {"retry.rows": "4"}
-    assert parent.data.metrics["test/macro_f1_mean"] == 0.4
+    assert run.data.params == SHOWN | {"retry.rows": "4"}
+    assert parent.data.metrics["test/macro_f1"] == 0.4
     expected = {*make_result().metrics(), "train/loss", "validation/f1/A _x26 B", "epoch"}
     assert set(run.data.metrics) == expected
     several = {"train/loss": 3, "validation/macro_f1": 2}

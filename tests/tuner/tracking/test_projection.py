@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 from mlflow.entities import Run
 
 from tests.tuner.tracking.projections import (
+    SHARED,
+    SHOWN,
     STUDY,
     YAML,
     Desk,
@@ -31,6 +34,7 @@ from tuner.store.projected import Projected
 from tuner.store.records import RunState
 from tuner.tracking import Projector, locate_store, open_reader
 from tuner.tracking.client_reader import open_client_reader
+from tuner.tracking.files import local_folder
 
 RUN, PARENT = "full · trial 0 · seed 7", "full · trial 0"
 
@@ -71,7 +75,9 @@ def test_a_finished_run_stands_below_its_configuration_with_all_that_it_has(tabl
     run, parent = found[RUN], found[PARENT]
     assert (run.info.status, parent.info.status) == ("FINISHED", "FINISHED")
     assert run.info.end_time >= run.info.start_time
-    assert run.data.params == make_spec().flat()
+    assert run.data.params == SHOWN
+    (record,) = open_client_reader(table.store).runs(STUDY)
+    assert record.params == make_spec().flat()  # the rest is in spec.json
     expected = {
         "mlflow.parentRunId": parent.info.run_id,
         "tuner.task": "toy",
@@ -105,13 +111,14 @@ def test_a_finished_run_stands_below_its_configuration_with_all_that_it_has(tabl
     assert inputs == {("train", "toy", "ab" * 18), ("test", "toy", "cd" * 18)}
     files = {file.path for file in table.client.list_artifacts(run.info.run_id)}
     assert files == {"spec.json", "predictions.parquet"}
-    (study,) = table.client.list_artifacts(parent.info.run_id)
-    assert (
-        Path(table.client.download_artifacts(parent.info.run_id, study.path)).read_text() == YAML
-    )
-    flat = make_spec().flat()
-    assert parent.data.params == {k: v for k, v in flat.items() if not k.startswith("seeds.")}
-    assert parent.data.metrics["test/macro_f1_mean"] == 0.4
+    texts = {
+        file.path: Path(table.client.download_artifacts(parent.info.run_id, file.path)).read_text()
+        for file in table.client.list_artifacts(parent.info.run_id)
+    }
+    assert texts["study.yaml"] == YAML
+    assert json.loads(texts["spec.json"]).items() < make_spec().model_dump(mode="json").items()
+    assert parent.data.params == SHARED
+    assert (parent.data.metrics["test/macro_f1"], parent.data.metrics["n"]) == (0.4, 1)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +191,7 @@ def test_a_run_that_another_study_reuses_is_entered_there_whole(table: Desk) -> 
     assert _points(table, run) == _points(table, first)
     assert run.data.params == first.data.params
     assert [file.path for file in table.client.list_artifacts(run.info.run_id)] == ["spec.json"]
-    assert found["full · confirm"].data.metrics["test/macro_f1_n"] == 1
+    assert found["full · confirm"].data.metrics["n"] == 1
 
 
 def test_a_parent_sums_up_its_finished_runs_and_runs_again_with_a_new_one(table: Desk) -> None:
@@ -197,8 +204,8 @@ def test_a_parent_sums_up_its_finished_runs_and_runs_again_with_a_new_one(table:
     table.project()
     parent = table.found()[PARENT]
     assert (parent.info.status, parent.data.tags["tuner.reason"]) == ("KILLED", "interrupted")
-    assert parent.data.metrics["validation/macro_f1_mean"] == 0.5
-    assert parent.data.metrics["validation/macro_f1_n"] == 2
+    assert parent.data.metrics["validation/macro_f1"] == 0.5
+    assert parent.data.metrics["n"] == 2
     last = table.begin(make_spec(4))
     projection = table.projection()
     projection.step()
@@ -208,10 +215,10 @@ def test_a_parent_sums_up_its_finished_runs_and_runs_again_with_a_new_one(table:
     table.project(projection)
     parent = table.found()[PARENT]
     assert (parent.info.status, parent.data.tags["tuner.reason"]) == ("FINISHED", "")
-    assert parent.data.metrics["validation/macro_f1_n"] == 3
+    assert parent.data.metrics["n"] == 3
     points = _points(table, parent)
-    assert [value for _, value in points["validation/macro_f1_n"]] == [2, 3]
-    assert [value for _, value in points["seconds/load_mean"]] == [1.0]
+    assert [value for _, value in points["n"]] == [2, 3]
+    assert [value for _, value in points["seconds/load"]] == [1.0]
 
 
 def test_a_pruned_configuration_is_pruned_once_in_its_name(table: Desk) -> None:
@@ -293,16 +300,40 @@ def test_names_say_task_and_model_in_a_study_with_several(table: Desk) -> None:
 
 
 def test_a_long_param_is_cut_with_a_note(table: Desk) -> None:
-    """7,000 characters become 6,000 that say so; the journal keeps all."""
+    """7,000 characters become 6,000 that say so in MLflow's table; the spec is kept whole."""
     table.open_study()
     spec = make_spec().model_copy(update={"metric": "m" * 7_000})
     table.begin(spec)
     table.project()
-    (record,) = open_client_reader(table.store).runs(STUDY)
-    assert len(record.params["metric"]) == 6_000
-    assert record.params["metric"].endswith("m ... (cut from 7000 characters)")
-    (kept,) = open_reader(table.store).runs(STUDY)
-    assert kept.params["metric"] == "m" * 7_000
+    shown = table.found()[RUN].data.params["metric"]
+    assert len(shown) == 6_000
+    assert shown.endswith("m ... (cut from 7000 characters)")
+    for reader in (open_client_reader(table.store), open_reader(table.store)):
+        (record,) = reader.runs(STUDY)
+        assert record.params["metric"] == "m" * 7_000
+
+
+def test_what_a_study_searches_is_a_param_also_at_its_default(table: Desk) -> None:
+    """So that trials can be compared by it in MLflow's table."""
+    text = f"{YAML}arms:\n  full: {{space: {{train.warmup: {{float: [0.0, 0.3]}}}}}}\n"
+    table.open_study(text=text)
+    table.end(table.begin())
+    table.project()
+    assert table.found()[RUN].data.params["train.warmup"] == "0.0"
+    assert "train.weight_decay" not in table.found()[RUN].data.params
+
+
+def test_a_run_without_its_parents_spec_is_read_by_its_own(table: Desk) -> None:
+    """As where a user has deleted files; without any, by the params that MLflow shows."""
+    table.do()
+    table.project()
+    found = table.found()
+    for name, params in ((PARENT, make_spec().flat()), (RUN, found[RUN].data.params)):
+        place = local_folder(found[name].info.artifact_uri)
+        assert place is not None
+        (place / "spec.json").unlink()
+        (record,) = open_client_reader(table.store).runs(STUDY)
+        assert record.params.items() >= params.items()
 
 
 @pytest.mark.parametrize("name", ["a//b", "/a", "a/../b", ".", "é & ü", "x" * 400, "f1/<b>|%"])
