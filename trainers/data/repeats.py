@@ -54,8 +54,8 @@ def in_two_splits(
         if not written:
             continue
         otherwise = [row for row in written if held.contradict(row)]
-        stand = "stands" if len(shared) == 1 else "stand"
-        text = f"{len(shared)} of {len(rows)} {ROWS_OF[other]} {stand} in {one} too"
+        verb = "is" if len(shared) == 1 else "are"
+        text = f"{len(shared)} of {len(rows)} {ROWS_OF[other]} {verb} in {one} too"
         text += f" (first: {row_name(written[0].id, other)})"
         text += _contradicting(otherwise, other)
         text += "; validation picks epochs and trials" if one == "validation" else ""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tuner.config.faults import fault_lines as fault_lines
     from tuner.config.load import DATA_DIR as DATA_DIR
     from tuner.config.load import dump_study as dump_study
+    from tuner.config.load import fixed_at as fixed_at
     from tuner.config.load import load_study as load_study
     from tuner.config.load import parse_study as parse_study
     from tuner.config.passwords import Login as Login
@@ -65,7 +66,7 @@ _NAMES = {
     ],
     "executor": ["EXECUTORS", "ExecutorSettings", "read_executor"],
     "faults": ["fault_lines"],
-    "load": ["DATA_DIR", "dump_study", "load_study", "parse_study"],
+    "load": ["DATA_DIR", "dump_study", "fixed_at", "load_study", "parse_study"],
     "passwords": ["Login", "hide_password", "hide_passwords", "split_login"],
     "samplers": ["STATEFUL", "Sampler"],
     "search": ["Objective", "rank_trials"],

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from trainers.contract import Seeds
 from trainers.errors import SeveralFaults
-from tuner.config.arm import spread_arms
+from tuner.config.arm import put, spread_arms
 from tuner.config.deepspeed import ask_deepspeed
 from tuner.config.faults import fault_lines
 from tuner.config.shipped import study_path
@@ -80,6 +80,31 @@ def dump_study(config: StudyConfig) -> str:
     """Write a study out in full, every default included, as YAML."""
     tree = config.model_dump(mode="json", by_alias=True)
     return write_yaml(tree)
+
+
+def fixed_at(
+    config: StudyConfig, cell: tuple[str, str, str], point: Mapping[str, object]
+) -> StudyConfig:
+    """Return a study of one cell of another, with a point of its space fixed.
+
+    Args:
+        config: The study.
+        cell: Names of the task, the model and the arm.
+        point: Values of the fields that the arm searches.
+
+    Raises:
+        ConfigError: The point is invalid.
+    """
+    task, model, arm = cell
+    tree = config.model_dump(mode="json", by_alias=True)
+    only = tree["arms"][arm] | {"space": {}}
+    for name, value in point.items():
+        put(only, name, value)
+    tree["tasks"] = [one for one in tree["tasks"] if one["name"] == task]
+    tree["models"] = [one for one in tree["models"] if one["name"] == model]
+    tree |= {"name": f"{config.name}-best", "arms": {arm: only}}
+    tree["report"] |= {"baseline": None}
+    return parse_study(tree, where=f"the best configuration of {config.name}")
 
 
 def _parse(tree: object, folders: Sequence[Path]) -> StudyConfig:

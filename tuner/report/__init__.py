@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tuner import load_on_use
 
 if TYPE_CHECKING:
+    from tuner.report.best import BestConfiguration as BestConfiguration
     from tuner.report.compare import report_on as report_on
     from tuner.report.comparison import Comparison as Comparison
     from tuner.report.comparison import Note as Note
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from tuner.report.wording import value_text as value_text
 
 _NAMES = {
+    "best": ["BestConfiguration"],
     "compare": ["report_on"],
     "comparison": ["Comparison", "Note"],
     "confusion": ["Confusion"],

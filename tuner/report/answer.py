@@ -27,6 +27,10 @@ from tuner.report.wording import (
 _LEAST_SEEDS = 5
 """Below, the number of seeds that would settle a comparison cannot be told."""
 _ALIKE = ("equivalent", "not worse", "not better")
+_OF_SEVERAL = (
+    " Verdicts over tasks share such a level among themselves, and those on single tasks among "
+    "themselves."
+)
 _SCOPE = (
     "of these configurations, on this test split and this draw of rows; each arm was searched "
     "once, so nothing is said of the methods as such"
@@ -40,11 +44,17 @@ class Answer:
     question: str
     """What the study asks, as its description has it; empty where it has none."""
     sentences: tuple[str, ...]
-    """The answer: a sentence for each task and model."""
+    """The answer: a sentence for each task and model, or those over all tasks."""
     certainty: str
     """How sure it is, and of what it speaks; empty where nothing is compared."""
     settle: str = ""
     """What would settle comparisons that are open; empty where there is none."""
+    of_tasks: tuple[tuple[str, str, str], ...] = ()
+    """Task, model and the sentence on them, where the answer is over all tasks."""
+
+    def of(self, task: str, model: str) -> str:
+        """Return the sentence on a task and model; "" where it is among the answer's own."""
+        return next((text for *place, text in self.of_tasks if place == [task, model]), "")
 
     def lines(self) -> tuple[str, ...]:
         """Return all of it, a sentence a line, without the question."""
@@ -55,19 +65,48 @@ def answer(comparison: Comparison) -> Answer:
     """Return the answer that the verdicts of a comparison add up to."""
     places = comparison.places()
     asked = {place: asked_pairs(comparison, *place) for place in places}
-    sentences = []
-    for (task, model), rows in asked.items():
-        where = f"{task} · {model}: " if len(places) > 1 else ""
-        said = "; ".join(_said(rows, comparison)) if rows else _alone(comparison, task, model)
-        sentences.append(f"{where}{said}.")
+    said = {
+        place: ("; ".join(_said(rows, comparison)) if rows else _alone(comparison, *place)) + "."
+        for place, rows in asked.items()
+    }
+    whole = tuple(_over_tasks(comparison))
+    several = len(places) > 1
+    each = [f"{' · '.join(place)}: {text}" if several else text for place, text in said.items()]
     every = [row for rows in asked.values() for row in rows]
     judged = [row for row in every if not missing(row["ci_low"])]
     return Answer(
         question=comparison.description,
-        sentences=tuple(sentences),
-        certainty=_certainty(judged),
+        sentences=whole or tuple(each),
+        certainty=_certainty(judged) + (_OF_SEVERAL if whole else ""),
         settle=_settle(every, comparison.studies),
+        of_tasks=tuple((*place, text) for place, text in said.items()) if whole else (),
     )
+
+
+def _over_tasks(comparison: Comparison) -> Iterator[str]:
+    """Yield what may be said over several tasks of every arm against the baseline.
+
+    Of these tasks, and of tasks like them, which are two questions.
+    """
+    found = comparison.rows("over_tasks") if comparison.baseline is not None else []
+    groups: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in found:
+        groups[row["model"], row["scope"]].append(row)
+    models = {row["model"] for row in found}
+    for (model, scope), rows in groups.items():
+        where = f"on {scope}".replace("these", f"these {rows[0]['tasks']}")
+        where = f"with {model} {where}" if len(models) > 1 else where
+        alike: defaultdict[str, list[Row]] = defaultdict(list)
+        for row in sorted(rows, key=lambda row: _gap(row, 1), reverse=True):
+            alike[row["verdict"]].append(row)
+        parts = [
+            f"between {listed([row['arm_a'] for row in some])} and {some[0]['arm_b']} it is open "
+            f"({_differences(some)})"
+            if verdict == "open"
+            else _decided(some, some[0]["arm_b"])
+            for verdict, some in alike.items()
+        ]
+        yield f"{where[0].upper()}{where[1:]} {'; '.join(parts)}."
 
 
 def asked_pairs(comparison: Comparison, task: str, model: str) -> list[Row]:
@@ -234,7 +273,7 @@ def _certainty(rows: Sequence[Row]) -> str:
     lacking = sum(bool(missing(row["row_error"])) for row in rows)
     rows_too = "over seeds and test rows"
     if lacking:
-        rows_too = "over seeds alone, as predictions of test rows lack"
+        rows_too = "over seeds alone, since predictions of test rows are missing"
         rows_too += "" if lacking == len(rows) else f" in {lacking} of {number}"
     verb = "hold" if len(rows) > 1 else "holds"
     what = "These verdicts" if len(rows) > 1 else "This verdict"

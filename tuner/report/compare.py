@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from trainers.errors import ConfigError, known
+from tuner.report.best import BestConfiguration
 from tuner.report.comparison import Comparison, Note, say_once
 from tuner.report.contracts import Basis, Report, all_tables
 from tuner.report.evidence import Evidence
@@ -22,6 +24,7 @@ from tuner.report.read_first import findings
 from tuner.report.selection import Block, Selection
 from tuner.report.tables.arm_ranks import rank_notes
 from tuner.report.tables.budget import budget_notes
+from tuner.report.wording import as_value, higher_is_better
 
 if TYPE_CHECKING:
     import pandas
@@ -83,6 +86,32 @@ def compare(evidence: Evidence, question: Question) -> Comparison:
         findings=tuple(findings(blocks, evidence.confusions, frames["searched"])),
         warnings=(*evidence.doubts, *data_warnings(blocks)),
         pages=evidence.run_pages(),
+        best={
+            (block.task, block.model): best
+            for block in blocks
+            if (best := _best(block, evidence.metric)) is not None
+        },
+    )
+
+
+def _best(block: Block, metric: str) -> BestConfiguration | None:
+    """Return the configuration of the arm with the best mean; None where no run has finished."""
+    sign = 1 if higher_is_better(metric) else -1
+    name = f"test/{metric}"
+    scored = [(fmean(sorted(v)), cell) for cell in block.begun if (v := cell.values(name))]
+    if not scored:
+        return None
+    mean, cell = max(scored, key=lambda one: (sign * one[0], one[1].arm))
+    params = cell.finished[0].params
+    return BestConfiguration(
+        study=cell.study,
+        task=block.task,
+        model=block.model,
+        arm=cell.planned.arm,
+        mean=mean,
+        chosen={n: as_value(params[n]) for n in sorted(cell.searched_fields & params.keys())},
+        run_id=cell.parent_id,
+        config=cell.planned.config,
     )
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas
 
+    from tuner.report.best import BestConfiguration
+
 LEVEL = 0.05
 """Level of significance of every verdict."""
 NOTHING = "No confirm run has finished or failed yet."
@@ -80,6 +82,8 @@ class Comparison:
     """Faults in the data that make numbers doubtful; shown first, with the flags."""
     pages: Mapping[str, str] = field(default_factory=dict)
     """Addresses of MLflow's pages of runs, by run id; where MLflow has none, they are missing."""
+    best: Mapping[tuple[str, str], BestConfiguration] = field(default_factory=dict)
+    """The best arm's configuration, by task and model."""
 
     def places(self) -> list[tuple[str, str]]:
         """List the tasks with their models, in the order of a report."""

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from trainers.errors import ConfigError, known
 from trainers.plugins import Plugin, kinds, plugin_class
 from tuner.report.answer import Answer, answer
 from tuner.report.comparison import (
@@ -33,6 +34,7 @@ from tuner.report.view import Medium, TableView
 if TYPE_CHECKING:
     import pandas
 
+    from tuner.report.best import BestConfiguration
     from tuner.report.plots import Picture
 
 PictureFormat = Literal["svg", "png"]
@@ -197,6 +199,27 @@ class Report:
     def answer(self) -> Answer:
         """Return what the verdicts come to, in sentences."""
         return answer(self.comparison)
+
+    @property
+    def best(self) -> BestConfiguration:
+        """Return the configuration of the arm with the best mean.
+
+        Raises:
+            ConfigError: No run has finished, or there are several tasks and models, each with its
+                own: `comparison.best` has them.
+        """
+        found = list(self.comparison.best.values())
+        if len(found) != 1:
+            places = known(" · ".join(place) for place in self.comparison.best)
+            raise ConfigError(
+                "report.best: of one task and model, and "
+                + (
+                    f"there are several; comparison.best has them: {places}"
+                    if found
+                    else "no run has finished"
+                )
+            )
+        return found[0]
 
     def _repr_html_(self) -> str:
         """Return the page, as a notebook shows it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,8 @@ from tuner.config import (
     with_added_seeds,
 )
 from tuner.report.evidence import Asked, OtherDefinition
-from tuner.report.planned import PlannedCell, planned_cells
+from tuner.report.planned import PlannedCell, SeedKey, planned_cells
+from tuner.report.wording import listed
 from tuner.store import KeptDefinition, Reader, RunRecord, Store
 
 _UNKNOWN = (
@@ -136,8 +137,34 @@ def with_others(asked: Asked, reader: Reader) -> Asked:
             for cell in asked.cells
         ]
         earlier = [cell for _, cells in definitions for cell in cells]
-        asked = replace(asked, cells=_taken_up(own, earlier, reader))
+        looks = _looks((*own, *earlier))
+        remarks = (*asked.remarks, *_of_looks(asked.study, looks))
+        asked = replace(asked, cells=_taken_up(own, earlier, reader), remarks=remarks)
     return replace(asked, others=tuple(others))
+
+
+def _looks(cells: Sequence[PlannedCell]) -> tuple[int, ...]:
+    """Return the sizes of the different sets of confirm seeds that one cell has had, ascending.
+
+    Args:
+        cells: As the study and its earlier definitions have them.
+    """
+    sets: dict[tuple[str, ...], set[frozenset[SeedKey]]] = {}
+    for cell in cells:
+        sets.setdefault((*cell.name, cell.core), set()).add(frozenset(cell.seeds))
+    most = max(sets.values(), key=len, default=set())
+    return tuple(sorted(map(len, most)))
+
+
+def _of_looks(study: str, looks: Sequence[int]) -> Iterator[str]:
+    """Yield a sentence where confirm seeds were added to a study, perhaps after a look."""
+    if len(looks) > 1:
+        sizes = listed([str(size) for size in looks])
+        yield (
+            f"study {study}: it has had {len(looks)} sets of confirm seeds, of {sizes} seeds. "
+            f"Where seeds are added until a verdict comes, it is wrong more often than the level "
+            f"says: after {len(looks)} looks up to {len(looks)} times as often."
+        )
 
 
 def with_log(asked: Asked, reader: Reader) -> Asked:

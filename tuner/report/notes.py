@@ -22,8 +22,8 @@ _NAMED = 6
 """Longer lists are counted, not named."""
 _WHY: dict[Why, str] = {
     "definition": "of another definition (other settings, space or data)",
-    "choice": "of a configuration that is not the best of the trials as they are now",
-    "open": "of a search that is not finished: it may choose another configuration",
+    "choice": "of a configuration that is no longer the best",
+    "open": "of a search that is not finished and may still choose another configuration",
     "seeds": "of seeds that the study does not have",
     "cell": "of tasks, models or arms that the study does not have",
     "trials": "beyond search.trials",
@@ -74,9 +74,9 @@ def _shared_seeds(block: Block) -> Iterator[str]:
     for (runs, independent), arms in sorted(found.items()):
         yield (
             f"{', '.join(arms)}: the {runs} runs share init, order or data seeds with each other, "
-            f"so they are not independent. In pairs, runs that share a seed are averaged, which "
-            f"leaves {counted(independent, 'independent run')}; the intervals of means take all "
-            f"{runs} for independent and are too narrow."
+            f"so they are not independent. Differences use the mean of runs that share a seed: "
+            f"{counted(independent, 'independent run')}. The intervals of means treat all {runs} "
+            "as independent and are too narrow."
         )
 
 
@@ -97,7 +97,7 @@ def _unpaired(block: Block, metric: str) -> Iterator[str]:
         lack = "lacks" if len(arms) == 1 else "lack"
         yield (
             f"{', '.join(arms)} {lack} {counted(len(missed), 'seed')} that other arms have "
-            f"({shown}{more}; init/order/data): pairs are formed from common seeds."
+            f"({shown}{more}; init/order/data). Differences use the seeds that both arms have."
         )
 
 
@@ -109,7 +109,9 @@ def _failed_trials(block: Block) -> Iterator[str]:
         for state in ("failed", "diverged"):
             if number := states.count(state):
                 others = cell.search.counted - sum(map(states.count, ("failed", "diverged")))
-                choice = "the choice was among the others" if others else "none is left to choose"
+                choice = (
+                    "the best of the others was chosen" if others else "there is none to choose"
+                )
                 yield f"{cell.arm}: {number} of {trials} {state}; {choice}."
 
 
@@ -120,8 +122,8 @@ def _repeated_points(block: Block) -> Iterator[str]:
         if search.points < search.counted:
             trials = counted(search.counted, "search trial")
             yield (
-                f"{cell.arm}: {trials} tried {counted(search.points, 'different point')}; a point "
-                "that came again was found, not trained again, and counts once as budget."
+                f"{cell.arm}: {trials} tried {counted(search.points, 'different point')}. A "
+                "repeated point is not trained again and counts once as budget."
             )
 
 
@@ -144,9 +146,9 @@ def _noise(cells: Rows, metric: str) -> Iterator[str]:
     if quiet:
         noise = max(row["test_noise_std"] for row in cells if row["arm"] in quiet)
         yield (
-            f"{', '.join(quiet)}: the spread over seeds is smaller than the noise of the test "
-            f"rows themselves (standard error up to {value_text(noise, metric)} points for one "
-            "run): another test sample could move these means more than more seeds would."
+            f"{', '.join(quiet)}: the choice of test rows matters more than the seed. Another "
+            f"test sample would move a score by about {value_text(noise, metric)} points "
+            "(standard error of one run), which is more than the seeds' standard deviation."
         )
 
 
@@ -164,10 +166,10 @@ def _seen_rows(block: Block) -> Iterator[str]:
         left = int(total) - int(seen)
         if left:
             yield (
-                f"The scores of unseen rows are of the {left} test rows that are not in train."
+                f"Scores of unseen rows are those of the {left} test rows that are not in train."
                 if noted  # the data's own note has the count
-                else f"{seen} of {total} test rows stand in train too; the scores of unseen rows "
-                f"are of the other {left}."
+                else f"{seen} of {total} test rows are in train too. Scores of unseen rows are "
+                f"those of the other {left}."
             )
 
 
@@ -231,7 +233,7 @@ def _lacks(cell: ComparedCell) -> Iterator[str]:
         yield f"{ended} of {planned} confirm runs have ended so far{why}"
     if cell.search.lost:
         lost = counted(cell.search.lost, "trial")
-        yield f"{lost} without runs in the store, which were deleted there, counted all the same."
+        yield f"the runs of {lost} were deleted from the store; the trials count all the same."
 
 
 def _arms(left_out: Sequence[LeftOut], why: Why) -> str:

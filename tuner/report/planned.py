@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tuner.config import Cell, Definition, Digests, Dimension, Objective, cell_label
+from tuner.config import Cell, Definition, Digests, Dimension, Objective, StudyConfig, cell_label
 from tuner.store import LoggedTrial, RunRecord, search_name
 
 SeedKey = tuple[int, int, int]
@@ -47,6 +47,8 @@ class PlannedCell:
     """Names of the params that the search varies."""
     ranges: Mapping[str, Dimension] = field(default_factory=dict, compare=False)
     """What it varies them over."""
+    config: StudyConfig | None = field(default=None, compare=False, repr=False)
+    """The study."""
     fault: str = field(default="", compare=False)
     """Why the cell was given up, where that is known."""
     ended: str = field(default="", compare=False)
@@ -140,6 +142,7 @@ def _planned(cell: Cell, fingerprint: str) -> PlannedCell:
         objectives=study.objectives(),
         space=frozenset(arm.space),
         ranges=arm.space,
+        config=study,
         core=replace(cell, data={}).fingerprint(),
         data=cell.data,
     )

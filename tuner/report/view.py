@@ -23,10 +23,11 @@ from tuner.report.wording import (
 Ends = tuple[Any, Any] | None
 """Lower and upper end of an interval."""
 Mark = Literal["", "best", "near"]
-Medium = Literal["page", "text", "narrow"]
+Medium = Literal["page", "text", "narrow", "terminal"]
 """page: HTML, which explains, folds and scrolls. text: as wide as needed, such as Markdown.
-narrow: a printed page or a terminal."""
-EVERYWHERE: frozenset[Medium] = frozenset({"page", "text", "narrow"})
+narrow: a printed page. terminal: as wide as its window."""
+EVERYWHERE: frozenset[Medium] = frozenset({"page", "text", "narrow", "terminal"})
+TERMINAL: frozenset[Medium] = frozenset({"terminal"})
 PAGE: frozenset[Medium] = frozenset({"page"})
 TEXT: frozenset[Medium] = frozenset({"text"})
 WIDE = PAGE | TEXT
@@ -50,7 +51,9 @@ class Heading:
     spelled: str = ""
     """The heading in text, which shows no description; by default the same."""
     short: str = ""
-    """The heading on a printed page; by default the same."""
+    """The heading on a printed page and in a terminal; by default the same."""
+    in_line: bool = False
+    """Whether a terminal shows the second line of its cells beside the first."""
     dispensable: int = 0
     """A terminal that is too narrow leaves out the columns with 1 first, then 2, ...; 0: none."""
     shown_in: frozenset[Medium] = EVERYWHERE

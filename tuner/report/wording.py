@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,8 @@ UNSEEN = "unseen/"
 """Begins the name of a test metric over the rows that train does not have."""
 LEAST_FOR_INTERVAL = 4
 """Seeds from which on a mean has an interval; below, its scores are shown instead."""
+LEAST_TRIALS = 8
+"""Finished trials from which on something is said of an arm's search budget."""
 _LOSS_DIGITS = 4
 _TITLES = {"macro_f1": "macro-F1", "micro_f1": "micro-F1"}
 
@@ -103,6 +106,14 @@ def as_number(text: Any) -> float | None:
         return float(text)
     except (TypeError, ValueError):
         return None
+
+
+def as_value(text: str) -> Any:
+    """Return the value that a param's text stands for; a text that stands for none as it is."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
 
 
 def short_number(text: str) -> str:

@@ -86,15 +86,15 @@ def test_rows_in_two_splits_are_counted_for_every_pair_of_splits() -> None:
         test=[("new", "x"), ("a", "x"), ("b", "y"), ("c", "y")],
     )
     assert found(task, "validation_in_train").text == (
-        "2 of 2 validation rows stand in train too (first: row 1), 1 of them with another class "
+        "2 of 2 validation rows are in train too (first: row 1), 1 of them with another class "
         "(first: row 2)"
     )
     assert found(task, "test_in_train").text == (
-        "3 of 4 test rows stand in train too (first: row 2), 1 of them with another class "
+        "3 of 4 test rows are in train too (first: row 2), 1 of them with another class "
         "(first: row 4)"
     )
     assert found(task, "test_in_validation").text == (
-        "2 of 4 test rows stand in validation too (first: row 2), 1 of them with another class "
+        "2 of 4 test rows are in validation too (first: row 2), 1 of them with another class "
         "(first: row 3); validation picks epochs and trials"
     )
     assert survey_rows(task).counts["rows.test_seen_in_train"] == 3
@@ -111,7 +111,7 @@ def test_few_of_many_rows_are_said_and_are_no_warning() -> None:
     train = [(f"text {n}", "xy"[n % 2]) for n in range(1000)]
     test = [(f"other {n}", "xy"[n % 2]) for n in range(999)]
     finding = found(data(train, VALIDATION, [*test, train[0]]), "test_in_train")
-    assert finding.text.startswith("1 of 1000 test rows stands in train too")
+    assert finding.text.startswith("1 of 1000 test rows is in train too")
     assert not finding.warns
 
 

@@ -130,9 +130,9 @@ def test_the_noise_of_the_test_rows_is_set_against_the_spread_over_seeds() -> No
     for made in (report_of(records, metric="accuracy"), report_on(evidence)):
         row = made.cells.set_index("metric").loc["accuracy"]
         assert row["test_noise_std"] == pytest.approx((0.8 * 0.2 / 200) ** 0.5, rel=0.15)
-        assert any("spread over seeds is smaller than the noise" in n for n in made.notes())
+        assert any("choice of test rows matters more than the seed" in n for n in made.notes())
     wide = report_of(make_runs({"full": [0.6, 0.8, 0.9]}), metric="accuracy")
-    assert not any("smaller than the noise" in note for note in wide.notes())
+    assert not any("choice of test rows matters more" in note for note in wide.notes())
 
 
 def test_unseen_rows_have_metrics_of_their_own() -> None:
@@ -146,7 +146,7 @@ def test_unseen_rows_have_metrics_of_their_own() -> None:
     made = report_of(records)
     assert "unseen/accuracy" in set(made.cells["metric"])
     assert "unseen/accuracy" in set(made.pairs["metric"])
-    text = "52 of 139 test rows stand in train too; the scores of unseen rows are of the other 87."
+    text = "52 of 139 test rows are in train too. Scores of unseen rows are those of the other 87."
     assert text in made.notes()
 
 

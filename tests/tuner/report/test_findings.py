@@ -9,7 +9,7 @@ from tuner.store import RunRecord
 ROWS = {"read.rows": "8 train, 2 validation, 2 test rows"}
 CUT = "max_length: 32 cuts 27 of 27 training rows; the longest has 45 tokens"
 ALIKE = "classes 'pos' and 'Pos' differ by case alone"
-SAME = {"warning.test_in_validation": "2 of 2 test rows stand in validation too"}
+SAME = {"warning.test_in_validation": "2 of 2 test rows are in validation too"}
 
 
 def runs(*arms: str, task: str = "toy", **facts: str) -> list[RunRecord]:
@@ -33,7 +33,7 @@ def shown(report: Report) -> list[str]:
 def test_doubts_come_first_in_every_form_and_the_rest_is_a_note() -> None:
     """Test rows that chose the epochs are said before any number."""
     made = report_of(runs("full", "lora", **ROWS, **SAME))
-    assert shown(made) == ["2 of 2 test rows stand in validation too"]
+    assert shown(made) == ["2 of 2 test rows are in validation too"]
     assert "Read: 8 train, 2 validation, 2 test rows." in made.notes()
 
 

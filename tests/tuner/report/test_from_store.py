@@ -275,6 +275,20 @@ def test_a_study_that_was_deleted_or_renamed_in_mlflow_is_said_to_be(tmp_path: P
         assert refused(other, store).endswith(f"not run in {store}; studies there: mine")
 
 
+def test_looks_at_a_growing_study_are_counted(tmp_path: Path) -> None:
+    """Each set of confirm seeds is one; another definition of the study is none."""
+    made = Desk(tmp_path)
+    small: dict[str, Any] = {"arms": {"head": {"method": "head"}}}
+    for name, epochs, seeds in (("a", 1, [1]), ("b", 2, [1]), ("a", 1, [1, 2])):
+        file = made.file(name, epochs=epochs, confirm={"seeds": seeds}, **small)
+        made.run(file)
+        said = [note for note in made.report(file).notes() if "sets of confirm seeds" in note]
+        if len(seeds) == 1:
+            assert not said
+    (note,) = said
+    assert note.startswith("study back: it has had 2 sets of confirm seeds, of 1 and 2 seeds. ")
+
+
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Desk, str]]:
     """Run two definitions with MLflow, and serve it."""

@@ -186,7 +186,7 @@ def test_trials_whose_runs_are_gone_count_and_their_confirm_runs_stay() -> None:
     made = report_on(Evidence(("s",), tuple(records), "macro_f1", planned=(searched,)))
     assert set(made.runs["run_id"]) == {run.run_id for run in confirms}
     assert set(made.cells["trials"]) == {3}
-    assert any("1 trial without runs in the store" in note for note in made.notes())
+    assert any("the runs of 1 trial were deleted from the store" in note for note in made.notes())
 
 
 def test_why_a_cell_was_not_begun_is_kept_with_the_definition() -> None:

@@ -16,6 +16,7 @@ from scipy import stats as scipy_stats
 from sklearn.metrics import f1_score
 
 from tests.specs import toy_study
+from tuner.config import load_study
 from tuner.report import Report, build_report, keep_report
 from tuner.store import find_store
 from tuner.study.run import run_study
@@ -223,6 +224,27 @@ def test_the_report_is_kept_in_the_experiment(report: Report, store: Path) -> No
     assert {"report.md", "report.html", "report.tex", "report.json", "cells.csv"} <= names
     folder = Path(run.info.artifact_uri.removeprefix("file://"))
     assert json.loads((folder / "report.json").read_text()) == json.loads(report.text("json"))
+
+
+def test_the_best_configuration_is_a_study_of_its_own(
+    report: Report, store: Path, runs: dict[str, list[Run]], tmp_path: Path
+) -> None:
+    """Its YAML runs: one arm with the chosen value fixed, nothing searched, the same scores."""
+    best, means = report.best, {arm: scores(found).mean() for arm, found in runs.items()}
+    assert best.mean == pytest.approx(max(means.values()))
+    assert means[best.arm] == pytest.approx(best.mean)
+    rate = float(runs[best.arm][0].data.params["train.learning_rate"])
+    assert best.chosen == {"train.learning_rate": rate}
+    assert best.run_id == runs[best.arm][0].data.tags["mlflow.parentRunId"]
+    file = tmp_path / "best.yaml"
+    file.write_text(best.to_yaml())
+    study = load_study(file)
+    assert (study.name, list(study.arms)) == ("real-best", [best.arm])
+    run_study(study, store=tmp_path / "store", tracking="none", data_dir=store / "data")
+    again = build_report("real-best", store=tmp_path / "store")
+    found = again.runs["test/macro_f1"].tolist()
+    assert found == pytest.approx(scores(runs[best.arm]).tolist())
+    assert again.best.chosen == {}
 
 
 def test_every_run_has_its_page_in_mlflow(

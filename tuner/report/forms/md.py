@@ -44,6 +44,8 @@ def _lines(report: Report) -> Iterator[str]:
     for task, model in places:
         here = [view for view in views if (view.task, view.model) == (task, model)]
         yield from (f"## {_escape(f'{task} · {model}')}", "")
+        if own := said.of(task, model):
+            yield from (_escape(own), "")
         yield from _block(here, comparison.notes_on(task, model), comparison.pages)
     for view in views:
         if view.task is None and view.section != "first":

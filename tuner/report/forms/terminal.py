@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from tuner.report.comparison import CAPTION, NOTHING
 from tuner.report.contracts import Report, ReportForm
-from tuner.report.view import Heading, TableView, word
+from tuner.report.tables.arms import NEAR_END
+from tuner.report.view import Heading, TableRow, TableView, word
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+_INTERVAL = re.compile(r"\[[^][]*\]")
+_HARD = "\u00a0"
+"""A space at which no line breaks."""
 _LONGEST_NAMES = (40, 16)
 """Characters of a name in one line, where there is room, and where there is little."""
 
@@ -44,27 +51,96 @@ class Terminal(ReportForm):
             force_terminal=self.colours is not None,
             color_system=self.colours,
         )
-        said = report.answer
-        for line in (*filter(None, [said.question]), *report.doubts()):
-            console.print(line, markup=False, highlight=False)
-        views = report.views("narrow")
-        for view in views:
-            if view.section == "first":
-                console.print(_title(view), style="bold", markup=False, highlight=False)
-                _print_fitting(console, view)
-        if arms := [view for view in views if view.section == "arms"]:
-            _print_fitting(console, _merged(arms))
-        for view in views:
-            if view.section not in ("arms", "first"):
-                console.print(_title(view), style="bold", markup=False, highlight=False)
-                _print_fitting(console, view)
-        if report.comparison.places():
-            for line in said.lines():
-                console.print(line, style="bold", markup=False, highlight=False)
+        if not report.comparison.places():
+            return {"report.txt": f"{NOTHING}\n"}
+        if report.answer.question:
+            _print_text(console, report.answer.question, style="bold")
+        _print_list(console, report.doubts(), mark="!")
+        _print_tables(console, report)
+        _print_answer(console, report)
+        _print_list(console, [note for note in report.notes() if note != CAPTION], mark="-")
+        lines = stream.getvalue().splitlines()
+        return {"report.txt": "\n".join([*map(str.rstrip, lines), ""])}
+
+
+def _print_tables(console: Console, report: Report) -> None:
+    """Print what comes first, then the arms in one table, then the rest."""
+    views = report.views("terminal")
+    arms = [view for view in views if view.section == "arms"]
+    for view in views:
+        if view.section == "first":
+            _print_titled(console, view)
+    if arms:
+        console.print()
+        left_out = _print_fitting(console, _merged(arms))
+        if legend := _legend(arms, report.comparison.baseline, left_out):
+            _print_text(console, legend, style="dim")
+    for view in views:
+        if view.section not in ("arms", "first"):
+            _print_titled(console, view)
+
+
+def _print_titled(console: Console, view: TableView) -> None:
+    console.print()
+    console.print(_title(view), style="bold", markup=False, highlight=False)
+    _print_fitting(console, view)
+
+
+def _print_answer(console: Console, report: Report) -> None:
+    said = report.answer
+    for lines, style in ((said.sentences, "bold"), ((said.certainty, said.settle), "")):
+        for line in filter(None, lines):
             console.print()
-        for note in report.notes():
-            console.print(note, markup=False, highlight=False)
-        return {"report.txt": stream.getvalue()}
+            _print_text(console, line, style=style)
+
+
+def _print_list(console: Console, texts: Sequence[str], *, mark: str) -> None:
+    """Print sentences as a list, their further lines indented."""
+    if texts:
+        console.print()
+    for text in texts:
+        _print_text(console, text, mark=f" {mark} ")
+
+
+def _print_text(console: Console, text: str, *, mark: str = "", style: str = "") -> None:
+    """Print a sentence in lines that break between words, and inside no interval."""
+    whole = _INTERVAL.sub(lambda found: found[0].replace(" ", _HARD), text)
+    lines = textwrap.wrap(
+        whole,
+        width=max(console.width, len(mark) + 1),
+        initial_indent=mark,
+        subsequent_indent=" " * len(mark),
+        break_on_hyphens=False,
+    )
+    for line in lines:
+        shown = line.replace(_HARD, " ")
+        console.print(shown, style=style, markup=False, highlight=False, no_wrap=True, crop=False)
+
+
+def _legend(views: Sequence[TableView], baseline: str | None, left_out: Sequence[str]) -> str:
+    """Return the meaning of the marks of the arms' table, those that occur."""
+    rows = [row for view in views for row in view.rows]
+    heads = {head.text for view in views for head in view.headings}
+    said = ["± standard deviation over the seeds"] if any(map(_spread, rows)) else []
+    said += ["* best mean"] if any(map(_is_best, rows)) else []
+    said += [f"behind: seeds on which {baseline} is better"] if "behind" in heads else []
+    near = any(
+        cell.text.endswith(NEAR_END)
+        for view in views
+        for row in view.rows
+        for cell, head in zip(row.cells, view.headings, strict=True)
+        if head.text not in left_out
+    )
+    said += [f"{NEAR_END} near its range's end"] if near else []
+    return "; ".join(said)
+
+
+def _spread(row: TableRow) -> bool:
+    return any("±" in cell.text for cell in row.cells)
+
+
+def _is_best(row: TableRow) -> bool:
+    return any(cell.mark == "best" for cell in row.cells)
 
 
 def _title(view: TableView) -> str:
@@ -86,8 +162,8 @@ def _merged(views: Sequence[TableView]) -> TableView:
     )
 
 
-def _print_fitting(console: Console, view: TableView) -> None:
-    """Print a table that fits, and name the columns that are left out for that.
+def _print_fitting(console: Console, view: TableView) -> list[str]:
+    """Print a table that fits; name and return the columns that are left out for that.
 
     Numbers never wrap, and long names do before a column is left out.
     """
@@ -103,7 +179,9 @@ def _print_fitting(console: Console, view: TableView) -> None:
             break
     console.print(table)
     if left_out:
-        console.print(f"In `tuner report` too: {', '.join(left_out)}.", markup=False)
+        said = f"In `tuner report` too: {', '.join(left_out)}."
+        _print_text(console, said, style="dim")
+    return left_out
 
 
 def _dispensed(view: TableView) -> Iterator[list[str]]:
@@ -127,16 +205,35 @@ def _table(view: TableView, left_out: Sequence[str], *, narrow: bool, longest: i
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
+    table = Table(
+        box=SIMPLE_HEAD,
+        header_style="bold",
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0) if narrow else (0, 2, 0, 0),
+    )
     kept = [place for place, head in enumerate(view.headings) if head.text not in left_out]
     for place in kept:
         head = view.headings[place]
+        name = head.short or head.text
         if not head.numeric:
-            table.add_column(Text(head.text), overflow="fold", max_width=longest)
+            widest = max((len(_text(row, place, head)) for row in view.rows), default=0)
+            whole = place == 0 and widest <= longest
+            table.add_column(Text(name), overflow="fold", no_wrap=whole, max_width=longest)
             continue
-        title = "\n".join(head.text.split()) if narrow else head.text
-        widths = [*map(len, title.splitlines()), *(len(r.cells[place].text) for r in view.rows)]
+        title = "\n".join(name.split()) if narrow else name
+        texts = [_text(row, place, head) for row in view.rows]
+        widths = [*map(len, title.splitlines()), *map(len, texts)]
         table.add_column(Text(title), justify="right", no_wrap=True, min_width=max(widths))
-    for row in view.rows:
-        table.add_row(*(Text(row.cells[place].text) for place in kept))  # names are no markup
+    for row in view.rows:  # names are no markup
+        table.add_row(*(Text(_text(row, place, view.headings[place])) for place in kept))
     return table
+
+
+def _text(row: TableRow, place: int, head: Heading) -> str:
+    """Return the text of a cell; that of the first has a mark where the row has the best mean."""
+    cell = row.cells[place]
+    parts = [cell.text, cell.detail if head.in_line else ""]
+    if head.text == "arm" and _is_best(row):
+        parts.append("*")
+    return " ".join(filter(None, parts))

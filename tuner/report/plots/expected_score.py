@@ -22,7 +22,7 @@ from tuner.report.plots.layout import (
 from tuner.report.plots.picture import Sketch
 from tuner.report.plots.subject import Look, Subject
 from tuner.report.plots.units import axis_title, scale
-from tuner.report.wording import higher_is_better, missing, title
+from tuner.report.wording import LEAST_TRIALS, higher_is_better, missing, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,17 +36,20 @@ Lines = dict[str, list[Row]]
 
 
 def sketch_budget(subject: Subject) -> Sketch | None:
-    """Draw score against trials and against time; None unless an arm had two trials or more."""
+    """Draw score against trials and against time; None unless an arm has eight finished trials."""
     rows = [row for row in subject.rows("budget") if not missing(row["expected"])]
-    lines = subject.by_arm(rows)
-    if not any(len(points) > 1 for points in lines.values()):
+    lines = {
+        arm: found for arm, found in subject.by_arm(rows).items() if len(found) >= LEAST_TRIALS
+    }
+    if not lines:
         return None
     score = f"validation {title(subject.metric)}"
     better = "higher" if higher_is_better(subject.metric) else "lower"
     caption = (
-        f"Expected best {score} {subject.where} after so many random trials "
+        f"Expected best {score} {subject.where} after so many random finished trials "
         "of an arm's search (left) and after the seconds that these take on average (right). "
-        f"The arm whose line is {better} is the better choice at that budget."
+        f"The arm whose line is {better} is the better choice at that budget. Dotted: pruned "
+        "trials counted with their last score, which they might have surpassed."
     )
     paint = partial(_paint, lines, subject.looks, metric=subject.metric)
     return Sketch("Expected validation performance", caption, paint, subject.task, subject.model)
@@ -65,7 +68,18 @@ def _paint(lines: Lines, looks: Mapping[str, Look], *, metric: str) -> Figure:
     _, second, name = next(row for row in _UNITS if longest >= row[0] or not row[0])
     for arm, points in lines.items():
         values = [scale(metric) * point["expected"] for point in points]
-        _steps(left, [int(point["trials"]) for point in points], values, looks[arm])
+        trials = [int(point["trials"]) for point in points]
+        _steps(left, trials, values, looks[arm])
+        bounds = [scale(metric) * point["bound"] for point in points]
+        if bounds != values:
+            left.plot(
+                trials,
+                bounds,
+                color=looks[arm].colour,
+                linewidth=0.8,
+                linestyle=(0, (1, 1.5)),
+                drawstyle="steps-post",
+            )
         _steps(right, [point["seconds"] / second for point in points], values, looks[arm])
     left.set_xlabel("trials")
     left.locator_params(axis="x", integer=True)

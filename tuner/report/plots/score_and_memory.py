@@ -45,9 +45,9 @@ def sketch_tradeoff(subject: Subject) -> Sketch | None:
     caption = (
         f"Test {score} ({better} is better) against the peak memory of training "
         f"{subject.where}: means over the seeds with the 95% interval of {score}, and the mean "
-        "seconds of a run beside the name. Filled: in the Pareto set, so that no other arm is as "
-        "good in score, memory and seconds and better in one. The stepped line joins the arms "
-        "that none beats in score and memory alone."
+        "seconds of a run beside the name. Filled: in the Pareto set, so that no other arm is "
+        "better in score, memory or seconds without being worse in another, small differences "
+        "left aside. The stepped line joins the arms that none beats in score and memory alone."
     )
     parents = {row["arm"]: row["parent_run_id"] for row in subject.rows("cells")}
     pages = {arm: subject.page(parent) for arm, parent in parents.items()}

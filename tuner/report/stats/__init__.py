@@ -21,8 +21,15 @@ from tuner.report.stats.noise import (
     bootstrap_noise,
     confusion_counts,
 )
+from tuner.report.stats.over_tasks import (
+    OverTasks,
+    TaskDifference,
+    geometric_mean,
+    on_tasks_like_them,
+    on_these_tasks,
+)
 from tuner.report.stats.paired import PairedComparison, compare_pairs, paired_differences
-from tuner.report.stats.pareto import pareto, pareto_probability
+from tuner.report.stats.pareto import Steps, pareto, pareto_probability
 from tuner.report.stats.power import (
     noether_pairs,
     paired_power,
@@ -53,10 +60,13 @@ __all__ = [
     "Interval",
     "Intervals",
     "Noise",
+    "OverTasks",
     "PairedComparison",
     "SeedsNeeded",
+    "Steps",
     "Summary",
     "Swap",
+    "TaskDifference",
     "Verdict",
     "bca_interval",
     "binomial_interval",
@@ -71,6 +81,7 @@ __all__ = [
     "expected_best",
     "expected_seconds",
     "friedman_p",
+    "geometric_mean",
     "independent_groups",
     "judge",
     "logit_t_interval",
@@ -79,6 +90,8 @@ __all__ = [
     "nemenyi_p",
     "noether_pairs",
     "not_separable_groups",
+    "on_tasks_like_them",
+    "on_these_tasks",
     "paired_differences",
     "paired_power",
     "pareto",

@@ -26,20 +26,35 @@ class _Resamples:
     """Of shape (ways,): the probability of each way."""
 
 
-def pareto(costs: Values) -> Booleans:
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The difference in each cost from which on it matters; what is smaller is a tie."""
+
+    absolute: tuple[float, ...]
+    """In the unit of each cost."""
+    relative: tuple[float, ...]
+    """As a share of the cost of the arm that may be beaten, added to the absolute step."""
+
+
+def pareto(costs: Values, steps: Steps | None = None) -> Booleans:
     """Return which arms are in the Pareto set: none is as good in all costs and better in one.
+
+    With steps, a cost counts as better only by more than its step, and as worse likewise: among
+    noisy costs some difference always speaks for each arm. If every arm is then beaten by some
+    other, in a circle, the set is the one without steps.
 
     Args:
         costs: Of shape (arms, objectives); all are to be small.
+        steps: What matters in each cost; None: any difference.
 
     Returns:
         Of shape (arms,). An arm that lacks a cost (NaN) is not in the set and beats none.
     """
-    found: Booleans = _pareto(floats(costs, 2)[None])[0]
+    found: Booleans = _pareto(floats(costs, 2)[None], steps)[0]
     return found
 
 
-def pareto_probability(scores: Values) -> Floats:
+def pareto_probability(scores: Values, steps: Steps | None = None) -> Floats:
     """Return in which share of resampled seeds each arm is in the Pareto set of the means.
 
     Seeds are drawn with replacement, the same for every arm. Up to seven seeds every way to
@@ -48,6 +63,7 @@ def pareto_probability(scores: Values) -> Floats:
 
     Args:
         scores: Costs of each run, all to be small, of shape (arms, seeds, objectives).
+        steps: See `pareto`.
 
     Returns:
         Of shape (arms,), between 0 and 1.
@@ -58,11 +74,11 @@ def pareto_probability(scores: Values) -> Floats:
         raise ValueError("scores: no seeds")
     drawn = _all_resamples(seeds) if seeds <= _MOST_EXACT else _random_resamples(seeds)
     means = numpy.einsum("ws,aso->wao", drawn.counts, runs) / seeds
-    share: Floats = drawn.weights @ _pareto(means)
+    share: Floats = drawn.weights @ _pareto(means, steps)
     return numpy.clip(share, 0.0, 1.0)
 
 
-def _pareto(costs: Floats) -> Booleans:
+def _pareto(costs: Floats, steps: Steps | None = None) -> Booleans:
     """Find the Pareto sets of many draws, of shape (draws, arms, objectives)."""
     known = numpy.asarray(numpy.isfinite(costs).all(axis=2))
     filled = numpy.where(known[:, :, None], costs, numpy.inf)
@@ -71,8 +87,14 @@ def _pareto(costs: Floats) -> Booleans:
     best: Booleans = known.copy()
     for arm in range(costs.shape[1]):
         own = costs[:, arm : arm + 1, :]
-        beaten = (filled <= own + slack).all(axis=2) & (filled < own - slack).any(axis=2)
+        step = slack
+        if steps is not None:
+            step = slack + numpy.array(steps.absolute) + steps.relative * sizes[:, arm : arm + 1]
+        beaten = (filled <= own + step).all(axis=2) & (filled < own - step).any(axis=2)
         best[:, arm] &= ~beaten.any(axis=1)
+    if steps is not None:
+        circles = known.any(axis=1) & ~best.any(axis=1)
+        best[circles] = _pareto(costs[circles])
     return best
 
 

@@ -23,11 +23,12 @@ VerdictKind = Literal[
     "worse by more than the margin",
     "open",
 ]
-_WITHIN_MARGIN = (
+WITHIN_MARGIN = (
     "equivalent within the margin",
     "not worse by more than the margin",
     "not better by more than the margin",
 )
+"""Verdicts that a collapse forbids."""
 _LEAST_FOR_P = 6
 """Below six pairs the exact test cannot reach .05."""
 _LEAST_FOR_SEEDS = 5
@@ -106,8 +107,8 @@ def judge(
     n, mean, std = len(found), mean_of(found), std_of(found)
     rows = 0.0 if math.isnan(row_error) else row_error
     interval = difference_interval(mean, std, n=n, row_error=rows, level=level)
-    kind = _kind(interval, margin)
-    if collapsed and kind in _WITHIN_MARGIN:
+    kind = verdict_kind(interval, margin)
+    if collapsed and kind in WITHIN_MARGIN:
         kind = "open"
     judged = _Sample(mean, std, n, rows, level)
     return Verdict(
@@ -141,7 +142,7 @@ def difference_interval(
     if n < 2:
         return Interval(math.nan, math.nan)
     error, freedom = _error(std, n, row_error)
-    half = 0.0 if not error else _quantile(freedom, level) * error
+    half = 0.0 if not error else t_reach(freedom, level) * error
     return Interval(mean - half, mean + half)
 
 
@@ -176,7 +177,7 @@ class _Sample:
             return None
         found: list[tuple[int, SeedsNeeded]] = []
         for kind, distances in _targets(self.mean, margin):
-            if collapsed and kind in _WITHIN_MARGIN:
+            if collapsed and kind in WITHIN_MARGIN:
                 continue
             middle = self._needed([self._shrunk(distance) for distance in distances])
             if middle is not None:
@@ -217,7 +218,7 @@ class _Sample:
         from scipy.special import nctdtr
 
         error, freedom = _error(self.std, n, self.row_error)
-        reach = _quantile(freedom, self.level)
+        reach = t_reach(freedom, self.level)
         missed = [
             float(nctdtr(freedom, min(distance / error, 30.0), reach)) if distance > 0 else 1.0
             for distance in distances
@@ -234,7 +235,8 @@ def _targets(mean: float, margin: float) -> Iterator[tuple[VerdictKind, tuple[fl
         yield "equivalent within the margin", (margin + mean, margin - mean)
 
 
-def _kind(interval: Interval, margin: float) -> VerdictKind:
+def verdict_kind(interval: Interval, margin: float) -> VerdictKind:
+    """Read a verdict off an interval of a difference; positive: the first arm is better."""
     low, high = interval.low, interval.high
     kinds: dict[VerdictKind, bool] = {
         "better by more than the margin": low > margin > 0,
@@ -257,7 +259,8 @@ def _error(std: float, n: int, row_error: float) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=4096)
-def _quantile(freedom: float, level: float) -> float:
+def t_reach(freedom: float, level: float) -> float:
+    """Return how many standard errors a two-sided interval reaches (Student's t)."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, 1 - level / 2))

@@ -75,7 +75,7 @@ class ArmRanksTable(ReportTable):
                 cell_of("mean_rank", decimal),
             ),
             (
-                Heading("Friedman p", "whether any arm ranks otherwise than another"),
+                Heading("Friedman p", "of the test that all arms rank alike"),
                 cell_of("friedman_p", p_value),
             ),
             (
@@ -104,7 +104,7 @@ def rank_notes(ranks: pandas.DataFrame, *, metric: str) -> Iterator[str]:
         else:
             yield (
                 f"{text} Friedman's test: p = {p_text(p)}. Ranks that differ by less than "
-                f"{difference:.2f} are not separable at the {LEVEL:.0%} level (Nemenyi)."
+                f"{difference:.2f} cannot be told apart at the {LEVEL:.0%} level (Nemenyi's test)."
             )
 
 

@@ -13,6 +13,7 @@ from tuner.report.view import (
     CONFIGURATION,
     EVERYWHERE,
     PAGE,
+    TERMINAL,
     TEXT,
     WIDE,
     Field,
@@ -37,12 +38,19 @@ from tuner.report.wording import (
     LEAST_FOR_INTERVAL,
     NONE,
     UNSEEN,
+    as_number,
     higher_is_better,
     main_scores,
     missing,
     parameters_text,
+    short_number,
     title,
 )
+
+NEAR_END = "^"
+"""Marks a chosen value in the outer tenth of its range, in a terminal."""
+_SHORT = {"learning_rate": "lr"}
+"""Names of fields in a terminal that are shorter than their own."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,8 @@ class _Arm:
     to_baseline: Row | None
     """Its row of the frame `pairs` with the baseline."""
     is_baseline: bool
+    searched: Mapping[str, Row]
+    """Its rows of the frame `searched`, by field."""
 
 
 class ArmsTable(ReportTable):
@@ -90,9 +100,19 @@ def _arms(comparison: Comparison, task: str, model: str) -> list[_Arm]:
     pairs = [row for row in comparison.rows("pairs", task, model) if row["metric"] == metric]
     to_baseline = {row["arm_a"]: row for row in pairs if row["arm_b"] == baseline}
     firsts = {arm: rows.get(metric) or next(iter(rows.values())) for arm, rows in scores.items()}
+    searched: dict[str, dict[str, Row]] = {}
+    for row in comparison.rows("searched", task, model):
+        searched.setdefault(row["arm"], {})[row["field"]] = row
     marks = _marks(firsts, pairs, metric)
     arms = [
-        _Arm(firsts[arm], rows, marks.get(arm, ""), to_baseline.get(arm), arm == baseline)
+        _Arm(
+            firsts[arm],
+            rows,
+            marks.get(arm, ""),
+            to_baseline.get(arm),
+            arm == baseline,
+            searched.get(arm, {}),
+        )
         for arm, rows in scores.items()
     ]
     sign = -1 if higher_is_better(metric) else 1
@@ -135,14 +155,38 @@ def _fields(comparison: Comparison, arms: Sequence[_Arm]) -> list[Field]:
         metric, other = comparison.metric, comparison.baseline
         about = f"mean difference to {other} in {title(metric)}, with the interval of the verdict"
         fields += [
-            (Heading(f"against {other}", about), partial(_to_baseline, metric)),
+            (Heading(f"against {other}", about, in_line=True), partial(_to_baseline, metric)),
             (Heading("behind", f"seeds on which {other} is better"), _behind),
         ]
     if any(arm.first["chosen"] for arm in arms):
         about = "the values that the search chose"
         heading = Heading("chosen", about, numeric=False, shown_in=WIDE)
         fields.append((heading, lambda arm: word(arm.first["chosen"])))
+        fields += _chosen(arms)
     return [*fields, *_COSTS, *_trouble(arms)]
+
+
+def _chosen(arms: Sequence[_Arm]) -> Iterator[Field]:
+    """Yield a column for each searched field, for a terminal."""
+    names = sorted({name for arm in arms for name in arm.searched})
+    for name in names:
+        last = name.rpartition(".")[2]
+        heading = Heading(
+            name,
+            short=_SHORT.get(last, last),
+            numeric=True,
+            dispensable=2,
+            shown_in=TERMINAL,
+        )
+        yield heading, partial(_chosen_cell, name)
+
+
+def _chosen_cell(name: str, arm: _Arm) -> TableCell:
+    row = arm.searched.get(name)
+    if row is None:
+        return TableCell(NONE)
+    near = "" if missing(row["near"]) or not row["near"] else NEAR_END
+    return number(f"{short_number(str(row['chosen']))}{near}", as_number(row["chosen"]))
 
 
 def _scores(comparison: Comparison, arms: Sequence[_Arm]) -> Iterator[Field]:
@@ -246,7 +290,7 @@ _COSTS: tuple[Field, ...] = (
         lambda arm: memory(arm.first["peak_memory_bytes"]),
     ),
     (
-        Heading("seconds", "wall time of a run, all phases, mean", dispensable=3),
+        Heading("seconds", "wall time of a run, all phases, mean", short="s/run", dispensable=3),
         lambda arm: seconds(arm.first["seconds"]),
     ),
 )

@@ -12,21 +12,23 @@ from tuner.report.comparison import Note
 from tuner.report.contracts import Basis, ReportTable, plain
 from tuner.report.measures import seconds_spent, trial_score
 from tuner.report.selection import ComparedCell
-from tuner.report.wording import higher_is_better, title
+from tuner.report.wording import LEAST_TRIALS, higher_is_better, title
 
 if TYPE_CHECKING:
     import pandas
 
 _NAMED = 6
 """Longer lists are counted."""
-_COLUMNS = ("task", "model", "arm", "trials", "seconds", "expected")
+_COLUMNS = ("task", "model", "arm", "trials", "seconds", "expected", "bound")
 Unit = Literal["trials", "seconds"]
 
 
 class BudgetTable(ReportTable):
-    """Each searched arm's expected best validation score after 1, 2, ... trials.
+    """Each searched arm's expected best validation score after 1, 2, ... finished trials.
 
-    trials (from 1 to the number tried), seconds (mean of so many trials), expected.
+    trials (from 1 to the number that finished), seconds (that so many of all trials take on
+    average), expected (had the trials been drawn from those that finished), bound (had they been
+    drawn from all: a pruned one counts with its last score, which it might have surpassed).
     """
 
     ORDER: ClassVar = 60
@@ -37,10 +39,9 @@ class BudgetTable(ReportTable):
     def frame(self, basis: Basis) -> pandas.DataFrame:
         """Compute the expected best of each searched arm.
 
-        A pruned trial counts with its last score. A failed trial has no score: it counts as the
-        worst of its cell, since it used up budget. A repeated point counts once: its runs were
-        found, and cost nothing. The trials are treated as exchangeable draws, which is not quite
-        true of a sampler that learns.
+        For the bound, a trial without a score counts as the worst of its cell, since it used up
+        budget. A repeated point counts once: it was not trained again. The trials are treated as
+        exchangeable draws, which is not quite true of a sampler that learns.
         """
         cells = [cell for block in basis.blocks for cell in block.begun]
         return plain((row for cell in cells for row in _rows(cell, basis.metric)), _COLUMNS)
@@ -87,42 +88,50 @@ def place_swaps(budget: pandas.DataFrame, *, metric: str) -> list[PlaceSwap]:
 
 
 def budget_notes(budget: pandas.DataFrame, *, metric: str) -> Iterator[Note]:
-    """Yield a note for each task and model: the leading arm by search budget, and the swaps."""
+    """Yield a note for each task and model: the leading arm by search budget, and the swaps.
+
+    Arms with few finished trials are left out: their curves say next to nothing.
+    """
+    finished = budget.groupby(["task", "model", "arm"])["trials"].transform("max")
+    budget = budget[finished >= LEAST_TRIALS]
     swaps = place_swaps(budget, metric=metric)
     for (task, model), rows in budget.groupby(["task", "model"]):
         table = rows.pivot_table(index="trials", columns="arm", values="expected").dropna()
-        if len(table.columns) < 2 or table.empty:
+        if len(table.columns) < 2:
             continue
         best = table.idxmax(axis=1) if higher_is_better(metric) else table.idxmin(axis=1)
         leaders = [str(arm) for arm in best]
-        text = f"Expected best validation {title(metric)} by number of trials: "
-        text += f"{leaders[0]} leads after 1"
+        text = (
+            f"If each arm had been given fewer trials, the best validation {title(metric)} is "
+            f"expected from {leaders[0]} after 1 trial"
+        )
         changes = [
-            f"{arm} from {trials}"
+            f"from {arm} after {trials}"
             for trials, arm, before in zip(table.index[1:], leaders[1:], leaders, strict=False)
             if arm != before
         ]
-        text += f", {', '.join(changes)} on" if changes else f" and up to all {len(leaders)}"
-        here = _without_ties([s for s in swaps if (s.task, s.model) == (task, model)])
+        text += f", {', '.join(changes)}" if changes else f", and up to all {len(leaders)}"
+        here = _last_ones([s for s in swaps if (s.task, s.model) == (task, model)])
         shown = "; ".join(map(_swap_text, here[:_NAMED]))
         more = f"; {len(here) - _NAMED} more are in report.json" if len(here) > _NAMED else ""
-        text += f". Arms change places: {shown}{more}." if here else ". No arms change places."
-        yield Note(f"{text} So few trials leave all of this uncertain.", str(task), str(model))
+        text += f". Two arms change places: {shown}{more}." if here else "."
+        yield Note(f"{text} Only finished trials count here.", str(task), str(model))
 
 
-def _without_ties(swaps: Sequence[PlaceSwap]) -> list[PlaceSwap]:
-    """Leave out swaps that are undone at the budget, as it is shown, at which they happen."""
-    left: dict[tuple[str, str, frozenset[str]], PlaceSwap] = {}
+def _last_ones(swaps: Sequence[PlaceSwap]) -> list[PlaceSwap]:
+    """Return one swap a pair of arms, by trials: the last one, which lasts."""
+    last: dict[frozenset[str], PlaceSwap] = {}
+    first: dict[frozenset[str], str] = {}
     for swap in swaps:
-        key = (swap.unit, f"{swap.at:.0f}", frozenset((swap.before, swap.after)))
-        if left.pop(key, None) is None:
-            left[key] = swap
-    return list(left.values())
+        if swap.unit == "trials":
+            pair = frozenset((swap.before, swap.after))
+            last[pair] = swap
+            first.setdefault(pair, swap.before)
+    return [swap for pair, swap in last.items() if swap.after != first[pair]]
 
 
 def _swap_text(swap: PlaceSwap) -> str:
-    at = f"{swap.at:.0f} trials" if swap.unit == "trials" else f"{swap.at:.0f} s of search"
-    return f"{swap.after} overtakes {swap.before} at {at}"
+    return f"{swap.after} overtakes {swap.before} at {swap.at:.0f} trials"
 
 
 def _rows(cell: ComparedCell, metric: str) -> Iterator[dict[str, Any]]:
@@ -131,14 +140,21 @@ def _rows(cell: ComparedCell, metric: str) -> Iterator[dict[str, Any]]:
     spent = cell.search.different
     scores = [trial_score(trial, metric) for trial in spent]
     known = [score for score in scores if score is not None]
-    if not known:
+    finished = [
+        score
+        for trial, score in zip(spent, scores, strict=True)
+        if trial.state == "finished" and score is not None
+    ]
+    if not finished:
         return
     higher = higher_is_better(metric)
     worst = min(known) if higher else max(known)
     filled = [worst if score is None else score for score in scores]
     totals = [sum(sorted(map(seconds_spent, trial.runs))) for trial in spent]
     each = statistics.fmean(sorted(totals))
-    curve = expected_best(filled, higher_is_better=higher)
+    curve = expected_best(finished, higher_is_better=higher)
+    bound = expected_best(filled, higher_is_better=higher)
     for number, expected in enumerate(curve, start=1):
-        found = (cell.task, cell.model, cell.arm, number, number * each, float(expected))
+        found: tuple[Any, ...] = (cell.task, cell.model, cell.arm, number, number * each)
+        found += (float(expected), float(bound[number - 1]))
         yield dict(zip(_COLUMNS, found, strict=True))

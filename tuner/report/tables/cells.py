@@ -71,7 +71,7 @@ _COLUMNS = (
     ),
     Column("chosen", "string", "searched fields with the values that were chosen"),
     Column("trials", "Int64", "configurations that the search tried; 0: not searched"),
-    Column("points", "Int64", "different ones among them: one that came again cost nothing"),
+    Column("points", "Int64", "different ones among them; a repeated one is not trained again"),
     Column("seconds", "float64", "wall seconds of a run, all phases, mean"),
     Column("peak_memory_bytes", "Int64", "peak of the training phase, largest over the runs"),
     Column("peak_memory_mean_bytes", "float64", "peak of the training phase, mean over the runs"),

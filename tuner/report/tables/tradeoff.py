@@ -27,7 +27,7 @@ from tuner.report.view import (
     word,
     yes_or_no,
 )
-from tuner.report.wording import higher_is_better, title
+from tuner.report.wording import higher_is_better, is_loss, title, value_text
 from tuner.store import RunRecord
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ _COLUMNS += ("peak_memory_bytes", "seconds", "pareto", "pareto_probability", "se
 _COLUMNS += ("saved_peak", "saved_largest_peak", "saved_with_eval")
 Costs = tuple[float, float, float]
 """Values to minimise: the score (negated where higher is better), peak bytes, seconds."""
+_STEPS = (0.05, 0.10)
+"""Shares of memory and of time from which on a difference matters; of scores it is the margin."""
+_LEAST_FOR_SHARES = 5
+"""Seeds from which on the share of resampled seeds is shown."""
 _SAVED = {
     "saved_peak": "peak_memory_mean_bytes",
     "saved_largest_peak": "peak_memory_bytes",
@@ -50,9 +54,10 @@ class TradeoffTable(ReportTable):
     """Score, memory and time of the arms that have all three, as means over the runs.
 
     score, score_low, score_high (95% interval), peak_memory_bytes (training), seconds, pareto
-    (boolean), pareto_probability (share of resampled seeds in which the arm is in the Pareto
-    set), seeds (those that all arms have, which both are over; 0: none, and the set is over all
-    runs), and against the baseline, else against the arm that takes most: saved_peak,
+    (boolean; differences up to the margin, 5% of memory or 10% of time are ties),
+    pareto_probability (share of resampled seeds in which the arm is in the Pareto set; from five
+    seeds on), seeds (those that all arms have, which both are over; 0: none, and the set is over
+    all runs), and against the baseline, else against the arm that takes most: saved_peak,
     saved_largest_peak, saved_with_eval (shares of the mean training peak, of the largest, of the
     mean peak of training and evaluation).
     """
@@ -72,7 +77,7 @@ class TradeoffTable(ReportTable):
             here = [c for c in block.cells if any(_costs(run, metric) for run in c.finished)]
             if here:
                 found = {cell.arm: table[cell.task, cell.model, cell.arm] for cell in here}
-                rows += _block_rows(here, found, metric, basis.baseline)
+                rows += _block_rows(here, found, basis)
         return plain(rows, _COLUMNS)
 
     def views(self, comparison: Comparison) -> Iterator[TableView]:
@@ -105,9 +110,24 @@ def _against(comparison: Comparison) -> str:
     return comparison.baseline or "the arm that takes most"
 
 
+def _beaten_by_none(comparison: Comparison) -> str:
+    """Return what puts an arm into the Pareto set."""
+    margins = {
+        row["margin"] for row in comparison.rows("pairs") if row["metric"] == comparison.metric
+    }
+    margin = max(margins, default=0.0)
+    score = title(comparison.metric)
+    by = f"{value_text(margin, comparison.metric)} points of {score}" if margin else score
+    return (
+        f"no other arm is better in {score}, peak memory or seconds without being worse in "
+        f"another, where only differences of more than {by}, {_STEPS[0]:.0%} of memory or "
+        f"{_STEPS[1]:.0%} of time count"
+    )
+
+
 def _page_fields(comparison: Comparison) -> tuple[Field, ...]:
     metric, against = comparison.metric, _against(comparison)
-    pareto = "no other arm is as good in all three and better in one"
+    pareto = _beaten_by_none(comparison)
     resampled = "share of resampled seeds in which the arm is in the Pareto set"
     saved = {
         "saved_peak": ("mean peak", "share of the mean peak of the training phase"),
@@ -158,8 +178,7 @@ _TEXT_FIELDS: tuple[Field, ...] = (
 def _explained(comparison: Comparison) -> Iterator[str]:
     """Yield the meaning of the table's words, and for each task and model the arms it lacks."""
     yield (
-        f"Pareto-optimal: no other arm is as good in mean {title(comparison.metric)}, peak memory "
-        f"and seconds at once and better in one. Saved: share of the peak of "
+        f"Pareto-optimal: {_beaten_by_none(comparison)}. Saved: share of the peak of "
         f"{_against(comparison)}; of the training phase (mean and largest over the runs), and "
         "with evaluation."
     )
@@ -183,17 +202,19 @@ def _untraded(comparison: Comparison, task: str, model: str) -> str:
 def _block_rows(
     cells: Sequence[ComparedCell],
     table: Mapping[str, Mapping[Any, Any]],
-    metric: str,
-    baseline: str | None,
+    basis: Basis,
 ) -> list[dict[str, Any]]:
-    from tuner.report.stats import pareto, pareto_probability
+    from tuner.report.stats import Steps, pareto, pareto_probability
 
+    metric, baseline = basis.metric, basis.baseline
+    steps = Steps((0.0 if is_loss(metric) else basis.margin, 0.0, 0.0), (0.0, *_STEPS))
     shared = _on_common_seeds(cells, metric)
     seeds = len(shared[0])
     per_arm = shared if seeds else [_all_costs(cell, metric) for cell in cells]
     means = [_mean_costs(costs) for costs in per_arm]
-    best = pareto(means)
-    probability = pareto_probability(shared) if seeds > 1 else [None] * len(cells)
+    best = pareto(means, steps)
+    enough = seeds >= _LEAST_FOR_SHARES
+    probability = pareto_probability(shared, steps) if enough else [None] * len(cells)
     against = baseline or max(table, key=lambda arm: table[arm]["peak_memory_mean_bytes"])
     rows = []
     for index, cell in enumerate(cells):

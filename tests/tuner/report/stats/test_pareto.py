@@ -75,3 +75,23 @@ def test_no_seeds_are_refused() -> None:
     """Without a seed there is nothing to resample."""
     with pytest.raises(ValueError, match="no seeds"):
         stats.pareto_probability(numpy.zeros((2, 0, 3)))
+
+
+def test_small_differences_are_ties() -> None:
+    """A little worse in one cost and much better in another is better; a circle keeps all."""
+    steps = stats.Steps(absolute=(1.0, 0.0), relative=(0.0, 0.1))
+    costs = [[10.0, 100.0], [10.5, 50.0], [8.0, 200.0], [8.0, 195.0]]
+    assert stats.pareto(costs).tolist() == [True, True, False, True]
+    assert stats.pareto(costs, steps).tolist() == [False, True, True, True]
+    circle = [[0.0, 1.0, 2.0], [1.0, 2.0, 0.0], [2.0, 0.0, 1.0]]
+    even = stats.Steps(absolute=(1.0, 1.0, 1.0), relative=(0.0, 0.0, 0.0))
+    assert stats.pareto(circle, even).tolist() == [True, True, True]
+
+
+def test_of_three_arms_of_one_law_the_steps_leave_all_or_tell_why() -> None:
+    """Noise below the steps beats nobody."""
+    draws = numpy.random.default_rng(5)
+    arms = draws.normal((0.5, 1e9, 100.0), (0.002, 1e7, 2.0), size=(3, 8, 3))
+    steps = stats.Steps(absolute=(0.01, 0.0, 0.0), relative=(0.0, 0.05, 0.1))
+    assert stats.pareto(arms.mean(axis=1), steps).all()
+    assert stats.pareto_probability(arms, steps).tolist() == [1.0, 1.0, 1.0]
