@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -94,7 +95,7 @@ def plugin_class(base: type[P], package: str, kind: str) -> type[P]:
     Raises:
         ConfigError: No such file, or the file defines no plug-in.
     """
-    found = _class_in(base, package, kind) if kind in _module_names(package) else None
+    found = _class_in(base, package, kind) if _is_module(package, kind) else None
     if found is None:
         noun = package.rpartition(".")[2]
         there = kinds(base, package)
@@ -166,6 +167,12 @@ def _settings_of(
     noun = package.rpartition(".")[2]
     besides = f"; or {base.BESIDES.format('NAME' if hint else text)}" if base.BESIDES else ""
     raise ConfigError(f"no such name {text!r}; known {noun}: {known(table)}{besides}{hint}")
+
+
+def _is_module(package: str, kind: str) -> bool:
+    """Return whether a package has a public module, without a look at all of its files."""
+    public = kind.isidentifier() and kind[0] != "_"
+    return public and importlib.util.find_spec(f"{package}.{kind}") is not None
 
 
 def _module_names(package: str) -> list[str]:

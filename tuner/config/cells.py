@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from trainers.contract import RunSpec, Seeds
@@ -56,6 +57,10 @@ class Cell:
         search. A cell that is only given more trials, other finalists or more confirm seeds
         continues its search.
         """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         arm = self.study.arms[self.arm]
         definition = {
             "spec": self.spec(Seeds(init=0, order=0)).model_dump(mode="json"),

@@ -72,7 +72,8 @@ def run_child(
     """
     os.setsid()
     _take_interrupts()
-    _collect_own_garbage()
+    gc.freeze()  # the Trainer collects garbage; objects that the server loaded are skipped
+    gc.enable()  # which the server does without
     threading.Thread(target=_end_with_launcher, args=(lifeline,), daemon=True).start()
 
     def emit(event: RunEvent) -> None:
@@ -107,10 +108,9 @@ def compute_in_child(
 ) -> None:
     """Call a function in this process, send an error or else its result, end the process.
 
-    Its output is lost, and the terminal's Ctrl-C does not reach it.
+    Its output is lost, the terminal's Ctrl-C does not reach it, and it collects no garbage.
     """
     os.setsid()
-    _collect_own_garbage()
     _redirect_output(os.devnull)
     try:
         sender.send(("", function(*args)))
@@ -119,12 +119,6 @@ def compute_in_child(
     except BaseException as error:
         sender.send((one_line(error), None))
     os._exit(0)
-
-
-def _collect_own_garbage() -> None:
-    """Collect garbage, which the server does not; skip the objects that the server loaded."""
-    gc.freeze()
-    gc.enable()
 
 
 def _redirect_output(path: str) -> None:

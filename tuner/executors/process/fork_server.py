@@ -52,7 +52,7 @@ def start_server() -> None:
 
 if any("multiprocessing.forkserver" in word for word in sys.orig_argv):
     # This is the server, which loads this file first. Loading makes next to no garbage, and
-    # looking for it takes a fifth of the time; the processes that it forks collect again.
+    # looking for it takes a fifth of the time; the processes of runs collect again.
     gc.disable()
     # Once its launcher is gone it ends at once: Python's own shutdown visits all objects of torch
     # and transformers, for seconds under load. The processes that it forks never come here:
