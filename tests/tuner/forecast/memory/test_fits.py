@@ -25,7 +25,8 @@ def test_what_fits_is_listed_best_first_with_its_command(config: Path) -> None:
     first = found[0][0]
     assert first.batch_size * first.accumulation == 64
     assert "--method full" in first.command()
-    text = predict("--model", str(config), "--batch-size", "64", "--fits", str(cap))
+    words = ("--model", str(config), "--batch-size", "64", "--method", "full")
+    text = predict(*words, "--fits", str(cap))
     assert "tuner memory --model" in text
 
 
