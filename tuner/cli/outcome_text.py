@@ -42,12 +42,23 @@ class Destination:
 
 
 def show_outcome(
-    console: Console, outcome: StudyOutcome, *, study: str, place: Destination
+    console: Console, outcome: StudyOutcome, *, study: str, place: Destination, summary: str
 ) -> None:
-    """Print the comparison, the failures, and how to look further."""
+    """Print what was done, the comparison, the failures, and how to look further.
+
+    Args:
+        console: Where to print.
+        outcome: The outcome of the study.
+        study: The study as its user named it.
+        place: Where its runs are recorded.
+        summary: A line on what was done.
+    """
+    name = outcome.cells[0].study.name
     report = report_of_run(outcome.cells, outcome.faults, store=place.store, tracking=place.server)
     if place.tracking != NO_TRACKING:
         _keep(report, place.store, place.tracking)
+    page = _write_page(report, place.store, name)
+    console.print(summary, markup=False, highlight=False)
     show(report, "terminal", console)
     for failure in outcome.failures:
         console.print(f"failed: {failure}", style="red", markup=False)
@@ -58,15 +69,29 @@ def show_outcome(
         said = f"The time was up for {len(outcome.late)} of the cells"
         command = f"`tuner run-study {study}` continues with what is left"
         console.print(f"{said}; {command}.", markup=False, soft_wrap=True)
-    page = place.login.address if place.server else f"tuner ui{place.options()}"
-    console.print("\nLook further:", highlight=False)
-    console.print(f"  {page}", highlight=False)
-    console.print(f"  tuner report {study}{place.options()}", highlight=False)
+    runs = place.login.address if place.server else f"tuner ui {name}{place.options()}"
+    further = {"report": page, "runs": runs, "tables": f"tuner report {study}{place.options()}"}
+    console.print()
+    for what, where in further.items():
+        if where:
+            console.print(f"{what:8} {where}", markup=False, highlight=False, soft_wrap=True)
     if place.login.user:
         console.print(
             "with the login in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
             highlight=False,
         )
+
+
+def _write_page(report: Report, store: Store, name: str) -> str:
+    """Write the report's page into the store; return its path, "" where nothing can be written."""
+    path = store.root / "reports" / f"{name}.html"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(report.text("html"), encoding="utf-8")
+    except OSError as error:
+        typer.echo(f"tuner: {path} is not written: {error.strerror}", err=True)
+        return ""
+    return str(path)
 
 
 def _keep(report: Report, store: Store, tracking: str | None) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainers.errors import ConfigError, known
+from trainers.errors import ConfigError, known, nearest
 from tuner.cli.options import (
     DEFAULT_STORE,
     DataDir,
@@ -43,7 +44,7 @@ def command(
         str | None,
         typer.Option(
             help="Forms of the report, as `tuner list forms` names them, separated by commas. "
-            "Default: md; with --output all but terminal."
+            "Default: terminal at a terminal, else md; with --output all but terminal."
         ),
     ] = None,
     output: Annotated[
@@ -86,7 +87,9 @@ def command(
 
 
 def _chosen_formats(text: str | None, output: Path | None) -> tuple[str, ...] | None:
-    """Read `--format`; by default Markdown to the terminal, None (all usual forms) to a folder.
+    """Read `--format`; by default tables at a terminal, Markdown into a pipe.
+
+    None stands for all usual forms, by default in a folder.
 
     Raises:
         ConfigError: No such form, or several without a folder; or the folder is a file.
@@ -96,12 +99,16 @@ def _chosen_formats(text: str | None, output: Path | None) -> tuple[str, ...] | 
     if output is not None and output.exists() and not output.is_dir():
         raise ConfigError(f"--output {output}: is a file; name a folder")
     if text is None:
-        return ("md",) if output is None else None
+        form = "terminal" if sys.stdout.isatty() else "md"
+        return (form,) if output is None else None
     forms = form_names()
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in forms:
-            raise ConfigError(f"--format: no such format, got {name!r}; known: {known(forms)}")
+            near = nearest(name, forms)
+            raise ConfigError(
+                f"--format: no such format, got {name!r}; known: {known(forms)}{near}"
+            )
     formats = tuple(dict.fromkeys(names))
     if output is None and len(formats) > 1:
         raise ConfigError(f"--format {text}: several formats need a folder; add --output DIR")

@@ -89,7 +89,8 @@ def command(
             data_dir=folder,
             watch=view.watch,
         )
-    show_outcome(console, outcome, study=study, place=Destination(kept, tracking))
+    place = Destination(kept, tracking)
+    show_outcome(console, outcome, study=study, place=place, summary=view.summary())
     raise typer.Exit(outcome.exit_code)
 
 

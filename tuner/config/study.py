@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from trainers.contract import AnyModel, AnyTask, Measure, RunSpec, Seeds, TrainSettings
-from trainers.errors import ConfigError, SeveralFaults, known, shown
+from trainers.errors import ConfigError, SeveralFaults, known, nearest, shown
 from trainers.plugins import Written
 from tuner.config.arm import Arm, DeepSpeed, put
 from tuner.config.executor import AnyExecutor, read_executor
@@ -109,7 +109,10 @@ class StudyConfig(Written):
         found += _idle_patience(self)
         if self.report.baseline is not None and self.report.baseline not in self.arms:
             got = shown(self.report.baseline)
-            found.append(f"report.baseline: no such arm, got {got}; known: {known(self.arms)}")
+            near = nearest(self.report.baseline, self.arms)
+            found.append(
+                f"report.baseline: no such arm, got {got}; known: {known(self.arms)}{near}"
+            )
         found += self.executor.conflicts(self)
         if any(arm.space for arm in self.arms.values()):
             found += _conflicts_of_search(self)

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from tuner.report.standing import standing_of as standing_of
     from tuner.report.stats import seeds_to_detect as seeds_to_detect
     from tuner.report.wording import counted as counted
+    from tuner.report.wording import higher_is_better as higher_is_better
+    from tuner.report.wording import short_number as short_number
     from tuner.report.wording import title as title
     from tuner.report.wording import value_text as value_text
 
@@ -67,7 +69,7 @@ _NAMES = {
     "evidence": ["Asked", "Evidence", "OtherDefinition", "gather"],
     "standing": ["Standing", "standing_of"],
     "stats": ["seeds_to_detect"],
-    "wording": ["counted", "title", "value_text"],
+    "wording": ["counted", "higher_is_better", "short_number", "title", "value_text"],
 }
 __all__ = sorted(name for names in _NAMES.values() for name in names)
 __getattr__ = load_on_use(__name__, _NAMES)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from trainers.errors import ConfigError, known
+from trainers.errors import ConfigError, known, nearest
 from tuner.report.best import BestConfiguration
 from tuner.report.comparison import Comparison, Note, say_once
 from tuner.report.contracts import Basis, Report, all_tables
@@ -144,12 +144,14 @@ def _notes(
 def _check(blocks: Sequence[Block], metric: str, baseline: str | None) -> None:
     arms = sorted({cell.arm for block in blocks for cell in block.cells})
     if baseline is not None and baseline not in arms:
-        raise ConfigError(f"--baseline: no such arm {baseline!r}; known: {known(arms)}")
+        near = nearest(baseline, arms)
+        raise ConfigError(f"--baseline: no such arm {baseline!r}; known: {known(arms)}{near}")
     runs = [run for block in blocks for cell in block.cells for run in cell.finished]
     names = {n.removeprefix("test/") for run in runs for n in run.metrics if n.startswith("test/")}
     if runs and metric not in names - {"majority_accuracy"}:
         shown = known(sorted(names - {"majority_accuracy"}))
-        raise ConfigError(f"--metric: no run has the test metric {metric!r}; known: {shown}")
+        near = nearest(metric, names)
+        raise ConfigError(f"--metric: no run has the test metric {metric!r}; known: {shown}{near}")
 
 
 def _flags(blocks: Sequence[Block]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from trainers.data import load_task
-from trainers.errors import ConfigError, TunerError, known
+from trainers.errors import ConfigError, TunerError, known, nearest
 from tuner.config import (
     DATA_DIR,
     Definition,
@@ -60,7 +60,8 @@ def find_study(
     named = str(study) in held and not is_study_file(study)
     if not named and not is_study_file(study) and str(study) not in study_names():
         absent = reader.why_absent(str(study))
-        there = f"studies there: {known(held) or 'none'}; a file is named with its suffix"
+        near = nearest(str(study), [*held, *study_names()])
+        there = f"studies there: {known(held) or 'none'}; a file is named with its suffix{near}"
         raise ConfigError(f"no such study {str(study)!r} in {shown}; {absent or there}")
     config = None if named else load_study(study)
     name = str(study) if config is None else config.name

@@ -30,6 +30,8 @@ class RunNotice:
     """Runs that are done; of a pruned trial, runs that are saved."""
     reused: bool = False
     reason: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """Values of the params that the cell's search varies."""
     scores: Mapping[str, float] = field(default_factory=dict)
     """Metrics of a finished run's kept epoch."""
 

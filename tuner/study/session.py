@@ -119,6 +119,7 @@ class Session:
             trial=made.trial,
             seed=spec.seeds.init,
             epochs=spec.train.epochs,
+            values=_searched_values(made.cell, spec),
         )
 
         def notify(**changes: Any) -> None:
@@ -171,6 +172,11 @@ def request_of(made: Configuration, spec: RunSpec, *, begin: bool = True) -> Run
         needs=_needs(made),
         begin=begin,
     )
+
+
+def _searched_values(cell: Cell, spec: RunSpec) -> dict[str, str]:
+    flat = spec.flat()
+    return {name: flat[name] for name in cell.study.arms[cell.arm].space if name in flat}
 
 
 def _is_point(made: Configuration) -> bool:

@@ -68,6 +68,10 @@ STUDIES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a seed below zero": ({"confirm": {"seeds": [-1]}}, r"confirm\.seeds.*-1"),
     "an unknown executor": ({"executor": {"kind": "slurm"}}, r"executor.*slurm"),
+    "a misspelt baseline": (
+        {"report": {"baseline": "ful"}},
+        r"report\.baseline: no such arm, got 'ful'; known: full, head; did you mean full\?",
+    ),
     "no worker": ({"executor": {"kind": "process", "workers": 0}}, r"executor\.workers: .*0"),
     "a cap without a unit": ({"memory_cap": "24"}, r"memory_cap: .*24"),
     "a study's name with a slash": ({"name": "a/b"}, r"name: .*a/b"),
@@ -94,6 +98,15 @@ STUDIES: dict[str, tuple[dict[str, Any], str]] = {
 
 COMMANDS: dict[str, tuple[list[str], str]] = {
     "no such command": (["run", "quickstart"], r"No such command 'run'"),
+    "a misspelt command": (["reprot", "quickstart"], r"'reprot'.* Did you mean 'report'\?"),
+    "a misspelt study": (
+        ["report", "quickstrat"],
+        r"'quickstrat' in mlruns.*did you mean quickstart\?|mlruns: no studies here yet",
+    ),
+    "a misspelt format": (
+        ["report", "quickstart", "--format", "htm"],
+        r"--format: no such format, got 'htm'.*did you mean html\?",
+    ),
     "no study": (["run-study"], r"Missing argument 'study'"),
     "a study that is not there": (["run-study", "quickstrat"], r"quickstrat.*quickstart"),
     "a file that is not there": (["validate", "no/study.yaml"], r"no/study\.yaml"),

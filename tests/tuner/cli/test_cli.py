@@ -61,7 +61,8 @@ def test_a_study_from_yaml_to_table_and_again(tmp_path: Path) -> None:
     assert again.returncode == 0
     table = first.stdout[first.stdout.index("trained") :]
     assert again.stdout[again.stdout.index("trained") :] == table
-    assert "finished (found)" in again.stdout
+    assert "(found)" in again.stdout
+    assert (tmp_path / "mlruns" / "reports" / "toy-study.html").is_file()
     narrow = tuner("report", "study.yaml", cwd=tmp_path, COLUMNS="40")
     assert narrow.returncode == 0
     assert "…" not in narrow.stdout  # a cell is folded, not cut
