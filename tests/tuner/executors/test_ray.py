@@ -108,37 +108,6 @@ class TestRay:
             executor.run(spec, kill, workspace(tmp_path))
 
 
-def test_data_are_sent_to_a_node_once(ray_cluster: RayCluster, tmp_path: Path) -> None:
-    """Runs find rows and tokens on their node: the task's files are not read there."""
-    place = workspace(tmp_path)
-    spec = _text_file_spec(place.data_dir)
-    before = ray_cluster.parcels()
-    executor = ray_cluster.settings().open()
-    threads = [
-        threading.Thread(
-            target=executor.run,
-            args=(_reseeded(spec, seed), lambda event: None, workspace(tmp_path / str(seed))),
-        )
-        for seed in (1, 2)
-    ]
-    # Packed by the first; gone before the others begin.
-    executor.run(spec, lambda event: None, place)
-    for file in place.data_dir.iterdir():
-        file.unlink()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    after = ray_cluster.parcels()
-    executor.run(_reseeded(spec, 3), lambda event: None, workspace(tmp_path / "3"))
-    assert ray_cluster.parcels() == after
-    fresh = {name: set(after[name]) - set(before[name]) for name in after}
-    assert [len(folders) for folders in fresh.values()] == [1, 1]
-    assert (tmp_path / "1/run/stderr.log").exists()
-    assert (tmp_path / "2/run/stderr.log").exists()
-    executor.close()
-
-
 def test_ranks_of_a_run_stay_together(ray_cluster: RayCluster, tmp_path: Path) -> None:
     """On one node, by a placement group that ends with them; numbers are those of `process`."""
     import ray
@@ -192,6 +161,40 @@ def test_closing_ends_the_runs_that_are_going_on(ray_cluster: RayCluster, tmp_pa
     assert not thread.is_alive()
     assert isinstance(raised[0], RunInterrupted)
     _wait_until_none_trains(ray_cluster)
+
+
+def test_data_are_sent_to_a_node_once(
+    ray_cluster: RayCluster, shared: Executor, tmp_path: Path
+) -> None:
+    """Runs find rows and tokens on their node: the task's files are not read there.
+
+    It comes after others, which need the places that it leaves taken.
+    """
+    place = workspace(tmp_path)
+    spec = _text_file_spec(place.data_dir)
+    before = ray_cluster.parcels()
+    threads = [
+        threading.Thread(
+            target=shared.run,
+            args=(_reseeded(spec, seed), lambda event: None, workspace(tmp_path / str(seed))),
+        )
+        for seed in (1, 2)
+    ]
+    # Packed by the first; gone before the others begin.
+    shared.run(spec, lambda event: None, place)
+    for file in place.data_dir.iterdir():
+        file.unlink()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    after = ray_cluster.parcels()
+    shared.run(_reseeded(spec, 3), lambda event: None, workspace(tmp_path / "3"))
+    assert ray_cluster.parcels() == after
+    fresh = {name: set(after[name]) - set(before[name]) for name in after}
+    assert [len(folders) for folders in fresh.values()] == [1, 1]
+    assert (tmp_path / "1/run/stderr.log").exists()
+    assert (tmp_path / "2/run/stderr.log").exists()
 
 
 def test_what_this_machine_cannot_do_is_said(ray_cluster: RayCluster, tmp_path: Path) -> None:
