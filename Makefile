@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -qq -c constraints.txt
 PINS := pyproject.toml constraints.txt
+# Tests start hundreds of processes: each would compile the modules anew where this is set.
+CACHED := PYTHONDONTWRITEBYTECODE=
 # A stamp says what is installed, so that a second `make` does not ask pip again.
 STAMPS := $(VENV)/.stamps
 
@@ -20,10 +22,10 @@ quickstart: $(STAMPS)/demo ## Install, then run the shipped study `quickstart`
 	@$(BIN)/tuner run-study quickstart
 
 test: install-test ## Run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow and not gpu" $(PYTEST_ARGS)
+	@$(CACHED) $(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow and not gpu" $(PYTEST_ARGS)
 
 test-slow: install-test ## Run the tests that take minutes
-	@$(BIN)/python -m pytest -m "slow and not gpu" $(PYTEST_ARGS)
+	@$(CACHED) $(BIN)/python -m pytest -m "slow and not gpu" $(PYTEST_ARGS)
 
 lint: install-test ## Check style, types and floors
 	@$(BIN)/ruff check .

@@ -14,7 +14,8 @@ import pytest
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Have the tests of a module run in one process where they share a fixture, made once then.
 
-    Those of the Ray cluster are together too. All others are dealt one by one.
+    Those of the Ray cluster are together too, and those of a finished study. All others are dealt
+    one by one.
     """
     from xdist.scheduler import LoadScopeScheduling
 
@@ -28,7 +29,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @cache
 def _group(module: str) -> str:
     text = (Path(__file__).parents[1] / module).read_text(encoding="utf-8")
-    return "ray" if "ray_cluster" in text else module if 'scope="module"' in text else ""
+    shared = [name for name in ("ray_cluster", "finished_store") if name in text]
+    return shared[0] if shared else module if 'scope="module"' in text else ""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -117,7 +117,8 @@ def test_a_warm_up_that_never_ends_is_said_first(
     rows = len(load_task(Toy(), tmp_path, 2022).train)
     steps = 2 * math.ceil(rows / 32)
     tree = toy_tree(train=QUICK | {"warmup": 500}, arms={"head": {"method": "head"}})
-    run_study(parse_study(tree), store=tmp_path / "store", data_dir=tmp_path)
+    place = tmp_path / "store"
+    run_study(parse_study(tree), store=place, data_dir=tmp_path, tracking="none")
     said = f"train.warmup: got 500 steps; a training has {steps}"
     assert said in caplog.text
     report = build_report("toy-study", store=tmp_path / "store")

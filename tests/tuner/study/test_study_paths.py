@@ -175,6 +175,7 @@ def test_a_study_of_relative_paths_runs_and_is_not_run_again_from_another_folder
             config,
             store=study / "mlruns",
             data_dir=data,
+            tracking="none",
             watch=lambda notice: (
                 said.append(notice.reused) if notice.state == "finished" else None
             ),

@@ -90,7 +90,7 @@ def test_a_study_has_a_row_for_each_cell_with_what_was_measured(tmp_path: Path) 
     """Savings are counted from the arm that trains most; runs of the store stand beside."""
     arms = {"full": {"method": "full"}, "head": {"method": "head"}}
     config = toy_study(measure="allocator", confirm={"seeds": [1]}, arms=arms)
-    run_study(config, store=tmp_path / "store", data_dir=tmp_path)
+    run_study(config, store=tmp_path / "store", data_dir=tmp_path, tracking="none")
     runs = open_reader(tmp_path / "store").runs(config.name)
     full, head = study_needs(config, runs, data_dir=tmp_path, cache_dir=tmp_path / "cache")
     assert full.saved is None

@@ -174,11 +174,12 @@ def test_what_is_left_of_an_interrupted_study_is_what_it_then_does(
         if here and (notice.trial == 1 or phase == "confirm"):
             raise KeyboardInterrupt
 
+    places: dict[str, Any] = {"store": store, "data_dir": tmp_path / "data", "tracking": "none"}
     with pytest.raises(KeyboardInterrupt):
-        run_study(config, store=store, data_dir=tmp_path / "data", watch=interrupt)
+        run_study(config, **places, watch=interrupt)
     found = estimate(config, store)
     done: list[RunNotice] = []
-    run_study(config, store=store, data_dir=tmp_path / "data", watch=done.append)
+    run_study(config, **places, watch=done.append)
     fresh = Counter(n.phase for n in done if n.state == "finished" and not n.reused)
     assert {"search": found.runs.search.left, "confirm": found.runs.confirm.left} == {
         "search": fresh["search"],
