@@ -177,8 +177,8 @@ def _said(rows: Sequence[Row], comparison: Comparison) -> Iterator[str]:
     whole = [row["arm_a"] for row in rows if row["all_collapsed"]]
     if whole:
         yield (
-            f"on no seed did both {listed(whole)} and {rows[0]['arm_b']} learn more than to name "
-            "one class, so collapsed runs are compared"
+            f"with {listed(whole)}, {rows[0]['arm_b']} shares no seed on which both learnt more "
+            "than to name one class, so collapsed runs are compared"
         )
     fallen = {row["arm_a"]: row["collapsed_a"] for row in rows if not row["all_collapsed"]}
     fallen |= {row["arm_b"]: row["collapsed_b"] for row in rows if not row["all_collapsed"]}
@@ -312,11 +312,12 @@ def _settle(rows: Sequence[Row], studies: Sequence[str]) -> str:
         return "No number of seeds up to 1,000 is likely to settle what is open."
     nearest = min(told, key=lambda row: row["seeds_low"])
     high = "over 1,000" if missing(nearest["seeds_high"]) else str(nearest["seeds_high"])
+    where = f" on {nearest['task']}" if len({row["task"] for row in rows}) > 1 else ""
     wanted: dict[str, Any] = {**nearest, "verdict": nearest["nearest"]}
     more = max(1, int(nearest["seeds_low"]) - int(nearest["n"]))
     return (
         f"{nearest['seeds_low']} to {high} seeds in all are likely to show whether "
-        f"{nearest['arm_a']} is {_than(verdict_text(wanted), nearest['arm_b'])}: "
+        f"{nearest['arm_a']} is {_than(verdict_text(wanted), nearest['arm_b'])}{where}: "
         f"{_added(studies, more)}"
     )
 

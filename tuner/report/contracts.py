@@ -276,18 +276,29 @@ class Report:
         made = form_class(form).model_validate({"kind": form, **settings})
         return next(iter(made.files(self).values()))
 
-    def files(self, formats: Iterable[str] | None = None) -> dict[str, str]:
+    def files(
+        self, formats: Iterable[str] | None = None, *, pictures: PictureFormat | None = None
+    ) -> dict[str, str]:
         """Return the content of each text file, by name.
 
         Args:
             formats: Names of forms; None: those that are written when none is named.
+            pictures: Format of the pictures that stand in `pictures/` beside the files, for the
+                forms that show them from there; None: there are none.
 
         Raises:
             ConfigError: No such form.
         """
         if formats is None:
             formats = [name for name in form_names() if form_class(name).BY_DEFAULT]
-        forms = [form_class(name)(kind=name) for name in formats]
+        classes = {name: form_class(name) for name in formats}
+        settings = {"pictures": pictures} if pictures else {}
+        forms = [
+            made.model_validate(
+                {"kind": name, **{k: v for k, v in settings.items() if k in made.model_fields}}
+            )
+            for name, made in classes.items()
+        ]
         return {name: text for form in forms for name, text in form.files(self).items()}
 
     def write(
@@ -307,7 +318,8 @@ class Report:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
-        for name, text in self.files(formats).items():
+        shown: PictureFormat | None = "png" if "png" in pictures else next(iter(pictures), None)
+        for name, text in self.files(formats, pictures=shown).items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
             paths.append(folder / name)
         return [*paths, *(self._write_pictures(folder / "pictures", pictures) if pictures else ())]

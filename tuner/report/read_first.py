@@ -50,8 +50,12 @@ def _never_predicted(block: Block, confusions: Mapping[str, Confusion]) -> Itera
             without = sum(label in table.never_predicted for table in tables)
             runs = counted(len(cell.finished), "run")
             never[label].append(f"{cell.arm} in {without} of {runs}")
+    alike: defaultdict[str, list[str]] = defaultdict(list)
     for label, arms in never.items():
-        yield f"{label!r} is never predicted by {listed(arms)}."
+        alike[listed(arms)].append(repr(label))
+    for who, labels in alike.items():
+        are = "is" if len(labels) == 1 else "are each"
+        yield f"{listed(labels)} {are} never predicted by {who}."
 
 
 def _collapsed(block: Block, confusions: Mapping[str, Confusion]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.tuner.report.comparisons import make_comparison
 from tests.tuner.report.records import (
     arm_rows,
     make_metrics,
@@ -20,7 +21,7 @@ from tests.tuner.report.records import (
     make_trial,
     report_of,
 )
-from tuner.report import all_tables, columns_page
+from tuner.report import Report, all_tables, columns_page
 from tuner.store import RunRecord
 
 SCORES = {"full": [0.81, 0.84, 0.83], "lora": [0.79, 0.8, 0.86]}
@@ -152,3 +153,16 @@ def test_importing_the_door_does_not_import_pandas() -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_markdown_in_a_folder_shows_the_pictures_beside_it(tmp_path: Path) -> None:
+    """Each that was written, with its caption; printed, it shows none."""
+    report = Report(make_comparison())
+    report.write(tmp_path, ["md"], pictures=("svg",))
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^!\[.*\]\((pictures/.*)\)$", text, re.MULTILINE)
+    assert len(shown) == len(report.pictures)
+    assert all((tmp_path / name).is_file() for name in shown)
+    assert "![" not in report.text("md")
+    report.write(tmp_path / "without", ["md"], pictures=())
+    assert (tmp_path / "without" / "report.md").read_text(encoding="utf-8") == report.text("md")

@@ -15,13 +15,15 @@ class Markdown(ReportForm):
 
     kind: Literal["md"] = "md"
     """File name of the form."""
+    pictures: Literal["", "svg", "png"] = ""
+    """Format of the pictures in the folder beside it, which it shows; empty: it shows none."""
 
     def files(self, report: Report) -> dict[str, str]:
         """Return `report.md`."""
-        return {"report.md": "\n".join([*_lines(report), ""])}
+        return {"report.md": "\n".join([*_lines(report, self.pictures), ""])}
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _lines(report: Report, pictures: str) -> Iterator[str]:
     comparison, places = report.comparison, report.comparison.places()
     if not places:
         yield NOTHING
@@ -47,9 +49,13 @@ def _lines(report: Report) -> Iterator[str]:
         if own := said.of(task, model):
             yield from (_escape(own), "")
         yield from _block(here, comparison.notes_on(task, model), comparison.pages)
+        if pictures:
+            yield from _pictures(report, pictures, (task, model))
     for view in views:
         if view.task is None and view.section != "first":
             yield from _titled(view, "##")
+    if pictures:
+        yield from _pictures(report, pictures)
     if notes := comparison.notes_on():
         yield from (*(f"- {_escape(text)}" for text in notes), "")
     yield CAPTION
@@ -71,6 +77,15 @@ def _block(
     for view in views:
         if view.section not in ("arms", "pairs"):
             yield from _titled(view, "###")
+
+
+def _pictures(report: Report, suffix: str, place: tuple[str, str] | None = None) -> Iterator[str]:
+    """Yield the pictures of a task and model, or those of the whole, with their captions."""
+    for name, picture in report.pictures.items():
+        own = None if picture.task is None else (picture.task, picture.model)
+        if own == place:
+            yield from (f"![{picture.title}](pictures/{name}.{suffix})", "")
+            yield from (f"*{picture.title}.* {_escape(picture.caption)}", "")
 
 
 def _runs(row: TableRow, pages: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -10,7 +11,9 @@ from tuner.report.contracts import Report, ReportForm
 from tuner.report.view import TableView
 from tuner.report.wording import title
 
-_HEAD = "% \\usepackage{booktabs} and \\usepackage[T1]{fontenc}"
+_HEAD = "% \\usepackage{booktabs}, \\usepackage{graphicx} and \\usepackage[T1]{fontenc}"
+_SHRUNK = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%"
+"""Begins a table that is shrunk where it is wider than the page."""
 _UNSEEN = "unseen rows"
 """The short heading of a score that is explained below the table."""
 _MARKS = {
@@ -49,17 +52,32 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"{_escape(line)}\n"
     yield from (f"% {UNFAIR}: {' '.join(flag.split())}." for flag in comparison.flags)
     yield from (f"% {DOUBTFUL}: {' '.join(text.split())}." for text in comparison.warnings)
+    labels: set[str] = set()
     for view in report.views("narrow"):
         yield ""
-        yield from _table(view, comparison)
+        yield from _table(view, comparison, _label(view, labels))
 
 
-def _table(view: TableView, comparison: Comparison) -> Iterator[str]:
+def _label(view: TableView, taken: set[str]) -> str:
+    """Return a name to refer to a table by, such as `tab:restaurant-minilm-arms`."""
+    about = (view.task, view.model, "arms" if view.section == "arms" else view.title)
+    words = re.findall(r"[a-z0-9]+", " ".join(filter(None, about)).lower())
+    name = "-".join(words[:8])
+    while name in taken:
+        name += "-more"
+    taken.add(name)
+    return f"tab:{name}"
+
+
+def _table(view: TableView, comparison: Comparison, label: str) -> Iterator[str]:
     names = [_escape(head.short or head.text) for head in view.headings]
     yield "\\begin{table}"
     yield "  \\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}"
     yield f"  \\caption{{{_escaped_caption(view, comparison)}}}"
+    yield f"  \\label{{{label}}}"
     aligned = "".join("r" if head.numeric else "l" for head in view.headings)
+    if view.section == "first":
+        yield f"  {_SHRUNK}"
     yield f"  \\begin{{tabular}}{{{aligned}}}"
     yield "    \\toprule"
     yield f"    {' & '.join(names)} \\\\"
@@ -69,7 +87,7 @@ def _table(view: TableView, comparison: Comparison) -> Iterator[str]:
         cells = [marks.get(cell.mark, "{}").format(_escape(cell.text)) for cell in row.cells]
         yield f"    {' & '.join(cells)} \\\\"
     yield "    \\bottomrule"
-    yield "  \\end{tabular}"
+    yield "  \\end{tabular}" + ("}" if view.section == "first" else "")
     if view.section == "arms":
         for note in comparison.notes_on(view.task, view.model):
             yield f"  % {' '.join(note.split())}"

@@ -11,6 +11,7 @@ from tuner.report.contracts import Basis, ReportTable, plain
 from tuner.report.view import (
     EVERYWHERE,
     TERMINAL,
+    TEXT,
     Field,
     Heading,
     TableCell,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _COLUMNS: tuple[str, ...] = ("model", "arm_a", "arm_b", "metric", "tasks", "scope", "margin")
 _COLUMNS += ("mean_difference", "ci_low", "ci_high", "level", "freedom", "verdict", "each")
 _COLUMNS += ("memory_ratio", "seconds_ratio")
+_MODEL: Field = (Heading("model", numeric=False), cell_of("model", word))
 THESE, LIKE = "these tasks", "tasks like them"
 
 
@@ -83,7 +85,7 @@ class OverTasksTable(ReportTable):
             return
         fields: tuple[Field, ...] = (
             (Heading("pair", numeric=False), lambda row: word(_pair(row))),
-            (Heading("model", numeric=False), cell_of("model", word)),
+            *((_MODEL,) if len({row["model"] for row in rows}) > 1 else ()),
             (Heading("on", "what the sentence is about", numeric=False), cell_of("scope", word)),
             (Heading("tasks"), cell_of("tasks", count)),
             (
@@ -94,7 +96,7 @@ class OverTasksTable(ReportTable):
             ),
             (Heading("verdict", numeric=False), lambda row: word(verdict_text(row))),
             (
-                Heading("each task", "difference on each task", numeric=False),
+                Heading("each task", "difference on each task", numeric=False, shown_in=TEXT),
                 cell_of("each", word),
             ),
             (

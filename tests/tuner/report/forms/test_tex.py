@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_the_best_is_bold_and_those_not_separable_from_it_are_underlined(made: R
 def _compile(made: Report, tmp_path: Path) -> str:
     """Set it in a plain article with booktabs; pdflatex stops at the first error."""
     document = (
-        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}\n"
+        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}\\usepackage{graphicx}\n"
         "\\begin{document}\n\\input{report}\n\\end{document}\n"
     )
     (tmp_path / "report.tex").write_text(made.text("tex"))
@@ -62,6 +63,22 @@ def _compile(made: Report, tmp_path: Path) -> str:
 def test_it_compiles(made: Report, tmp_path: Path) -> None:
     """Whatever the names hold."""
     _compile(made, tmp_path)
+
+
+@needs_latex
+def test_several_tasks_compile_and_their_tables_have_labels(tmp_path: Path) -> None:
+    """The table of arms by tasks is shrunk to the page; each label is there once."""
+    tasks = ("restaurant", "acl", "agnews", "restaurant_fs", "acl_fs", "agnews_fs")
+    records = [
+        run
+        for number, task in enumerate(tasks)
+        for run in make_runs({"full": [0.8, 0.7], "lora": [0.6, 0.5 + number / 50]}, task=task)
+    ]
+    made = report_of(records, baseline="full")
+    labels = re.findall(r"\\label\{(.*?)\}", made.text("tex"))
+    assert len(labels) == len(set(labels)) == made.text("tex").count("\\caption{")
+    assert {"tab:acl-tiny-arms", "tab:restaurant-fs-tiny-arms"} <= set(labels)
+    assert "Overfull" not in _compile(made, tmp_path)
 
 
 @needs_latex
