@@ -70,11 +70,13 @@ def show_outcome(
         command = f"`tuner run-study {study}` continues with what is left"
         console.print(f"{said}; {command}.", markup=False, soft_wrap=True)
     runs = place.login.address if place.server else f"tuner ui {name}{place.options()}"
-    further = {"report": page, "runs": runs, "tables": f"tuner report {study}{place.options()}"}
+    more = f"tuner run-study {study}{place.options()} --seeds +{report.answer.seeds}"
+    further = {"to settle": more if report.answer.seeds and not outcome.unfinished else ""}
+    further |= {"report": page, "runs": runs, "tables": f"tuner report {study}{place.options()}"}
     console.print()
     for what, where in further.items():
         if where:
-            console.print(f"{what:8} {where}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"{what:9} {where}", markup=False, highlight=False, soft_wrap=True)
     if place.login.user:
         console.print(
             "with the login in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tuner.report.comparison import LEVEL, Comparison, Row
+from tuner.report.settling import LEAST_SEEDS, more_seeds, settle
 from tuner.report.wording import (
     counted,
     higher_is_better,
@@ -24,8 +24,6 @@ from tuner.report.wording import (
     verdict_text,
 )
 
-_LEAST_SEEDS = 5
-"""Below, the number of seeds that would settle a comparison cannot be told."""
 _ALIKE = ("equivalent", "not worse", "not better")
 _OF_SEVERAL = (
     " Verdicts over tasks share such a level among themselves, and those on single tasks among "
@@ -49,6 +47,8 @@ class Answer:
     """How sure it is, and of what it speaks; empty where nothing is compared."""
     settle: str = ""
     """What would settle comparisons that are open; empty where there is none."""
+    seeds: int = 0
+    """Further seeds that it asks for at least; 0: none."""
     of_tasks: tuple[tuple[str, str, str], ...] = ()
     """Task, model and the sentence on them, where the answer is over all tasks."""
 
@@ -78,7 +78,8 @@ def answer(comparison: Comparison) -> Answer:
         question=comparison.description,
         sentences=whole or tuple(each),
         certainty=_certainty(judged) + (_OF_SEVERAL if whole else ""),
-        settle=_settle(every, comparison.studies),
+        settle=settle(every, comparison.studies),
+        seeds=more_seeds(every),
         of_tasks=tuple((*place, text) for place, text in said.items()) if whole else (),
     )
 
@@ -232,7 +233,7 @@ def _open(rows: Sequence[Row], other: str) -> Iterator[str]:
 
 
 def _how_open(rows: Sequence[Row], seeds: int) -> str:
-    few = f"{seeds} seeds leave" if seeds < _LEAST_SEEDS else "this leaves"
+    few = f"{seeds} seeds leave" if seeds < LEAST_SEEDS else "this leaves"
     return f"{few} it open ({_differences(rows)})"
 
 
@@ -294,41 +295,3 @@ def _unseen_collapses(rows: Sequence[Row]) -> str:
         f" No run of the arms that are called alike collapsed, but with {counted(seeds, 'seed')} "
         f"collapses in up to {collapse_limit(0, seeds):.0%} of runs could go unseen."
     )
-
-
-def _settle(rows: Sequence[Row], studies: Sequence[str]) -> str:
-    """Return how many seeds could settle what is open, and the command that adds them."""
-    undecided = [row for row in rows if row["verdict"] == "open" and row["n"]]
-    if not undecided:
-        return ""
-    had = min(int(row["n"]) for row in undecided)
-    told = [row for row in undecided if not missing(row["seeds_low"])]
-    if had < _LEAST_SEEDS:
-        return (
-            f"With {counted(had, 'seed')} it cannot be told how many would settle it; "
-            f"{_LEAST_SEEDS} are the fewest that can: {_added(studies, _LEAST_SEEDS - had)}"
-        )
-    if not told:
-        return "No number of seeds up to 1,000 is likely to settle what is open."
-    nearest = min(told, key=lambda row: row["seeds_low"])
-    high = "over 1,000" if missing(nearest["seeds_high"]) else str(nearest["seeds_high"])
-    where = f" on {nearest['task']}" if len({row["task"] for row in rows}) > 1 else ""
-    wanted: dict[str, Any] = {**nearest, "verdict": nearest["nearest"]}
-    more = max(1, int(nearest["seeds_low"]) - int(nearest["n"]))
-    return (
-        f"{nearest['seeds_low']} to {high} seeds in all are likely to show whether "
-        f"{nearest['arm_a']} is {_than(verdict_text(wanted), nearest['arm_b'])}{where}: "
-        f"{_added(studies, more)}"
-    )
-
-
-def _added(studies: Sequence[str], seeds: int) -> str:
-    commands = [f"tuner run-study {study} --seeds +{seeds}" for study in studies]
-    return f"add {seeds} or more, with {listed(commands)}."
-
-
-def _than(verdict: str, other: str) -> str:
-    if verdict.startswith("equivalent"):
-        return verdict.replace("equivalent", f"equivalent to {other}")
-    word, _, more = verdict.partition(" by ")
-    return f"{word} than {other}" + (f" by {more}" if more else "")

@@ -125,6 +125,7 @@ def test_seeds_to_settle_are_a_range_and_it_is_said_how_to_add_them() -> None:
     assert made.answer.settle.startswith(f"{row['seeds_low']} to ")
     more, line = row["seeds_low"] - 6, "tuner run-study s --seeds +"
     assert made.answer.settle.endswith(f"add {more} or more, with {line}{more}.")
+    assert made.answer.seeds == more
     few = report_of(make_runs({arm: scores[:3] for arm, scores in both.items()}))
     assert few.answer.settle.endswith(f"5 are the fewest that can: add 2 or more, with {line}2.")
 
