@@ -212,6 +212,8 @@ def test_paper_has_no_buttons_and_all_the_lists(page: Chrome) -> None:
     assert folds
     assert all(fold.get_attribute("open") for fold in folds)
     assert not any(cell.is_displayed() for cell in page.find_elements("css selector", ".runs"))
+    cell = "return getComputedStyle(document.querySelector('.leaderboard td')).display"
+    assert page.execute_script(cell) == "table-cell"
     mark = "return getComputedStyle(document.querySelector('th button'), '::after').display"
     assert page.execute_script(mark) == "none"
     page.execute_script("window.dispatchEvent(new Event('afterprint'))")
