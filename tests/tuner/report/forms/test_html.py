@@ -228,6 +228,21 @@ def test_a_study_without_runs_has_a_page() -> None:
     assert "<table" not in page
 
 
+def test_only_terms_that_occur_are_explained(page: str, comparison: Comparison) -> None:
+    """Published numbers, ranks and sources of variance, where there are some."""
+    rare = ("published numbers", "critical difference</dt>", "share of the variance</dt>")
+    terms = page[page.index('id="reading"') :]
+    assert all(term in terms for term in (*rare, "<dt>verdict, margin</dt>"))
+    empty = {
+        name: comparison.frames[name].iloc[:0] for name in ("references", "ranks", "variance")
+    }
+    one = with_frames(comparison, **empty)
+    few = Report(replace(one, notes=())).text("html")
+    terms = few[few.index('id="reading"') :]
+    assert not any(term in terms for term in rare)
+    assert "<dt>verdict, margin</dt>" in terms
+
+
 def test_the_template_is_part_of_the_package() -> None:
     """A wheel that is built from the package has it too."""
     folder = importlib.resources.files("tuner.report") / "templates"
