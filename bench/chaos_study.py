@@ -47,7 +47,8 @@ arms:
 _FILE = f"{NAME}.yaml"
 _ROOT = Path(__file__).parents[1]
 _WITH_LAUNCHER = ("launcher", "both")
-_DONE = re.compile(r"^finished (?!\(found\))", re.MULTILINE)
+_DONE = re.compile(r"^[\d:]{8} .*  (?:best|mean) .* s$", re.MULTILINE)
+"""A line of a finished run that was not found."""
 _SECONDS_TO_FINISH, _SECONDS_FOR_A_VICTIM = 300.0, 60.0
 _MOST_STARTS = 60
 
