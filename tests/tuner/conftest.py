@@ -25,6 +25,23 @@ def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def _known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("known")
+
+
+@pytest.fixture
+def empty_store(tmp_path: Path, _known: Path) -> Path:
+    """Return a store without runs, with what earlier studies found out about models and data.
+
+    That are checks, traces and tokens, by digests of all that decides them.
+    """
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "cache").symlink_to(_known)
+    return store
+
+
+@pytest.fixture(scope="session")
 def running_server(
     migrated_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MlflowServer]:

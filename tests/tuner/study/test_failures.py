@@ -33,9 +33,9 @@ HEAD = {"method": "head"}
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(empty_store: Path) -> Place:
     """Make an empty store."""
-    return Place(tmp_path / "store")
+    return Place(empty_store)
 
 
 def _watch(notices: list[RunNotice]) -> Any:

@@ -50,12 +50,12 @@ def reported(root: Path) -> ComparedCell:
     return cell
 
 
-def test_the_mean_of_all_seeds_decides_between_the_best_trials(tmp_path: Path) -> None:
+def test_the_mean_of_all_seeds_decides_between_the_best_trials(empty_store: Path) -> None:
     """Two of three trials meet again; no run but the confirm run reads the test split."""
-    run(searched(), tmp_path)
-    assert phases(tmp_path) == {"search": 3, "finalists": 4, "confirm": 1}
+    run(searched(), empty_store)
+    assert phases(empty_store) == {"search": 3, "finalists": 4, "confirm": 1}
     scores: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for record in records(tmp_path):
+    for record in records(empty_store):
         assert any(n.startswith("test/") for n in record.metrics) == (
             record.group.phase == "confirm"
         )
@@ -65,29 +65,29 @@ def test_the_mean_of_all_seeds_decides_between_the_best_trials(tmp_path: Path) -
     assert set(scores["finalists"]) == set(best_two)
     means = {trial: fmean([found[trial], *scores["finalists"][trial]]) for trial in best_two}
     assert list(scores["confirm"]) == [max(means, key=lambda trial: means[trial])]
-    seeds = {r.seeds.init for r in records(tmp_path) if r.group.phase == "finalists"}
+    seeds = {r.seeds.init for r in records(empty_store) if r.group.phase == "finalists"}
     assert seeds == {8, 9}
 
 
-def test_the_report_chooses_as_the_study_did(tmp_path: Path) -> None:
+def test_the_report_chooses_as_the_study_did(empty_store: Path) -> None:
     """Its table has the confirm run, and leaves out none."""
-    run(searched(), tmp_path)
-    chosen = {r.group.trial for r in records(tmp_path) if r.group.phase == "confirm"}
-    assert {reported(tmp_path).search.chosen} == chosen
-    notes = build_report("toy-study", store=tmp_path).notes()
+    run(searched(), empty_store)
+    chosen = {r.group.trial for r in records(empty_store) if r.group.phase == "confirm"}
+    assert {reported(empty_store).search.chosen} == chosen
+    notes = build_report("toy-study", store=empty_store).notes()
     assert not any("Left out" in note for note in notes)
 
 
-def test_other_finalists_continue_the_search(tmp_path: Path) -> None:
+def test_other_finalists_continue_the_search(empty_store: Path) -> None:
     """Its trials are not done again, nor are the runs that both have."""
-    run(searched(), tmp_path)
-    before = {r.run_id for r in records(tmp_path)}
-    run(searched(finalists={"count": 2, "seeds": [8, 9, 10]}), tmp_path)
-    added = [r for r in records(tmp_path) if r.run_id not in before]
+    run(searched(), empty_store)
+    before = {r.run_id for r in records(empty_store)}
+    run(searched(finalists={"count": 2, "seeds": [8, 9, 10]}), empty_store)
+    added = [r for r in records(empty_store) if r.run_id not in before]
     counts = Counter(r.group.phase for r in added)
     assert counts["search"] == 0
     assert counts["finalists"] == 2
-    cell = reported(tmp_path)
+    cell = reported(empty_store)
     assert len(cell.search.finalist_runs) == 6
     assert len(cell.finished) == 1
 

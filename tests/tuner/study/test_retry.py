@@ -61,9 +61,9 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(empty_store: Path) -> Place:
     """Make an empty store."""
-    return Place(tmp_path)
+    return Place(empty_store)
 
 
 @settings(deadline=None)
@@ -140,12 +140,12 @@ def test_a_run_that_no_batch_helps_is_failed_at_one_row(place: Place) -> None:
     assert records[-1].params["retry.gradient_accumulation"] == "32"
 
 
-def test_a_reused_run_brings_its_change_along(place: Place, tmp_path: Path) -> None:
+def test_a_reused_run_brings_its_change_along(place: Place) -> None:
     """A second study that holds the same run shows the same param and tag."""
     with memory_for(16):
         place.run()
     place.run(name="other")
-    (reused,) = records(tmp_path, "other")
+    (reused,) = records(place.root, "other")
     assert reused.params["retry.batch_size"] == reused.facts["retry.batch_size"] == "16"
 
 

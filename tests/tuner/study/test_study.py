@@ -49,9 +49,9 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(empty_store: Path) -> Place:
     """Make an empty store."""
-    return Place(tmp_path / "store")
+    return Place(empty_store)
 
 
 def test_every_arm_gets_its_budget_and_only_confirm_reads_the_test_split(place: Place) -> None:
@@ -397,9 +397,10 @@ def test_time_up_counts_the_cells_that_go_on_whatever_failed(place: Place) -> No
     ],
 )
 def test_unusable_data_is_refused_before_anything_is_written(
-    place: Place, tmp_path: Path, rows: list[tuple[str, str]], says: str
+    tmp_path: Path, rows: list[tuple[str, str]], says: str
 ) -> None:
     """The store stays as it was: it is not even made."""
+    place = Place(tmp_path / "none")
     lines = ["text,label", *(",".join(row) for row in rows)]
     for split in ("train", "test"):
         (tmp_path / f"{split}.csv").write_text("\n".join(lines) + "\n")
@@ -411,8 +412,9 @@ def test_unusable_data_is_refused_before_anything_is_written(
     assert not place.root.exists()
 
 
-def test_a_missing_file_names_both_ways_to_get_it(place: Place) -> None:
+def test_a_missing_file_names_both_ways_to_get_it(tmp_path: Path) -> None:
     """Download it, or name the folder that has it."""
+    place = Place(tmp_path / "none")
     with pytest.raises(TunerError, match=r"fetch-data.*--data-dir"):
         place.run(toy_study(tasks=["restaurant_sup"]))
     assert not place.root.exists()
