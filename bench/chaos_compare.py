@@ -153,7 +153,7 @@ def _mask_markdown(lines: Sequence[str]) -> Iterator[str]:
     for line in lines:
         if not line.startswith("|"):
             names = []
-            yield re.sub(rf"`{_ID}`", "`<id>`", line)
+            yield re.sub(rf"(?<=`){_ID}(?=`)|(?<=/runs/){_ID}(?=\))", "<id>", line)
             continue
         cells = line.split("|")
         names = names or [cell.strip() for cell in cells]
