@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -192,10 +194,10 @@ class Study:
             raise Unfinished(f"launchers were started {_MOST_STARTS} times")
         out, errors = (self.folder / f"{self._started}.{name}" for name in ("out", "err"))
         with out.open("wb") as stdout, errors.open("wb") as stderr:
-            process = subprocess.Popen(
-                [*TUNER, "run-study", _FILE],
+            process = start(
+                ["run-study", _FILE],
                 cwd=self.folder,
-                env=_environment(),
+                environment=_environment(),
                 stdout=stdout,
                 stderr=stderr,
             )
@@ -243,6 +245,19 @@ class Study:
     def _living(self, first: int) -> list[Launcher]:
         """Return the running launchers, the one in the slot `first` first."""
         return [one for one in (self.slots[first], self.slots[1 - first]) if one.lives()]
+
+
+def start(
+    words: Sequence[str],
+    *,
+    cwd: Path,
+    environment: dict[str, str],
+    stdout: IO[bytes],
+    stderr: IO[bytes],
+) -> subprocess.Popen[bytes]:
+    """Start a command of the program; tests put another way to do so in its place."""
+    command = [*TUNER, *words]
+    return subprocess.Popen(command, cwd=cwd, env=environment, stdout=stdout, stderr=stderr)
 
 
 def _writes(process: psutil.Process) -> bool:
