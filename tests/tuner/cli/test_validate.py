@@ -27,10 +27,11 @@ def validate(folder: Path, *words: str, **changes: Any) -> tuple[str, list[str]]
 
 
 def test_a_sound_study_is_good(tmp_path: Path) -> None:
-    """One line, and nothing that was not checked."""
+    """Its size, what is searched, and nothing that was not checked."""
     output, faults = validate(tmp_path)
     assert output == (
         "good. 1 task x 1 model x 2 arms = 2 cells; at most 2 search runs and 4 confirm runs\n"
+        "full searches train.learning_rate 0.0001 to 0.01 (log)\n"
     )
     assert not faults
 
@@ -54,7 +55,8 @@ def test_what_is_not_on_this_machine_is_no_fault(tmp_path: Path) -> None:
     """The files of a task that can be downloaded: a line says that they were not checked."""
     output, faults = validate(tmp_path, tasks=["acl_sup", "toy"])
     assert not faults
-    good, note = output.splitlines()
+    good, searched, note = output.splitlines()
+    assert searched.startswith("full searches train.learning_rate ")
     assert good.startswith("good. ")
     assert note.startswith("not checked: ")
     assert "tuner fetch-data acl_sup" in note
@@ -66,7 +68,7 @@ def test_a_package_that_is_to_be_installed_is_no_fault(tmp_path: Path) -> None:
     for words in ((), ("--no-data",)):
         output, faults = validate(tmp_path, *words, models=models)
         assert not faults
-        good, note, *_ = output.splitlines()
+        good, _, note, *_ = output.splitlines()
         assert good.startswith("good. ")
         assert note.startswith("not checked: model.id: package:no_such_weights/model: package ")
         assert note.endswith("run `pip install no-such-weights`")
@@ -76,7 +78,7 @@ def test_without_data_it_says_what_it_did_not_look_at(tmp_path: Path) -> None:
     """A misspelt class goes by, a folder that is missing does not."""
     output, faults = validate(tmp_path, "--no-data", metric="f1/nowhere")
     assert not faults
-    assert output.splitlines()[1].startswith("not checked, because of --no-data: rows, classes,")
+    assert output.splitlines()[2].startswith("not checked, because of --no-data: rows, classes,")
     assert validate(tmp_path, metric="f1/nowhere")[1][0].startswith("metric: toy has no class")
     models = [{"kind": "hub", "id": "./nowhere"}]
     assert "nowhere" in validate(tmp_path, "--no-data", models=models)[1][0]
