@@ -140,6 +140,12 @@ class Attempts:
             self.journal.writer.replaced = True
             raise LauncherReplaced
 
+    def end_with_next(self, attempt: Attempt, content: str) -> None:
+        """End an attempt of this launcher's in the transaction of the journal's next line."""
+        line = self._line("ended", attempt.name, attempt.number, content)
+        key = self._key("ended", attempt.name, attempt.number)
+        self.journal.append_with_next(self.topic, line, key=key)
+
     def is_alive(self, attempt: Attempt) -> bool:
         """Return whether a living launcher is doing an attempt."""
         lease, policy = self.journal.writer, self.journal.policy
@@ -182,6 +188,11 @@ class Attempts:
     def _append(
         self, kind: Kind, name: str, number: int, content: str, *, key: str | None = None
     ) -> bool:
+        line = self._line(kind, name, number, content)
+        key = self._key(kind, name, number) if key is None else key
+        return self.journal.append(self.topic, line, key=key)
+
+    def _line(self, kind: Kind, name: str, number: int, content: str) -> str:
         line = AttemptLine(
             kind=kind,
             name=name,
@@ -190,5 +201,7 @@ class Attempts:
             time=time.time(),
             content=content,
         )
-        key = f"{self.topic}|{name}|{number}|{kind}" if key is None else key
-        return self.journal.append(self.topic, line.model_dump_json(), key=key)
+        return line.model_dump_json()
+
+    def _key(self, kind: Kind, name: str, number: int) -> str:
+        return f"{self.topic}|{name}|{number}|{kind}"

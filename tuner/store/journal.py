@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -71,6 +73,8 @@ class Journal:
     policy: RetryPolicy
     lease: Lease | None = None
     """This launcher's lease; None: the journal is only read."""
+    _kept: list[dict[str, str]] = field(default_factory=list)
+    """Rows that go with the next line: each transaction waits for the disk."""
 
     @property
     def writer(self) -> Lease:
@@ -92,19 +96,37 @@ class Journal:
         Raises:
             LauncherReplaced: Others have taken this launcher for dead.
         """
-        row = {"key": key or uuid4().hex, "topic": topic, "line": line}
+        row = _row(topic, line, key)
         return self.policy.persist(lambda: self._append(row))
 
+    def append_with_next(self, topic: str, line: str, *, key: str = "") -> None:
+        """Append a line in the transaction of the next one, before it.
+
+        The caller appends that one at once, or calls `flush`: until then only memory has the line.
+        One whose key has been used is dropped.
+        """
+        self._kept.append(_row(topic, line, key))
+
+    def flush(self) -> None:
+        """Append what `append_with_next` has kept, if no other line took it along."""
+        while last := self._kept[-1:]:
+            self.policy.persist(partial(self._append, last[0]))
+
     def _append(self, row: dict[str, str]) -> bool:
-        lease = self.writer
+        """Append a row behind those that were kept; one that another thread took is dropped."""
+        lease, kept = self.writer, list(self._kept)
         lease.check()
         with self.engine.begin() as connection:
             _in_order(connection)
-            values = row | {"launcher": lease.launcher}
-            if connection.execute(_APPEND, values).rowcount == 1:
-                return True
+            launcher = {"launcher": lease.launcher}
+            for earlier in kept:
+                connection.execute(_APPEND, earlier | launcher)
+            appended = connection.execute(_APPEND, row | launcher).rowcount == 1
             query = select(JOURNAL.c.line).where(JOURNAL.c.key == row["key"])
-            found = connection.execute(query).scalar_one_or_none()
+            found = row["line"] if appended else connection.execute(query).scalar_one_or_none()
+        for earlier in kept:
+            with contextlib.suppress(ValueError):
+                self._kept.remove(earlier)
         if found is None:
             lease.replaced = True
             raise LauncherReplaced
@@ -152,6 +174,10 @@ class Journal:
                 return [Line(*row) for row in connection.execute(query)]
 
         return self.policy.persist(rows)
+
+
+def _row(topic: str, line: str, key: str) -> dict[str, str]:
+    return {"key": key or uuid4().hex, "topic": topic, "line": line}
 
 
 def _in_order(connection: Connection) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -170,11 +169,11 @@ class Runs(Attempts):
         self._append("kept", attempt.name, attempt.number, content)
 
     def close(self, group: Group, end: GroupEnd) -> None:
-        """Note that a configuration has ended, unless that is its last line."""
+        """Note with the journal's next line that a configuration has ended, unless it is known."""
         self.refresh()
         if self.state_of(group) != end:
-            content = end.model_dump_json()
-            self._append("closed", group.model_dump_json(), 0, content, key="")
+            line = self._line("closed", group.model_dump_json(), 0, end.model_dump_json())
+            self.journal.append_with_next(self.topic, line)
 
     def _all(self) -> Iterator[Run]:
         with self._lock:
@@ -217,7 +216,10 @@ def event_topic(digest: str, number: int) -> str:
 
 @dataclass
 class EventLog:
-    """The events of one attempt in the journal: about one line a second."""
+    """The events of one attempt in the journal: about one line a second.
+
+    The last of them are appended with the line that ends the attempt.
+    """
 
     journal: Journal
     topic: str
@@ -225,7 +227,7 @@ class EventLog:
     """The last value of each metric."""
     facts: dict[str, str] = field(default_factory=dict)
     _pending: list[RunEvent] = field(default_factory=list)
-    _flushed: float = -math.inf
+    _flushed: float = field(default_factory=time.monotonic)
 
     def write(self, event: RunEvent) -> None:
         """Append an event, or keep it back where the last line is younger than a second."""
@@ -233,13 +235,14 @@ class EventLog:
         self.facts |= event.facts
         self._pending.append(event)
         if time.monotonic() - self._flushed >= _SECONDS_BETWEEN_LINES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Append the events that were kept back."""
-        if self._pending:
             self.journal.append(self.topic, _dump(self._pending))
             self._pending, self._flushed = [], time.monotonic()
+
+    def finish(self) -> None:
+        """Append the events that were kept back, with the line that ends the attempt."""
+        if self._pending:
+            self.journal.append_with_next(self.topic, _dump(self._pending))
+            self._pending = []
 
 
 def read_events(journal: Journal, topic: str) -> Iterator[RunEvent]:

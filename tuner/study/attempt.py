@@ -142,7 +142,7 @@ class Recorder:
             return Recorded(outcome, known, reused=True)
         events = self._events(attempt)
         events.write(refused(predicted))
-        events.flush()
+        events.finish()
         self.runs.end(attempt, outcome.model_dump_json())
         return Recorded(outcome, attempt, reused=True)
 
@@ -199,7 +199,7 @@ class Recorder:
         ended: dict[str, Any] = {"retry": retry}
         try:
             with contextlib.ExitStack() as stack:
-                stack.callback(events.flush)
+                stack.callback(events.finish)
                 predicted = self.memory.before(spec, workspace)
                 ended["excess_bytes"] = predicted.excess_bytes
                 if predicted.refusal:

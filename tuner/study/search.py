@@ -18,6 +18,7 @@ from tuner.store import RunInterrupted, RunState
 from tuner.store.database import Outage
 from tuner.store.leases import LauncherReplaced
 from tuner.store.outcome import Outcome
+from tuner.store.runs import GroupEnd
 from tuner.study.session import Configuration, Session
 from tuner.study.threads import map_threads
 from tuner.study.tickets import (
@@ -128,7 +129,8 @@ def _evaluate(search: CellSearch, ticket: Ticket, session: Session, lock: thread
         if ended.state == "pruned" and ended.runs[-1].result:
             spared = len(search.cell.study.search.seeds) - len(ended.runs)
             session.tell_pruned(made, ended.reason, runs=spared)
-        session.close(made, "killed" if ended.of_cell else ended.state, ended.reason)
+        state: RunState = "killed" if ended.of_cell else ended.state
+        session.recorder.runs.close(made.group, GroupEnd(state=state, reason=ended.reason))
         with lock:  # the threads share Optuna's study
             _tell(search, ticket, ended)
     except BaseException:

@@ -75,6 +75,7 @@ class Session:
     def close(self, made: Configuration, state: RunState, reason: str = "") -> None:
         """Record the end of a configuration, which holds until a run of it is begun again."""
         self.recorder.runs.close(made.group, GroupEnd(state=state, reason=reason))
+        self.recorder.runs.journal.flush()
 
     def leave(self, made: Configuration) -> None:
         """Record that a configuration was interrupted, unless other launchers are doing its runs.

@@ -121,7 +121,7 @@ class CellSearch:
             # At the last point the grid sampler calls Study.stop, which only `optimize` may do.
             self.study.sampler = optuna.samplers.RandomSampler()
         end = TrialEnd(state=state, values=tuple(values or ()))
-        self._attempts.end(ticket.attempt, end.model_dump_json())
+        self._attempts.end_with_next(ticket.attempt, end.model_dump_json())
         # Another launcher that took this one for dead may have ended the trial.
         with contextlib.suppress(UpdateFinishedTrialError):
             # Only once: the first value stays.
@@ -133,6 +133,7 @@ class CellSearch:
             ended = TrialState.FAIL if state == "failed" else TrialState.PRUNED
             ended = TrialState.COMPLETE if values is not None else ended
             self.study.tell(ticket.trial, values, state=ended, skip_if_finished=True)
+        self._attempts.journal.flush()
         self._own.discard(ticket.trial.number)
 
     def leave(self, ticket: Ticket) -> None:

@@ -101,6 +101,31 @@ def test_an_append_may_be_repeated(store: str | Path) -> None:
         assert [line for _, line in two.read("topic")] == ["a line"]
 
 
+def test_kept_lines_go_before_the_next_one_in_its_transaction(store: str | Path) -> None:
+    """Until then nobody reads them; `flush` appends those that no line took along."""
+    with opened(store) as journal, opened(store) as other:
+        journal.append_with_next("a", "1")
+        journal.append_with_next("b", "2", key="k")
+        assert [line.line for line in other.read_mixed((), "", 0, None)] == []
+        assert journal.append("a", "3")
+        assert [line.line for line in other.read_mixed((), "", 0, None)] == ["1", "2", "3"]
+        journal.append_with_next("b", "again", key="k")
+        journal.append_with_next("b", "4")
+        journal.flush()
+        journal.flush()
+        assert [line.line for line in other.read("b")] == ["2", "4"]
+
+
+def test_a_launcher_that_was_replaced_appends_no_kept_line(store: str | Path) -> None:
+    """Nor the line that would have taken it along."""
+    with opened(store, seconds=HEARTBEAT) as silent, opened(store) as other:
+        silent.append_with_next("a", "1")
+        silent.writer.close()
+        with pytest.raises(LauncherReplaced):
+            silent.append("a", "2")
+        assert not other.read("a")
+
+
 def test_lines_are_read_in_order_and_from_where_one_was(store: str | Path) -> None:
     """By topic."""
     with opened(store) as journal:

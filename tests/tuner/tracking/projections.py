@@ -143,7 +143,8 @@ class Desk:
         log = EventLog(self.journal, event_topic(attempt.name, attempt.number))
         for event in events:
             log.write(event)
-        log.flush()
+        log.finish()
+        self.journal.flush()
 
     def end(
         self, attempt: Attempt, state: RunState = "finished", reason: str = "", **changes: object
@@ -160,6 +161,7 @@ class Desk:
     ) -> None:
         """End a configuration."""
         self.runs.close(group or make_group(), GroupEnd(state=state, reason=reason))
+        self.journal.flush()
 
     def do(self, spec: RunSpec | None = None, group: Group | None = None) -> Attempt:
         """Enter a study, and a run that has finished in a configuration that has ended."""
