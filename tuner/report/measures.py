@@ -11,6 +11,8 @@ from tuner.store import RunRecord
 
 TEST = "test/"
 """Begins the names of metrics on the test split."""
+EPOCHS = "epochs"
+"""Metric: epochs that a run trained, whether it finished or was stopped."""
 _TOLERANCE = 1e-9
 """Of accuracies, which are fractions of counts: float rounding and no more."""
 _ONE_CLASS = 0.99
@@ -35,6 +37,17 @@ def collapsed(run: RunRecord, confusion: Confusion | None = None) -> bool:
     rows = int(run.facts.get("rows.test", 0))
     error = math.sqrt(floor * (1 - floor) / rows) if rows else 0.0
     return accuracy <= floor + 2 * error + _TOLERANCE
+
+
+def best_at_last_epoch(run: RunRecord) -> bool | None:
+    """Return whether a run's best epoch was its last: it might have gone on to improve.
+
+    None where that is not known: one epoch alone, or the last one is kept whatever its score.
+    """
+    trained, kept = run.metrics.get(EPOCHS), run.metrics.get("epoch")
+    if run.params.get("train.keep", "best") != "best" or trained is None or kept is None:
+        return None
+    return kept >= trained if trained > 1 else None
 
 
 def train_peak(run: RunRecord) -> float | None:

@@ -49,6 +49,7 @@ def block_notes(block: Block, cells: pandas.DataFrame, *, metric: str) -> Iterat
     yield from _unpaired(block, metric)
     yield from _failed_trials(block)
     yield from _repeated_points(block)
+    yield from _unequal_finalists(block)
     yield from _runs(block)
     yield from _noise(own_cells, metric)
     yield from _seen_rows(block)
@@ -113,6 +114,18 @@ def _failed_trials(block: Block) -> Iterator[str]:
                     "the best of the others was chosen" if others else "there is none to choose"
                 )
                 yield f"{cell.arm}: {number} of {trials} {state}; {choice}."
+
+
+def _unequal_finalists(block: Block) -> Iterator[str]:
+    """Yield a note where arms had unequal numbers of finalists."""
+    found = [cell for cell in block.begun if cell.planned.finalists]
+    runs = {cell.arm: len(cell.search.finalist_runs) for cell in found if cell.search.decided}
+    if len(set(runs.values())) > 1:
+        shown = ", ".join(f"{arm} {number or 'none'}" for arm, number in runs.items())
+        yield (
+            f"Runs of finalists: {shown}. Only finished trials can be finalists, and some "
+            "searches had fewer."
+        )
 
 
 def _repeated_points(block: Block) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tuner.report.comparison import Row, say_once
 from tuner.report.confusion import Confusion
-from tuner.report.measures import collapsed
+from tuner.report.measures import best_at_last_epoch, collapsed
 from tuner.report.selection import Block
 from tuner.report.wording import counted, listed, short_number
 
@@ -36,6 +36,7 @@ def findings(
             *_never_predicted(block, confusions),
             *_collapsed(block, confusions),
             *_range_ends(block, rows),
+            *_still_improving(block),
         )
     ]
     for where, text, _ in say_once(said, len(blocks)):
@@ -66,6 +67,17 @@ def _collapsed(block: Block, confusions: Mapping[str, Confusion]) -> Iterator[st
             fallen.append(f"{number} of {counted(len(cell.finished), 'run')} of {cell.arm}")
     if fallen:
         yield f"{listed(fallen)} collapsed: {_COLLAPSED}."
+
+
+def _still_improving(block: Block) -> Iterator[str]:
+    """Yield the arms of which half of the runs were best at their last epoch."""
+    arms = []
+    for cell in block.cells:
+        found = [last for run in cell.finished if (last := best_at_last_epoch(run)) is not None]
+        if found and 2 * sum(found) >= len(found):
+            arms.append(f"{cell.arm} in {sum(found)} of {counted(len(found), 'run')}")
+    if arms:
+        yield f"The last epoch was the best: {listed(arms)}; more epochs might have helped."
 
 
 def _range_ends(block: Block, searched: Sequence[Row]) -> Iterator[str]:

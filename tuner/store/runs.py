@@ -232,6 +232,8 @@ class EventLog:
     def write(self, event: RunEvent) -> None:
         """Append an event, or keep it back where the last line is younger than a second."""
         self.metrics |= event.metrics
+        if event.kind in ("step", "epoch"):
+            self.metrics["epochs"] = event.epoch
         self.facts |= event.facts
         self._pending.append(event)
         if time.monotonic() - self._flushed >= _SECONDS_BETWEEN_LINES:

@@ -74,7 +74,7 @@ def test_csv_columns_are_the_documented_ones_and_numbers_are_raw(
     """Names in their documented order; floats come back bit-equal."""
     report_of(records, metric="accuracy").write(tmp_path, ["csv"])
     exported = {table.name: table.COLUMNS for table in all_tables() if table.COLUMNS}
-    assert list(exported) == ["cells", "pairs", "runs", "trials"]
+    assert list(exported) == ["cells", "pairs", "runs", "trials", "search"]
     for name, columns in exported.items():
         frame = pd.read_csv(tmp_path / f"{name}.csv")
         assert list(frame.columns)[: len(columns)] == [column.name for column in columns]

@@ -78,6 +78,28 @@ def test_the_report_chooses_as_the_study_did(empty_store: Path) -> None:
     assert not any("Left out" in note for note in notes)
 
 
+def test_the_report_says_what_the_search_spent_and_how_much_of_its_score_was_luck(
+    empty_store: Path,
+) -> None:
+    """Against the records: trials, epochs, and one configuration's scores in three phases."""
+    run(searched(), empty_store)
+    frame = build_report("toy-study", store=empty_store).comparison.frames["search"]
+    (row,) = frame.to_dict("records")
+    scores: dict[str, list[float]] = defaultdict(list)
+    (chosen,) = {r.group.trial for r in records(empty_store) if r.group.phase == "confirm"}
+    for record in records(empty_store):
+        if record.group.trial == chosen:
+            scores[record.group.phase].append(record.metrics[SCORE])
+    expected = [fmean(scores[phase]) for phase in ("search", "finalists", "confirm")]
+    names = ("search_score", "finalists_score", "confirm_score")
+    assert [row[name] for name in names] == pytest.approx(expected)
+    assert row["optimism"] == pytest.approx(expected[0] - expected[2])
+    epochs = searched().train.epochs
+    assert (row["trials"], row["finished"], row["epochs"]) == (3, 3, 3 * epochs)
+    assert (row["finalist_runs"], row["finalist_epochs"]) == (4, 4 * epochs)
+    assert row["dimensions"] == 1
+
+
 def test_other_finalists_continue_the_search(empty_store: Path) -> None:
     """Its trials are not done again, nor are the runs that both have."""
     run(searched(), empty_store)
