@@ -33,6 +33,8 @@ class Outcome(Frozen):
     """The last value of each metric of its events."""
     facts: Mapping[str, str] = {}
     """The facts of its events."""
+    epochs: float | None = None
+    """Epochs that it trained, whether it finished or was stopped."""
 
     def data(self) -> dict[str, str]:
         """Return the digest of each split that a finished run has read."""

@@ -92,9 +92,10 @@ class Run:
 
 
 def final_metrics(outcome: Outcome) -> dict[str, float]:
-    """Return the metrics of an ended run."""
+    """Return the metrics of an ended run; of one without a result, the epochs that it trained."""
     result = outcome.result
-    return result.metrics() | {"epoch": result.epoch} if result else {}
+    trained = {} if outcome.epochs is None else {"epochs": outcome.epochs}
+    return trained | (result.metrics() | {"epoch": result.epoch} if result else {})
 
 
 class Runs(Attempts):
@@ -226,6 +227,8 @@ class EventLog:
     metrics: dict[str, float] = field(default_factory=dict)
     """The last value of each metric."""
     facts: dict[str, str] = field(default_factory=dict)
+    epochs: float | None = None
+    """Epochs trained so far; None before the first step that was logged."""
     _pending: list[RunEvent] = field(default_factory=list)
     _flushed: float = field(default_factory=time.monotonic)
 
@@ -233,7 +236,7 @@ class EventLog:
         """Append an event, or keep it back where the last line is younger than a second."""
         self.metrics |= event.metrics
         if event.kind in ("step", "epoch"):
-            self.metrics["epochs"] = event.epoch
+            self.epochs = event.epoch
         self.facts |= event.facts
         self._pending.append(event)
         if time.monotonic() - self._flushed >= _SECONDS_BETWEEN_LINES:

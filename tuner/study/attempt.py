@@ -216,7 +216,11 @@ class Recorder:
             found = _AttemptEnd(Outcome(state="failed", reason=killed.reason, **ended), spec, True)
         except RunFailed as failed:
             found = _failed(failed, workspace.run_dir, ended)
-        last_values = {"metrics": events.metrics, "facts": events.facts}
+        last_values = {
+            "metrics": events.metrics,
+            "facts": events.facts,
+            "epochs": events.epochs,
+        }
         return replace(found, outcome=found.outcome.model_copy(update=last_values))
 
     def _train(

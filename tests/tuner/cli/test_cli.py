@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import signal
 import socket
 import subprocess
@@ -79,7 +80,12 @@ def self_report(folder: Path) -> None:
     assert printed.returncode == 0, printed.stderr
     written = tuner("report", "study.yaml", "--output", "out", cwd=folder)
     assert written.returncode == 0, written.stderr
-    assert (folder / "out" / "report.md").read_text() == printed.stdout
+    text = (folder / "out" / "report.md").read_text()
+    pictures = re.findall(r"^!\[.*?\]\((.*)\)\n\n", text, re.M)
+    assert pictures
+    assert all((folder / "out" / path).is_file() for path in pictures)
+    of_pictures = re.compile(r"^!\[.*\n\n\*.*\n\n", re.M)  # each with its caption
+    assert of_pictures.sub("", text) == printed.stdout
     rows = (folder / "out" / "cells.csv").read_text().splitlines()
     assert sum(",macro_f1," in row for row in rows) == 2
     assert tuner("report", "toy-study", "--format", "csv", cwd=folder).stdout.splitlines() == rows

@@ -41,7 +41,7 @@ def test_all_forms_and_pictures_are_written_to_a_folder(place: Path) -> None:
     names = {path.name for path in (place / "all").iterdir()}
     forms = {f"report.{form}" for form in ("md", "tex", "html", "json")}
     assert names == forms | {"pictures"} | {
-        f"{n}.csv" for n in ("cells", "pairs", "runs", "trials")
+        f"{n}.csv" for n in ("cells", "pairs", "runs", "trials", "search")
     }
     assert {f"all/{name}" for name in forms} <= set(done.stdout.splitlines())
     assert "unequal search budgets" in (place / "all" / "report.md").read_text().splitlines()[0]
