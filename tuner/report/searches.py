@@ -88,14 +88,8 @@ class SearchProgress:
             (trial for trial in self.trials if trial.counts),
             key=lambda trial: (trial.state != "finished", trial.number),
         )
-        seen: set[str] = set()
-        kept: list[Trial] = []
-        for trial in ended:
-            digests = {run.digest for run in trial.runs}
-            if seen.isdisjoint(digests):
-                kept.append(trial)
-            seen |= digests
-        return sorted(kept, key=lambda trial: trial.number)
+        of_number = {trial.number: trial for trial in ended}
+        return [of_number[number] for number in sorted(_first_of_points(of_number, of_number))]
 
     @property
     def points(self) -> int:
